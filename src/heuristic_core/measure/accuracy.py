@@ -1,0 +1,131 @@
+"""Accuracy, agreement and margin of a model or subnetwork, per case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from scipy.special import log_softmax, logsumexp
+
+from ..models.classifier import Classifier, Progress
+from ..models.encoding import Encoded
+from ..subnetwork import Subnetwork
+from ..tables import EVALUATION, conform
+from ..tasks.task import Suite, Task
+
+Logits = Float[np.ndarray, "example label"]
+
+
+def predict(
+    model: Classifier,
+    encoded: Encoded,
+    *,
+    subnetwork: Subnetwork | None = None,
+    batch_size: int = 64,
+    progress: Progress | None = None,
+) -> Logits:
+    """Give a model's or subnetwork's logits for examples, in their order.
+
+    Args:
+        model: The full model.
+        encoded: The examples as tokens.
+        subnetwork: What to run in its place.
+        batch_size: Examples a forward pass.
+        progress: Called with (examples done, examples in all).
+
+    Returns:
+        The logits, in float32.
+    """
+    with nullcontext() if subnetwork is None else subnetwork.applied(model):
+        return model.logits(encoded, batch_size=batch_size, progress=progress).numpy()
+
+
+def evaluate(
+    model: Classifier,
+    task: Task | Suite | Iterable[Suite],
+    *,
+    subnetwork: Subnetwork | None = None,
+    batch_size: int = 64,
+) -> pd.DataFrame:
+    """Measure a model or subnetwork on every case of some suites.
+
+    Args:
+        model: The full model.
+        task: A task, a suite or several suites.
+        subnetwork: What to measure in the model's place.
+        batch_size: Examples a forward pass.
+
+    Returns:
+        One row per suite and case with the columns suite, role, case, case_kind, n, correct, kl
+        (mean KL to the full model, nats) and margin (mean log-odds of the right label).
+
+    Raises:
+        InputError: If the model's labels do not fit a suite's.
+    """
+    suites = task.suites if isinstance(task, Task) else task
+    rows = []
+    for suite in [suites] if isinstance(suites, Suite) else suites:
+        suite.class_map(model.labels)  # fails before anything is run
+        encoded = model.encode(suite.examples)
+        reference = predict(model, encoded, batch_size=batch_size)
+        logits = reference
+        if subnetwork is not None:
+            logits = predict(model, encoded, subnetwork=subnetwork, batch_size=batch_size)
+        rows.append(score(suite, model.labels, logits, reference))
+    return pd.concat(rows, ignore_index=True)
+
+
+def score(
+    suite: Suite, model_labels: tuple[str, ...], logits: Logits, reference: Logits
+) -> pd.DataFrame:
+    """Turn logits into one row per case.
+
+    Predictions are the model's most probable class, then mapped to the suite's labels, as is
+    usual for HANS (neutral and contradiction both count as non-entailment).
+
+    Args:
+        suite: What the logits are for.
+        model_labels: The model's label names in the order of its classes.
+        logits: The system's logits.
+        reference: The full model's logits on the same examples.
+
+    Returns:
+        Rows with the columns suite, role, case, case_kind, n, correct, kl and margin.
+    """
+    class_map = suite.class_map(model_labels)
+    labels = suite.examples.label_ids
+    log_p = log_softmax(logits.astype(np.float64), axis=1)
+    log_q = log_softmax(reference.astype(np.float64), axis=1)
+    right = class_map[None, :] == labels[:, None]
+    frame = pd.DataFrame(
+        {
+            "case": suite.examples.table["case"].to_numpy(),
+            "correct": class_map[logits.argmax(1)] == labels,
+            "kl": (np.exp(log_q) * (log_q - log_p)).sum(1),
+            "margin": _log_sum(log_p, right) - _log_sum(log_p, ~right),
+        }
+    )
+    table = (
+        frame.groupby("case", sort=False)
+        .agg(n=("correct", "size"), correct=("correct", "sum"), kl=("kl", "mean"),
+             margin=("margin", "mean"))
+        .reset_index()
+    )
+    table.insert(0, "suite", suite.name)
+    table.insert(1, "role", suite.role)
+    table.insert(3, "case_kind", [suite.kind(case) for case in table["case"]])
+    return table
+
+
+def with_system(table: pd.DataFrame, system: Mapping[str, Any]) -> pd.DataFrame:
+    """Put the columns that name a system before a table of measurements."""
+    return conform(table.assign(**system), EVALUATION)
+
+
+def _log_sum(log_p: Logits, chosen: np.ndarray) -> Float[np.ndarray, " example"]:
+    # A suite whose labels cover one class only leaves an empty side: log 0.
+    return logsumexp(np.where(chosen, log_p, -np.inf), axis=1)

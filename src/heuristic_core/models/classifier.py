@@ -1,0 +1,179 @@
+"""A sequence classifier with its tokenizer and a view of its units; the model stays untouched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..errors import InputError, one_line
+from ..subnetwork import Subnetwork
+from ..tasks.task import Examples
+from ..units import UnitSpace
+from .ablation import AblationValues
+from .encoding import Encoded, encode
+from .families import family_of
+from .gates import Gates, gated
+
+Progress = Callable[[int, int], None]
+
+
+class Classifier:
+    """A Hugging Face sequence classifier whose heads and MLP layers can be gated.
+
+    Args:
+        hf: The model; its weights are never changed.
+        tokenizer: Its tokenizer.
+        name: What to call it in records, such as the path or hub id it came from.
+        max_length: Longest input in tokens; longer ones are cut.
+
+    Raises:
+        InputError: If the family is not supported, or the model does not look as its family
+            should.
+    """
+
+    def __init__(self, hf: Any, tokenizer: Any, name: str = "", max_length: int = 128) -> None:
+        self.hf = hf
+        self.tokenizer = tokenizer
+        self.name = name
+        self.family = family_of(hf.config.model_type)
+        limit = getattr(hf.config, "max_position_embeddings", None)
+        self.max_length = min(max_length, limit) if limit else max_length
+        try:
+            layers = self.family.layer_list(hf)
+            self._attention_out = [x.get_submodule(self.family.attention_out) for x in layers]
+            self._mlp_out = [layer.get_submodule(self.family.mlp_out) for layer in layers]
+        except AttributeError as error:
+            raise InputError(
+                f"{one_line(name)!r} is of the family {self.family.name!r} but not built like "
+                f"one ({one_line(str(error), 120)}); only transformers' own classes are supported"
+            ) from error
+        n_heads = int(getattr(hf.config, self.family.heads))
+        self.space = UnitSpace((n_heads,) * len(layers))
+
+    # --- what it is ---------------------------------------------------------------------------
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Label names in the order of the classes."""
+        return tuple(self.hf.config.id2label[i] for i in range(self.hf.config.num_labels))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.hf.device
+
+    @property
+    def d_model(self) -> int:
+        """Width of the residual stream."""
+        return int(self.hf.config.hidden_size)
+
+    @cached_property
+    def d_heads(self) -> tuple[int, ...]:
+        """Width of a head's output before the projection, for each layer."""
+        return tuple(
+            module.in_features // n
+            for module, n in zip(self._attention_out, self.space.heads, strict=True)
+        )
+
+    def attention_out(self, layer: int) -> nn.Module:
+        """Give the module that projects a layer's concatenated heads."""
+        return self._attention_out[layer]
+
+    def mlp_out(self, layer: int) -> nn.Module:
+        """Give the module whose output is a layer's MLP output before the residual sum."""
+        return self._mlp_out[layer]
+
+    # --- running it ---------------------------------------------------------------------------
+
+    def __call__(self, **batch: Any) -> Any:
+        """Run the underlying model."""
+        return self.hf(**batch)
+
+    def encode(self, examples: Examples) -> Encoded:
+        """Tokenise examples, at most ``max_length`` tokens each."""
+        return encode(self.tokenizer, examples, self.max_length)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Run without dropout and without gradients to the weights within a ``with`` block."""
+        training = {module: module.training for module in self.hf.modules()}
+        needs_grad = {p: p.requires_grad for p in self.hf.parameters()}
+        self.hf.eval()
+        self.hf.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for module, mode in training.items():
+                module.training = mode
+            for parameter, flag in needs_grad.items():
+                parameter.requires_grad_(flag)
+
+    @contextmanager
+    def inference(self) -> Iterator[None]:
+        """Run without dropout and without any gradients within a ``with`` block."""
+        with self.frozen(), torch.inference_mode():
+            yield
+
+    def logits(
+        self, encoded: Encoded, *, batch_size: int = 64, progress: Progress | None = None
+    ) -> Float[Tensor, "example label"]:
+        """Run on examples without dropout or gradients, batched by length.
+
+        Args:
+            encoded: The examples.
+            batch_size: Examples a forward pass.
+            progress: Called with (examples done, examples in all) after each batch.
+
+        Returns:
+            The logits in the examples' order, in float32 on the CPU.
+        """
+        result = torch.empty(len(encoded), len(self.labels))
+        done = 0
+        with self.inference():
+            for rows in encoded.by_length(batch_size):
+                result[rows] = self(**encoded.batch(rows, self.device)).logits.float().cpu()
+                done += len(rows)
+                if progress is not None:
+                    progress(done, len(encoded))
+        return result
+
+    @contextmanager
+    def gated(self, values: AblationValues) -> Iterator[Gates]:
+        """Gate the units for the duration of a ``with`` block; see :func:`.gates.gated`."""
+        with gated(self, values) as gates:
+            yield gates
+
+    @contextmanager
+    def running_as(self, subnetwork: Subnetwork) -> Iterator[None]:
+        """Run as a subnetwork for the duration of a ``with`` block.
+
+        Raises:
+            InputError: If the subnetwork is of a model with other units.
+        """
+        if subnetwork.space != self.space:
+            raise InputError(
+                f"the subnetwork has {describe(subnetwork.space)}, the model {describe(self.space)}"
+                "; apply it to the model it was found in"
+            )
+        if subnetwork.ablation == "zero":
+            values = AblationValues.zeros(self)
+        else:
+            values = AblationValues.from_arrays(subnetwork.values, self.space.n_layers)
+        with self.gated(values) as gates:
+            gates.z = torch.tensor(subnetwork.mask, dtype=torch.float32, device=self.device)
+            yield
+
+    def __repr__(self) -> str:
+        return f"Classifier({self.name!r}, {self.family.name}, {describe(self.space)})"
+
+
+def describe(space: UnitSpace) -> str:
+    """Say a unit space in words, such as ``6 layers x 12 heads``."""
+    heads: Sequence[int] = sorted(set(space.heads))
+    return f"{space.n_layers} layers x {'/'.join(str(n) for n in heads)} heads"

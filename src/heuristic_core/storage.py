@@ -1,0 +1,149 @@
+"""Reading and writing files so that a crash leaves the old file or the new one, never half."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import safetensors
+import safetensors.numpy
+
+from .errors import InputError, one_line
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path whose file takes the place of ``path`` when the block ends well.
+
+    Args:
+        path: The file to write; its folder is made if needed.
+
+    Raises:
+        InputError: If the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InputError(
+            f"cannot write {path}: {error.strerror or error}; choose a folder you may write to"
+        ) from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files private; what a run leaves behind should follow the user's umask.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file as UTF-8, in one piece."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON, in one piece; NaN becomes null."""
+    write_text(path, json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: If it is missing or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is no valid JSON ({one_line(str(error), 120)})") from error
+
+
+def write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays as safetensors, in one piece."""
+    with replacing(path) as temporary:
+        safetensors.numpy.save_file(
+            {k: np.ascontiguousarray(v) for k, v in tensors.items()}, temporary
+        )
+
+
+def read_tensors(path: Path) -> dict[str, np.ndarray]:
+    """Read named arrays from a safetensors file; no other format is ever opened.
+
+    Raises:
+        InputError: If it is missing or damaged.
+    """
+    try:
+        return dict(safetensors.numpy.load_file(path))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except safetensors.SafetensorError as error:
+        raise InputError(
+            f"{path} is no intact safetensors file ({one_line(str(error), 120)})"
+        ) from error
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as parquet, in one piece."""
+    with replacing(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a parquet table.
+
+    Raises:
+        InputError: If it is missing or damaged.
+    """
+    try:
+        return pd.read_parquet(path)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {one_line(str(error), 120)}") from error
+    except ValueError as error:
+        raise InputError(
+            f"{path} is no intact parquet file ({one_line(str(error), 120)})"
+        ) from error
+
+
+def digest(value: Any) -> str:
+    """Give the SHA-256 of a JSON-like value, the same whatever the order of its keys."""
+    text = json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Give the SHA-256 of a file's content."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy scalars, arrays, tuples and sets into what JSON has; NaN and infinity to null."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, set | frozenset):
+        return sorted(_plain(v) for v in value)
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,211 @@
+"""Subnetworks: the currency of the whole program.
+
+A *subnetwork* is the set of units kept of a model, with the values that stand in for the dropped
+ones and a record of where it came from.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from .errors import InputError, one_line, unknown
+from .storage import read_json, read_tensors, write_json, write_tensors
+from .units import Unit, UnitSpace
+
+if TYPE_CHECKING:
+    from .models.classifier import Classifier
+
+AblationKind = Literal["mean", "zero"]
+ABLATION_KINDS: tuple[AblationKind, ...] = ("mean", "zero")
+
+_FORMAT = "heuristic-core/subnetwork/1"
+
+
+@dataclass(frozen=True, eq=False)
+class Subnetwork:
+    """The units kept of a model, what replaces the others, and where it came from.
+
+    Two subnetworks are equal if they keep the same units of the same space with the same
+    ablation; provenance and soft values do not enter.
+
+    Args:
+        space: The units it chooses from.
+        kept: The units kept.
+        ablation: What a dropped unit's output becomes: its mean, or zero.
+        values: The stand-in outputs by name, ``L4.heads`` of shape (head, d_head) and ``L4.mlp``
+            of shape (d_model,); empty for ``zero``.
+        soft: One value in [0, 1] per unit, higher for units to keep first; ``None`` where the
+            method has none.
+        provenance: Model, checkpoint, task, method, seed and target, as plain JSON values.
+    """
+
+    space: UnitSpace
+    kept: frozenset[Unit]
+    ablation: AblationKind = "mean"
+    values: Mapping[str, Float[np.ndarray, "..."]] = field(default_factory=dict)
+    soft: Float[np.ndarray, " unit"] | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.ablation not in ABLATION_KINDS:
+            raise unknown("ablation kind", self.ablation, ABLATION_KINDS)
+        for unit in self.kept:
+            self.space.index(unit)
+        if self.soft is not None and len(self.soft) != len(self.space):
+            raise InputError(f"{len(self.soft)} soft values do not fit {len(self.space)} units")
+
+    # --- what it is ---------------------------------------------------------------------------
+
+    @cached_property
+    def mask(self) -> Bool[np.ndarray, " unit"]:
+        """One bit a unit, in the space's order: kept or not."""
+        return self.space.mask(self.kept)
+
+    @property
+    def heads(self) -> frozenset[Unit]:
+        """The heads kept."""
+        return frozenset(unit for unit in self.kept if unit.is_head)
+
+    @property
+    def mlps(self) -> frozenset[Unit]:
+        """The MLP layers kept."""
+        return self.kept - self.heads
+
+    @property
+    def sparsity(self) -> float:
+        """Share of all units dropped."""
+        return 1 - len(self.kept) / len(self.space)
+
+    @property
+    def head_sparsity(self) -> float:
+        """Share of the heads dropped."""
+        return 1 - len(self.heads) / self.space.n_heads
+
+    # --- sets ---------------------------------------------------------------------------------
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Subnetwork):
+            return NotImplemented
+        return (self.space, self.kept, self.ablation) == (other.space, other.kept, other.ablation)
+
+    def __hash__(self) -> int:
+        return hash((self.space, self.kept, self.ablation))
+
+    def __and__(self, other: Subnetwork) -> Subnetwork:
+        return self._combine(other, self.kept & other.kept)
+
+    def __or__(self, other: Subnetwork) -> Subnetwork:
+        return self._combine(other, self.kept | other.kept)
+
+    def __sub__(self, other: Subnetwork) -> Subnetwork:
+        return self._combine(other, self.kept - other.kept)
+
+    def complement(self) -> Subnetwork:
+        """Give the subnetwork that keeps exactly the units this one drops."""
+        return self._combine(self, frozenset(self.space) - self.kept)
+
+    def __contains__(self, unit: object) -> bool:
+        return (Unit.parse(unit) if isinstance(unit, str) else unit) in self.kept
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def jaccard(self, other: Subnetwork) -> float:
+        """Give the size of the intersection over that of the union; 1.0 if both are empty."""
+        self._check_space(other)
+        union = self.kept | other.kept
+        return len(self.kept & other.kept) / len(union) if union else 1.0
+
+    def _combine(self, other: Subnetwork, kept: frozenset[Unit]) -> Subnetwork:
+        self._check_space(other)
+        if self.ablation != other.ablation:
+            raise InputError("subnetworks with different ablation kinds cannot be combined")
+        return Subnetwork(self.space, kept, self.ablation, self.values)
+
+    def _check_space(self, other: Subnetwork) -> None:
+        if self.space != other.space:
+            raise InputError("these subnetworks are of models with different units")
+
+    # --- use ----------------------------------------------------------------------------------
+
+    def applied(self, model: Classifier) -> AbstractContextManager[None]:
+        """Make a model run as this subnetwork within a ``with`` block, then leave it as found.
+
+        Args:
+            model: The model it was found in, or one with the same units.
+
+        Raises:
+            InputError: If the model has other units, or the ablation values do not fit it.
+        """
+        return model.running_as(self)
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write ``subnetwork.json`` and ``subnetwork.safetensors`` into a folder, made if needed.
+
+        Returns:
+            The folder.
+
+        Raises:
+            InputError: If the folder cannot be written.
+        """
+        path = Path(folder)
+        record = {
+            "format": _FORMAT,
+            "heads_per_layer": list(self.space.heads),
+            "kept": [str(unit) for unit in self.space if unit in self.kept],
+            "ablation": self.ablation,
+            "sparsity": self.sparsity,
+            "head_sparsity": self.head_sparsity,
+            "provenance": dict(self.provenance),
+        }
+        tensors = {f"value/{name}": np.asarray(v) for name, v in self.values.items()}
+        if self.soft is not None:
+            tensors["soft"] = np.asarray(self.soft)
+        write_tensors(path / "subnetwork.safetensors", tensors)
+        write_json(path / "subnetwork.json", record)
+        return path
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Subnetwork:
+        """Read a subnetwork from a folder that :meth:`save` wrote.
+
+        Raises:
+            InputError: If the folder holds none, or one that is damaged.
+        """
+        path = Path(folder)
+        if not (path / "subnetwork.json").is_file():
+            raise InputError(f"no subnetwork in {path}: it has no subnetwork.json")
+        record = read_json(path / "subnetwork.json")
+        if not isinstance(record, dict) or record.get("format") != _FORMAT:
+            raise InputError(f"{path / 'subnetwork.json'} is not in the format {_FORMAT}")
+        tensors = read_tensors(path / "subnetwork.safetensors")
+        try:
+            labels = [Unit.parse(label) for label in record["kept"]]
+            if len(set(labels)) != len(labels):
+                raise InputError("a unit is listed twice")
+            return cls(
+                space=UnitSpace(tuple(int(n) for n in record["heads_per_layer"])),
+                kept=frozenset(labels),
+                ablation=record["ablation"],
+                values={k[6:]: v for k, v in tensors.items() if k.startswith("value/")},
+                soft=tensors.get("soft"),
+                provenance=dict(record["provenance"]),
+            )
+        except (KeyError, TypeError, ValueError, InputError) as error:
+            reason = one_line(f"{error}")
+            raise InputError(f"{path / 'subnetwork.json'} is damaged: {reason}") from error
+
+    def __repr__(self) -> str:
+        return (
+            f"Subnetwork({len(self.heads)}/{self.space.n_heads} heads, "
+            f"{len(self.mlps)}/{self.space.n_layers} MLPs, {self.ablation} ablation)"
+        )

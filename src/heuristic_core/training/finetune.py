@@ -1,0 +1,167 @@
+"""Fine-tuning through the transformers Trainer, with checkpoints at chosen steps."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pandas as pd
+import torch
+from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
+
+from ..errors import InputError
+from ..models.classifier import Classifier, Progress
+from ..models.encoding import Encoded
+from ..tables import FINETUNING, conform
+from ..tasks.task import Examples
+
+
+def checkpoint_folder(folder: Path, step: int) -> Path:
+    """Say where the checkpoint of a step lies below a fine-tuning's folder."""
+    return folder / f"step-{step:06d}"
+
+
+def finetune(
+    model: Classifier,
+    examples: Examples,
+    folder: Path,
+    *,
+    steps: int,
+    checkpoints: Sequence[int],
+    seed: int,
+    batch_size: int = 32,
+    learning_rate: float = 5e-5,
+    warmup_steps: int = 0,
+    weight_decay: float = 0.0,
+    bf16: bool = False,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Fine-tune a classifier in place and save it at chosen steps.
+
+    The Trainer draws from the global random generators; they are seeded for the run and restored
+    after it.
+
+    Args:
+        model: A classifier, usually with a fresh head.
+        examples: What to train on; labels in the order of the model's classes.
+        folder: Where the checkpoints go, as ``step-000000`` and so on.
+        steps: Optimiser steps.
+        checkpoints: Steps to save at, from 0 (before training) to ``steps``.
+        seed: Seed of data order and dropout.
+        batch_size: Examples a step.
+        learning_rate: Peak of a linear warm-up and decay.
+        warmup_steps: Length of the warm-up.
+        weight_decay: AdamW's weight decay.
+        bf16: Compute in bfloat16 where that is safe; weights stay in float32.
+        progress: Called with (steps done, steps in all).
+
+    Returns:
+        One row per ten steps: finetune_seed, step, loss, learning_rate.
+
+    Raises:
+        InputError: If a checkpoint is no step of the run, or the labels do not fit.
+    """
+    beyond = [step for step in checkpoints if not 0 <= step <= steps]
+    if beyond:
+        raise InputError(f"checkpoint {beyond[0]} is no step of a run from 0 to {steps}")
+    if examples.labels != model.labels:
+        raise InputError(
+            f"the task's labels {list(examples.labels)} are not the model's {list(model.labels)}"
+        )
+    if not len(examples):
+        raise InputError("there are no examples to fine-tune on")
+    wanted = frozenset(checkpoints)
+
+    def save(step: int) -> None:
+        if step in wanted:
+            target = checkpoint_folder(folder, step)
+            model.hf.save_pretrained(target)
+            model.tokenizer.save_pretrained(target)
+
+    save(0)
+    arguments = TrainingArguments(
+        output_dir=str(folder / "trainer"),
+        max_steps=steps,
+        per_device_train_batch_size=batch_size,
+        learning_rate=learning_rate,
+        warmup_steps=warmup_steps,
+        weight_decay=weight_decay,
+        lr_scheduler_type="linear",
+        seed=seed,
+        data_seed=seed,
+        bf16=bf16,
+        use_cpu=model.device.type == "cpu",
+        dataloader_pin_memory=model.device.type != "cpu",
+        logging_steps=10,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        log_level="error",
+    )
+    with _global_generators_kept(), _model_mode_kept(model):
+        trainer = Trainer(
+            model=model.hf,
+            args=arguments,
+            train_dataset=as_dataset(model.encode(examples), examples.label_ids),
+            data_collator=DataCollatorWithPadding(model.tokenizer),
+            callbacks=[_Steps(save, progress)],
+        )
+        # The Trainer's own printing of losses would break through a progress bar.
+        trainer.callback_handler.callbacks = [
+            c for c in trainer.callback_handler.callbacks if type(c).__name__ != "PrinterCallback"
+        ]
+        trainer.train()
+    rows = [
+        {
+            "finetune_seed": seed,
+            "step": entry["step"],
+            "loss": entry["loss"],
+            "learning_rate": entry["learning_rate"],
+        }
+        for entry in trainer.state.log_history
+        if "loss" in entry
+    ]
+    return conform(pd.DataFrame(rows, columns=list(FINETUNING)), FINETUNING)
+
+
+def as_dataset(encoded: Encoded, label_ids: np.ndarray) -> datasets.Dataset:
+    """Give token ids and class numbers in the form that the Trainer takes."""
+    return datasets.Dataset.from_dict(dict(encoded.columns) | {"labels": label_ids.tolist()})
+
+
+class _Steps(TrainerCallback):
+    """Saves checkpoints and tells of progress at the end of every step."""
+
+    def __init__(self, save: Any, progress: Progress | None) -> None:
+        self.save = save
+        self.progress = progress
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.save(state.global_step)
+        if self.progress is not None:
+            self.progress(state.global_step, args.max_steps)
+
+
+@contextmanager
+def _global_generators_kept() -> Iterator[None]:
+    python, old_numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(old_numpy)
+
+
+@contextmanager
+def _model_mode_kept(model: Classifier) -> Iterator[None]:
+    mode = model.hf.training
+    try:
+        yield
+    finally:
+        model.hf.train(mode)
