@@ -178,7 +178,7 @@ def check_sparsity(sparsity: float) -> float:
     Raises:
         InputError: If it does not.
     """
-    if not isinstance(sparsity, int | float) or not 0 <= sparsity < 1:
+    if not 0 <= sparsity < 1:
         raise InputError(
             f"sparsity {sparsity!r} is outside [0, 1): it is the share of units dropped, "
             "so 0.5 keeps half"

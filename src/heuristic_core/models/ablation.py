@@ -140,10 +140,9 @@ def mean_values(model: Classifier, encoded: Encoded, *, batch_size: int = 64) ->
     n_tokens = 0
     try:
         for layer in range(model.space.n_layers):
-            handles += [
-                model.attention_out(layer).register_forward_pre_hook(head_hook(f"L{layer}.heads")),
-                model.mlp_out(layer).register_forward_hook(mlp_hook(f"L{layer}.mlp")),
-            ]
+            heads, mlp = model.attention_out(layer), model.mlp_out(layer)
+            handles.append(heads.register_forward_pre_hook(head_hook(f"L{layer}.heads")))
+            handles.append(mlp.register_forward_hook(mlp_hook(f"L{layer}.mlp")))
         with model.inference():
             for rows in encoded.by_length(batch_size):
                 batch = encoded.batch(rows, model.device)

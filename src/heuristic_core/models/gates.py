@@ -65,14 +65,11 @@ def gated(model: Classifier, values: AblationValues) -> Iterator[Gates]:
     try:
         for layer, start in enumerate(model.space.offsets):
             n_heads = model.space.heads[layer]
-            handles += [
-                model.attention_out(layer).register_forward_pre_hook(
-                    _head_hook(gates, slice(start, start + n_heads), values.heads[layer])
-                ),
-                model.mlp_out(layer).register_forward_hook(
-                    _mlp_hook(gates, start + n_heads, values.mlps[layer])
-                ),
-            ]
+            # One by one, so that an error in between leaves no hook behind.
+            head_hook = _head_hook(gates, slice(start, start + n_heads), values.heads[layer])
+            handles.append(model.attention_out(layer).register_forward_pre_hook(head_hook))
+            mlp_hook = _mlp_hook(gates, start + n_heads, values.mlps[layer])
+            handles.append(model.mlp_out(layer).register_forward_hook(mlp_hook))
         yield gates
     finally:
         for handle in handles:

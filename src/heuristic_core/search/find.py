@@ -16,7 +16,7 @@ from ..tasks.task import Examples, Task
 from ..units import UnitScope, check_sparsity
 from .cut import cut
 from .data import SearchData, prepare
-from .learned import LearnedOptions, learned
+from .learned import LearnedOptions, examples_seen, learned
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,22 @@ class Method:
         search: From (model, data, sparsities, seed, prunable, options, progress) to one vector of
             soft values per sparsity.
         options: The settings it takes.
+        n_examples: From (options, sparsities) to the number of examples run forward and backward.
         summary: What it does, in one line.
     """
 
     search: Callable[..., list[np.ndarray]]
     options: type[BaseModel]
+    n_examples: Callable[..., int]
     summary: str
 
 
 METHODS: dict[str, Method] = {
     "learned": Method(
-        learned, LearnedOptions, "hard-concrete gates trained to agree with the full model"
+        learned,
+        LearnedOptions,
+        examples_seen,
+        "hard-concrete gates trained to agree with the full model",
     ),
 }
 
@@ -60,6 +65,16 @@ def method_options(method: str, options: Mapping[str, Any]) -> BaseModel:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise InputError(f"search option {name}: {first['msg']}") from error
+
+
+def search_effort(method: str, options: Mapping[str, Any], sparsities: Sequence[float]) -> int:
+    """Give the number of examples that a search runs forward and backward.
+
+    Raises:
+        InputError: If the method or a setting is unknown.
+    """
+    settings = method_options(method, options)
+    return METHODS[method].n_examples(settings, sorted(sparsities))
 
 
 def find_subnetworks(

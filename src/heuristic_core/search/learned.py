@@ -31,8 +31,8 @@ class LearnedOptions(BaseModel):
     )
     hold_steps: int = Field(40, ge=0, description="Steps at each sparsity before it is cut.")
     batch_size: int = Field(16, ge=1, description="Examples a step.")
-    learning_rate: float = Field(0.2, gt=0, description="Step size of the gates.")
-    multiplier_rate: float = Field(1.0, gt=0, description="Step size of the Lagrange multipliers.")
+    learning_rate: float = Field(0.1, gt=0, description="Step size of the gates.")
+    multiplier_rate: float = Field(0.1, gt=0, description="Step size of the Lagrange multipliers.")
     start: float = Field(3.0, description="Mean of log alpha at the start; larger is more open.")
     start_spread: float = Field(0.1, ge=0, description="Standard deviation of log alpha there.")
 
@@ -98,6 +98,12 @@ def learned(
             if progress is not None:
                 progress(step + 1, len(schedule))
     return results
+
+
+def examples_seen(options: LearnedOptions, sparsities: Sequence[float]) -> int:
+    """Give the number of examples one run passes forward and backward."""
+    schedule = target_schedule(sparsities, options.ramp_steps, options.hold_steps)
+    return options.batch_size * len(list(schedule))
 
 
 def target_schedule(

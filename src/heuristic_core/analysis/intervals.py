@@ -1,0 +1,95 @@
+"""Intervals and corrections that every analysis uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+Decision = Literal["supported", "contradicted", "not decided by these data"]
+SUPPORTED: Decision = "supported"
+CONTRADICTED: Decision = "contradicted"
+UNDECIDED: Decision = "not decided by these data"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the data say of a claim, and why.
+
+    Args:
+        claim: The claim, in plain words.
+        decision: Supported, contradicted, or not decided by these data.
+        reason: The numbers behind the decision.
+    """
+
+    claim: str
+    decision: Decision
+    reason: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def wilson(successes: int, n: int) -> Estimate:
+    """Give a proportion with its 95 % Wilson score interval.
+
+    Args:
+        successes: How many of n.
+        n: At least 1.
+    """
+    interval = stats.binomtest(int(successes), int(n)).proportion_ci(0.95, method="wilson")
+    return Estimate(successes / n, float(interval.low), float(interval.high))
+
+
+def bootstrap(
+    values: Float[np.ndarray, "sample ..."],
+    seed: int,
+    statistic: Callable[..., Any] = np.mean,
+    n_draws: int = 4000,
+) -> Estimate:
+    """Give a statistic of a sample with its 95 % percentile bootstrap interval.
+
+    Args:
+        values: One entry per independent sample.
+        seed: Where the draws come from.
+        statistic: From the values and ``axis`` to a number.
+        n_draws: Resamples.
+
+    Returns:
+        The estimate; of a single sample the interval is the value itself.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    value = float(statistic(sample, axis=0))
+    if len(sample) < 2:
+        return Estimate(value, value, value)
+    rows = np.random.default_rng(seed).integers(0, len(sample), size=(n_draws, len(sample)))
+    draws = statistic(sample[rows], axis=1)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Estimate(value, float(low), float(high))
+
+
+def holm(p_values: Float[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:
+    """Correct p-values for many tests by Holm's step-down rule.
+
+    Args:
+        p_values: One per test.
+
+    Returns:
+        The corrected values, in the same order.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(stepped, 1.0)
+    return corrected

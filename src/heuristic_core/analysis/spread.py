@@ -1,0 +1,324 @@
+"""Do subnetworks that agree in-domain differ out of domain? (paper, section 4, finding 1)"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, bootstrap, holm
+
+#: A case counts as spread out if its accuracies span at least so many points.
+WIDE_POINTS = 20.0
+_GROUP = ["finetune_seed", "checkpoint", "method", "sparsity"]
+
+
+@dataclass(frozen=True)
+class CaseSpread:
+    """One out-of-domain case over the subnetworks of one sparsity.
+
+    Args:
+        suite: The suite.
+        case: The case.
+        case_kind: Adversarial or friendly.
+        n: Examples.
+        full: The full model's accuracy.
+        low: The lowest accuracy of a subnetwork.
+        mean: The mean accuracy over subnetworks.
+        high: The highest.
+        span_points: Highest minus lowest, in points.
+        p_value: Probability of differences this large if all subnetworks were equally accurate
+            and only the sample of examples differed; chi-squared over subnetworks,
+            Holm-corrected over cases. The subnetworks answer the same examples, which makes the
+            test cautious.
+    """
+
+    suite: str
+    case: str
+    case_kind: str
+    n: int
+    full: float
+    low: float
+    mean: float
+    high: float
+    span_points: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class SubnetworkAccuracy:
+    """One subnetwork's accuracies, as means over cases."""
+
+    seed: int
+    in_domain: float
+    difference_points: float
+    adversarial: float | None
+    friendly: float | None
+    kl: float
+
+
+@dataclass(frozen=True)
+class Spread:
+    """All subnetworks of one model, method and sparsity beside the full model.
+
+    Args:
+        finetune_seed: Seed of the fine-tuning.
+        checkpoint: Its step.
+        method: The search method.
+        sparsity: The sparsity asked for.
+        margin_points: Subnetworks within so many points of the full model's ID accuracy match it.
+        n_matching: How many do.
+        full: The full model's accuracies.
+        subnetworks: The subnetworks, by seed.
+        adversarial: Mean over subnetworks of the adversarial cases' mean accuracy.
+        friendly: The same over friendly cases.
+        cases: One entry per out-of-domain case, widest first.
+        verdict: On the claim that matching subnetworks generalise differently.
+    """
+
+    finetune_seed: int
+    checkpoint: int
+    method: str
+    sparsity: float
+    margin_points: float
+    n_matching: int
+    full: SubnetworkAccuracy
+    subnetworks: tuple[SubnetworkAccuracy, ...]
+    adversarial: Estimate | None
+    friendly: Estimate | None
+    cases: tuple[CaseSpread, ...]
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Sparser:
+    """How a denser and a sparser set of subnetworks compare, paired by seed.
+
+    Args:
+        finetune_seed: Seed of the fine-tuning.
+        checkpoint: Its step.
+        method: The search method.
+        denser: The lower sparsity.
+        sparser: The higher.
+        n: Pairs.
+        in_domain_points: Mean change of ID accuracy from denser to sparser, in points.
+        adversarial_points: Mean change of adversarial accuracy, in points.
+        verdict: On the claim that sparser subnetworks generalise worse (finding 2).
+    """
+
+    finetune_seed: int
+    checkpoint: int
+    method: str
+    denser: float
+    sparser: float
+    n: int
+    in_domain_points: Estimate
+    adversarial_points: Estimate
+    verdict: Verdict
+
+
+def spread(evaluations: pd.DataFrame, margin_points: float, seed: int) -> list[Spread]:
+    """Compare all subnetworks of each model and sparsity.
+
+    Args:
+        evaluations: Rows as in ``tables.EVALUATION``.
+        margin_points: Points of ID accuracy within which a subnetwork matches the model.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        One result per fine-tuning, checkpoint, method and sparsity.
+    """
+    subnetworks = evaluations[evaluations["kind"] == "subnetwork"]
+    results = []
+    for key, group in subnetworks.groupby(_GROUP):
+        full = evaluations[
+            (evaluations["kind"] == "full")
+            & (evaluations["finetune_seed"] == key[0])
+            & (evaluations["checkpoint"] == key[1])
+        ]
+        if len(full):
+            results.append(_one_spread(key, group, full, margin_points, seed))
+    return results
+
+
+def sparser(evaluations: pd.DataFrame, seed: int) -> list[Sparser]:
+    """Compare neighbouring sparsities, each search seed with itself.
+
+    Args:
+        evaluations: Rows as in ``tables.EVALUATION``.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        One result per fine-tuning, checkpoint, method and pair of neighbouring sparsities.
+    """
+    subnetworks = evaluations[evaluations["kind"] == "subnetwork"]
+    results = []
+    for key, group in subnetworks.groupby(_GROUP[:3]):
+        levels = sorted(group["sparsity"].unique())
+        for low, high in itertools.pairwise(levels):
+            one = _means(group[group["sparsity"] == low])
+            other = _means(group[group["sparsity"] == high])
+            seeds = one.index.intersection(other.index)
+            change = 100 * (other.loc[seeds] - one.loc[seeds])
+            if "adversarial" in change and len(seeds):
+                results.append(_one_sparser(key, low, high, change, seed))
+    return results
+
+
+def _one_spread(
+    key: tuple, group: pd.DataFrame, full: pd.DataFrame, margin: float, seed: int
+) -> Spread:
+    of_full = _accuracies(full)[0]
+    found = tuple(
+        SubnetworkAccuracy(
+            s.seed,
+            s.in_domain,
+            100 * (s.in_domain - of_full.in_domain),
+            s.adversarial,
+            s.friendly,
+            s.kl,
+        )
+        for s in _accuracies(group)
+    )
+    matching = sum(abs(s.difference_points) <= margin + 1e-9 for s in found)
+    cases = _cases(group[group["role"] == "ood"], full)
+    finetune_seed, checkpoint, method, level = key
+    return Spread(
+        int(finetune_seed),
+        int(checkpoint),
+        str(method),
+        float(level),
+        margin,
+        matching,
+        of_full,
+        found,
+        _mean_of([s.adversarial for s in found], seed),
+        _mean_of([s.friendly for s in found], seed),
+        cases,
+        _verdict(found, matching, cases, margin),
+    )
+
+
+def _cases(group: pd.DataFrame, full: pd.DataFrame) -> tuple[CaseSpread, ...]:
+    rows, p_values = [], []
+    of_full = full.set_index(["suite", "case"])
+    for (suite, case), some in group.groupby(["suite", "case"], sort=False):
+        accuracy = some["correct"] / some["n"]
+        reference = of_full.loc[(suite, case)]
+        p_values.append(_homogeneity(some["correct"].to_numpy(), some["n"].to_numpy()))
+        rows.append(
+            (
+                str(suite),
+                str(case),
+                str(some["case_kind"].iloc[0]),
+                int(some["n"].iloc[0]),
+                float(reference["correct"] / reference["n"]),
+                float(accuracy.min()),
+                float(accuracy.mean()),
+                float(accuracy.max()),
+                float(100 * (accuracy.max() - accuracy.min())),
+            )
+        )
+    corrected = holm(np.array(p_values)) if rows else []
+    cases = [CaseSpread(*row, float(p)) for row, p in zip(rows, corrected, strict=True)]
+    return tuple(sorted(cases, key=lambda c: (-c.span_points, c.suite, c.case)))
+
+
+def _homogeneity(correct: np.ndarray, n: np.ndarray) -> float:
+    """Test whether proportions are equal; 1 where all or none are correct."""
+    table = np.stack([correct, n - correct])
+    if len(correct) < 2 or (table.sum(1) == 0).any():
+        return 1.0
+    return float(stats.chi2_contingency(table, correction=False).pvalue)
+
+
+def _verdict(
+    found: tuple[SubnetworkAccuracy, ...],
+    matching: int,
+    cases: tuple[CaseSpread, ...],
+    margin: float,
+) -> Verdict:
+    claim = "subnetworks that match the model in-domain generalise differently"
+    if len(found) < 2 or not cases:
+        return Verdict(claim, UNDECIDED, "there are not two subnetworks and a case to compare")
+    agree = f"{matching} of {len(found)} subnetworks are within {margin:g} points in-domain"
+    if matching < len(found):
+        return Verdict(claim, UNDECIDED, f"only {agree}")
+    wide = [c for c in cases if c.span_points >= WIDE_POINTS and c.p_value < 0.05]
+    top = cases[0]
+    widest = (
+        f"{top.case} spans {top.span_points:.0f} points ({top.low:.0%} to {top.high:.0%}, "
+        f"corrected p = {top.p_value:.1g})"
+    )
+    if wide:
+        reason = f"{agree}; {len(wide)} of {len(cases)} cases span {WIDE_POINTS:g} points or more "
+        return Verdict(claim, SUPPORTED, f"{reason}beyond sampling noise; {widest}")
+    if top.span_points < WIDE_POINTS / 2:
+        return Verdict(claim, CONTRADICTED, f"{agree}, and even the widest case, {widest}")
+    return Verdict(claim, UNDECIDED, f"{agree}; the widest case, {widest}, is no clear spread")
+
+
+def _one_sparser(key: tuple, low: float, high: float, change: pd.DataFrame, seed: int) -> Sparser:
+    adversarial = bootstrap(change["adversarial"].to_numpy(), seed)
+    in_domain = bootstrap(change["in_domain"].to_numpy(), seed)
+    claim = f"subnetworks at {high:.0%} sparsity generalise worse than at {low:.0%}"
+    reason = (
+        f"adversarial accuracy changes by {adversarial.value:+.1f} points "
+        f"[{adversarial.low:+.1f}, {adversarial.high:+.1f}], in-domain by {in_domain.value:+.1f}"
+    )
+    if len(change) < 3:
+        verdict = Verdict(claim, UNDECIDED, f"{reason}; fewer than 3 pairs")
+    elif adversarial.high < 0:
+        verdict = Verdict(claim, SUPPORTED, reason)
+    elif adversarial.low > 0:
+        verdict = Verdict(claim, CONTRADICTED, reason)
+    else:
+        verdict = Verdict(claim, UNDECIDED, reason)
+    return Sparser(
+        int(key[0]),
+        int(key[1]),
+        str(key[2]),
+        float(low),
+        float(high),
+        len(change),
+        in_domain,
+        adversarial,
+        verdict,
+    )
+
+
+def _means(group: pd.DataFrame) -> pd.DataFrame:
+    """Give each seed's mean accuracy over in-domain, adversarial and friendly cases."""
+    accuracy = group.assign(
+        accuracy=group["correct"] / group["n"],
+        part=np.where(group["role"] == "id", "in_domain", group["case_kind"]),
+    )
+    return accuracy.pivot_table(index="seed", columns="part", values="accuracy", aggfunc="mean")
+
+
+def _accuracies(group: pd.DataFrame) -> list[SubnetworkAccuracy]:
+    means = _means(group)
+    kl = group[group["role"] == "id"].groupby("seed")["kl"].mean()
+
+    def part(seed: int, name: str) -> float | None:
+        return float(means.loc[seed, name]) if name in means else None
+
+    return [
+        SubnetworkAccuracy(
+            int(seed),
+            float(means.loc[seed, "in_domain"]),
+            0.0,
+            part(seed, "adversarial"),
+            part(seed, "friendly"),
+            float(kl[seed]),
+        )
+        for seed in means.index
+    ]
+
+
+def _mean_of(values: list[float | None], seed: int) -> Estimate | None:
+    known = np.array([value for value in values if value is not None])
+    return bootstrap(known, seed) if len(known) else None

@@ -1,0 +1,1 @@
+"""What the commands do: reading arguments, calling the library, printing."""

@@ -1,0 +1,105 @@
+"""Where output goes, options that commands share, and how errors end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+from rich.console import Console
+
+from ..errors import InputError, one_line
+from ..storage import plain
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        envvar="HCORE_DATA",
+        help="Folder of data files; no other option or file carries a path to data.",
+        show_default=False,
+    ),
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON on the output stream.")
+]
+
+#: Exit codes: a mistake in what was given, and a stop by Ctrl-C or a termination signal.
+MISTAKE, INTERRUPTED = 2, 130
+
+
+def out() -> Console:
+    """Give the console for results."""
+    # Piped output has no width of its own; 100 columns keep tables whole.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _width())
+
+
+def err() -> Console:
+    """Give the console for progress and errors."""
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _width())
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON on the output stream."""
+    print(json.dumps(plain(value), indent=2, ensure_ascii=False))
+
+
+def command_line() -> str:
+    """Give the command being run, as a user would type it again."""
+    return shlex.join(["hcore", *sys.argv[1:]])
+
+
+def run_app(app: typer.Typer) -> None:
+    """Run the command line and end with the right exit code."""
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    # Fork warnings of the tokenizers library would break through the progress bars.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        code = app(standalone_mode=False)
+    except InputError as error:
+        _fail(str(error))
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.ctx.get_help() if error.ctx else "")
+        code = MISTAKE
+    except click.ClickException as error:
+        _fail(f"{error.format_message()} (try `{_usage(error)} --help`)")
+    except (KeyboardInterrupt, click.Abort):
+        print(
+            f"hcore: stopped; what is finished is kept. Go on with: {command_line()}",
+            file=sys.stderr,
+        )
+        code = INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> None:
+    print(f"hcore: error: {one_line(message, 1000)}", file=sys.stderr)
+    sys.exit(MISTAKE)
+
+
+def _usage(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return context.command_path if context is not None else "hcore"
+
+
+def _as_interrupt(signum: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _width() -> int:
+    try:
+        return int(os.environ.get("COLUMNS", "100"))
+    except ValueError:
+        return 100

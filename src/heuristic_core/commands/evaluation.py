@@ -1,0 +1,185 @@
+"""The command that measures models and subnetworks, of a run or of the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+from rich.table import Table
+
+from ..errors import InputError, unknown
+from ..measure.accuracy import evaluate as evaluate_model
+from ..measure.removal import removal
+from ..models.classifier import Classifier
+from ..models.loading import load_model
+from ..search.data import means
+from ..storage import write_table
+from ..study.results import evaluation_table
+from ..study.run import RunOptions, evaluate_run, load_study_task, open_run, pick_device
+from ..study.watch import Watch
+from ..subnetwork import Subnetwork
+from ..tasks import load_suite, load_task
+from ..tasks.task import Suite
+from .console import DataOption, DeviceOption, JsonOption, command_line, err, out, print_json
+
+
+def evaluate(
+    target: Annotated[str, typer.Argument(help="A run folder, a model folder, or a hub id.")],
+    suite: Annotated[
+        str | None, typer.Option(help="A suite by name, such as hans. [default: the task's own]")
+    ] = None,
+    task: Annotated[
+        str, typer.Option("--task", help="For a model: whose suites, and whose means.")
+    ] = "hans-grammar",
+    case: Annotated[list[str] | None, typer.Option(help="Only this case; repeatable.")] = None,
+    per_case: Annotated[
+        str, typer.Option(help="Examples of each case of --suite: a number, or all.")
+    ] = "100",
+    subnetwork: Annotated[
+        Path | None, typer.Option(help="For a model: measure this saved subnetwork of it.")
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="For a model: remove this unit, such as L4H0; repeatable."),
+    ] = None,
+    device: DeviceOption = "auto",
+    dtype: Annotated[str, typer.Option("--dtype", help="For a model: weights' type.")] = "float32",
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a run's models and subnetworks, or one model, on every case of a suite."""
+    suites = None
+    if suite is not None:
+        suites = [load_suite(suite, data=data, per_case=_count(per_case))]
+    if (Path(target) / "study.json").is_file():
+        if subnetwork or without:
+            raise InputError("--subnetwork and --without are for a model; a run has its own")
+        _evaluate_run(Path(target), suites, case, per_case, device, data, as_json)
+        return
+    if (Path(target) / "cells").is_dir():
+        raise InputError(f"{target} is a run folder without study.json; start the run again")
+    loaded = load_task(task, data=data)
+    classifier = load_model(target, device=pick_device(device), dtype=dtype)
+    chosen = _only(suites or list(loaded.suites), case)
+    system = _system(classifier, loaded.search, subnetwork, without)
+    _warn_truncated(classifier, chosen)
+    table = evaluate_model(classifier, chosen, subnetwork=system)
+    table.insert(5, "accuracy", table["correct"] / table["n"])
+    if as_json:
+        print_json(table.to_dict("records"))
+    else:
+        out().print(_rich(table))
+
+
+def _evaluate_run(
+    folder: Path,
+    suites: list[Suite] | None,
+    cases: list[str] | None,
+    per_case: str,
+    device: str,
+    data: Path | None,
+    as_json: bool,
+) -> None:
+    config = open_run(folder)
+    options = RunOptions(out=folder, device=device, data=data, command=command_line())
+    chosen = _only(suites or list(load_study_task(config, data).suites), cases)
+    tag = "-".join(s.name for s in chosen) + f"-{per_case}"
+    plan, store = evaluate_run(config, chosen, tag, options, Watch(err()))
+    table = evaluation_table(plan.cells, store)
+    path = folder / "tables" / f"{tag}.parquet"
+    write_table(path, table)
+    table["accuracy"] = table["correct"] / table["n"]
+    summary = _summary(table)
+    if as_json:
+        print_json({"table": str(path), "cases": summary.to_dict("records")})
+        return
+    out().print(_rich(summary))
+    out().print(f"One row per system and case: {path}", markup=False, soft_wrap=True)
+
+
+def _summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Give for each case the full model's accuracy and the range over subnetworks."""
+    last = table["checkpoint"].max()
+    rows = []
+    for (suite, case), group in table[table["checkpoint"] == last].groupby(
+        ["suite", "case"], sort=False
+    ):
+        full = group[group["kind"] == "full"]["accuracy"]
+        row: dict[str, Any] = {
+            "suite": suite,
+            "case": case,
+            "kind": group["case_kind"].iloc[0],
+            "n": int(group["n"].iloc[0]),
+            "full model": full.mean(),
+        }
+        found = group[group["kind"] == "subnetwork"]
+        for sparsity, some in found.groupby("sparsity"):
+            accuracy = some["accuracy"]
+            row |= {
+                f"{sparsity:.0%} min": accuracy.min(),
+                f"{sparsity:.0%} mean": accuracy.mean(),
+                f"{sparsity:.0%} max": accuracy.max(),
+            }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _system(
+    classifier: Classifier, examples: Any, subnetwork: Path | None, without: list[str] | None
+) -> Subnetwork | None:
+    if subnetwork and without:
+        raise InputError("give --subnetwork or --without, not both")
+    if subnetwork:
+        return Subnetwork.load(subnetwork)
+    if without:
+        classifier.space.mask(without)  # a misspelt unit fails before the means are computed
+        return removal(classifier, *without, means=means(classifier, examples))
+    return None
+
+
+def _only(suites: list[Suite], cases: list[str] | None) -> list[Suite]:
+    if not cases:
+        return suites
+    known = [case for suite in suites for case in suite.cases]
+    for case in cases:
+        if case not in known:
+            raise unknown("case", case, known)
+    picked = [(suite, [case for case in cases if case in suite.cases]) for suite in suites]
+    return [suite.only(some) for suite, some in picked if some]
+
+
+def _count(text: str) -> int | None:
+    if text == "all":
+        return None
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise InputError(f"--per-case {text!r} is neither a number from 1 nor all")
+    return int(text)
+
+
+def _warn_truncated(classifier: Classifier, suites: list[Suite]) -> None:
+    for suite in suites:
+        n = classifier.encode(suite.examples).n_truncated
+        if n:
+            err().print(
+                f"{n} of {len(suite.examples)} examples of {suite.name} were cut to "
+                f"{classifier.max_length} tokens"
+            )
+
+
+def _rich(table: pd.DataFrame) -> Table:
+    columns = [str(name) for name in table.columns]
+    rich = Table(*columns)
+    for record in table.to_dict("records"):
+        cells = []
+        for name in table.columns:
+            value = record[name]
+            share = isinstance(value, float) and name not in ("kl", "margin")
+            cells.append(f"{value:.1%}" if share else _short(value))
+        rich.add_row(*cells)
+    return rich
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,151 @@
+"""Commands that do one step on a model of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress as Bars
+
+from ..errors import InputError
+from ..models.classifier import Progress
+from ..models.loading import load_model
+from ..search.data import prepare
+from ..search.find import find_subnetworks
+from ..study.config import check_study
+from ..study.plan import make_plan
+from ..study.run import RunOptions, load_study_task, pick_device, run_study
+from ..study.store import Store
+from ..study.watch import Watch
+from ..study.work import subnetwork_name
+from ..tasks import load_task
+from ..training.finetune import checkpoint_folder
+from .console import DataOption, DeviceOption, JsonOption, command_line, err, out, print_json
+
+TaskOption = Annotated[str, typer.Option("--task", help="A task that `hcore tasks` lists.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder for the result.")]
+DtypeOption = Annotated[str, typer.Option("--dtype", help="Type of the weights.")]
+
+
+def finetune(
+    model: Annotated[str, typer.Argument(help="Pretrained weights: minilm, a folder or hub id.")],
+    out_folder: OutOption,
+    task: TaskOption = "hans-grammar",
+    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 300,
+    checkpoint: Annotated[
+        list[int] | None, typer.Option(help="Step to keep; repeatable. [default: first and last]")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of head, data order and dropout.")] = 1,
+    batch_size: Annotated[int, typer.Option(help="Examples a step.")] = 32,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-5,
+    device: DeviceOption = "auto",
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fine-tune a classifier on a task and keep checkpoints, in a run folder that resumes."""
+    config = check_study(
+        {
+            "name": "finetune",
+            "model": {"source": model},
+            "task": {"name": task},
+            "finetune": {
+                "steps": steps,
+                "checkpoints": checkpoint or [0, steps],
+                "seeds": [seed],
+                "batch_size": batch_size,
+                "learning_rate": learning_rate,
+            },
+            "search": {"sparsities": []},
+        }
+    )
+    options = RunOptions(out=out_folder, device=device, data=data, command=command_line())
+    run_study(config, options, Watch(err()), kinds=("finetune",))
+    cell = make_plan(config, load_study_task(config, data)).of_kind("finetune")[0]
+    kept = {
+        step: str(checkpoint_folder(Store(out_folder).path(cell), step))
+        for step in config.checkpoints
+    }
+    if as_json:
+        print_json({"checkpoints": kept})
+        return
+    for step, folder in kept.items():
+        out().print(f"step {step}: {folder}", markup=False, soft_wrap=True)
+
+
+def prune(
+    model: Annotated[str, typer.Argument(help="A fine-tuned classifier: a folder or hub id.")],
+    out_folder: OutOption,
+    task: TaskOption = "hans-grammar",
+    sparsity: Annotated[
+        list[float] | None, typer.Option(help="Share of units to drop; repeatable. [default: 0.5]")
+    ] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Repeatable. [default: 1]")] = None,
+    method: Annotated[str, typer.Option(help="How subnetworks are found.")] = "learned",
+    units: Annotated[str, typer.Option(help="What may be dropped: all, or heads.")] = "all",
+    ablation: Annotated[str, typer.Option(help="What dropped units become: mean, zero.")] = "mean",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "float32",
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find subnetworks of a model and save them, one folder each."""
+    sparsities, seeds = sparsity or [0.5], seed or [1]
+    if out_folder.is_file():
+        raise InputError(f"{out_folder} is a file; --out names a folder")
+    loaded = load_task(task, data=data)
+    classifier = load_model(model, device=pick_device(device), dtype=dtype)
+    with _bars() as bar:
+        shared = prepare(classifier, loaded, ablation=ablation)
+        rows = []
+        for number in seeds:
+            found = find_subnetworks(
+                classifier,
+                shared,
+                sparsities,
+                seed=number,
+                method=method,
+                units=units,
+                provenance={"task": loaded.name},
+                progress=bar(f"seed {number}"),
+            )
+            for target, subnetwork in zip(sparsities, found, strict=True):
+                folder = out_folder / f"seed-{number}" / subnetwork_name(target)
+                subnetwork.save(folder)
+                rows.append(
+                    {
+                        "folder": str(folder),
+                        "seed": number,
+                        "sparsity": subnetwork.sparsity,
+                        "head_sparsity": subnetwork.head_sparsity,
+                        "heads": len(subnetwork.heads),
+                        "mlps": len(subnetwork.mlps),
+                    }
+                )
+    if as_json:
+        print_json({"subnetworks": rows, "truncated": {"search": shared.encoded.n_truncated}})
+        return
+    for row in rows:
+        out().print(
+            f"{row['folder']}: {row['heads']} heads and {row['mlps']} MLPs kept "
+            f"(all units {row['sparsity']:.1%}, heads {row['head_sparsity']:.1%} sparse)",
+            markup=False,
+            soft_wrap=True,
+        )
+    if shared.encoded.n_truncated:
+        err().print(f"{shared.encoded.n_truncated} mask-learning examples were cut short")
+
+
+@contextmanager
+def _bars() -> Iterator[object]:
+    """Show bars on the error stream; yields what makes one from a name."""
+    console = err()
+    with Bars(console=console, disable=not console.is_terminal) as bars:
+
+        def bar(name: str) -> Progress:
+            task = bars.add_task(name)
+            return lambda done, of: bars.update(task, completed=done, total=of)
+
+        yield bar

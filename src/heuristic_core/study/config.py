@@ -1,0 +1,243 @@
+"""What a study is: a TOML file checked against these fields, each with its own help."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ..errors import InputError, one_line, unknown
+from ..units import check_sparsity
+
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(BaseModel):
+    """Which model is studied."""
+
+    model_config = _STRICT
+    source: str = Field(
+        "minilm",
+        description="Pretrained weights to fine-tune, or without [finetune] a fine-tuned "
+        "classifier: a packaged name, a folder, or a hub id.",
+    )
+    max_length: int = Field(128, ge=4, description="Longest input in tokens; longer ones are cut.")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="Type of the weights when masks are learned and models evaluated."
+    )
+
+
+class TaskConfig(BaseModel):
+    """What it is trained and tested on."""
+
+    model_config = _STRICT
+    name: str = Field("hans-grammar", description="A task that `hcore tasks` lists.")
+    seed: int = Field(0, ge=0, description="Seed of generation and sampling.")
+    options: dict[str, Any] = Field(default_factory=dict, description="The task's own settings.")
+
+
+class FinetuneConfig(BaseModel):
+    """How the model is fine-tuned."""
+
+    model_config = _STRICT
+    steps: int = Field(ge=1, description="Optimiser steps.")
+    checkpoints: list[int] = Field(
+        min_length=1, description="Steps to keep; 0 is the model before training."
+    )
+    seeds: list[int] = Field([1], min_length=1, description="One fine-tuning for each seed.")
+    batch_size: int = Field(32, ge=1, description="Examples a step.")
+    learning_rate: float = Field(5e-5, gt=0, description="Peak learning rate.")
+    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
+    weight_decay: float = Field(0.0, ge=0, description="AdamW's weight decay.")
+    bf16: bool = Field(False, description="Compute in bfloat16 where that is safe.")
+
+    @model_validator(mode="after")
+    def _checkpoints_are_steps(self) -> FinetuneConfig:
+        wrong = [step for step in self.checkpoints if not 0 <= step <= self.steps]
+        if wrong:
+            raise ValueError(f"checkpoint {wrong[0]} is no step of a run of {self.steps} steps")
+        if len(set(self.checkpoints)) < len(self.checkpoints):
+            raise ValueError("a checkpoint is named twice")
+        return self
+
+
+class SearchConfig(BaseModel):
+    """How subnetworks are found."""
+
+    model_config = _STRICT
+    method: str = Field("learned", description="The search method.")
+    sparsities: list[float] = Field([0.5], description="Shares of the prunable units dropped.")
+    seeds: list[int] = Field([1], description="One run of the search for each seed.")
+    checkpoints: list[int] | Literal["last", "all"] = Field(
+        "last", description="Which checkpoints are pruned: steps, 'last' or 'all'."
+    )
+    units: Literal["all", "heads"] = Field("all", description="What may be dropped.")
+    ablation: Literal["mean", "zero"] = Field("mean", description="What dropped units become.")
+    options: dict[str, Any] = Field(default_factory=dict, description="The method's own settings.")
+
+    @field_validator("sparsities")
+    @classmethod
+    def _sparsities_in_range(cls, value: list[float]) -> list[float]:
+        try:
+            checked = [check_sparsity(s) for s in value]
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        if len(set(checked)) < len(checked):
+            raise ValueError("a sparsity is named twice")
+        return checked
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_differ(cls, value: list[int]) -> list[int]:
+        if len(set(value)) < len(value) or any(seed < 0 for seed in value):
+            raise ValueError("seeds must be different whole numbers from 0")
+        return value
+
+
+class AnalysisConfig(BaseModel):
+    """How results are judged."""
+
+    model_config = _STRICT
+    margin_points: float = Field(
+        3.0, gt=0, lt=100, description="A subnetwork matches the model within so many points of ID."
+    )
+    seed: int = Field(0, ge=0, description="Seed of bootstrap and Monte-Carlo draws.")
+
+
+class StudyConfig(BaseModel):
+    """A whole study."""
+
+    model_config = _STRICT
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$", description="Names the run.")
+    model: ModelConfig = ModelConfig()
+    task: TaskConfig = TaskConfig()
+    finetune: FinetuneConfig | None = Field(
+        None, description="Leave this table out to study a model that is fine-tuned already."
+    )
+    search: SearchConfig = SearchConfig()
+    analysis: AnalysisConfig = AnalysisConfig()
+
+    @property
+    def checkpoints(self) -> list[int]:
+        """The checkpoints that are evaluated, rising; 0 alone for a model given as it is."""
+        return [0] if self.finetune is None else sorted(self.finetune.checkpoints)
+
+    @property
+    def pruned_checkpoints(self) -> list[int]:
+        """The checkpoints that subnetworks are found in, rising."""
+        if self.search.checkpoints == "all":
+            return self.checkpoints
+        if self.search.checkpoints == "last":
+            return self.checkpoints[-1:]
+        return sorted(self.search.checkpoints)
+
+    @model_validator(mode="after")
+    def _pruned_checkpoints_exist(self) -> StudyConfig:
+        missing = [step for step in self.pruned_checkpoints if step not in self.checkpoints]
+        if missing:
+            raise ValueError(
+                f"search.checkpoints names {missing[0]}, which finetune.checkpoints does not keep"
+            )
+        return self
+
+
+def builtin_studies() -> list[str]:
+    """Give the names of the studies that come with the package."""
+    folder = resources.files("heuristic_core.study") / "builtin"
+    return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_study(source: str | Path = "quickstart", sets: Sequence[str] = ()) -> StudyConfig:
+    """Read a study and check it.
+
+    Args:
+        source: A TOML file, or the name of a study that comes with the package.
+        sets: Changes such as ``search.seeds=[1, 2]``, values written as in TOML.
+
+    Returns:
+        The configuration, defaults filled in.
+
+    Raises:
+        InputError: If the file cannot be read, or a key or value does not fit.
+    """
+    text = str(source)
+    path = Path(text)
+    if text in builtin_studies():
+        content = (resources.files("heuristic_core.study") / "builtin" / f"{text}.toml").read_text(
+            "utf-8"
+        )
+    elif path.is_file():
+        try:
+            content = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read {text}: {one_line(str(error), 120)}") from error
+    elif path.suffix == ".toml" or path.exists():
+        what = "a folder" if path.is_dir() else "missing"
+        raise InputError(f"study file {text} is {what}; give a TOML file")
+    else:
+        raise unknown("study", text, builtin_studies())
+    try:
+        raw = tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{text} is no valid TOML: {one_line(str(error), 160)}") from error
+    for change in sets:
+        _apply(raw, change)
+    return check_study(raw)
+
+
+def check_study(raw: Mapping[str, Any]) -> StudyConfig:
+    """Check a study given as nested dictionaries.
+
+    Raises:
+        InputError: If a key is unknown (the nearest known one is named) or a value does not fit.
+    """
+    _check_keys(raw, StudyConfig, "")
+    try:
+        return StudyConfig.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "study"
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"study key {where}: {one_line(message)}") from error
+
+
+def _check_keys(raw: Mapping[str, Any], model: type[BaseModel], prefix: str) -> None:
+    for key, value in raw.items():
+        if key not in model.model_fields:
+            known = [prefix + name for name in model.model_fields]
+            raise unknown("study key", prefix + key, known)
+        inner = _TABLES.get(prefix + key)
+        if inner is not None:
+            if not isinstance(value, Mapping):
+                raise InputError(f"study key {prefix + key} is a table: write [{prefix + key}]")
+            _check_keys(value, inner, f"{prefix}{key}.")
+
+
+_TABLES: dict[str, type[BaseModel]] = {
+    "model": ModelConfig,
+    "task": TaskConfig,
+    "finetune": FinetuneConfig,
+    "search": SearchConfig,
+    "analysis": AnalysisConfig,
+}
+
+
+def _apply(raw: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise InputError(f"--set {one_line(change)!r} is not of the form key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()  # a bare word is a string: --set model.source=minilm
+    table = raw
+    for part in parts[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise InputError(f"--set {key}: {part} is no table")
+    table[parts[-1]] = value

@@ -1,0 +1,85 @@
+"""Forecasting how long the missing cells of a study will take, and the disk they need."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from .store import Cell, Store
+
+#: Share of a plain matrix product's speed that whole models reach, from measured quickstart runs.
+EFFICIENCY = {"finetune": 0.33, "prepare": 0.4, "search": 0.38, "evaluate": 0.45}
+#: Loading a model and opening files, per cell, in seconds.
+OVERHEAD = 0.5
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a cell is expected to take.
+
+    Args:
+        cell: The cell.
+        finished: Whether it is in the store already.
+        seconds: Expected time, or the measured one if finished; ``None`` where nothing is known.
+        megabytes: Expected size on disk.
+    """
+
+    cell: Cell
+    finished: bool
+    seconds: float | None
+    megabytes: float
+
+
+def forecast(cells: Sequence[Cell], store: Store | None, device: str) -> list[Forecast]:
+    """Forecast every cell of a plan.
+
+    Finished cells of the same kind give the speed; without any, a matrix product is timed.
+
+    Args:
+        cells: The cells.
+        store: The run folder, if it exists.
+        device: Where models will run.
+
+    Returns:
+        One forecast per cell, in order.
+    """
+    records = {
+        cell.key: store.record(cell) for cell in cells if store is not None and store.has(cell)
+    }
+    rates: dict[str, float] = {}
+    for kind in {cell.kind for cell in cells}:
+        done = [records[c.key] for c in cells if c.kind == kind and c.key in records]
+        seconds = sum(record["seconds"] for record in done)
+        if seconds and any(record["effort"] for record in done):
+            rates[kind] = sum(record["effort"] for record in done) / seconds
+    speed = None if len(records) == len(cells) else matrix_speed(device)
+    result = []
+    for cell in cells:
+        if cell.key in records:
+            seconds = records[cell.key]["seconds"]
+        elif not cell.effort or speed is None:
+            seconds = None
+        else:
+            rate = rates.get(cell.kind, speed * EFFICIENCY[cell.kind])
+            seconds = cell.effort / rate + OVERHEAD
+        result.append(Forecast(cell, cell.key in records, seconds, cell.disk / 1e6))
+    return result
+
+
+def matrix_speed(device: str, size: int = 768, least_seconds: float = 0.2) -> float:
+    """Time matrix products and give multiply-adds a second."""
+    matrix = torch.ones(size, size, device=device)
+    n = 0
+
+    def product() -> None:
+        float((matrix @ matrix)[0, 0])  # reading a value waits for the device
+
+    product()
+    start = time.perf_counter()
+    while time.perf_counter() - start < least_seconds:
+        product()
+        n += 1
+    return n * size**3 / (time.perf_counter() - start)

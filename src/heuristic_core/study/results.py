@@ -1,0 +1,140 @@
+"""From finished cells to the tables of a run, its analyses and its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..analysis import analyze
+from ..errors import InputError
+from ..measure.accuracy import with_system
+from ..report import Results, write_report
+from ..storage import read_json, read_table, write_json, write_table
+from ..subnetwork import Subnetwork
+from ..tables import EVALUATION, FINETUNING, SUBNETWORKS, conform
+from .config import StudyConfig, check_study
+from .store import Cell, Store
+from .work import load_subnetwork
+
+#: Raised when analyses or the report change, so that finished runs are described anew.
+RESULTS_VERSION = 1
+
+_TABLES = {"evaluations": EVALUATION, "subnetworks": SUBNETWORKS, "finetuning": FINETUNING}
+
+
+def collect(
+    config: StudyConfig, cells: Sequence[Cell], store: Store, manifest: Mapping[str, Any]
+) -> Results:
+    """Gather a run's tables from its cells and draw the conclusions.
+
+    Args:
+        config: The study.
+        cells: Its cells, all finished.
+        store: Where they are.
+        manifest: What to record with the results.
+
+    Returns:
+        The results, ready to be written or shown.
+    """
+    evaluations = evaluation_table(cells, store)
+    subnetworks = subnetwork_table(cells, store)
+    losses = [
+        read_table(store.path(cell) / "finetuning.parquet")
+        for cell in cells
+        if cell.kind == "finetune"
+    ]
+    finetuning = pd.concat(losses) if losses else pd.DataFrame(columns=list(FINETUNING))
+    return _results(
+        config,
+        dict(manifest),
+        {
+            "evaluations": evaluations,
+            "subnetworks": subnetworks,
+            "finetuning": conform(finetuning, FINETUNING),
+        },
+    )
+
+
+def evaluation_table(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
+    """Join the tables of all evaluation cells, one row per system and case."""
+    parts = [
+        with_system(read_table(store.path(cell) / "table.parquet"), cell.system)
+        for cell in cells
+        if cell.kind == "evaluate"
+    ]
+    if not parts:
+        return conform(pd.DataFrame(columns=list(EVALUATION)), EVALUATION)
+    return pd.concat(parts, ignore_index=True)
+
+
+def subnetwork_table(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
+    """List every unit of every subnetwork: kept or not, and its soft value."""
+    parts = []
+    for cell in cells:
+        subnetwork = load_subnetwork(store, cell) if cell.kind == "evaluate" else None
+        if subnetwork is not None:
+            parts.append(unit_rows(subnetwork).assign(**cell.system))
+    rows = pd.concat(parts) if parts else pd.DataFrame(columns=list(SUBNETWORKS))
+    return conform(rows, SUBNETWORKS)
+
+
+def unit_rows(subnetwork: Subnetwork) -> pd.DataFrame:
+    """List the units of one subnetwork with the columns unit, layer, head, kept and soft."""
+    units = subnetwork.space.units
+    return pd.DataFrame(
+        {
+            "unit": [str(unit) for unit in units],
+            "layer": [unit.layer for unit in units],
+            "head": [-1 if unit.head is None else unit.head for unit in units],
+            "kept": subnetwork.mask,
+            "soft": float("nan") if subnetwork.soft is None else subnetwork.soft,
+        }
+    )
+
+
+def write_results(results: Results, folder: Path) -> None:
+    """Write tables, analyses and report into a run folder."""
+    for name in _TABLES:
+        write_table(folder / "tables" / f"{name}.parquet", getattr(results, name))
+    write_json(folder / "analysis.json", results.analysis)
+    write_report(results, folder / "report")
+
+
+def read_results(folder: Path) -> Results:
+    """Read a finished run's results without running anything.
+
+    Raises:
+        InputError: If the folder holds no finished run.
+    """
+    if not (folder / "study.json").is_file():
+        raise InputError(f"{folder} is no run folder (it has no study.json); start one: hcore run")
+    if not (folder / "manifest.json").is_file():
+        raise InputError(f"the run in {folder} is not finished yet; finish it with `hcore run`")
+    config = check_study(read_json(folder / "study.json"))
+    tables = {
+        name: conform(read_table(folder / "tables" / f"{name}.parquet"), columns)
+        for name, columns in _TABLES.items()
+    }
+    return _results(config, read_json(folder / "manifest.json"), tables)
+
+
+def _results(
+    config: StudyConfig, manifest: dict[str, Any], tables: Mapping[str, pd.DataFrame]
+) -> Results:
+    analysis = analyze(
+        tables["evaluations"],
+        tables["subnetworks"],
+        margin_points=config.analysis.margin_points,
+        seed=config.analysis.seed,
+    )
+    return Results(
+        name=config.name,
+        manifest=manifest,
+        config=config.model_dump(mode="json"),
+        analysis=analysis,
+        command=str(manifest.get("command", "")),
+        **tables,
+    )

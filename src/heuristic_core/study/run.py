@@ -1,0 +1,278 @@
+"""Running a study: what is missing is computed, cell by cell, then tables, verdicts and report."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import InputError
+from ..models.sources import identity, shape
+from ..storage import digest, read_json, write_json
+from ..tasks import load_task
+from ..tasks.task import Suite, Task
+from .config import StudyConfig, check_study
+from .plan import Plan, make_plan
+from .results import RESULTS_VERSION, collect, write_results
+from .store import Cell, Store
+from .watch import Watch
+from .work import Workbench
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a study is run; nothing here changes what it computes.
+
+    Args:
+        out: The run folder.
+        device: Where models run: ``cpu``, ``cuda`` or ``auto``.
+        data: The folder of data files.
+        update: Let a changed configuration replace the one in the run folder.
+        command: The command to record and to print for resuming.
+    """
+
+    out: Path
+    device: str = "auto"
+    data: Path | None = None
+    update: bool = False
+    command: str = "hcore run"
+
+
+def pick_device(device: str) -> str:
+    """Turn ``auto`` into what this machine has, and check that another choice exists.
+
+    Raises:
+        InputError: If CUDA is asked for and not there.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError("this machine has no CUDA device that torch can use; say --device cpu")
+    return device
+
+
+def load_study_task(config: StudyConfig, data: Path | None) -> Task:
+    """Load a study's task with its own settings."""
+    return load_task(config.task.name, data=data, seed=config.task.seed, **config.task.options)
+
+
+def open_run(folder: Path) -> StudyConfig:
+    """Read the configuration that a run folder was made with.
+
+    Raises:
+        InputError: If the folder holds no run.
+    """
+    if not (folder / "study.json").is_file():
+        raise InputError(f"{folder} is no run folder (it has no study.json); start one: hcore run")
+    raw = read_json(folder / "study.json")
+    if not isinstance(raw, Mapping):
+        raise InputError(f"{folder / 'study.json'} is damaged; it should hold a configuration")
+    return check_study(raw)
+
+
+def claim(folder: Path, config: StudyConfig, update: bool) -> None:
+    """Tie a run folder to a study.
+
+    Raises:
+        InputError: If it holds another study, or this one with other settings.
+    """
+    new = config.model_dump(mode="json")
+    if (folder / "study.json").is_file():
+        old = open_run(folder).model_dump(mode="json")
+        if old["name"] != new["name"]:
+            raise InputError(
+                f"{folder} is the run of another study, {old['name']!r}; choose another --out"
+            )
+        changed = sorted(_differences(old, new, ""))
+        if changed and not update:
+            raise InputError(
+                f"{folder} holds this study with other settings ({', '.join(changed[:5])}); choose "
+                "another --out, or --update to change it (finished cells that still fit are kept)"
+            )
+        if not changed:
+            return
+    elif any(folder.glob("*")) and not (folder / "cells").is_dir():
+        raise InputError(f"{folder} is not empty and no run folder; choose another --out")
+    write_json(folder / "study.json", new)
+
+
+def run_study(
+    config: StudyConfig,
+    options: RunOptions,
+    watch: Watch,
+    *,
+    kinds: Sequence[str] | None = None,
+) -> Path:
+    """Compute what a run folder lacks, then write tables, analyses and the report.
+
+    Args:
+        config: The study.
+        options: Where and how.
+        watch: What shows progress.
+        kinds: Stop after these kinds of cells and what they need; all by default.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        InputError: If anything given cannot be used; what is finished is kept.
+    """
+    device = pick_device(options.device)
+    task = load_study_task(config, options.data)
+    plan = make_plan(config, task)
+    cells = plan.cells if kinds is None else plan.of_kind(*kinds)
+    if (options.out / "study.json").is_file():
+        claim(options.out, config, options.update)  # before anything else is touched
+    store = Store(options.out)
+    with store.locked():
+        claim(options.out, config, options.update)
+        store.sweep()
+        fresh = compute(cells, store, Workbench(config, task, store, device), watch)
+        if kinds is None:
+            finish(config, task, plan, store, options, fresh)
+    return options.out
+
+
+def compute(cells: Sequence[Cell], store: Store, bench: Workbench, watch: Watch) -> int:
+    """Compute the cells that are not finished, in order.
+
+    Returns:
+        How many were computed.
+    """
+    missing = [cell for cell in cells if not store.has(cell)]
+    facts = {"versions": versions(), "device": bench.device, "threads": torch.get_num_threads()}
+    with watch.running(cells, missing, store):
+        for cell in missing:
+            with watch.cell(cell) as progress, store.writing(cell, facts) as folder:
+                write_json(folder / "facts.json", bench.run(cell, folder, progress))
+    return len(missing)
+
+
+def finish(
+    config: StudyConfig, task: Task, plan: Plan, store: Store, options: RunOptions, fresh: int
+) -> None:
+    """Write tables, analyses, manifest and report, unless they stand for these very cells."""
+    stamp = digest({"cells": [c.key for c in plan.cells], "version": RESULTS_VERSION,
+                    "analysis": config.analysis.model_dump()})
+    manifest_file = store.folder / "manifest.json"
+    if not fresh and manifest_file.is_file():
+        done = read_json(manifest_file)
+        if done.get("stamp") == stamp and (store.folder / "report" / "report.html").is_file():
+            return
+    manifest = make_manifest(config, task, plan.cells, store, options.command) | {"stamp": stamp}
+    results = collect(config, plan.cells, store, manifest)
+    write_results(results, store.folder)
+    write_json(manifest_file, manifest)  # last: its stamp says that the rest is there
+
+
+def make_manifest(
+    config: StudyConfig, task: Task, cells: Sequence[Cell], store: Store, command: str
+) -> dict[str, Any]:
+    """Say what every number of a run depends on."""
+    records = [store.record(cell) for cell in cells]
+    truncated: dict[str, int] = {}
+    for cell in cells:
+        facts = read_json(store.path(cell) / "facts.json")
+        truncated |= facts.get("truncated", {})
+    return {
+        "study": config.name,
+        "command": command,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+        "seeds": {
+            "task": config.task.seed,
+            "finetune": config.finetune.seeds if config.finetune else [],
+            "search": config.search.seeds,
+            "analysis": config.analysis.seed,
+        },
+        "data": task.digests,
+        "notes": list(task.notes),
+        "model": {"source": config.model.source}
+        | identity(config.model.source)
+        | (shape(config.model.source) or {}),
+        "truncated": truncated,
+        "cells": [
+            {"name": cell.name, "kind": cell.kind, "seconds": record["seconds"]}
+            for cell, record in zip(cells, records, strict=True)
+        ],
+        "machine": {
+            "system": platform.platform(terse=True),
+            "processor": platform.machine(),
+            "devices": sorted({record["device"] for record in records}),
+            "threads": torch.get_num_threads(),
+        },
+    }
+
+
+def versions() -> dict[str, str]:
+    """Give the versions of Python, this package and what its numbers rest on."""
+    found = {"python": sys.version.split()[0]}
+    names = ("heuristic-core", "torch", "transformers", "tokenizers", "numpy", "scipy", "pandas")
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def evaluate_run(
+    config: StudyConfig, suites: Sequence[Suite], tag: str, options: RunOptions, watch: Watch
+) -> tuple[Plan, Store]:
+    """Evaluate the pruned checkpoints and all subnetworks of a run on further suites.
+
+    Args:
+        config: The run's study.
+        suites: The suites.
+        tag: Put before the cells' labels.
+        options: Where and how.
+        watch: What shows progress.
+
+    Returns:
+        The plan of the new cells and the store they are in.
+
+    Raises:
+        InputError: If the run's searches are not finished.
+    """
+    device = pick_device(options.device)
+    task = load_study_task(config, options.data)
+    store = Store(options.out)
+    plan = make_plan(config, task, suites, tag=f"{tag}-")
+    pruned = set(config.pruned_checkpoints)
+    cells = [
+        cell
+        for cell in plan.cells
+        if cell.kind == "evaluate" and cell.system["checkpoint"] in pruned
+    ]
+    unfinished = [
+        source.label
+        for cell in cells
+        for source in cell.inputs
+        if source.kind != "evaluate" and not store.has(source)
+    ]
+    if unfinished:
+        raise InputError(
+            f"the run in {options.out} is not finished ({unfinished[0]} is missing); "
+            "finish it first with `hcore run`"
+        )
+    with store.locked():
+        compute(cells, store, Workbench(config, task, store, device, suites), watch)
+    return Plan(tuple(cells)), store
+
+
+def _differences(old: Any, new: Any, prefix: str) -> list[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        names = sorted({*old, *new})
+        return [
+            found
+            for name in names
+            for found in _differences(old.get(name), new.get(name), f"{prefix}.{name}".lstrip("."))
+        ]
+    return [] if old == new else [prefix]

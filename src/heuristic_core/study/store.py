@@ -1,0 +1,153 @@
+"""The run folder: finished cells under names that say what they hold, never half a cell."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ..errors import InputError
+from ..storage import digest, read_json, write_json, write_text
+
+_PARTIAL = ".partial-"
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One unit of work, named by a hash of what determines its content.
+
+    Args:
+        kind: What is done; one of the kinds that :mod:`.work` knows.
+        label: A readable name, unique within a study.
+        spec: Everything that determines the content, as plain JSON values.
+        inputs: The cells whose content it uses.
+        system: The columns that name what it is about in tables.
+        effort: Forecast cost in multiply-add operations.
+        disk: Forecast size in bytes.
+    """
+
+    kind: str
+    label: str
+    spec: Mapping[str, Any]
+    inputs: tuple[Cell, ...] = ()
+    system: Mapping[str, Any] = field(default_factory=dict)
+    effort: float = 0.0
+    disk: float = 0.0
+
+    @cached_property
+    def key(self) -> str:
+        """The hash, over kind, spec and the inputs' hashes."""
+        return digest(
+            {"kind": self.kind, "spec": self.spec, "inputs": [cell.key for cell in self.inputs]}
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the cell's folder."""
+        return f"{self.label}-{self.key[:10]}"
+
+
+class Store:
+    """A run folder.
+
+    Args:
+        folder: Where it is; made if needed.
+
+    Raises:
+        InputError: If the folder cannot be made or written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cells = folder / "cells"
+        try:
+            self.cells.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"cannot make the run folder {folder}: {error.strerror or error}; "
+                "choose another with --out"
+            ) from error
+        if not os.access(self.cells, os.W_OK):
+            raise InputError(f"cannot write to the run folder {folder}; choose another with --out")
+
+    def path(self, cell: Cell) -> Path:
+        """Say where a finished cell lies."""
+        return self.cells / cell.name
+
+    def has(self, cell: Cell) -> bool:
+        """Say whether a cell is finished."""
+        return (self.path(cell) / "record.json").is_file()
+
+    def record(self, cell: Cell) -> dict[str, Any]:
+        """Read a finished cell's record."""
+        return dict(read_json(self.path(cell) / "record.json"))
+
+    @contextmanager
+    def writing(self, cell: Cell, facts: Mapping[str, Any]) -> Iterator[Path]:
+        """Give a folder to fill; it becomes the cell when the block ends well, and vanishes if not.
+
+        Args:
+            cell: The cell.
+            facts: What to record beside its spec, such as versions and the device.
+        """
+        partial = self.cells / f"{_PARTIAL}{cell.name}"
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            partial.mkdir(parents=True)
+            start = time.perf_counter()
+            yield partial
+            record = {
+                "kind": cell.kind,
+                "label": cell.label,
+                "key": cell.key,
+                "spec": dict(cell.spec),
+                "inputs": [source.name for source in cell.inputs],
+                "seconds": round(time.perf_counter() - start, 3),
+                "effort": cell.effort,
+            }
+            write_json(partial / "record.json", record | dict(facts))
+            os.replace(partial, self.path(cell))
+        except OSError as error:
+            raise InputError(
+                f"cannot write the cell {cell.label}: {error.strerror or error}; finished cells "
+                "are kept, free some space and run the same command again"
+            ) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove what a killed run left half done; call it only with the lock held."""
+        for leftover in self.cells.glob(f"{_PARTIAL}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for writing; the operating system lets go even if the program is killed.
+
+        Raises:
+            InputError: If another program holds it.
+        """
+        lock = FileLock(self.folder / ".lock")
+        holder = self.folder / ".lock-holder"
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            pid = holder.read_text().strip() if holder.is_file() else "unknown"
+            raise InputError(
+                f"another program (process {pid}) is writing to {self.folder}; "
+                "wait for it, or choose another folder with --out"
+            ) from error
+        try:
+            write_text(holder, f"{os.getpid()}\n")
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()

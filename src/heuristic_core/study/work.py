@@ -1,0 +1,203 @@
+"""What is done in a cell: each kind reads its inputs from the store and fills one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from ..measure.accuracy import predict, score
+from ..models.ablation import AblationValues
+from ..models.classifier import Classifier, Progress
+from ..models.encoding import Encoded
+from ..models.loading import load_model, new_classifier
+from ..search.data import SearchData, prepare
+from ..search.find import find_subnetworks
+from ..storage import read_tensors, write_table, write_tensors
+from ..subnetwork import Subnetwork
+from ..tasks.task import Suite, Task
+from ..training.finetune import checkpoint_folder, finetune
+from .config import StudyConfig
+from .store import Cell, Store
+
+
+class Workbench:
+    """What the cells of one program run share: the last model, tokens, prepared data.
+
+    Args:
+        config: The study.
+        task: Its task.
+        store: The run folder.
+        device: Where models run.
+        suites: What is evaluated on; the task's own suites if not given.
+    """
+
+    def __init__(
+        self,
+        config: StudyConfig,
+        task: Task,
+        store: Store,
+        device: str,
+        suites: Sequence[Suite] | None = None,
+    ) -> None:
+        self.config = config
+        self.task = task
+        self.store = store
+        self.device = device
+        self.suites = task.suites if suites is None else tuple(suites)
+        self._model: tuple[str, Classifier] | None = None
+        self._data: tuple[str, SearchData] | None = None
+        self._encoded: dict[str, Encoded] = {}
+
+    def run(self, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
+        """Do a cell's work.
+
+        Args:
+            cell: What to do; its inputs are in the store.
+            folder: Where its files go.
+            progress: Called with (steps done, steps in all).
+
+        Returns:
+            Facts to record, such as how many examples were cut short.
+        """
+        return _KINDS[cell.kind](self, cell, folder, progress)
+
+    def _finetune(self, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
+        recipe = self.config.finetune
+        assert recipe is not None
+        seed = cell.system["finetune_seed"]
+        model = new_classifier(
+            self.config.model.source,
+            self.task.labels,
+            seed=seed,
+            device=self.device,
+            max_length=self.config.model.max_length,
+        )
+        table = finetune(
+            model,
+            self.task.train,
+            folder,
+            seed=seed,
+            progress=progress,
+            **recipe.model_dump(exclude={"seeds"}),
+        )
+        write_table(folder / "finetuning.parquet", table)
+        return {"truncated": {"train": model.encode(self.task.train).n_truncated}}
+
+    def _prepare(self, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
+        model = self._classifier(cell)
+        data = prepare(model, self.task, ablation=self.config.search.ablation)
+        write_tensors(folder / "reference.safetensors", {"log_p": data.reference.numpy()})
+        write_tensors(folder / "values.safetensors", data.values.arrays())
+        return {"truncated": {"search": data.encoded.n_truncated}}
+
+    def _search(self, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
+        search = self.config.search
+        model = self._classifier(cell)
+        found = find_subnetworks(
+            model,
+            self._search_data(cell.inputs[-1], model),
+            search.sparsities,
+            seed=cell.spec["seed"],
+            method=search.method,
+            units=search.units,
+            provenance={
+                "model": self.config.model.source,
+                "task": self.task.name,
+                **{k: cell.system[k] for k in ("finetune_seed", "checkpoint")},
+            },
+            progress=progress,
+            **search.options,
+        )
+        for sparsity, subnetwork in zip(search.sparsities, found, strict=True):
+            subnetwork.save(folder / subnetwork_name(sparsity))
+        return {}
+
+    def _evaluate(self, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
+        model = self._classifier(cell)
+        subnetwork = load_subnetwork(self.store, cell)
+        reference: dict[str, Any] = {}
+        if subnetwork is not None:
+            full = next(source for source in cell.inputs if source.kind == "evaluate")
+            reference = read_tensors(self.store.path(full) / "logits.safetensors")
+        logits, tables, truncated = {}, [], {}
+        n_all = sum(len(suite.examples) for suite in self.suites)
+        done = 0
+        for suite in self.suites:
+            encoded = self._encode(suite, model)
+            before = done
+            logits[suite.name] = predict(
+                model,
+                encoded,
+                subnetwork=subnetwork,
+                progress=lambda n, _, before=before: progress(before + n, n_all),
+            )
+            done += len(encoded)
+            truncated[f"suite/{suite.name}"] = encoded.n_truncated
+            full_logits = reference.get(suite.name, logits[suite.name])
+            tables.append(score(suite, model.labels, logits[suite.name], full_logits))
+        write_tensors(folder / "logits.safetensors", logits)
+        write_table(folder / "table.parquet", pd.concat(tables, ignore_index=True))
+        return {"truncated": truncated}
+
+    # --- shared between cells -----------------------------------------------------------------
+
+    def _classifier(self, cell: Cell) -> Classifier:
+        tuned = next((source for source in cell.inputs if source.kind == "finetune"), None)
+        location: str | Path = self.config.model.source
+        if tuned is not None:
+            location = checkpoint_folder(self.store.path(tuned), cell.system["checkpoint"])
+        if self._model is None or self._model[0] != str(location):
+            self._model = None  # let go of the old one before the new one takes its memory
+            model = load_model(
+                location,
+                device=self.device,
+                dtype=self.config.model.dtype,
+                max_length=self.config.model.max_length,
+            )
+            self._model = (str(location), model)
+        return self._model[1]
+
+    def _search_data(self, cell: Cell, model: Classifier) -> SearchData:
+        if self._data is None or self._data[0] != cell.key:
+            folder = self.store.path(cell)
+            reference = read_tensors(folder / "reference.safetensors")["log_p"]
+            values = read_tensors(folder / "values.safetensors")
+            data = SearchData(
+                model.encode(self.task.search),
+                torch.from_numpy(reference),
+                AblationValues.from_arrays(values, model.space.n_layers),
+                self.config.search.ablation,
+            )
+            self._data = (cell.key, data)
+        return self._data[1]
+
+    def _encode(self, suite: Suite, model: Classifier) -> Encoded:
+        # All checkpoints of a study share one tokenizer, so a suite is tokenised once.
+        if suite.name not in self._encoded:
+            self._encoded[suite.name] = model.encode(suite.examples)
+        return self._encoded[suite.name]
+
+
+def subnetwork_name(sparsity: float) -> str:
+    """Name the folder of a subnetwork within its search's cell."""
+    return f"sparsity-{sparsity:g}"
+
+
+def load_subnetwork(store: Store, cell: Cell) -> Subnetwork | None:
+    """Read the subnetwork that an evaluation is about; ``None`` for the full model."""
+    found = next((source for source in cell.inputs if source.kind == "search"), None)
+    if found is None:
+        return None
+    return Subnetwork.load(store.path(found) / subnetwork_name(cell.system["sparsity"]))
+
+
+_KINDS: dict[str, Callable[..., dict[str, Any]]] = {
+    "finetune": Workbench._finetune,
+    "prepare": Workbench._prepare,
+    "search": Workbench._search,
+    "evaluate": Workbench._evaluate,
+}

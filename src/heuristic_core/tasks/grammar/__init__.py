@@ -1,0 +1,27 @@
+"""A grammar of the 30 constructions of HANS, for generation and for recognition.
+
+The constructions (McCoy, Pavlick and Linzen 2019) are described once, as phrases with places for
+words; ``generate`` fills the places with the vocabulary of a split and ``parse`` matches them.
+"""
+
+from .constructions import ENTAILED, NOT_ENTAILED, SUBCASES
+from .generate import capacity, generate
+from .lexicon import SPLITS
+from .mixtures import allocate, easy_non_entailments, training_mix
+from .parse import abstract, parse
+from .phrases import Subcase
+
+__all__ = [
+    "ENTAILED",
+    "NOT_ENTAILED",
+    "SPLITS",
+    "SUBCASES",
+    "Subcase",
+    "abstract",
+    "allocate",
+    "capacity",
+    "easy_non_entailments",
+    "generate",
+    "parse",
+    "training_mix",
+]

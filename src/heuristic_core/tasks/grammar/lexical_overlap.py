@@ -1,0 +1,123 @@
+"""Lexical overlap: the hypothesis is made of the premise's words, in whatever order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from .phrases import (
+    SLEEP,
+    A,
+    B,
+    C,
+    Frame,
+    Subcase,
+    V,
+    W,
+    clause,
+    coordinate,
+    modified,
+    np,
+    object_gap,
+    passive,
+    pp,
+    role_reversals,
+    subject_gap,
+)
+
+ACTIVE = clause(np(A), V, np(B))
+BOTH = coordinate(np(A), np(B))
+SEES_C, C_SEES = subject_gap(W, np(C)), object_gap(np(C), W)
+
+
+def _swap() -> Iterator[Frame]:
+    yield Frame(ACTIVE, clause(np(B), V, np(A)))
+
+
+def _prepositional_phrase_reversed() -> Iterator[Frame]:
+    for _, premise in modified(pp(C)):
+        for hypothesis in role_reversals(A, V, B, C):
+            yield Frame(premise, hypothesis)
+
+
+def _relative_clause_reversed() -> Iterator[Frame]:
+    for modifier in (SEES_C, C_SEES):
+        for _, premise in modified(modifier):
+            for hypothesis in role_reversals(A, V, B, C):
+                yield Frame(premise, hypothesis)
+
+
+def _passive_read_as_active() -> Iterator[Frame]:
+    yield Frame(passive(A, V, B), ACTIVE)
+
+
+def _conjuncts_related() -> Iterator[Frame]:
+    for premise in (clause(BOTH, V, np(C)), clause(np(C), V, BOTH)):
+        yield Frame(premise, clause(np(A), V, np(B)))
+        yield Frame(premise, clause(np(B), V, np(A)))
+
+
+def _relative_clause_said() -> Iterator[Frame]:
+    for head, premise in modified(SEES_C):
+        yield Frame(premise, clause(np(head), W, np(C)))
+    for head, premise in modified(C_SEES):
+        yield Frame(premise, clause(np(C), W, np(head)))
+
+
+def _around_prepositional_phrase() -> Iterator[Frame]:
+    yield Frame(clause(np(A, *pp(C)), V, np(B)), ACTIVE)
+
+
+def _around_relative_clause() -> Iterator[Frame]:
+    for modifier in (subject_gap(SLEEP), SEES_C, C_SEES):
+        yield Frame(clause(np(A, *modifier), V, np(B)), ACTIVE)
+
+
+def _far_conjunct_kept() -> Iterator[Frame]:
+    # The conjunct next to the verb would be kept by a subsequence of the premise.
+    yield Frame(clause(BOTH, V, np(C)), clause(np(A), V, np(C)))
+    yield Frame(clause(np(C), V, BOTH), clause(np(C), V, np(B)))
+
+
+def _passive_made_active() -> Iterator[Frame]:
+    yield Frame(passive(B, V, A), ACTIVE)
+
+
+_entailed = partial(Subcase, heuristic="lexical_overlap", label="entailment")
+_not_entailed = partial(Subcase, heuristic="lexical_overlap", label="non-entailment")
+
+
+SUBCASES = (
+    _entailed(
+        "le_around_prepositional_phrase",
+        title="around a prepositional phrase",
+        frames=tuple(_around_prepositional_phrase()),
+    ),
+    _entailed(
+        "le_around_relative_clause",
+        title="around a relative clause",
+        frames=tuple(_around_relative_clause()),
+    ),
+    _entailed("le_conjunction", title="far conjunct", frames=tuple(_far_conjunct_kept())),
+    _entailed("le_passive", title="passive to active", frames=tuple(_passive_made_active())),
+    _entailed(
+        "le_relative_clause",
+        title="what a relative clause says",
+        frames=tuple(_relative_clause_said()),
+    ),
+    _not_entailed("ln_conjunction", title="conjuncts related", frames=tuple(_conjuncts_related())),
+    _not_entailed(
+        "ln_passive", title="passive read as active", frames=tuple(_passive_read_as_active())
+    ),
+    _not_entailed(
+        "ln_preposition",
+        title="roles reversed around a preposition",
+        frames=tuple(_prepositional_phrase_reversed()),
+    ),
+    _not_entailed(
+        "ln_relative_clause",
+        title="roles reversed around a relative clause",
+        frames=tuple(_relative_clause_reversed()),
+    ),
+    _not_entailed("ln_subject/object_swap", title="subject-object swap", frames=tuple(_swap())),
+)

@@ -1,0 +1,66 @@
+"""Tiny models and examples made offline: what most tests run on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
+
+from heuristic_core.tasks.grammar import SUBCASES, generate, training_mix
+from heuristic_core.tasks.task import Examples
+
+LABELS = ("entailment", "non-entailment")
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def some_pairs(n: int, seed: int = 0, split: str = "train") -> Examples:
+    """Labelled pairs from the grammar, ``case`` their construction."""
+    table = training_mix(n, seed=seed, split=split)
+    return Examples.build(
+        table["premise"], table["hypothesis"], table["label"], table["subcase"], LABELS
+    )
+
+
+def words() -> list[str]:
+    """Every word form that a sample of all constructions needs, lower case."""
+    found = {"."}
+    for subcase in SUBCASES:
+        for split in ("train", "search", "test"):
+            for text in generate(subcase, 60, seed=0, split=split)["premise"]:
+                found |= set(text.lower().replace(".", " . ").replace(",", " , ").split())
+    return sorted(found)
+
+
+def save_tiny(
+    folder: Path,
+    *,
+    labels: tuple[str, ...] = LABELS,
+    n_layers: int = 2,
+    n_heads: int = 4,
+    width: int = 32,
+    seed: int = 0,
+    classifier: bool = True,
+) -> Path:
+    """Save a tiny random BERT and a tokenizer of the grammar's words; give the folder."""
+    vocabulary = {word: i for i, word in enumerate([*SPECIAL, *words()])}
+    (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
+    tokenizer = BertTokenizer(vocab=vocabulary, do_lower_case=True)
+    tokenizer.save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=width,
+        num_hidden_layers=n_layers,
+        num_attention_heads=n_heads,
+        intermediate_size=2 * width,
+        max_position_embeddings=64,
+        id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)},
+        # Larger than usual, so that a random model's units matter and its answers differ.
+        initializer_range=0.15,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = BertForSequenceClassification(config)
+    (model if classifier else model.bert).save_pretrained(folder)
+    return folder
