@@ -131,7 +131,10 @@ def spread(evaluations: pd.DataFrame, margin_points: float, seed: int) -> list[S
     Returns:
         One result per fine-tuning, checkpoint, method and sparsity.
     """
-    subnetworks = evaluations[evaluations["kind"] == "subnetwork"]
+    # In the order of seeds, so that not even rounding depends on the order of rows.
+    subnetworks = evaluations[evaluations["kind"] == "subnetwork"].sort_values(
+        "seed", kind="stable"
+    )
     results = []
     for key, group in subnetworks.groupby(_GROUP):
         full = evaluations[

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from tables_by_hand import evaluation, evaluations, found, subnetworks
+
+from heuristic_core.analysis import analyze
+from heuristic_core.analysis.spread import sparser, spread
+
+
+def table(swap=(95, 60, 40), ids=(99, 98, 97), full_id=99):
+    return evaluations(
+        evaluation({"in": full_id, "aswap": 98, "aprep": 10, "feasy": 100}),
+        *[
+            evaluation({"in": i, "aswap": s, "aprep": 10, "feasy": 99}, **found(seed))
+            for seed, (s, i) in enumerate(zip(swap, ids, strict=True))
+        ],
+    )
+
+
+def test_a_wide_case_at_equal_id_accuracy_is_supported():
+    (result,) = spread(table(), 3.0, 0)
+    assert result.n_matching == 3
+    assert [s.seed for s in result.subnetworks] == [0, 1, 2]
+    assert [s.difference_points for s in result.subnetworks] == pytest.approx([0, -1, -2])
+    widest = result.cases[0]
+    assert (widest.case, widest.low, widest.high) == ("aswap", 0.40, 0.95)
+    assert widest.span_points == pytest.approx(55)
+    assert widest.mean == pytest.approx(0.65)
+    assert widest.full == 0.98
+    assert result.full.adversarial == pytest.approx(0.54)
+    assert result.adversarial.value == pytest.approx((0.65 + 0.10) / 2)
+    assert result.friendly.value == pytest.approx(0.99)
+    assert result.verdict.decision == "supported"
+    assert "aswap spans 55 points" in result.verdict.reason
+
+
+def test_chi_squared_by_hand():
+    (result,) = spread(table(swap=(60, 40, 50)), 3.0, 0)
+    # 2 x 3 table with 50 expected everywhere: (10^2 + 10^2) / 50 x 2 = 8, two degrees of freedom.
+    raw = np.exp(-8 / 2)
+    assert {c.case: c.p_value for c in result.cases}["aswap"] == pytest.approx(3 * raw)
+
+
+def test_equal_subnetworks_contradict_and_bad_ones_do_not_decide():
+    (same,) = spread(table(swap=(95, 94, 96)), 3.0, 0)
+    assert same.verdict.decision == "contradicted"
+    (bad,) = spread(table(ids=(99, 80, 97)), 3.0, 0)
+    assert bad.verdict.decision == "not decided by these data"
+    assert "only 2 of 3" in bad.verdict.reason
+    (between,) = spread(table(swap=(90, 75, 80)), 3.0, 0)
+    assert between.verdict.decision == "not decided by these data"
+
+
+def test_sparser_is_paired_by_seed():
+    rows = [
+        evaluation({"in": 99, "aswap": 90 - 2 * seed}, **found(seed, 0.5)) for seed in range(4)
+    ] + [evaluation({"in": 97, "aswap": 60 - 2 * seed}, **found(seed, 0.7)) for seed in range(4)]
+    (result,) = sparser(evaluations(*rows), 0)
+    assert (result.denser, result.sparser, result.n) == (0.5, 0.7, 4)
+    assert result.adversarial_points.value == pytest.approx(-30)
+    assert result.in_domain_points.value == pytest.approx(-2)
+    assert result.verdict.decision == "supported"
+    (few,) = sparser(evaluations(*rows[:2], *rows[4:6]), 0)
+    assert few.verdict.decision == "not decided by these data"
+
+
+def test_nothing_to_compare_is_no_error():
+    only_full = evaluations(evaluation({"in": 99, "aswap": 50}))
+    assert spread(only_full, 3.0, 0) == []
+    assert sparser(only_full, 0) == []
+    no_ood = evaluations(evaluation({"in": 99}), evaluation({"in": 98}, **found(1)))
+    (result,) = spread(no_ood, 3.0, 0)
+    assert result.cases == ()
+    assert result.adversarial is None
+    assert result.verdict.decision == "not decided by these data"
+
+
+def test_all_analyses_give_plain_json():
+    kept = subnetworks({(s, 0.5): {"L0H0", f"L1H{s}"} for s in range(3)})
+    result = analyze(table(), kept)
+    assert set(result) == {"spread", "sparser", "core", "curves"}
+    assert json.loads(json.dumps(result, allow_nan=False))["core"][0]["core"] == ["L0H0"]
+    empty = analyze(evaluations(), subnetworks({}))
+    assert empty == {"spread": [], "sparser": [], "core": [], "curves": []}
+
+
+def test_the_order_of_rows_does_not_matter():
+    rows = table()
+    shuffled = rows.sample(frac=1, random_state=1)
+    one, other = spread(rows, 3.0, 0)[0], spread(shuffled, 3.0, 0)[0]
+    assert one.subnetworks == other.subnetworks
+    assert {c.case: c for c in one.cases} == {c.case: c for c in other.cases}

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+
+from heuristic_core.errors import InputError
+from heuristic_core.study.config import builtin_studies, check_study, load_study
+
+
+def test_every_study_that_comes_along_is_sound():
+    assert {"quickstart", "smoke"} <= set(builtin_studies())
+    for name in builtin_studies():
+        assert load_study(name).name == name
+
+
+def test_the_quickstart_is_what_it_promises():
+    config = load_study()
+    assert config.name == "quickstart"
+    assert config.pruned_checkpoints == [max(config.checkpoints)]
+    assert 0 in config.checkpoints
+    assert len(config.search.seeds) >= 8
+    assert {0.5, 0.7} <= set(config.search.sparsities)
+    assert config.task.options["per_case"] >= 50
+
+
+def test_settings_are_changed_one_by_one():
+    config = load_study(
+        "smoke", ["search.seeds=[4, 5]", "model.source=some/folder", "task.options.per_case=2"]
+    )
+    assert config.search.seeds == [4, 5]
+    assert config.model.source == "some/folder"
+    assert config.task.options["per_case"] == 2
+
+
+def test_a_study_without_fine_tuning_has_one_checkpoint():
+    config = check_study({"name": "mine", "model": {"source": "x"}})
+    assert config.checkpoints == config.pruned_checkpoints == [0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("serch.seeds=[1]", "unknown study key 'serch'; did you mean 'search'"),
+        ("search.seed=[1]", "unknown study key 'search.seed'; did you mean 'search.seeds'"),
+        ("search.sparsities=[1.0]", r"search.sparsities: sparsity 1.0 is outside \[0, 1\)"),
+        ("search.sparsities=[-0.5]", r"outside \[0, 1\)"),
+        ("search.sparsities=[0.5, 0.5]", "a sparsity is named twice"),
+        ("search.seeds=[1, 1]", "seeds must be different"),
+        ("search.units=some", "search.units: Input should be 'all' or 'heads'"),
+        ("search.checkpoints=[7]", "search.checkpoints names 7"),
+        ("finetune.steps=0", "finetune.steps"),
+        ("finetune.checkpoints=[99]", "checkpoint 99 is no step"),
+        ("finetune.checkpoints=[0, 0]", "named twice"),
+        ("model.dtype=float8", "model.dtype"),
+        ("name=a/b", "study key name"),
+        ("search=3", r"search is a table: write \[search\]"),
+        ("task.seed=x", "task.seed"),
+        ("seeds", "not of the form key=value"),
+        ("name.x=1", "name is no table"),
+        ("=1", "not of the form key=value"),
+    ],
+)
+def test_settings_that_do_not_fit(change, message):
+    with pytest.raises(InputError, match=message):
+        load_study("smoke", [change])
+
+
+def test_files_that_are_no_study(tmp_path):
+    with pytest.raises(InputError, match="did you mean 'quickstart'"):
+        load_study("quickstrat")
+    with pytest.raises(InputError, match="is missing"):
+        load_study(tmp_path / "none.toml")
+    with pytest.raises(InputError, match="is a folder"):
+        load_study(tmp_path)
+    file = tmp_path / "study.toml"
+    file.write_text("name = ")
+    with pytest.raises(InputError, match="no valid TOML"):
+        load_study(file)
+    file.write_bytes(b"name = '\xff'")
+    with pytest.raises(InputError, match="cannot read"):
+        load_study(file)
+    file.write_text("")
+    with pytest.raises(InputError, match="study key name: Field required"):
+        load_study(file)
