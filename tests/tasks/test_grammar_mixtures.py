@@ -121,21 +121,20 @@ def test_impossible_allocations_are_refused(total: int, weights: list[float]) ->
     n=st.integers(0, 400),
     seed=st.integers(0, 100),
     split=st.sampled_from(SPLITS),
-    share=st.floats(0, 1),
-    hard=st.lists(st.sampled_from(NOT_ENTAILED), min_size=1, max_size=6, unique=True),
+    weights=st.dictionaries(st.sampled_from(NOT_ENTAILED), st.floats(0, 1), max_size=6),
 )
 def test_mixtures_have_exact_counts_and_true_labels(
-    n: int, seed: int, split: str, share: float, hard: list[str]
+    n: int, seed: int, split: str, weights: dict[str, float]
 ) -> None:
-    table = training_mix(n, seed=seed, split=split, hard_share=share, hard_subcases=hard)
+    hard = {name: weight / max(1.0, sum(weights.values())) for name, weight in weights.items()}
+    table = training_mix(n, seed=seed, split=split, hard=hard)
     assert len(table) == n
     assert not table.duplicated(["premise", "hypothesis"]).any()
     labels = Counter(table["label"])
     assert labels["entailment"] == n - n // 2
     subcases = Counter(table["subcase"])
-    assert abs(sum(subcases[name] for name in hard) - share * (n // 2)) <= len(hard)
-    for name in hard:
-        assert abs(subcases[name] - share * (n // 2) / len(hard)) < 1 + 1e-6
+    for name, share in hard.items():
+        assert abs(subcases[name] - share * (n // 2)) < 1 + 1e-6
     assert not set(subcases) & (set(NOT_ENTAILED) - set(hard))
     entailed = [subcases[name] for name in ENTAILED]
     assert max(entailed) - min(entailed) <= 1
@@ -146,10 +145,10 @@ def test_mixtures_have_exact_counts_and_true_labels(
 
 def test_shares_can_differ_between_hard_constructions() -> None:
     shares = {"ln_preposition": 0.5, "cn_adverb": 0.1, "sn_NP/S": 0.0}
-    table = training_mix(1200, seed=0, split="train", hard_share=shares)
+    table = training_mix(1200, seed=0, split="train", hard=shares)
     counts = Counter(table["subcase"])
-    assert [counts[name] for name in shares] == [100, 20, 0]
-    assert sum(count for name, count in counts.items() if name.startswith("easy_")) == 480
+    assert [counts[name] for name in shares] == [300, 60, 0]
+    assert sum(count for name, count in counts.items() if name.startswith("easy_")) == 240
 
 
 def test_mixtures_can_be_of_chosen_entailed_constructions() -> None:
@@ -165,7 +164,7 @@ def test_mixtures_can_be_of_chosen_entailed_constructions() -> None:
 
 def test_mixtures_are_deterministic_and_shuffled() -> None:
     one, again, other = (
-        training_mix(200, seed=seed, split="train", hard_share=0.2, hard_subcases=["ln_passive"])
+        training_mix(200, seed=seed, split="train", hard={"ln_passive": 0.2})
         for seed in (0, 0, 1)
     )
     pd.testing.assert_frame_equal(one, again)
@@ -177,17 +176,12 @@ def test_mixtures_are_deterministic_and_shuffled() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"hard_share": 0.1}, "no hard construction"),
-        ({"hard_share": 1.1, "hard_subcases": ["ln_passive"]}, "between 0 and 1"),
-        ({"hard_share": {"ln_passive": -0.1}}, "between 0 and 1"),
-        ({"hard_share": 0.1, "hard_subcases": ["ln_passiv"]}, "ln_passive"),
-        ({"hard_share": 0.1, "hard_subcases": ["le_passive"]}, "hard construction"),
-        ({"hard_share": {"le_passive": 0.1}}, "hard construction"),
-        ({"hard_share": {"ln_passive": 0.1}, "hard_subcases": ["cn_adverb"]}, "hard construction"),
-        (
-            {"hard_share": {"ln_passive": 0.1}, "hard_subcases": ["ln_passive", "cn_adverb"]},
-            "cn_adverb",
-        ),
+        ({"hard": {"ln_passive": 1.1}}, "ln_passive lies between 0 and 1"),
+        ({"hard": {"ln_passive": -0.1}}, "between 0 and 1"),
+        ({"hard": {"ln_passive": float("nan")}}, "between 0 and 1"),
+        ({"hard": {"ln_passive": 0.6, "cn_adverb": 0.6}}, "sum to 1.2"),
+        ({"hard": {"ln_passiv": 0.1}}, "did you mean 'ln_passive'"),
+        ({"hard": {"le_passive": 0.1}}, "hard construction"),
         ({"entailed_subcases": ["ln_passive"]}, "entailed construction"),
         ({"entailed_subcases": []}, "at least one"),
         ({"split": "dev"}, "split"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -91,11 +92,12 @@ class Examples:
         """Draw n examples of each case without replacement; all of a case that has fewer."""
         cases = self.table["case"].to_numpy()
         keep: list[np.ndarray] = []
-        for i, case in enumerate(dict.fromkeys(cases)):
+        for case in dict.fromkeys(cases):
             rows = np.flatnonzero(cases == case)
             if n < len(rows):
                 # One stream a case, so that a case's sample does not depend on the others.
-                rows = np.random.default_rng([seed, i]).choice(rows, size=n, replace=False)
+                stream = zlib.crc32(str(case).encode())
+                rows = np.random.default_rng([seed, stream]).choice(rows, size=n, replace=False)
             keep.append(np.sort(rows))
         return self.take(np.concatenate(keep) if keep else slice(0))
 

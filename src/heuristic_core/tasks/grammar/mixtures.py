@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -25,6 +26,7 @@ from .lexicon import CLASSES, SPLITS, substitutes
 from .phrases import Frame, Slot
 
 REPLACED_KINDS = ("N", "V")
+NO_HARD: Mapping[str, float] = MappingProxyType({})
 
 
 def allocate(total: int, weights: Sequence[float]) -> list[int]:
@@ -128,22 +130,19 @@ def training_mix(
     *,
     seed: int,
     split: str,
-    hard_share: float | Mapping[str, float] = 0.0,
-    hard_subcases: Sequence[str] = (),
+    hard: Mapping[str, float] = NO_HARD,
     entailed_subcases: Sequence[str] = ENTAILED,
 ) -> pd.DataFrame:
     """Generate data of which a chosen share contradicts the overlap heuristics.
 
-    Half of the pairs are entailed, evenly over the constructions. The other half is divided evenly
-    over the hard constructions; of each one's part the hard share is of that construction, and the
-    rest are easy non-entailments. One share for all is thus the share of all non-entailments.
+    Half of the pairs are entailed, evenly over the constructions. Of the other half each hard
+    construction has its share, and the rest are easy non-entailments.
 
     Args:
         n: How many distinct pairs; of an odd number one more is entailed.
         seed: Which pairs, and in which order.
         split: Whose vocabulary.
-        hard_share: From 0 to 1: one share for all hard constructions, or each one's share by name.
-        hard_subcases: The hard constructions; may be left out where the shares name them.
+        hard: For each hard construction its share of the non-entailments, 0 to 1.
         entailed_subcases: The entailed constructions, also those that easy pairs are made from.
 
     Returns:
@@ -151,20 +150,18 @@ def training_mix(
 
     Raises:
         InputError: If a name is unknown or has the wrong label, if a share is outside 0 to 1 or
-            the shares name other constructions than the hard ones, if the seed is negative, or if
-            the grammar does not have that many pairs.
+            they sum to more than 1, if the seed is negative, or if the grammar does not have that
+            many pairs.
     """
     check_names("split", [split], SPLITS)
     check_count(n, "the mixture")
     entailed = _entailed(entailed_subcases)
-    shares = _hard_shares(hard_share, hard_subcases)
+    rest = 1.0 - _total_share(hard)
     n_entailed, n_not = allocate(n, [1.0, 1.0])
-    per_construction = [share / len(shares) for share in shares.values()]
-    rest = max(0.0, 1.0 - math.fsum(per_construction))
-    *n_hard, n_easy = allocate(n_not, [*per_construction, rest])
+    *n_hard, n_easy = allocate(n_not, [*hard.values(), rest])
     counts = zip(entailed, allocate(n_entailed, [1.0] * len(entailed)), strict=True)
     parts = [generate(name, count, seed=seed, split=split) for name, count in counts]
-    for name, count in zip(shares, n_hard, strict=True):
+    for name, count in zip(hard, n_hard, strict=True):
         parts.append(generate(name, count, seed=seed, split=split))
     parts.append(easy_non_entailments(n_easy, seed=seed, split=split, subcases=entailed))
     rows = [tuple(row) for part in parts for row in part[list(COLUMNS)].to_numpy()]
@@ -180,18 +177,13 @@ def _entailed(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _hard_shares(share: float | Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
-    """Give the share of each hard construction by name."""
-    check_names("hard construction", names, NOT_ENTAILED)
-    if isinstance(share, Mapping):
-        check_names("hard construction", list(share), names or NOT_ENTAILED)
-        check_names("share of hard pairs", names, list(share))
-        shares = {name: share[name] for name in names or share}
-    elif share and not names:
-        raise InputError("a share of hard pairs was given, but no hard construction; name some")
-    else:
-        shares = dict.fromkeys(names, share)
-    for value in shares.values():
-        if not 0 <= value <= 1:
-            raise InputError(f"a share of hard pairs lies between 0 and 1, but {value} was given")
-    return shares
+def _total_share(hard: Mapping[str, float]) -> float:
+    """Check the shares of hard constructions, and give their sum."""
+    check_names("hard construction", list(hard), NOT_ENTAILED)
+    for name, share in hard.items():
+        if not 0 <= share <= 1:
+            raise InputError(f"the share of {name} lies between 0 and 1, but {share} was given")
+    total = math.fsum(hard.values())
+    if total > 1 + 1e-9:
+        raise InputError(f"the shares of hard constructions sum to {total:g}, but to 1 at most")
+    return min(total, 1.0)
