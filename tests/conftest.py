@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
+import pytest
+from hypothesis import HealthCheck, settings
+from jaxtyping import install_import_hook
+
 # Nothing here may reach for the network, and a hub that hangs would hang the tests.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-
-from jaxtyping import install_import_hook
 
 install_import_hook(
     [
@@ -23,9 +25,6 @@ install_import_hook(
     ],
     "beartype.beartype",
 )
-
-import pytest
-from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "project", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -16,7 +16,6 @@ def spaces(draw):
     return UnitSpace(tuple(draw(st.lists(st.integers(1, 5), min_size=1, max_size=4))))
 
 
-
 def test_labels_read_and_written():
     assert str(Unit(4, 0)) == "L4H0"
     assert str(Unit(4)) == "L4MLP"

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -24,8 +24,7 @@ from .units import Unit, UnitSpace
 if TYPE_CHECKING:
     from .models.classifier import Classifier
 
-AblationKind = Literal["mean", "zero"]
-ABLATION_KINDS: tuple[AblationKind, ...] = ("mean", "zero")
+ABLATION_KINDS = ("mean", "zero")
 
 _FORMAT = "heuristic-core/subnetwork/1"
 
@@ -50,7 +49,7 @@ class Subnetwork:
 
     space: UnitSpace
     kept: frozenset[Unit]
-    ablation: AblationKind = "mean"
+    ablation: str = "mean"
     values: Mapping[str, Float[np.ndarray, "..."]] = field(default_factory=dict)
     soft: Float[np.ndarray, " unit"] | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)

@@ -10,15 +10,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool
 
 from .errors import InputError, one_line, unknown
 
-UnitScope = Literal["all", "heads"]
-UNIT_SCOPES: tuple[UnitScope, ...] = ("all", "heads")
+UNIT_SCOPES = ("all", "heads")
 
 _LABEL = re.compile(r"L(\d{1,4})(?:H(\d{1,4})|MLP)", re.ASCII)
 
@@ -148,7 +146,7 @@ class UnitSpace:
             raise InputError(f"a mask of {len(mask)} bits does not fit {len(self)} units")
         return frozenset(unit for unit, bit in zip(self.units, mask, strict=True) if bit)
 
-    def prunable(self, scope: UnitScope = "all") -> Bool[np.ndarray, " unit"]:
+    def prunable(self, scope: str = "all") -> Bool[np.ndarray, " unit"]:
         """Say which positions may be dropped: all of them, or heads alone."""
         if scope not in UNIT_SCOPES:
             raise unknown("unit scope", scope, UNIT_SCOPES)

@@ -30,7 +30,8 @@ def brute_force(n: int, sizes: list[int]) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("n", "sizes"), [(4, [2]), (4, [2, 3]), (5, [3, 3, 4]), (5, [1, 2]), (4, [4, 2, 0]), (3, [3, 3])]
+    ("n", "sizes"),
+    [(4, [2]), (4, [2, 3]), (5, [3, 3, 4]), (5, [1, 2]), (4, [4, 2, 0]), (3, [3, 3])],
 )
 def test_the_null_equals_counting_all_possibilities(n, sizes):
     assert intersection_distribution(n, sizes) == pytest.approx(brute_force(n, sizes), abs=1e-12)

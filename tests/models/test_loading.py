@@ -4,11 +4,11 @@ import json
 
 import pytest
 import torch
-from tiny import save_tiny
 
 from heuristic_core.errors import InputError
 from heuristic_core.models.loading import load_model, new_classifier
 from heuristic_core.models.sources import identity, resolve, shape
+from tiny import save_tiny
 
 
 @pytest.fixture(scope="module")

@@ -99,9 +99,7 @@ def test_the_search_finds_units_that_do_nothing(tiny, pairs, seed):
     found = find_subnetwork(tiny, pairs, 0.5, seed=seed, ramp_steps=120, hold_steps=30)
     assert {str(u) for u in tiny.space if u not in found.kept} == set(idle)
     encoded = tiny.encode(pairs)
-    assert np.allclose(
-        predict(tiny, encoded, subnetwork=found), predict(tiny, encoded), atol=1e-4
-    )
+    assert np.allclose(predict(tiny, encoded, subnetwork=found), predict(tiny, encoded), atol=1e-4)
 
 
 def test_zero_ablation_and_shared_means(tiny, pairs, data):
@@ -128,7 +126,7 @@ def test_bad_arguments_are_told(tiny, data, pairs):
         find_subnetwork(tiny, data, 0.5, method="learnt")
     with pytest.raises(InputError, match="did you mean 'batch_size'"):
         find_subnetwork(tiny, data, 0.5, batchsize=3)
-    with pytest.raises(InputError, match="search option batch_size: .* greater than or equal to 1"):
+    with pytest.raises(InputError, match=r"batch_size: .* greater than or equal to 1"):
         find_subnetwork(tiny, data, 0.5, batch_size=0)
     with pytest.raises(InputError, match=r"outside \[0, 1\)"):
         find_subnetwork(tiny, data, 1.0)

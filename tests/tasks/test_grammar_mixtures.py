@@ -164,8 +164,7 @@ def test_mixtures_can_be_of_chosen_entailed_constructions() -> None:
 
 def test_mixtures_are_deterministic_and_shuffled() -> None:
     one, again, other = (
-        training_mix(200, seed=seed, split="train", hard={"ln_passive": 0.2})
-        for seed in (0, 0, 1)
+        training_mix(200, seed=seed, split="train", hard={"ln_passive": 0.2}) for seed in (0, 0, 1)
     )
     pd.testing.assert_frame_equal(one, again)
     assert not one.equals(other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -33,7 +34,7 @@ def analyze(
         For each analysis (``spread``, ``sparser``, ``core``, ``curves``) a list of results as
         plain dictionaries, each with its verdict.
     """
-    answers = {
+    answers: dict[str, Sequence[Any]] = {
         "spread": spread(evaluations, margin_points, seed),
         "sparser": sparser(evaluations, seed),
         "core": core(subnetworks),

@@ -225,7 +225,7 @@ def _cases(group: pd.DataFrame, full: pd.DataFrame) -> tuple[CaseSpread, ...]:
                 float(100 * (accuracy.max() - accuracy.min())),
             )
         )
-    corrected = holm(np.array(p_values)) if rows else []
+    corrected = holm(np.array(p_values))
     cases = [CaseSpread(*row, float(p)) for row, p in zip(rows, corrected, strict=True)]
     return tuple(sorted(cases, key=lambda c: (-c.span_points, c.suite, c.case)))
 

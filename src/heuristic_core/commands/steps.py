@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +14,8 @@ from ..errors import InputError
 from ..models.classifier import Progress
 from ..models.loading import load_model
 from ..search.data import prepare
-from ..search.find import find_subnetworks
-from ..study.config import check_study
+from ..search.find import find_subnetworks, method_options
+from ..study.config import check_study, settings
 from ..study.plan import make_plan
 from ..study.run import RunOptions, load_study_task, pick_device, run_study
 from ..study.store import Store
@@ -23,6 +23,7 @@ from ..study.watch import Watch
 from ..study.work import subnetwork_name
 from ..tasks import load_task
 from ..training.finetune import checkpoint_folder
+from ..units import check_sparsity
 from .console import DataOption, DeviceOption, JsonOption, command_line, err, out, print_json
 
 TaskOption = Annotated[str, typer.Option("--task", help="A task that `hcore tasks` lists.")]
@@ -86,6 +87,9 @@ def prune(
     method: Annotated[str, typer.Option(help="How subnetworks are found.")] = "learned",
     units: Annotated[str, typer.Option(help="What may be dropped: all, or heads.")] = "all",
     ablation: Annotated[str, typer.Option(help="What dropped units become: mean, zero.")] = "mean",
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of the method, key=value.")
+    ] = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "float32",
     data: DataOption = None,
@@ -95,6 +99,10 @@ def prune(
     sparsities, seeds = sparsity or [0.5], seed or [1]
     if out_folder.is_file():
         raise InputError(f"{out_folder} is a file; --out names a folder")
+    options = settings(sets or [])
+    method_options(method, options)
+    for target in sparsities:
+        check_sparsity(target)
     loaded = load_task(task, data=data)
     classifier = load_model(model, device=pick_device(device), dtype=dtype)
     with _bars() as bar:
@@ -110,6 +118,7 @@ def prune(
                 units=units,
                 provenance={"task": loaded.name},
                 progress=bar(f"seed {number}"),
+                **options,
             )
             for target, subnetwork in zip(sparsities, found, strict=True):
                 folder = out_folder / f"seed-{number}" / subnetwork_name(target)
@@ -139,7 +148,7 @@ def prune(
 
 
 @contextmanager
-def _bars() -> Iterator[object]:
+def _bars() -> Iterator[Callable[[str], Progress]]:
     """Show bars on the error stream; yields what makes one from a name."""
     console = err()
     with Bars(console=console, disable=not console.is_terminal) as bars:

@@ -111,8 +111,12 @@ def score(
     )
     table = (
         frame.groupby("case", sort=False)
-        .agg(n=("correct", "size"), correct=("correct", "sum"), kl=("kl", "mean"),
-             margin=("margin", "mean"))
+        .agg(
+            n=("correct", "size"),
+            correct=("correct", "sum"),
+            kl=("kl", "mean"),
+            margin=("margin", "mean"),
+        )
         .reset_index()
     )
     table.insert(0, "suite", suite.name)

@@ -67,10 +67,7 @@ class AblationValues:
     def zeros(cls, model: Classifier) -> AblationValues:
         """Give zeros in the model's shapes."""
         return cls(
-            tuple(
-                torch.zeros(n, d)
-                for n, d in zip(model.space.heads, model.d_heads, strict=True)
-            ),
+            tuple(torch.zeros(n, d) for n, d in zip(model.space.heads, model.d_heads, strict=True)),
             tuple(torch.zeros(model.d_model) for _ in range(model.space.n_layers)),
         )
 
@@ -82,9 +79,9 @@ class AblationValues:
         """
         heads = [tuple(v.shape) for v in self.heads]
         mlps = [tuple(v.shape) for v in self.mlps]
-        if heads != list(zip(space.heads, d_heads, strict=True)) or mlps != [
-            (d_model,)
-        ] * len(space.heads):
+        if heads != list(zip(space.heads, d_heads, strict=True)) or mlps != [(d_model,)] * len(
+            space.heads
+        ):
             raise InputError(
                 f"ablation values of shapes {heads[:1]} and {mlps[:1]} over {len(mlps)} layers do "
                 f"not fit a model of {space.n_layers} layers of {space.heads[0]} heads of "

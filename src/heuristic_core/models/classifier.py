@@ -77,7 +77,7 @@ class Classifier:
     def d_heads(self) -> tuple[int, ...]:
         """Width of a head's output before the projection, for each layer."""
         return tuple(
-            module.in_features // n
+            int(module.get_parameter("weight").shape[1]) // n
             for module, n in zip(self._attention_out, self.space.heads, strict=True)
         )
 

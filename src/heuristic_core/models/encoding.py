@@ -1,4 +1,4 @@
-"""Turning examples into batches: tokenised once, batched by length, padded no further than needed."""
+"""Turning examples into batches: tokenised once, batched by length, padded as little as can be."""
 
 from __future__ import annotations
 

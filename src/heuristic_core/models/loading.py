@@ -24,7 +24,13 @@ from .sources import PACKAGED, resolve
 
 #: What transformers raises for folders that are no intact model.
 _UNLOADABLE = (
-    OSError, ValueError, RuntimeError, ImportError, LookupError, TypeError, SafetensorError
+    OSError,
+    ValueError,
+    RuntimeError,
+    ImportError,
+    LookupError,
+    TypeError,
+    SafetensorError,
 )
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -99,7 +105,7 @@ def _load(
         names = dict(enumerate(labels))
         extra = {"id2label": names, "label2id": {v: k for k, v in names.items()}}
     try:
-        with _seeded(seed), _quiet(), warnings.catch_warnings():
+        with _seeded(seed), quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model, info = AutoModelForSequenceClassification.from_pretrained(
                 location,
@@ -124,7 +130,7 @@ def _load(
 
 def _config(source: str | os.PathLike[str], location: str) -> Any:
     try:
-        with _quiet():
+        with quiet():
             return AutoConfig.from_pretrained(location)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         if Path(location).is_dir():
@@ -172,8 +178,8 @@ def _seeded(seed: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' loading reports and progress bars off the screen."""
+def quiet() -> Iterator[None]:
+    """Keep transformers' reports and progress bars off the screen."""
     level = transformers.logging.get_verbosity()
     bars = transformers.logging.is_progress_bar_enabled()
     transformers.logging.set_verbosity_error()

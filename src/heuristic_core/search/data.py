@@ -12,7 +12,7 @@ from ..errors import InputError, unknown
 from ..models.ablation import AblationValues, mean_values
 from ..models.classifier import Classifier
 from ..models.encoding import Encoded
-from ..subnetwork import ABLATION_KINDS, AblationKind
+from ..subnetwork import ABLATION_KINDS
 from ..tasks.task import Examples, Task
 
 
@@ -30,7 +30,7 @@ class SearchData:
     encoded: Encoded
     reference: Float[Tensor, "example label"]
     values: AblationValues
-    ablation: AblationKind = "mean"
+    ablation: str = "mean"
 
 
 def means(
@@ -55,7 +55,7 @@ def prepare(
     model: Classifier,
     task: Task | Examples,
     *,
-    ablation: AblationKind = "mean",
+    ablation: str = "mean",
     values: AblationValues | None = None,
     batch_size: int = 64,
 ) -> SearchData:

@@ -13,7 +13,7 @@ from ..errors import InputError, unknown
 from ..models.classifier import Classifier, Progress
 from ..subnetwork import Subnetwork
 from ..tasks.task import Examples, Task
-from ..units import UnitScope, check_sparsity
+from ..units import check_sparsity
 from .cut import cut
 from .data import SearchData, prepare
 from .learned import LearnedOptions, examples_seen, learned
@@ -84,7 +84,7 @@ def find_subnetworks(
     *,
     seed: int = 0,
     method: str = "learned",
-    units: UnitScope = "all",
+    units: str = "all",
     ablation: str | None = None,
     provenance: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -123,7 +123,7 @@ def find_subnetworks(
             raise InputError(f"the search data were prepared with {task.ablation} ablation")
         data = task
     else:
-        data = prepare(model, task, ablation=ablation or "mean")  # type: ignore[arg-type]
+        data = prepare(model, task, ablation=ablation or "mean")
     softs = METHODS[method].search(model, data, rising, seed, prunable, settings, progress)
     found = {}
     for sparsity, soft in zip(rising, softs, strict=True):

@@ -70,16 +70,12 @@ def learned(
     ascent = torch.optim.Adam([multipliers], lr=options.multiplier_rate, maximize=True)
 
     schedule = list(target_schedule(sparsities, options.ramp_steps, options.hold_steps))
-    rows_of = data.encoded.shuffled(
-        options.batch_size, len(schedule), np.random.default_rng(seed)
-    )
+    rows_of = data.encoded.shuffled(options.batch_size, len(schedule), np.random.default_rng(seed))
     results = []
     with model.frozen(), model.gated(data.values) as gates:
         for step, (target, cut_here) in enumerate(schedule):
             rows = next(rows_of)
-            uniform = torch.rand(
-                len(rows), n_gates, generator=generator, device=model.device
-            )
+            uniform = torch.rand(len(rows), n_gates, generator=generator, device=model.device)
             z = torch.ones(len(rows), len(prunable), device=model.device)
             gates.z = z.index_copy(1, gated_units, sample_gates(log_alpha, uniform))
             logits = model(**data.encoded.batch(rows, model.device)).logits

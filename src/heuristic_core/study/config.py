@@ -184,9 +184,7 @@ def load_study(source: str | Path = "quickstart", sets: Sequence[str] = ()) -> S
         raw = tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{text} is no valid TOML: {one_line(str(error), 160)}") from error
-    for change in sets:
-        _apply(raw, change)
-    return check_study(raw)
+    return check_study(settings(sets, raw))
 
 
 def check_study(raw: Mapping[str, Any]) -> StudyConfig:
@@ -211,7 +209,7 @@ def _check_keys(raw: Mapping[str, Any], model: type[BaseModel], prefix: str) -> 
             known = [prefix + name for name in model.model_fields]
             raise unknown("study key", prefix + key, known)
         inner = _TABLES.get(prefix + key)
-        if inner is not None:
+        if inner is not None and not (value is None and model.model_fields[key].default is None):
             if not isinstance(value, Mapping):
                 raise InputError(f"study key {prefix + key} is a table: write [{prefix + key}]")
             _check_keys(value, inner, f"{prefix}{key}.")
@@ -226,18 +224,36 @@ _TABLES: dict[str, type[BaseModel]] = {
 }
 
 
-def _apply(raw: dict[str, Any], change: str) -> None:
-    key, equals, text = change.partition("=")
-    parts = key.strip().split(".")
-    if not equals or not all(parts):
-        raise InputError(f"--set {one_line(change)!r} is not of the form key=value")
+def settings(changes: Sequence[str], into: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Turn ``key=value`` texts into nested dictionaries.
+
+    Args:
+        changes: Texts such as ``search.seeds=[1, 2]``; values as in TOML, bare words as strings.
+        into: What is changed, in place; a new dictionary if not given.
+
+    Returns:
+        The dictionary.
+
+    Raises:
+        InputError: If a text is not of that form.
+    """
+    raw = {} if into is None else into
+    for change in changes:
+        key, equals, text = change.partition("=")
+        parts = key.strip().split(".")
+        if not equals or not all(parts):
+            raise InputError(f"--set {one_line(change)!r} is not of the form key=value")
+        table = raw
+        for part in parts[:-1]:
+            table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                raise InputError(f"--set {key}: {part} is no table")
+        table[parts[-1]] = _value(text)
+    return raw
+
+
+def _value(text: str) -> Any:
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        value = text.strip()  # a bare word is a string: --set model.source=minilm
-    table = raw
-    for part in parts[:-1]:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            raise InputError(f"--set {key}: {part} is no table")
-    table[parts[-1]] = value
+        return text.strip()  # a bare word is a string: --set model.source=minilm

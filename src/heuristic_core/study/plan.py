@@ -51,14 +51,14 @@ def make_plan(
     cost = Cost(shape(config.model.source))
     tested = task.suites if suites is None else tuple(suites)
     model = {"identity": identity(config.model.source), "max_length": config.model.max_length}
-    running = {"dtype": config.model.dtype}
+    running: dict[str, Any] = {"dtype": config.model.dtype}
     cells: list[Cell] = []
     for finetune_seed in config.finetune.seeds if config.finetune else [0]:
         tuned = _finetune_cell(config, task, model, finetune_seed, cost)
         cells += [tuned] if tuned else []
         origin = (tuned,) if tuned else ()
         for checkpoint in config.checkpoints:
-            where = {"finetune_seed": finetune_seed, "checkpoint": checkpoint}
+            where: dict[str, Any] = {"finetune_seed": finetune_seed, "checkpoint": checkpoint}
             base = running | {"checkpoint": checkpoint} | ({} if tuned else {"model": model})
             full = _evaluate_cell(
                 tag, base, tested, origin, where | FULL, f"f{finetune_seed}-s{checkpoint}", cost
@@ -86,7 +86,7 @@ def make_plan(
     return Plan(tuple(cells))
 
 
-FULL: Mapping[str, Any] = {"kind": "full", "method": "", "sparsity": 0.0, "seed": -1}
+FULL: dict[str, Any] = {"kind": "full", "method": "", "sparsity": 0.0, "seed": -1}
 
 
 class Cost:
@@ -148,7 +148,7 @@ def _search_cells(
             "seed": where["seed"],
         }
         | _version("search"),
-        data.inputs + (data,),
+        (*data.inputs, data),
         where,
         cost.passes(task.search, 2.2, n_examples),
         len(search.sparsities) * 5e4,
@@ -158,7 +158,7 @@ def _search_cells(
             tag,
             dict(base) | {"sparsity": sparsity},
             suites,
-            data.inputs + (full, found),
+            (*data.inputs, full, found),
             dict(where) | {"kind": "subnetwork", "method": search.method, "sparsity": sparsity},
             f"{label}-{sparsity * 100:g}pc",
             cost,

@@ -77,15 +77,14 @@ def open_run(folder: Path) -> StudyConfig:
     return check_study(raw)
 
 
-def claim(folder: Path, config: StudyConfig, update: bool) -> None:
-    """Tie a run folder to a study.
+def check_claim(folder: Path, config: StudyConfig, update: bool) -> None:
+    """Make sure that a run folder is free for a study, or its own; nothing is written.
 
     Raises:
-        InputError: If it holds another study, or this one with other settings.
+        InputError: If it holds another study, this one with other settings, or other files.
     """
-    new = config.model_dump(mode="json")
     if (folder / "study.json").is_file():
-        old = open_run(folder).model_dump(mode="json")
+        old, new = open_run(folder).model_dump(mode="json"), config.model_dump(mode="json")
         if old["name"] != new["name"]:
             raise InputError(
                 f"{folder} is the run of another study, {old['name']!r}; choose another --out"
@@ -96,11 +95,8 @@ def claim(folder: Path, config: StudyConfig, update: bool) -> None:
                 f"{folder} holds this study with other settings ({', '.join(changed[:5])}); choose "
                 "another --out, or --update to change it (finished cells that still fit are kept)"
             )
-        if not changed:
-            return
-    elif any(folder.glob("*")) and not (folder / "cells").is_dir():
+    elif folder.is_dir() and any(folder.iterdir()) and not (folder / "cells").is_dir():
         raise InputError(f"{folder} is not empty and no run folder; choose another --out")
-    write_json(folder / "study.json", new)
 
 
 def run_study(
@@ -125,14 +121,14 @@ def run_study(
         InputError: If anything given cannot be used; what is finished is kept.
     """
     device = pick_device(options.device)
+    check_claim(options.out, config, options.update)
     task = load_study_task(config, options.data)
     plan = make_plan(config, task)
     cells = plan.cells if kinds is None else plan.of_kind(*kinds)
-    if (options.out / "study.json").is_file():
-        claim(options.out, config, options.update)  # before anything else is touched
     store = Store(options.out)
     with store.locked():
-        claim(options.out, config, options.update)
+        check_claim(options.out, config, options.update)  # nobody can change it any more
+        write_json(options.out / "study.json", config.model_dump(mode="json"))
         store.sweep()
         fresh = compute(cells, store, Workbench(config, task, store, device), watch)
         if kinds is None:
@@ -159,8 +155,13 @@ def finish(
     config: StudyConfig, task: Task, plan: Plan, store: Store, options: RunOptions, fresh: int
 ) -> None:
     """Write tables, analyses, manifest and report, unless they stand for these very cells."""
-    stamp = digest({"cells": [c.key for c in plan.cells], "version": RESULTS_VERSION,
-                    "analysis": config.analysis.model_dump()})
+    stamp = digest(
+        {
+            "cells": [c.key for c in plan.cells],
+            "version": RESULTS_VERSION,
+            "analysis": config.analysis.model_dump(),
+        }
+    )
     manifest_file = store.folder / "manifest.json"
     if not fresh and manifest_file.is_file():
         done = read_json(manifest_file)

@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from .store import Cell, Store
 
@@ -22,7 +29,7 @@ class Watch:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._bars: Progress | None = None
-        self._total = None
+        self._total: TaskID | None = None
         self._done_effort = 0.0
         self._count = (0, 0)
 
@@ -67,6 +74,9 @@ class Watch:
         assert total is not None
         inner = bars.add_task(cell.label, total=1)
         start = time.perf_counter()
+        n, of = self._count[0] + 1, self._count[1]
+        if not self.console.is_terminal:  # there are no bars to tell what is being done
+            self.console.print(f"[{n}/{of}] {cell.label} ...", markup=False)
         effort = max(cell.effort, 1.0)
 
         def progress(done: int, of: int) -> None:
@@ -80,7 +90,6 @@ class Watch:
             bars.remove_task(inner)
         self._done_effort += effort
         bars.update(total, completed=self._done_effort)
-        self._count = (self._count[0] + 1, self._count[1])
-        n, of = self._count
+        self._count = (n, of)
         seconds = time.perf_counter() - start
         self.console.print(f"[{n}/{of}] {cell.label}  {seconds:.1f} s", markup=False)

@@ -125,17 +125,16 @@ class Workbench:
             reference = read_tensors(self.store.path(full) / "logits.safetensors")
         logits, tables, truncated = {}, [], {}
         n_all = sum(len(suite.examples) for suite in self.suites)
-        done = 0
+        n_before = 0
         for suite in self.suites:
             encoded = self._encode(suite, model)
-            before = done
             logits[suite.name] = predict(
                 model,
                 encoded,
                 subnetwork=subnetwork,
-                progress=lambda n, _, before=before: progress(before + n, n_all),
+                progress=_part(progress, n_before, n_all),
             )
-            done += len(encoded)
+            n_before += len(encoded)
             truncated[f"suite/{suite.name}"] = encoded.n_truncated
             full_logits = reference.get(suite.name, logits[suite.name])
             tables.append(score(suite, model.labels, logits[suite.name], full_logits))
@@ -180,6 +179,11 @@ class Workbench:
         if suite.name not in self._encoded:
             self._encoded[suite.name] = model.encode(suite.examples)
         return self._encoded[suite.name]
+
+
+def _part(progress: Progress, before: int, n_all: int) -> Progress:
+    """Report the progress of one of several parts as that of the whole."""
+    return lambda done, _: progress(before + done, n_all)
 
 
 def subnetwork_name(sparsity: float) -> str:

@@ -17,6 +17,7 @@ from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, Trai
 from ..errors import InputError
 from ..models.classifier import Classifier, Progress
 from ..models.encoding import Encoded
+from ..models.loading import quiet
 from ..tables import FINETUNING, conform
 from ..tasks.task import Examples
 
@@ -80,8 +81,9 @@ def finetune(
     def save(step: int) -> None:
         if step in wanted:
             target = checkpoint_folder(folder, step)
-            model.hf.save_pretrained(target)
-            model.tokenizer.save_pretrained(target)
+            with quiet():
+                model.hf.save_pretrained(target)
+                model.tokenizer.save_pretrained(target)
 
     save(0)
     arguments = TrainingArguments(

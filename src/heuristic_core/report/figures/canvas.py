@@ -1,0 +1,132 @@
+"""How figures are drawn: colours, one canvas, and SVG that is the same for the same numbers."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from xml.sax.saxutils import escape
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+#: Text and lines: stands for ``currentColor``, so that a figure suits a light and a dark page.
+INK = "#010203"
+#: Colours that people with any kind of colour vision tell apart, on light and dark ground alike.
+ADVERSARIAL, FRIENDLY, NEUTRAL = "#e0671c", "#2f86cf", "#8a8f98"
+COLOURS = {"id": INK, "adversarial": ADVERSARIAL, "friendly": FRIENDLY}
+MARKERS = {"id": "o", "adversarial": "^", "friendly": "s"}
+
+_STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.5,
+    "text.color": INK,
+    "text.parse_math": False,  # a case's name may hold a dollar sign
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "svg.fonttype": "none",  # text stays text: sharp, found by a search, read by screen readers
+    "svg.hashsalt": "heuristic-core",
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A finished figure.
+
+    Args:
+        name: Its file name without an ending.
+        title: What it shows, in a few words.
+        caption: How to read it.
+        svg: The figure.
+    """
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the report's style within the block, whatever the user's own settings are."""
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # Layout is measured in a font that may lack a letter which the reader's font has.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE)
+        yield
+
+
+def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
+    """Write a figure as SVG with a title and a description for those who do not see it.
+
+    Args:
+        figure: The figure.
+        name: Unique on the page; put before all of the figure's ids.
+        title: A few words.
+        description: What can be seen.
+    """
+    FigureCanvasSVG(figure)
+    buffer = io.StringIO()
+    figure.savefig(
+        buffer,
+        format="svg",
+        transparent=True,
+        bbox_inches="tight",
+        pad_inches=0.04,
+        metadata={"Date": None, "Creator": None},
+    )
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<!--.*?-->\n?", "", text, flags=re.DOTALL)
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    # Only within tags: what stands between them is text from the data.
+    text = re.sub(r"<[^>]*>", lambda tag: _adapt(tag.group(), name), text)
+    opening, rest = text.split(">", 1)
+    labels = f'role="img" color="#1b1e23" aria-labelledby="{name}-title {name}-description"'
+    words = (
+        f'<title id="{name}-title">{escape(title)}</title>\n'
+        f'<desc id="{name}-description">{escape(description)}</desc>'
+    )
+    return f"{opening} {labels}>\n{words}{rest}"
+
+
+def _adapt(tag: str, name: str) -> str:
+    tag = tag.replace(INK, "currentColor")
+    tag = tag.replace("'DejaVu Sans', sans-serif", "system-ui, 'DejaVu Sans', sans-serif")
+    tag = re.sub(r'\bid="', f'id="{name}-', tag)
+    return re.sub(r'((?:href="|url\()#)', rf"\g<1>{name}-", tag)
+
+
+def percent_axis(axis: Axes, which: str = "x") -> None:
+    """Make an axis run from 0 to 100 % with faint lines at the quarters."""
+    ticks = (0, 25, 50, 75, 100)
+    labels = [f"{tick} %" for tick in ticks]
+    if which == "x":
+        axis.set_xlim(-2.5, 102.5)
+        axis.set_xticks(ticks, labels)
+    else:
+        axis.set_ylim(-2.5, 102.5)
+        axis.set_yticks(ticks, labels)
+    axis.grid(True, axis=which, color=INK, alpha=0.13, linewidth=0.6)  # type: ignore[arg-type]
+    axis.set_axisbelow(True)
+    axis.tick_params(length=0)
+
+
+def short(text: str, limit: int = 34) -> str:
+    """Cut a name that would not fit beside a figure, keeping its end, where names differ."""
+    return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-limit // 2 + 1 :]}"

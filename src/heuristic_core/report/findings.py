@@ -1,0 +1,165 @@
+"""The findings in words: what was done, each verdict, and what it cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .results import Results
+from .summary import mean_curves
+from .table import place
+from .wording import change, count, known, level, name, number, percent
+
+#: A shift of the friendly mean by so many points is worth a word beside an adversarial change.
+_SHIFT_POINTS = 5.0
+
+
+@dataclass(frozen=True)
+class Card:
+    """One verdict.
+
+    Args:
+        where: The model and sparsity it is about; may be empty.
+        claim: The claim.
+        decision: Supported, contradicted, or not decided by these data.
+        reason: The numbers behind it.
+        detail: What it found, by name; may be empty.
+    """
+
+    where: str
+    claim: str
+    decision: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One question of the study with its verdicts.
+
+    Args:
+        question: The question.
+        cards: A verdict per model and sparsity.
+        limits: What the verdicts cannot tell.
+    """
+
+    question: str
+    cards: tuple[Card, ...]
+    limits: tuple[str, ...]
+
+
+def findings(results: Results) -> list[Finding]:
+    """Give every question that has a verdict."""
+    makers: list[tuple[str, str, Callable, Callable]] = [
+        ("spread", "Do subnetworks that agree in-domain differ out of domain?", _at, _spread),
+        ("sparser", "Do sparser subnetworks generalise worse?", place, _sparser),
+        ("core", "Do all subnetworks share a core of heads?", _at, _core),
+        ("curves", "Does the model fit its task first and generalise later?", place, _curves),
+    ]
+    found = []
+    for key, question, where, limits in makers:
+        entries = results.analysis.get(key, ())
+        cards = tuple(_card(where(results, entry), entry) for entry in entries)
+        if cards:
+            found.append(Finding(question, cards, tuple(limits(results, entries))))
+    return found
+
+
+def _card(where: str, entry: Mapping[str, Any]) -> Card:
+    verdict = entry["verdict"]
+    claim, decision, reason = (name(verdict[key], 600) for key in ("claim", "decision", "reason"))
+    return Card(where, claim, decision, reason, ", ".join(map(name, entry.get("core", ()))))
+
+
+def _at(results: Results, entry: Mapping[str, Any]) -> str:
+    """Name the model and the sparsity."""
+    sparsity = entry["sparsity"]
+    scope = "all sparsities together" if sparsity is None else f"{level(sparsity)} sparsity"
+    where = place(results, entry)
+    return f"{scope}, {where}" if where else scope
+
+
+def _spread(results: Results, entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    limits = []
+    sizes = [case["n"] for entry in entries for case in entry["cases"]]
+    if sizes:
+        half = 100 * 1.96 * (0.25 / min(sizes)) ** 0.5
+        limits.append(
+            f"With {count(min(sizes), 'example')} in a case, one subnetwork's accuracy on it is "
+            f"uncertain by up to {number(half, 0)} points either way; the corrected p allows for "
+            "that."
+        )
+    for entry in entries:
+        pairs = [
+            (s["adversarial"], s["friendly"])
+            for s in entry["subnetworks"]
+            if known(s["adversarial"]) and known(s["friendly"])
+        ]
+        if len(pairs) < 4 or min(np.ptp(np.array(pairs), axis=0)) == 0:
+            continue
+        r = float(np.corrcoef(np.array(pairs).T)[0, 1])
+        text = (
+            f"At {_at(results, entry)}, adversarial and friendly means correlate with "
+            f"r = {number(r, 2)} over {len(pairs)} subnetworks"
+        )
+        if r < -0.5:
+            text += (
+                ": those better on adversarial cases are worse on friendly ones, so that part of "
+                "the difference can be a shift towards one label"
+            )
+        limits.append(f"{text}.")
+    limits.append("It does not tell why subnetworks differ, nor whether other models' would.")
+    return limits
+
+
+def _sparser(results: Results, entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    limits = [
+        f"From {level(e['denser'])} to {level(e['sparser'])}, in-domain accuracy changes by "
+        f"{change(e['in_domain_points']['value'])} points too: what is lost is not generalisation "
+        "alone."
+        for e in entries
+        if e["in_domain_points"]["high"] < 0
+    ]
+    pairs = min(entry["n"] for entry in entries)
+    limits.append(
+        f"It rests on {count(pairs, 'pair')} of subnetworks, each pair of one search seed, in one "
+        "model, and compares neighbouring sparsities only."
+    )
+    return limits
+
+
+def _core(results: Results, entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    limits = [
+        "That all subnetworks keep a head does not show what it computes, nor that the model "
+        "needs it; that takes removing it.",
+        "Random sets are a weak rival: any preference that searches share, such as for certain "
+        "layers, also makes a core.",
+    ]
+    if any(sum(entry["mlp_frequencies"].values()) for entry in entries):
+        limits.append("MLPs are counted apart and are no part of the core or of its null.")
+    return limits
+
+
+def _curves(results: Results, entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    limits = []
+    for entry in entries:
+        rows = [row for row in mean_curves(entry) if row["checkpoint"] > 0]
+        before = [r for r in rows if r["checkpoint"] == entry["id_learned_at"]]
+        if not before or not (known(before[0]["friendly"]) and known(rows[-1]["friendly"])):
+            continue
+        shift = 100 * (rows[-1]["friendly"] - before[0]["friendly"])
+        if shift <= -_SHIFT_POINTS:
+            limits.append(
+                f"Meanwhile the friendly mean changes by {change(shift)} points "
+                f"({percent(before[0]['friendly'])} to {percent(rows[-1]['friendly'])}): part of "
+                "the adversarial rise can be a shift towards one label."
+            )
+    steps = {p["checkpoint"] for e in entries for c in e["curves"] for p in c["points"]}
+    limits.append(
+        f"Times are known to the nearest of {count(len(steps), 'checkpoint')} only, and each "
+        "verdict is about a single fine-tuning."
+    )
+    return limits

@@ -1,0 +1,33 @@
+"""What a run leaves behind, as everything that reports on it takes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """A finished run's stored results.
+
+    Args:
+        name: The study's name.
+        manifest: What the numbers depend on: versions, seeds, data, machine; keys may be absent.
+        config: The study's configuration as nested dictionaries.
+        evaluations: Rows as in ``tables.EVALUATION``.
+        subnetworks: Rows as in ``tables.SUBNETWORKS``.
+        finetuning: Rows as in ``tables.FINETUNING``.
+        analysis: What ``heuristic_core.analysis.analyze`` makes of the tables.
+        command: The command that produced the run; may be empty.
+    """
+
+    name: str
+    manifest: dict[str, Any]
+    config: dict[str, Any]
+    evaluations: pd.DataFrame
+    subnetworks: pd.DataFrame
+    finetuning: pd.DataFrame
+    analysis: dict[str, Any]
+    command: str

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tiny import save_tiny
+
+SMALL = [
+    "--set", "task.options.train_size=32",
+    "--set", "task.options.search_size=16",
+    "--set", "task.options.id_size=10",
+    "--set", "task.options.per_case=1",
+    "--set", "finetune.steps=2",
+    "--set", "finetune.checkpoints=[0, 2]",
+    "--set", "finetune.batch_size=4",
+    "--set", "search.options={ramp_steps=2, hold_steps=0, batch_size=4}",
+]  # fmt: skip
+
+
+def hcore(*arguments: object, cwd: Path, code: int = 0, **environment: str):
+    """Run the command as a user would, and check how it ends."""
+    done = subprocess.run(
+        [sys.executable, "-m", "heuristic_core.cli", *map(str, arguments)],
+        cwd=cwd,
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "200"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def mistake(*arguments: object, cwd: Path) -> str:
+    """Run a command that must fail with one line; give the line."""
+    done = hcore(*arguments, cwd=cwd, code=2)
+    assert done.stdout == ""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("hcore: error: ")
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, tiny_folder):
+    """A folder with a finished tiny run in it."""
+    folder = tmp_path_factory.mktemp("place")
+    hcore("run", "smoke", "--set", f"model.source={tiny_folder}", *SMALL, cwd=folder)
+    return folder
+
+
+def test_run_prints_findings_and_writes_the_page(place, tiny_folder):
+    done = hcore("run", "smoke", "--set", f"model.source={tiny_folder}", *SMALL, cwd=place)
+    assert "Report:" in done.stdout
+    assert "nothing to compute" in done.stderr
+    manifest = json.loads((place / "runs" / "smoke" / "manifest.json").read_text())
+    assert manifest["command"].startswith("hcore run smoke --set model.source=")
+    assert manifest["command"] in (place / "runs/smoke/report/report.html").read_text().replace(
+        "&#39;", "'"
+    )
+
+
+def test_show_analyze_and_report_run_no_model(place):
+    shown = hcore("show", "runs/smoke", cwd=place).stdout
+    assert "core" in shown
+    as_json = json.loads(hcore("show", "runs/smoke", "--json", cwd=place).stdout)
+    assert as_json == json.loads((place / "runs/smoke/analysis.json").read_text())
+    before = (place / "runs/smoke/analysis.json").read_text()
+    hcore("analyze", "runs/smoke", cwd=place)
+    assert (place / "runs/smoke/analysis.json").read_text() == before
+    hcore("report", "runs/smoke", "--out", "elsewhere", cwd=place)
+    assert (place / "elsewhere" / "report.html").is_file()
+
+
+def test_plan_starts_nothing(place, tiny_folder):
+    arguments = ["run", "smoke", "--plan", "--set", f"model.source={tiny_folder}", *SMALL]
+    done = hcore(*arguments, "--out", "planned", cwd=place)
+    assert "11 of 11 cells to do" in done.stdout.replace("10 of 10", "11 of 11")
+    assert not (place / "planned").exists()
+    plan = json.loads(hcore(*arguments, "--out", "planned", "--json", cwd=place).stdout)
+    assert plan["missing_seconds"] > 0
+    assert all(not row["finished"] for row in plan["cells"])
+    plan = json.loads(hcore(*arguments, "--json", cwd=place).stdout)
+    assert all(row["finished"] for row in plan["cells"])
+    assert plan["missing_seconds"] == 0
+
+
+def test_steps_on_a_model_of_ones_own(place, tiny_folder):
+    task = ["--task", "hans-grammar"]
+    done = hcore(
+        "prune", tiny_folder, "--out", "subs", "--sparsity", 0.3, "--sparsity", 0.5,
+        "--set", "ramp_steps=2", "--set", "hold_steps=0", *task, "--json", cwd=place,
+    )  # fmt: skip
+    rows = json.loads(done.stdout)["subnetworks"]
+    assert [row["heads"] + row["mlps"] for row in rows] == [7, 5]
+    evaluated = hcore(
+        "evaluate", tiny_folder, "--suite", "hans-grammar", "--per-case", 2,
+        "--case", "le_passive", "--subnetwork", rows[1]["folder"], "--json", cwd=place,
+    )  # fmt: skip
+    (row,) = json.loads(evaluated.stdout)
+    assert row["case"] == "le_passive"
+    assert row["n"] == 2
+    assert row["kl"] > 0
+    removed = hcore(
+        "evaluate", tiny_folder, "--suite", "hans-grammar", "--per-case", 2,
+        "--without", "L0H1", "--json", cwd=place,
+    )  # fmt: skip
+    assert len(json.loads(removed.stdout)) == 30
+
+
+def test_finetune_keeps_checkpoints_that_can_be_loaded(place, tiny_folder):
+    done = hcore(
+        "finetune", tiny_folder, "--out", "tuned", "--steps", 2, "--batch-size", 4, "--json",
+        cwd=place,
+    )  # fmt: skip
+    kept = json.loads(done.stdout)["checkpoints"]
+    assert list(kept) == ["0", "2"]
+    for folder in kept.values():
+        assert (place / folder / "model.safetensors").is_file()
+
+
+def test_a_run_is_evaluated_on_another_suite(place):
+    arguments = ["evaluate", "runs/smoke", "--suite", "hans-grammar", "--per-case", 1]
+    done = hcore(*arguments, cwd=place)
+    assert "ln_subject/object_swap" in done.stdout
+    assert (place / "runs/smoke/tables/hans-grammar-1.parquet").is_file()
+    assert "nothing to compute" in hcore(*arguments, cwd=place).stderr
+
+
+def test_lists(place):
+    tasks = json.loads(hcore("tasks", "--json", cwd=place).stdout)
+    assert {"hans-grammar", "mnli+hans", "snli+hans"} <= set(tasks["tasks"])
+    assert "hans-grammar" in hcore("tasks", cwd=place).stdout
+    assert "bert" in json.loads(hcore("models", "--json", cwd=place).stdout)["families"]
+    assert "minilm" in hcore("models", cwd=place).stdout
+    assert "run" in hcore("--help", cwd=place).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("run quickstrat", "did you mean 'quickstart'"),
+        ("run none.toml", "study file none.toml is missing"),
+        ("run smoke --set serch.seeds=[1]", "did you mean 'search'"),
+        ("run smoke --set search.sparsities=[1.2]", "outside [0, 1)"),
+        ("run smoke --set task.name=hans-gramar", "did you mean 'hans-grammar'"),
+        ("run smoke --set task.options.percase=3", "did you mean 'per_case'"),
+        ("run smoke --set search.method=learnt", "did you mean 'learned'"),
+        ("run smoke --set search.options.batchsize=3", "did you mean 'batch_size'"),
+        ("run smoke --set model.source=/nowhere/at/all", "missing, not a model folder"),
+        ("run smoke --set model.source=.", "no config.json"),
+        ("run smoke --device cuda:99", "cuda"),
+        ("run smoke --out /proc/none", "cannot make the run folder"),
+        ("run smoke --until prune", "unknown step 'prune'"),
+        ("run smoke --dtype float8", "model.dtype"),
+        ("run smoke --out runs/smoke --set name=mine", "run of another study, 'smoke'"),
+        ("run smoke --out runs/smoke", "other settings"),
+        ("run --nonsense", "No such option"),
+        ("frobnicate", "No such command"),
+        ("show nowhere", "no run folder"),
+        ("analyze nowhere", "no run folder"),
+        ("report nowhere", "no run folder"),
+        ("evaluate nowhere/at/all/there", "did you mean"),
+        ("evaluate MODEL --suite hnas", "did you mean 'hans'"),
+        ("evaluate MODEL --case le_pasive", "did you mean 'le_passive'"),
+        ("evaluate MODEL --without L9H0", "there is no unit L9H0"),
+        ("evaluate MODEL --without 4", "is no unit"),
+        ("evaluate MODEL --per-case some", "neither a number"),
+        ("evaluate MODEL --subnetwork nowhere", "no subnetwork in"),
+        ("evaluate MODEL --subnetwork x --without L0H0", "not both"),
+        ("evaluate MODEL --task none", "unknown task"),
+        ("evaluate OTHER", "no counterpart"),
+        ("evaluate ENCODER", "no sequence classifier"),
+        ("evaluate runs/smoke --without L0H0", "are for a model"),
+        ("prune MODEL --out x --sparsity 1", "outside [0, 1)"),
+        ("prune MODEL --out x --units mlps", "unit scope"),
+        ("prune MODEL --out x --ablation median", "ablation kind"),
+        ("prune MODEL --out x --method best", "search method"),
+        ("prune MODEL", "Missing option"),
+        ("finetune MODEL --out x --steps 0", "finetune.steps"),
+        ("finetune MODEL --out x --checkpoint 9 --steps 3", "checkpoint 9 is no step"),
+    ],
+)
+def test_mistakes_end_in_one_line(place, tiny_folder, others, arguments, message):
+    words = [others.get(word, word) for word in arguments.split()]
+    before = sorted(place.rglob("*"))
+    assert message in mistake(*words, cwd=place)
+    after = [path for path in sorted(place.rglob("*")) if path not in before]
+    assert not after, f"left behind: {after}"
+
+
+@pytest.fixture(scope="module")
+def others(tiny_folder, tmp_path_factory):
+    """Model folders that stand behind names in upper case."""
+    labels = ("yes", "no")
+    return {
+        "MODEL": str(tiny_folder),
+        "OTHER": str(save_tiny(tmp_path_factory.mktemp("other"), labels=labels)),
+        "ENCODER": str(save_tiny(tmp_path_factory.mktemp("encoder"), classifier=False)),
+    }

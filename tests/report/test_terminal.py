@@ -1,0 +1,80 @@
+"""The findings in a terminal."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from heuristic_core.report import render
+from report.synthetic import synthetic
+
+
+def shown(results, width: int = 80, **options) -> str:
+    stream = io.StringIO()
+    render(results, Console(file=stream, width=width, highlight=False, **options))
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def results():
+    return synthetic()
+
+
+def test_eighty_columns_hold_every_verdict_and_core_head(results):
+    text = shown(results)
+    assert max(map(len, text.splitlines())) <= 80
+    joined = " ".join(text.split())
+    for entries in results.analysis.values():
+        for entry in entries:
+            verdict = entry["verdict"]
+            assert f"{verdict['decision'].upper()} {verdict['claim']}" in joined
+            assert verdict["reason"] in joined
+            for head in entry.get("core", ()):
+                assert head in text
+    for words in ("8.4e−22", "cn_embedded_under_verb", "full model", "19.1 (14–26)"):
+        assert words in text
+
+
+def test_without_colour_there_are_no_control_codes(results):
+    assert "\x1b" not in shown(results)
+    assert "\x1b[" in shown(results, force_terminal=True, color_system="standard")
+
+
+def test_names_are_no_markup_and_no_control_codes():
+    text = shown(
+        synthetic(
+            name="[red]x[/] [/nope]",
+            seeds=(1, 2),
+            rename={"cn_embedded_under_verb": "[bold]a\x1b[31m", "sn_NP/S": "[/]"},
+        )
+    )
+    assert "[red]x[/] [/nope]" in text
+    assert "[bold]a" in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"seeds": ()},
+        {"checkpoints": (300,)},
+        {"ood": False},
+        {"ood": False, "seeds": (), "checkpoints": (0,)},
+        {"seeds": (1,), "sparsities": (0.5,)},
+        {"manifest": {}},
+    ],
+    ids=str,
+)
+def test_what_is_not_there_is_left_out(shape):
+    text = shown(synthetic(**shape))
+    assert "nan" not in text
+    assert "None" not in text
+
+
+def test_importing_the_report_loads_no_matplotlib():
+    code = "import sys, heuristic_core.report; assert 'matplotlib' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from heuristic_core.errors import InputError
+from heuristic_core.study.config import StudyConfig, check_study
+from heuristic_core.study.plan import make_plan
+from heuristic_core.study.run import RunOptions, evaluate_run, load_study_task, run_study
+from heuristic_core.study.store import Store
+from heuristic_core.study.watch import Watch
+from heuristic_core.subnetwork import Subnetwork
+from heuristic_core.tasks import load_suite
+
+TABLES = ("evaluations", "subnetworks", "finetuning")
+
+
+def study(source: Path, **changes) -> StudyConfig:
+    raw = {
+        "name": "tiny",
+        "model": {"source": str(source)},
+        "task": {
+            "name": "hans-grammar",
+            "options": {"train_size": 64, "search_size": 32, "id_size": 20, "per_case": 2},
+        },
+        "finetune": {"steps": 4, "checkpoints": [0, 2, 4], "seeds": [1], "batch_size": 8},
+        "search": {
+            "sparsities": [0.5, 0.7],
+            "seeds": [1, 2],
+            "options": {"ramp_steps": 4, "hold_steps": 1, "batch_size": 8},
+        },
+    }
+    return check_study(raw | changes)
+
+
+def quiet() -> Watch:
+    return Watch(Console(stderr=True, quiet=True))
+
+
+def cells(folder: Path) -> dict[str, float]:
+    """Name and time of change of every finished cell."""
+    return {path.parent.name: path.stat().st_mtime for path in folder.glob("cells/*/record.json")}
+
+
+def tables(folder: Path) -> dict[str, pd.DataFrame]:
+    return {name: pd.read_parquet(folder / "tables" / f"{name}.parquet") for name in TABLES}
+
+
+def equal(one: Path, other: Path) -> bool:
+    a, b = tables(one), tables(other)
+    return all(a[name].equals(b[name]) for name in TABLES)
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_folder, tmp_path_factory):
+    """A finished run of the tiny study."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    run_study(study(tiny_folder), RunOptions(folder, device="cpu"), quiet())
+    return folder
+
+
+def test_a_run_leaves_everything_it_promises(finished):
+    # One fine-tuning, 3 full models, 1 preparation, 2 searches, 2 x 2 subnetworks.
+    assert len(cells(finished)) == 1 + 3 + 1 + 2 + 4
+    found = tables(finished)
+    systems = found["evaluations"].groupby(["kind", "checkpoint", "sparsity", "seed"]).size()
+    assert set(systems) == {31}
+    assert len(systems) == 3 + 4
+    assert set(found["evaluations"]["n"]) == {2, 20}
+    full = found["evaluations"][found["evaluations"]["kind"] == "full"]
+    assert (full["kl"] == 0).all()
+    assert len(found["subnetworks"]) == 4 * 10
+    page = (finished / "report" / "report.html").read_text()
+    assert "tiny" in page
+    assert json.loads((finished / "analysis.json").read_text())["core"]
+    manifest = json.loads((finished / "manifest.json").read_text())
+    assert manifest["versions"]["torch"]
+    assert len(manifest["data"]["train"]) == 64
+    assert manifest["truncated"] == {
+        "train": 0,
+        "search": 0,
+        "suite/id": 0,
+        "suite/hans-grammar": 0,
+    }
+    assert not list(finished.glob("**/.partial-*"))
+
+
+def test_subnetworks_keep_exactly_what_was_asked_and_say_where_they_are_from(finished):
+    for path in finished.glob("cells/search-*/sparsity-*"):
+        subnetwork = Subnetwork.load(path)
+        assert len(subnetwork) == {0.5: 5, 0.7: 3}[subnetwork.provenance["target"]]
+        assert subnetwork.provenance["checkpoint"] == 4
+        assert subnetwork.provenance["finetune_seed"] == 1
+
+
+def test_running_again_does_nothing(finished, tiny_folder):
+    before = cells(finished)
+    page = (finished / "report" / "report.html").stat().st_mtime
+    run_study(study(tiny_folder), RunOptions(finished, device="cpu"), quiet())
+    assert cells(finished) == before
+    assert (finished / "report" / "report.html").stat().st_mtime == page
+
+
+def test_the_same_seeds_give_the_same_tables_elsewhere(finished, tiny_folder, tmp_path):
+    run_study(study(tiny_folder), RunOptions(tmp_path / "again", device="cpu"), quiet())
+    assert equal(finished, tmp_path / "again")
+
+
+def test_more_seeds_compute_only_what_is_new(tiny_folder, tmp_path):
+    folder = tmp_path / "run"
+    run_study(study(tiny_folder), RunOptions(folder, device="cpu"), quiet())
+    before = cells(folder)
+    search = {"sparsities": [0.5, 0.7], "seeds": [1, 2, 3]}
+    options = {"ramp_steps": 4, "hold_steps": 1, "batch_size": 8}
+    more = study(tiny_folder, search=search | {"options": options})
+    with pytest.raises(InputError, match=r"other settings \(search.seeds\)"):
+        run_study(more, RunOptions(folder, device="cpu"), quiet())
+    run_study(more, RunOptions(folder, device="cpu", update=True), quiet())
+    after = cells(folder)
+    assert {name: after[name] for name in before} == before
+    assert len(after) == len(before) + 3
+    assert set(tables(folder)["subnetworks"]["seed"]) == {1, 2, 3}
+
+
+def test_folders_of_other_studies_are_left_alone(finished, tiny_folder, tmp_path):
+    before = cells(finished)
+    with pytest.raises(InputError, match="run of another study, 'tiny'"):
+        run_study(study(tiny_folder, name="other"), RunOptions(finished, device="cpu"), quiet())
+    assert cells(finished) == before
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="not empty and no run folder"):
+        run_study(study(tiny_folder), RunOptions(tmp_path, device="cpu"), quiet())
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_an_error_keeps_what_is_finished(tiny_folder, tmp_path, monkeypatch):
+    from heuristic_core.study.work import _KINDS, Workbench
+
+    def fail(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(_KINDS, "search", fail)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(study(tiny_folder), RunOptions(tmp_path / "run", device="cpu"), quiet())
+    kept = cells(tmp_path / "run")
+    assert {name.split("-")[0] for name in kept} == {"finetune", "evaluate", "prepare"}
+    assert not list((tmp_path / "run").glob("cells/.partial-*"))
+    monkeypatch.undo()
+    assert _KINDS["search"] is Workbench._search
+    run_study(study(tiny_folder), RunOptions(tmp_path / "run", device="cpu"), quiet())
+    after = cells(tmp_path / "run")
+    assert {name: after[name] for name in kept} == kept
+
+
+def test_killed_in_the_middle_and_started_again(finished, tiny_folder, tmp_path):
+    file = tmp_path / "study.json"
+    file.write_text(json.dumps(study(tiny_folder).model_dump(mode="json")))
+    folder = tmp_path / "run"
+    code = (
+        "import json, sys; from pathlib import Path; from rich.console import Console\n"
+        "from heuristic_core.study.config import check_study\n"
+        "from heuristic_core.study.run import RunOptions, run_study\n"
+        "from heuristic_core.study.watch import Watch\n"
+        "config = check_study(json.loads(Path(sys.argv[1]).read_text()))\n"
+        "options = RunOptions(Path(sys.argv[2]), device='cpu')\n"
+        "run_study(config, options, Watch(Console(stderr=True)))"
+    )
+    command = [sys.executable, "-c", code, str(file), str(folder)]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
+    deadline = time.monotonic() + 120
+    while len(cells(folder)) < 3 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = cells(folder)
+    assert 3 <= len(before) < 11
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, env=environment)
+    after = cells(folder)
+    assert {name: after[name] for name in before} == before
+    assert len(after) == 11
+    assert equal(finished, folder)
+
+
+def test_a_given_model_is_studied_as_it_is(tiny_folder, tmp_path):
+    config = study(tiny_folder, finetune=None)
+    run_study(config, RunOptions(tmp_path / "run", device="cpu"), quiet())
+    found = tables(tmp_path / "run")
+    assert set(found["evaluations"]["checkpoint"]) == {0}
+    assert len(found["finetuning"]) == 0
+    assert len(found["subnetworks"]) == 4 * 10
+
+
+def test_further_suites_are_evaluated_and_kept(finished, tiny_folder):
+    config = study(tiny_folder)
+    suite = load_suite("hans-grammar", per_case=1)
+    options = RunOptions(finished, device="cpu")
+    plan, store = evaluate_run(config, [suite], "more", options, quiet())
+    assert len(plan.cells) == 1 + 4
+    assert all(store.has(cell) for cell in plan.cells)
+    before = cells(finished)
+    evaluate_run(config, [suite], "more", options, quiet())
+    assert cells(finished) == before
+
+
+def test_an_unfinished_run_cannot_be_evaluated(tiny_folder, tmp_path):
+    Store(tmp_path / "run")
+    with pytest.raises(InputError, match="is not finished"):
+        evaluate_run(
+            study(tiny_folder),
+            [load_suite("hans-grammar", per_case=1)],
+            "more",
+            RunOptions(tmp_path / "run", device="cpu"),
+            quiet(),
+        )
+
+
+def test_the_plan_names_every_cell_once_and_inputs_first(tiny_folder):
+    config = study(tiny_folder)
+    plan = make_plan(config, load_study_task(config, None))
+    keys = [cell.key for cell in plan.cells]
+    assert len(set(keys)) == len(keys) == 11
+    for i, cell in enumerate(plan.cells):
+        assert all(source.key in keys[:i] for source in cell.inputs)
+    assert [c.kind for c in plan.of_kind("finetune")] == ["finetune"]
+    assert {c.kind for c in plan.of_kind("search")} == {"finetune", "prepare", "search"}
+    assert all(cell.effort > 0 for cell in plan.cells)
