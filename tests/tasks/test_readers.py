@@ -156,6 +156,11 @@ def test_files_with_a_split_column_are_filtered(tmp_path):
     assert len(read_nli(path)) == 3
     with pytest.raises(InputError, match=r"unknown split of .*data\.csv: 'c'; known: a, b"):
         read_nli(path, "c")
+    path = write(tmp_path, "data.jsonl", [ROWS[0] | {"split": "\x1b[31m\n" + "x" * 500}])
+    with pytest.raises(InputError, match="unknown split of") as caught:
+        read_nli(path, "train")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 200 + len(str(path))
 
 
 @pytest.mark.parametrize("extension", [".txt", ".jsonl", ".parquet"])
@@ -278,6 +283,12 @@ def test_a_folder_is_no_file(tmp_path):
 def test_hans_needs_its_subcases(tmp_path):
     with pytest.raises(InputError, match=r"line 2: label is 'neutral'.*'non-entailment'"):
         read_hans(write(tmp_path, "h.jsonl", [row | {"subcase": "x"} for row in ROWS]))
+    wrong = [HANS_ROWS[0], HANS_ROWS[1] | {"subcase": "ce_adverbs\x1b"}]
+    with pytest.raises(
+        InputError,
+        match=r"unknown subcase in .*h\.jsonl, line 2: 'ce_adverbs'; did you mean 'ce_adverb'\?",
+    ):
+        read_hans(write(tmp_path, "h.jsonl", wrong))
     with pytest.raises(InputError, match="has no column 'subcase'"):
         read_hans(write(tmp_path, "h.csv", ROWS))
 
@@ -354,11 +365,29 @@ def test_hub_failures_are_input_errors(hub):
 
     hub["some/nli"] = fail
     hub["some/empty"] = {"train": hub_data([ROWS[0] | {"label": 0}]).select([])}
-    for source in ("some/nli", "hub:missing"):
+    for source in ("some/nli", "hub:some/missing"):
         with pytest.raises(InputError, match=f"cannot load hub:.*{source[-4:]}.*check name, split"):
             read_nli(source, "train")
     with pytest.raises(InputError, match="hub:some/empty has no examples"):
         read_nli("some/empty", "train")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "pandas", "text", "./some/nli", "/some/nli", "some/nli/more", "so\x1bme/nli"]
+)
+def test_only_names_on_the_hub_reach_its_client(hub, name):
+    with pytest.raises(InputError, match=r"is no name on the hub; write hub:namespace/name") as e:
+        read_nli(f"hub:{name}", "train")
+    assert str(e.value).isprintable()
+    assert hub.asked == []
+
+
+def test_a_local_folder_is_not_called_the_hub(hub, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some" / "nli").mkdir(parents=True)
+    with pytest.raises(InputError, match="hub:some/nli is also the name of something in"):
+        read_nli("hub:some/nli", "train")
+    assert hub.asked == []
 
 
 def test_offline_is_an_input_error():
@@ -369,12 +398,17 @@ def test_offline_is_an_input_error():
 # Whatever is in the file, it is read or refused
 
 
-def read_or_refuse(extension: str, data: bytes) -> None:
+def read_or_refuse(extension: str, data: bytes, hans: bool = False) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = write(Path(folder), f"data{extension}", data)
+        refusal = None
         try:
-            examples = read_nli(path)
-        except InputError:
+            examples = read_hans(path) if hans else read_nli(path)
+        except InputError as error:
+            refusal = str(error)
+        if refusal is not None:
+            assert refusal.isprintable()
+            assert str(path) in refusal
             return
         assert len(examples) > 0
         assert examples.table[["text", "text_pair"]].map(str.strip).ne("").all(axis=None)
@@ -400,6 +434,15 @@ def test_any_cut_and_any_wrong_byte(extension, cut, place, byte):
     read_or_refuse(extension, bytes(data[: cut % len(data)]))
     data[place % len(data)] = byte
     read_or_refuse(extension, bytes(data))
+
+
+@settings(max_examples=100)
+@given(st.sampled_from(EXTENSIONS), st.integers(0, 4000), st.integers(0, 4000), st.integers(0, 255))
+def test_any_cut_and_any_wrong_byte_of_hans(extension, cut, place, byte):
+    data = bytearray(content([row | {"split": "validation"} for row in HANS_ROWS], extension))
+    read_or_refuse(extension, bytes(data[: cut % len(data)]), hans=True)
+    data[place % len(data)] = byte
+    read_or_refuse(extension, bytes(data), hans=True)
 
 
 JSON = st.recursive(

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import datasets
@@ -141,10 +144,27 @@ def test_unknown_names():
         hans_suite(Examples.build(["a"], ["b"], ["entailment"], "ln_swap", HANS_LABELS))
 
 
-@pytest.mark.parametrize(("name", "per_case"), [("hans", 0), ("hans-grammar", None)])
-def test_wrong_numbers_per_case(name, per_case):
-    with pytest.raises(InputError, match=r"per.case"):
-        load_suite(name, per_case=per_case)
+@pytest.mark.parametrize("name", ["hans", "hans-grammar"])
+def test_wrong_numbers_per_case(name):
+    with pytest.raises(InputError, match="per_case is 0"):
+        load_suite(name, per_case=0)
+
+
+def test_all_of_a_generated_suite_is_as_much_as_hans_has():
+    cases = load_suite("hans-grammar", per_case=None).examples.table["case"]
+    assert cases.value_counts().to_dict() == dict.fromkeys(SUBCASES, 1000)
+
+
+def test_tasks_come_without_the_slow_libraries():
+    code = (
+        "import sys, heuristic_core.tasks as t\n"
+        "t.load_task('hans-grammar', train_size=9, search_size=9, id_size=9, per_case=1)\n"
+        "print({'torch', 'transformers', 'datasets'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ)
+    )
+    assert (done.stdout.strip(), done.returncode) == ("set()", 0), done.stderr
 
 
 # Published data, here in miniature
@@ -204,7 +224,18 @@ def test_mnli_and_hans(folder):
     check_disjoint(task)
     assert "mnli_train: read from mnli_train.jsonl" in task.notes
     assert "2 training pairs dropped: repeated, or test pairs too" in task.notes
+    assert "of 60 training pairs 20 drawn to learn masks on, 30 of the others to fine-tune on" in (
+        task.notes
+    )
+    assert "mnli: 10 of 24 pairs drawn" in task.notes
+    assert "hans: 90 of 120 pairs drawn" in task.notes
     assert not any(str(folder) in note for note in task.notes)
+
+
+def test_test_sets_can_be_had_whole(folder):
+    whole = load_task("mnli+hans", data=folder, **SMALL_NLI | {"id_size": None, "per_case": None})
+    assert [len(suite.examples) for suite in whole.suites] == [24, 120]
+    assert not any("pairs drawn" in note for note in whole.notes)
 
 
 def test_train_size_does_not_change_the_search(folder):

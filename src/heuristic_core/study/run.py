@@ -121,9 +121,9 @@ def run_study(
         InputError: If anything given cannot be used; what is finished is kept.
     """
     device = pick_device(options.device)
-    check_claim(options.out, config, options.update)
     task = load_study_task(config, options.data)
-    plan = make_plan(config, task)
+    plan = make_plan(config, task)  # a study that cannot be run is told before a folder in the way
+    check_claim(options.out, config, options.update)
     cells = plan.cells if kinds is None else plan.of_kind(*kinds)
     store = Store(options.out)
     with store.locked():

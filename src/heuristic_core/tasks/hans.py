@@ -9,6 +9,10 @@ from .grammar import SUBCASES, generate
 from .labels import HANS_LABELS, NLI_TO_HANS
 from .task import CaseKind, Examples, Suite
 
+#: How many pairs of each construction count as all of them where they are generated: HANS's own
+#: number.
+HANS_PER_CASE = 1000
+
 #: The overlap heuristics say "entailment": they succeed on the entailed subcases and fail on the
 #: others.
 HANS_KINDS: dict[str, CaseKind] = {
@@ -40,11 +44,11 @@ def hans_suite(examples: Examples, per_case: int | None = None, seed: int = 0) -
     return _suite("hans", examples)
 
 
-def hans_grammar_suite(per_case: int, seed: int = 0) -> Suite:
+def hans_grammar_suite(per_case: int | None = None, seed: int = 0) -> Suite:
     """Generate a suite of all 30 constructions from the grammar's test vocabulary.
 
     Args:
-        per_case: How many pairs of each construction.
+        per_case: How many pairs of each construction; 1000, as in HANS, if not given.
         seed: Which pairs.
 
     Returns:
@@ -53,7 +57,8 @@ def hans_grammar_suite(per_case: int, seed: int = 0) -> Suite:
     Raises:
         InputError: If the grammar does not have that many pairs of a construction.
     """
-    tables = [generate(name, per_case, seed=seed, split="test") for name in SUBCASES]
+    n = HANS_PER_CASE if per_case is None else per_case
+    tables = [generate(name, n, seed=seed, split="test") for name in SUBCASES]
     table = pd.concat(tables, ignore_index=True)
     return _suite("hans-grammar", grammar_examples(table, table["subcase"].tolist()))
 

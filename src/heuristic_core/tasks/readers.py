@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from ..errors import InputError, one_line, unknown
+from .grammar import SUBCASES
 from .labels import HANS_LABELS, NLI_LABELS, NO_GOLD_LABEL, label_names
 from .sources import Records, read_records
 from .task import Examples
@@ -31,6 +32,7 @@ def read_pairs(
     labels: Sequence[str],
     case: str = "all",
     case_column: Column | None = None,
+    known_cases: Collection[str] | None = None,
     split: str | None = None,
     tidy: Callable[[str], str] | None = None,
     notes: list[str] | None = None,
@@ -43,13 +45,14 @@ def read_pairs(
 
     Args:
         source: A path. If there is no such path: a name on the hub, ``namespace/name`` or
-            ``hub:name``.
+            ``hub:namespace/name``.
         text: The column of the first texts; of several names the first that is there.
         text_pair: The column of the second texts.
         label: The column of labels, names or class numbers.
         labels: The label names, in the order of the classes.
         case: The case of all pairs, if there is no column for it.
         case_column: The column of the cases.
+        known_cases: The names that cases in that column may have; any if not given.
         split: Which split of a data set on the hub. Of a file with a column ``split`` those rows
             are kept; any other file is read whole.
         tidy: What is done to each text.
@@ -59,8 +62,8 @@ def read_pairs(
         The pairs, in the order of the source.
 
     Raises:
-        InputError: If the source cannot be read, lacks a column, or holds an empty text or an
-            unknown label; the message names the first such line or row.
+        InputError: If the source cannot be read, lacks a column, or holds an empty text, an
+            unknown label or an unknown case; the message names the first such line or row.
     """
     options = [_names(column) for column in (text, text_pair, label, case_column or ())]
     wanted = [name for names in options for name in names]
@@ -78,6 +81,8 @@ def read_pairs(
     for role in (*roles[:2], *roles[3:]):
         wrong = [not _is_text(value) for value in records.columns[role]]
         _refuse(records, role, wrong, "must be text that is not empty")
+    if case_column and known_cases is not None:
+        _check_cases(records, roles[3], known_cases)
 
     texts, pairs = (
         [tidy(value) for value in records.columns[role]] if tidy else records.columns[role]
@@ -163,6 +168,7 @@ def read_hans(
         label=_LABEL,
         labels=HANS_LABELS,
         case_column="subcase",
+        known_cases=SUBCASES,
         split=split,
         tidy=close_punctuation if tidy else None,
         notes=notes,
@@ -185,7 +191,8 @@ def _of_split(records: Records, split: str | None) -> Records:
         return records
     rows = [i for i, value in enumerate(values) if value == split]
     if not rows:
-        found = sorted({str(value) for value in values})
+        # Made safe, as these names come from the file.
+        found = sorted({one_line(str(value), 40) for value in values})
         raise unknown(f"split of {records.name}:", split, found)
     return records.only(rows)
 
@@ -217,6 +224,14 @@ def _is_text(value: object) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _check_cases(records: Records, column: str, known: Collection[str]) -> None:
+    """Fail on the first value of a column that is none of the known cases, if there is one."""
+    for number, value in zip(records.numbers, records.columns[column], strict=True):
+        if value not in known:
+            place = f"{records.name}, {records.unit} {number}"
+            raise unknown(f"{column} in {place}:", value, known)
 
 
 def _refuse(records: Records, column: str, wrong: list[bool], rule: str) -> None:

@@ -50,8 +50,12 @@ class NliOptions(BaseModel):
     search_size: int = Field(
         10_000, ge=1, description="Pairs to learn masks on, held out from fine-tuning."
     )
-    id_size: int = Field(1000, ge=1, description="In-domain test pairs of each case, at most.")
-    per_case: int = Field(100, ge=1, description="Test pairs of each HANS subcase, at most.")
+    id_size: int | None = Field(
+        1000, ge=1, description="In-domain test pairs of each case, at most; all if none."
+    )
+    per_case: int | None = Field(
+        100, ge=1, description="Test pairs of each HANS subcase, at most; all if none."
+    )
 
 
 def _hans_grammar(options: HansGrammarOptions, folder: Folder, seed: int) -> Task:
@@ -87,15 +91,22 @@ def _nli_and_hans(name: str) -> Callable[[NliOptions, Folder, int], Task]:
         order = np.random.default_rng(seed).permutation(len(train))
         # The first for the search, so that train_size does not change what masks are learned on.
         search, rest = np.split(order, [options.search_size])
+        tuning = rest[: options.train_size]
+        notes.append(
+            f"of {len(train)} training pairs {len(search)} drawn to learn masks on, "
+            f"{len(tuning)} of the others to fine-tune on"
+        )
+        id_suite = _in_domain(name, in_domain, options.id_size, seed)
+        ood_suite = hans_suite(hans, options.per_case, seed)
+        for suite, whole in ((id_suite, in_domain), (ood_suite, hans)):
+            if len(suite.examples) < len(whole):
+                notes.append(f"{suite.name}: {len(suite.examples)} of {len(whole)} pairs drawn")
         return Task(
             f"{name}+hans",
             NLI_LABELS,
-            train=train.take(np.sort(rest[: options.train_size])),
+            train=train.take(np.sort(tuning)),
             search=train.take(np.sort(search)),
-            suites=(
-                Suite(name, "id", in_domain.sample_per_case(options.id_size, seed)),
-                hans_suite(hans, options.per_case, seed),
-            ),
+            suites=(id_suite, ood_suite),
             notes=tuple(notes),
         )
 
@@ -185,12 +196,15 @@ def load_task(name: str, *, data: Folder = None, seed: int = 0, **options: Any) 
 
 def _mnli_or_snli(name: str) -> Callable[[Folder, int | None, int], Suite]:
     def load(data: Folder, per_case: int | None, seed: int) -> Suite:
-        examples = nli_test(name, data_folder(data), [])
-        return Suite(
-            name, "id", examples if per_case is None else examples.sample_per_case(per_case, seed)
-        )
+        return _in_domain(name, nli_test(name, data_folder(data), []), per_case, seed)
 
     return load
+
+
+def _in_domain(name: str, examples: Examples, per_case: int | None, seed: int) -> Suite:
+    if per_case is not None:
+        examples = examples.sample_per_case(per_case, seed)
+    return Suite(name, "id", examples)
 
 
 def _hans(data: Folder, per_case: int | None, seed: int) -> Suite:
@@ -198,8 +212,6 @@ def _hans(data: Folder, per_case: int | None, seed: int) -> Suite:
 
 
 def _grammar(data: Folder, per_case: int | None, seed: int) -> Suite:
-    if per_case is None:
-        raise InputError("suite 'hans-grammar' is generated without end; give a number per case")
     return hans_grammar_suite(per_case, seed)
 
 
@@ -220,7 +232,8 @@ def load_suite(
     Args:
         name: One of ``SUITES``.
         data: The folder of data files, as for ``load_task``.
-        per_case: Pairs of each case, at most; ``None`` for all.
+        per_case: Pairs of each case, at most; ``None`` for all, which of a generated suite are
+            1000.
         seed: Which pairs are generated or sampled.
 
     Returns:

@@ -74,7 +74,7 @@ def read_records(
 
     Args:
         source: A path. If there is no such path: a name on the hub, ``namespace/name`` or
-            ``hub:name``.
+            ``hub:namespace/name``.
         wanted: Names of the columns to read; those that are not there are left out.
         split: Which split of a data set on the hub; files are read whole.
 
@@ -104,10 +104,28 @@ def _hub_name(source: str | os.PathLike[str]) -> str | None:
     if not isinstance(source, str) or os.path.exists(os.path.expanduser(source)):
         return None
     if source.startswith(_HUB_PREFIX):
-        return source.removeprefix(_HUB_PREFIX)
+        return _checked_hub_name(source.removeprefix(_HUB_PREFIX))
     # A missing file must not be looked for on the hub.
     looks_like_file = source.lower().endswith(EXTENSIONS) or os.path.isdir(os.path.dirname(source))
     return source if _HUB_NAME.fullmatch(source) and not looks_like_file else None
+
+
+def _checked_hub_name(name: str) -> str:
+    """Make sure that the hub's client takes a name for one on the hub and for nothing else."""
+    shown = f"{_HUB_PREFIX}{one_line(name)}"
+    # Names without namespace may be the client's own readers: some versions have one, "pandas",
+    # that unpickles whatever lies in the working folder.
+    if not _HUB_NAME.fullmatch(name):
+        raise InputError(
+            f"{shown} is no name on the hub; write hub:namespace/name, or give a local file"
+        )
+    # The client would read the local one and call it the hub's.
+    if os.path.exists(name):
+        raise InputError(
+            f"{shown} is also the name of something in the working folder; start from another "
+            "folder, or give a local file"
+        )
+    return name
 
 
 def _check_file(path: Path, shown: str) -> str:
@@ -115,7 +133,8 @@ def _check_file(path: Path, shown: str) -> str:
     # Not the methods of Path: they raise on names that no file can have.
     if not os.path.exists(path):
         raise InputError(
-            f"there is no file {shown}; check the path, or give a name on the hub as hub:NAME"
+            f"there is no file {shown}; check the path, or give a name on the hub as "
+            "hub:namespace/name"
         )
     if os.path.isdir(path):
         raise InputError(f"{shown} is a folder; give the data file inside it")
@@ -231,10 +250,10 @@ def _wrong_encoding(place: str) -> InputError:
 
 
 def _read_hub(name: str, wanted: Collection[str], split: str | None) -> Records:
-    import datasets  # takes a second, and files do not need it
-
-    shown = f"hub:{one_line(name)}"
+    shown = f"{_HUB_PREFIX}{one_line(name)}"
     try:
+        import datasets  # takes a second, and files do not need it
+
         try:
             loaded = datasets.load_dataset(name, split=split)
         except RuntimeError as error:
