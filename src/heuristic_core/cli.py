@@ -10,7 +10,6 @@ from .commands.console import run_app
 app = typer.Typer(
     name="hcore",
     help="How a fine-tuned transformer generalises, from the subnetworks inside it.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )

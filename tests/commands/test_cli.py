@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from command import hcore, mistake
 from tiny import save_tiny
 
 SMALL = [
@@ -20,31 +21,6 @@ SMALL = [
     "--set", "finetune.batch_size=4",
     "--set", "search.options={ramp_steps=2, hold_steps=0, batch_size=4}",
 ]  # fmt: skip
-
-
-def hcore(*arguments: object, cwd: Path, code: int = 0, **environment: str):
-    """Run the command as a user would, and check how it ends."""
-    done = subprocess.run(
-        [sys.executable, "-m", "heuristic_core.cli", *map(str, arguments)],
-        cwd=cwd,
-        env=os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "200"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
-
-
-def mistake(*arguments: object, cwd: Path) -> str:
-    """Run a command that must fail with one line; give the line."""
-    done = hcore(*arguments, cwd=cwd, code=2)
-    assert done.stdout == ""
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
-    assert lines[0].startswith("hcore: error: ")
-    return lines[0]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +57,7 @@ def test_show_analyze_and_report_run_no_model(place):
 def test_plan_starts_nothing(place, tiny_folder):
     arguments = ["run", "smoke", "--plan", "--set", f"model.source={tiny_folder}", *SMALL]
     done = hcore(*arguments, "--out", "planned", cwd=place)
-    assert "11 of 11 cells to do" in done.stdout.replace("10 of 10", "11 of 11")
+    assert "10 of 10 cells to do" in done.stdout
     assert not (place / "planned").exists()
     plan = json.loads(hcore(*arguments, "--out", "planned", "--json", cwd=place).stdout)
     assert plan["missing_seconds"] > 0
@@ -155,7 +131,7 @@ def test_lists(place):
         ("run smoke --set search.options.batchsize=3", "did you mean 'batch_size'"),
         ("run smoke --set model.source=/nowhere/at/all", "missing, not a model folder"),
         ("run smoke --set model.source=.", "no config.json"),
-        ("run smoke --device cuda:99", "cuda"),
+        ("run smoke --device cuda:99", "CUDA"),
         ("run smoke --out /proc/none", "cannot make the run folder"),
         ("run smoke --until prune", "unknown step 'prune'"),
         ("run smoke --dtype float8", "model.dtype"),
@@ -166,7 +142,7 @@ def test_lists(place):
         ("show nowhere", "no run folder"),
         ("analyze nowhere", "no run folder"),
         ("report nowhere", "no run folder"),
-        ("evaluate nowhere/at/all/there", "did you mean"),
+        ("evaluate nowhere/at/all/there", "no such folder"),
         ("evaluate MODEL --suite hnas", "did you mean 'hans'"),
         ("evaluate MODEL --case le_pasive", "did you mean 'le_passive'"),
         ("evaluate MODEL --without L9H0", "there is no unit L9H0"),
@@ -195,6 +171,21 @@ def test_mistakes_end_in_one_line(place, tiny_folder, others, arguments, message
     assert not after, f"left behind: {after}"
 
 
+def test_the_installed_command_ends_in_one_line_too(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "heuristic_core.cli", "show", "nowhere"],
+        cwd=tmp_path,
+        env=os.environ | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("hcore: error: nowhere is no run folder")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.fixture(scope="module")
 def others(tiny_folder, tmp_path_factory):
     """Model folders that stand behind names in upper case."""
@@ -204,3 +195,23 @@ def others(tiny_folder, tmp_path_factory):
         "OTHER": str(save_tiny(tmp_path_factory.mktemp("other"), labels=labels)),
         "ENCODER": str(save_tiny(tmp_path_factory.mktemp("encoder"), classifier=False)),
     }
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_says_how_to_go_on(tiny_folder, tmp_path, stop):
+    arguments = ["run", "smoke", "--set", f"model.source={tiny_folder}", *SMALL]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "heuristic_core.cli", *arguments],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    line = process.stderr.readline()  # the first cell has begun
+    assert line.startswith("[1/10]")
+    process.send_signal(stop)
+    rest = process.communicate(timeout=120)[1]
+    assert process.returncode == 130, rest
+    assert "Traceback" not in rest
+    last = rest.strip().splitlines()[-1]
+    assert last.startswith("hcore: stopped; what is finished is kept. Go on with: hcore run smoke")
+    assert not list((tmp_path / "runs" / "smoke" / "cells").glob(".partial-*"))

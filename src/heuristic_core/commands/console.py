@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 
@@ -33,6 +32,10 @@ JsonOption = Annotated[
 
 #: Exit codes: a mistake in what was given, and a stop by Ctrl-C or a termination signal.
 MISTAKE, INTERRUPTED = 2, 130
+
+# The base of all errors in how a command was typed. typer exports only some of those below it, and
+# whether they are click's own or a copy depends on typer's version.
+_CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 def out() -> Console:
@@ -62,25 +65,21 @@ def run_app(app: typer.Typer) -> None:
     # Fork warnings of the tokenizers library would break through the progress bars.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        code = app(standalone_mode=False)
+        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
     except InputError as error:
         _fail(str(error))
-    except click.exceptions.Exit as stop:
-        code = stop.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.ctx.get_help() if error.ctx else "")
-        code = MISTAKE
-    except click.ClickException as error:
-        _fail(f"{error.format_message()} (try `{_usage(error)} --help`)")
-    except (KeyboardInterrupt, click.Abort):
-        print(
-            f"hcore: stopped; what is finished is kept. Go on with: {command_line()}",
-            file=sys.stderr,
-        )
+    except _CommandLineError as error:
+        _fail(f"{error.format_message()} (try `{_usage(error)} --help`)")  # type: ignore[attr-defined]
+    except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    if code == INTERRUPTED:  # which typer gives back, too, for a Ctrl-C that it caught
+        print(
+            f"hcore: stopped; what is finished is kept. Go on with: {command_line()}",
+            file=sys.stderr,
+        )
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -89,7 +88,7 @@ def _fail(message: str) -> None:
     sys.exit(MISTAKE)
 
 
-def _usage(error: click.ClickException) -> str:
+def _usage(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     return context.command_path if context is not None else "hcore"
 

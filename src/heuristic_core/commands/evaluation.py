@@ -50,9 +50,8 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a run's models and subnetworks, or one model, on every case of a suite."""
-    suites = None
-    if suite is not None:
-        suites = [load_suite(suite, data=data, per_case=_count(per_case))]
+    n = _count(per_case)
+    suites = None if suite is None else [load_suite(suite, data=data, per_case=n)]
     if (Path(target) / "study.json").is_file():
         if subnetwork or without:
             raise InputError("--subnetwork and --without are for a model; a run has its own")

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, unknown
+from ..errors import InputError, one_line
 from ..storage import digest, file_digest, read_json
 
 #: Names for weights that come as an installed package: (import name, folder inside it, extra).
@@ -38,7 +38,10 @@ def resolve(source: str | os.PathLike[str]) -> str:
             raise InputError(f"{text} is no model folder: it has no config.json")
         return str(path)
     if text.count("/") > 1 or not text.strip() or any(c.isspace() for c in text):
-        raise unknown("model", text, PACKAGED)
+        raise InputError(
+            f"unknown model {one_line(text)!r}: there is no such folder, and it is no hub id; "
+            f"packaged names: {', '.join(PACKAGED)}"
+        )
     return text
 
 
