@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
+
+# The models here are so small that several threads only get in each other's way.
+torch.set_num_threads(1)
 
 # Nothing here may reach for the network, and a hub that hangs would hang the tests.
 os.environ["HF_HUB_OFFLINE"] = "1"

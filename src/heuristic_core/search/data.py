@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..errors import InputError, unknown
@@ -25,12 +25,15 @@ class SearchData:
         reference: The full model's log-probabilities, of shape (example, class).
         values: What dropped units become.
         ablation: The kind of those values.
+        labels: The right classes, of shape (example,), for methods that follow the task's loss;
+            ``None`` where the examples' labels are not the model's.
     """
 
     encoded: Encoded
     reference: Float[Tensor, "example label"]
     values: AblationValues
     ablation: str = "mean"
+    labels: Int[Tensor, " example"] | None = None
 
 
 def means(
@@ -85,4 +88,9 @@ def prepare(
     elif values is None:
         values = mean_values(model, encoded, batch_size=batch_size)
     reference = torch.log_softmax(model.logits(encoded, batch_size=batch_size), dim=-1)
-    return SearchData(encoded, reference, values, ablation)
+    return SearchData(encoded, reference, values, ablation, classes(model, examples))
+
+
+def classes(model: Classifier, examples: Examples) -> Int[Tensor, " example"] | None:
+    """Give the examples' right classes; ``None`` where their labels are not the model's."""
+    return torch.from_numpy(examples.label_ids) if examples.labels == model.labels else None

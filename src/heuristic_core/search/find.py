@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from ..errors import InputError, unknown
@@ -17,6 +16,7 @@ from ..units import check_sparsity
 from .cut import cut
 from .data import SearchData, prepare
 from .learned import LearnedOptions, examples_seen, learned
+from .ranking import Ranking
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class Method:
     """One way of finding subnetworks.
 
     Args:
-        search: From (model, data, sparsities, seed, prunable, options, progress) to one vector of
-            soft values per sparsity.
+        search: From (model, data, sparsities, seed, prunable, options, progress) to one
+            :class:`Ranking` per sparsity.
         options: The settings it takes.
         n_examples: From (options, sparsities) to the number of examples run forward and backward.
         summary: What it does, in one line.
     """
 
-    search: Callable[..., list[np.ndarray]]
+    search: Callable[..., list[Ranking]]
     options: type[BaseModel]
     n_examples: Callable[..., int]
     summary: str
@@ -124,9 +124,12 @@ def find_subnetworks(
         data = task
     else:
         data = prepare(model, task, ablation=ablation or "mean")
-    softs = METHODS[method].search(model, data, rising, seed, prunable, settings, progress)
+    rankings = METHODS[method].search(model, data, rising, seed, prunable, settings, progress)
     found = {}
-    for sparsity, soft in zip(rising, softs, strict=True):
+    for sparsity, ranking in zip(rising, rankings, strict=True):
+        kept = ranking.kept
+        if kept is None:
+            kept = cut(ranking.soft, sparsity, prunable)
         facts = {
             "model": model.name,
             "task": task.name if isinstance(task, Task) else None,
@@ -136,13 +139,14 @@ def find_subnetworks(
             "target": sparsity,
             "units": units,
             "sparsities_of_run": rising,
+            **ranking.facts,
         }
         found[sparsity] = Subnetwork(
             space=model.space,
-            kept=model.space.from_mask(cut(soft, sparsity, prunable)),
+            kept=model.space.from_mask(kept),
             ablation=data.ablation,
             values={} if data.ablation == "zero" else data.values.arrays(),
-            soft=soft,
+            soft=ranking.soft,
             provenance=facts | dict(provenance or {}),
         )
     return [found[s] for s in wanted]

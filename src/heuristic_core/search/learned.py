@@ -19,6 +19,7 @@ from torch import Tensor
 from ..models.classifier import Classifier, Progress
 from .data import SearchData
 from .hard_concrete import open_probability, sample_gates, soft_value
+from .ranking import Ranking
 
 
 class LearnedOptions(BaseModel):
@@ -45,7 +46,7 @@ def learned(
     prunable: Bool[np.ndarray, " unit"],
     options: LearnedOptions,
     progress: Progress | None = None,
-) -> list[Float[np.ndarray, " unit"]]:
+) -> list[Ranking]:
     """Learn soft values for every unit at each of several rising sparsities, in one run.
 
     Args:
@@ -58,7 +59,7 @@ def learned(
         progress: Called with (steps done, steps in all) after each step.
 
     Returns:
-        For each sparsity one soft value per unit, in float64; 1 where not prunable.
+        One ranking per sparsity, its soft values in float64.
     """
     generator = torch.Generator(model.device).manual_seed(seed)
     gated_units = torch.from_numpy(np.flatnonzero(prunable)).to(model.device)
@@ -90,7 +91,7 @@ def learned(
             if cut_here:
                 soft = np.ones(len(prunable))
                 soft[prunable] = soft_value(log_alpha.detach().double()).cpu().numpy()
-                results.append(soft)
+                results.append(Ranking(soft))
             if progress is not None:
                 progress(step + 1, len(schedule))
     return results

@@ -14,7 +14,7 @@ from ..models.ablation import AblationValues
 from ..models.classifier import Classifier, Progress
 from ..models.encoding import Encoded
 from ..models.loading import load_model, new_classifier
-from ..search.data import SearchData, prepare
+from ..search.data import SearchData, classes, prepare
 from ..search.find import find_subnetworks
 from ..storage import read_tensors, write_table, write_tensors
 from ..subnetwork import Subnetwork
@@ -170,6 +170,7 @@ class Workbench:
                 torch.from_numpy(reference),
                 AblationValues.from_arrays(values, model.space.n_layers),
                 self.config.search.ablation,
+                classes(model, self.task.search),
             )
             self._data = (cell.key, data)
         return self._data[1]
