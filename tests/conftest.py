@@ -21,6 +21,7 @@ install_import_hook(
     [
         "heuristic_core.models.ablation",
         "heuristic_core.models.classifier",
+        "heuristic_core.models.compaction",
         "heuristic_core.models.gates",
         "heuristic_core.search.cut",
         "heuristic_core.search.hard_concrete",

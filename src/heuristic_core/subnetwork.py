@@ -18,11 +18,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from .errors import InputError, one_line, unknown
-from .storage import read_json, read_tensors, write_json, write_tensors
+from .storage import plain, read_json, read_tensors, write_json, write_tensors
 from .units import Unit, UnitSpace
 
 if TYPE_CHECKING:
     from .models.classifier import Classifier
+    from .models.compaction import CompactClassifier
 
 ABLATION_KINDS = ("mean", "zero")
 
@@ -147,6 +148,23 @@ class Subnetwork:
         """
         return model.running_as(self)
 
+    def compact(self, model: Classifier) -> CompactClassifier:
+        """Build a smaller model that gives this subnetwork's logits without any gates.
+
+        Args:
+            model: The model it was found in, which stays as it is.
+
+        Returns:
+            A classifier without the dropped units, their stand-ins folded into its biases.
+
+        Raises:
+            InputError: If the model has other units, the ablation values do not fit it, or its
+                family cannot be compacted.
+        """
+        from .models.compaction import compact
+
+        return compact(model, self)
+
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``subnetwork.json`` and ``subnetwork.safetensors`` into a folder, made if needed.
 
@@ -157,21 +175,26 @@ class Subnetwork:
             InputError: If the folder cannot be written.
         """
         path = Path(folder)
-        record = {
-            "format": _FORMAT,
-            "heads_per_layer": list(self.space.heads),
-            "kept": [str(unit) for unit in self.space if unit in self.kept],
-            "ablation": self.ablation,
-            "sparsity": self.sparsity,
-            "head_sparsity": self.head_sparsity,
-            "provenance": dict(self.provenance),
-        }
         tensors = {f"value/{name}": np.asarray(v) for name, v in self.values.items()}
         if self.soft is not None:
             tensors["soft"] = np.asarray(self.soft)
         write_tensors(path / "subnetwork.safetensors", tensors)
-        write_json(path / "subnetwork.json", record)
+        write_json(path / "subnetwork.json", self.record())
         return path
+
+    def record(self) -> dict[str, Any]:
+        """Give everything but the ablation values and soft values, as JSON has it."""
+        return plain(
+            {
+                "format": _FORMAT,
+                "heads_per_layer": self.space.heads,
+                "kept": [str(unit) for unit in self.space if unit in self.kept],
+                "ablation": self.ablation,
+                "sparsity": self.sparsity,
+                "head_sparsity": self.head_sparsity,
+                "provenance": self.provenance,
+            }
+        )
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Subnetwork:
@@ -184,9 +207,26 @@ class Subnetwork:
         if not (path / "subnetwork.json").is_file():
             raise InputError(f"no subnetwork in {path}: it has no subnetwork.json")
         record = read_json(path / "subnetwork.json")
-        if not isinstance(record, dict) or record.get("format") != _FORMAT:
-            raise InputError(f"{path / 'subnetwork.json'} is not in the format {_FORMAT}")
         tensors = read_tensors(path / "subnetwork.safetensors")
+        return cls.from_record(record, tensors, where=str(path / "subnetwork.json"))
+
+    @classmethod
+    def from_record(
+        cls, record: Any, tensors: Mapping[str, np.ndarray] | None = None, *, where: str
+    ) -> Subnetwork:
+        """Rebuild a subnetwork from its :meth:`record`.
+
+        Args:
+            record: The record, as read from JSON.
+            tensors: The arrays that :meth:`save` writes beside it; none if not given.
+            where: What to call its place in errors.
+
+        Raises:
+            InputError: If the record is damaged, or of another format.
+        """
+        if not isinstance(record, dict) or record.get("format") != _FORMAT:
+            raise InputError(f"{where} is not in the format {_FORMAT}")
+        tensors = tensors or {}
         try:
             labels = [Unit.parse(label) for label in record["kept"]]
             if len(set(labels)) != len(labels):
@@ -201,7 +241,7 @@ class Subnetwork:
             )
         except (KeyError, TypeError, ValueError, InputError) as error:
             reason = one_line(f"{error}")
-            raise InputError(f"{path / 'subnetwork.json'} is damaged: {reason}") from error
+            raise InputError(f"{where} is damaged: {reason}") from error
 
     def __repr__(self) -> str:
         return (

@@ -53,10 +53,14 @@ class Classifier:
                 f"{one_line(name)!r} is of the family {self.family.name!r} but not built like "
                 f"one ({one_line(str(error), 120)}); only transformers' own classes are supported"
             ) from error
-        n_heads = int(getattr(hf.config, self.family.heads))
-        self.space = UnitSpace((n_heads,) * len(layers))
 
     # --- what it is ---------------------------------------------------------------------------
+
+    @cached_property
+    def space(self) -> UnitSpace:
+        """The units that can be gated."""
+        n_heads = int(getattr(self.hf.config, self.family.heads))
+        return UnitSpace((n_heads,) * len(self._attention_out))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -156,18 +160,24 @@ class Classifier:
         Raises:
             InputError: If the subnetwork is of a model with other units.
         """
+        with self.gated(self.values_of(subnetwork)) as gates:
+            gates.z = torch.tensor(subnetwork.mask, dtype=torch.float32, device=self.device)
+            yield
+
+    def values_of(self, subnetwork: Subnetwork) -> AblationValues:
+        """Give what stands in for a subnetwork's dropped units.
+
+        Raises:
+            InputError: If the subnetwork is of a model with other units, or has no such values.
+        """
         if subnetwork.space != self.space:
             raise InputError(
                 f"the subnetwork has {describe(subnetwork.space)}, the model {describe(self.space)}"
                 "; apply it to the model it was found in"
             )
         if subnetwork.ablation == "zero":
-            values = AblationValues.zeros(self)
-        else:
-            values = AblationValues.from_arrays(subnetwork.values, self.space.n_layers)
-        with self.gated(values) as gates:
-            gates.z = torch.tensor(subnetwork.mask, dtype=torch.float32, device=self.device)
-            yield
+            return AblationValues.zeros(self)
+        return AblationValues.from_arrays(subnetwork.values, self.space.n_layers)
 
     def __repr__(self) -> str:
         return f"Classifier({self.name!r}, {self.family.name}, {describe(self.space)})"

@@ -14,6 +14,27 @@ from ..errors import InputError, one_line
 
 
 @dataclass(frozen=True)
+class Parts:
+    """Where a layer of one architecture keeps what compaction takes out.
+
+    Args:
+        attention: Path within a layer to the module that computes the heads and hands them, first
+            in a tuple, to the output projection, which is no part of it.
+        projections: Paths within that module to the linear maps to queries, keys and values; the
+            rows of their weights are the heads, in order.
+        mlp: Paths within a layer to the modules that compute the MLP, all that come before
+            ``mlp_out``.
+        counts: Names of the attention module's attributes for the number of heads and their width
+            taken together.
+    """
+
+    attention: str
+    projections: tuple[str, ...]
+    mlp: tuple[str, ...]
+    counts: tuple[str, str] = ("num_attention_heads", "all_head_size")
+
+
+@dataclass(frozen=True)
 class Family:
     """Where one architecture keeps what is gated.
 
@@ -25,6 +46,7 @@ class Family:
         mlp_out: Path within a layer to the last module of the MLP before the residual sum, dropout
             included; its output is what MLP gates scale.
         heads: Name of the configuration's entry for the number of heads.
+        parts: What compaction needs to know; ``None`` where it is not supported.
     """
 
     name: str
@@ -32,6 +54,7 @@ class Family:
     attention_out: str
     mlp_out: str
     heads: str = "num_attention_heads"
+    parts: Parts | None = None
 
     def layer_list(self, model: nn.Module) -> list[nn.Module]:
         """Give the model's layers in order."""
@@ -41,7 +64,15 @@ class Family:
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
-        Family("bert", "bert.encoder.layer", "attention.output.dense", "output.dropout"),
+        Family(
+            "bert",
+            "bert.encoder.layer",
+            "attention.output.dense",
+            "output.dropout",
+            parts=Parts(
+                "attention.self", ("query", "key", "value"), ("intermediate", "output.dense")
+            ),
+        ),
     )
 }
 

@@ -19,6 +19,7 @@ from transformers.models.auto.modeling_auto import (
 
 from ..errors import InputError, one_line, unknown
 from .classifier import Classifier
+from .compaction import RECORD, CompactClassifier, recorded, small_class
 from .families import family_of
 from .sources import PACKAGED, resolve
 
@@ -45,7 +46,8 @@ def load_model(
 ) -> Classifier:
     """Load a fine-tuned sequence classifier, ready to be studied.
 
-    Only safetensors weights are read, and no code that comes with a model is run.
+    Only safetensors weights are read, and no code that comes with a model is run. What
+    :meth:`.CompactClassifier.save` wrote is loaded as the smaller model it is.
 
     Args:
         source: A packaged name, a local folder, or a hub id.
@@ -98,22 +100,27 @@ def _load(
     family_of(config.model_type)
     if config.model_type not in CLASSIFIERS:
         raise InputError(f"{source}: transformers has no sequence classifier for this family")
+    kept = recorded(source, config)
+    model_class = AutoModelForSequenceClassification if kept is None else small_class(config, kept)
     if labels is None:
         _check_is_classifier(source, config)
         extra: dict[str, Any] = {}
+    elif kept is not None:
+        raise InputError(f"{source} is a compacted model and takes no new head; give a full one")
     else:
         names = dict(enumerate(labels))
         extra = {"id2label": names, "label2id": {v: k for k, v in names.items()}}
     try:
         with _seeded(seed), quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            model, info = AutoModelForSequenceClassification.from_pretrained(
+            model, info = model_class.from_pretrained(
                 location,
                 dtype=DTYPES[dtype],
                 use_safetensors=True,
                 output_loading_info=True,
-                # A pretrained encoder's own head, if any, has other classes.
-                ignore_mismatched_sizes=labels is not None,
+                # A pretrained encoder's own head, if any, has other classes; a compacted model's
+                # shapes are checked below.
+                ignore_mismatched_sizes=labels is not None or kept is not None,
                 **extra,
             )
             tokenizer = AutoTokenizer.from_pretrained(location)
@@ -125,6 +132,9 @@ def _load(
     except RuntimeError as error:
         raise InputError(f"cannot use device {device}: {one_line(str(error), 120)}") from error
     model.eval()
+    if kept is not None:
+        _check_only_kept(source, info)
+        return CompactClassifier(model, tokenizer, kept, str(source), max_length)
     return Classifier(model, tokenizer, name=str(source), max_length=max_length)
 
 
@@ -163,6 +173,16 @@ def _check_complete(source: object, model: Any, missing: set[str], fresh_head: b
         raise InputError(
             f"{source} lacks {len(lost)} of the weights its configuration needs, such as "
             f"{lost[0]}; the model folder is incomplete"
+        )
+
+
+def _check_only_kept(source: object, info: dict[str, Any]) -> None:
+    odd = sorted({str(key[0]) for key in info["mismatched_keys"]} | set(info["unexpected_keys"]))
+    if odd:
+        raise InputError(
+            f"{source}: {len(odd)} of the weights do not fit the units that {RECORD!r} in its "
+            f"config.json says are left, such as {one_line(odd[0], 120)}; compact the full model "
+            "again"
         )
 
 

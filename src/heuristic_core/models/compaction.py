@@ -1,0 +1,293 @@
+"""Compaction: a subnetwork as a model of its own, without what was dropped and without gates.
+
+A dropped head loses its rows of the query, key and value maps and its columns of the output
+projection; what stood in for it is a constant before that projection, and so a constant in its
+bias. A dropped MLP becomes one constant. Everything else stays as it was.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+
+from ..errors import InputError, one_line
+from ..subnetwork import Subnetwork
+from ..units import Unit, UnitSpace
+from .ablation import AblationValues
+from .classifier import Classifier, describe
+from .families import FAMILIES, Family, Parts, family_of
+
+#: The entry of a model's configuration that says which units are left.
+RECORD = "heuristic_core"
+
+
+class Constant(nn.Module):
+    """In place of a map whose output no longer depends on its input.
+
+    Args:
+        bias: The output at every position.
+    """
+
+    def __init__(self, bias: Float[Tensor, " d_model"]) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(bias)
+
+    def forward(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d_model"]:
+        """Give the constant in the shape of the input, without copying it."""
+        return self.bias.expand(*x.shape[:-1], -1)
+
+
+class NoHeads(nn.Module):
+    """In place of an attention module all of whose heads are dropped."""
+
+    def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, None]:
+        """Pass the input on: the constant that follows needs its shape alone."""
+        return hidden_states, None
+
+
+class CompactClassifier(Classifier):
+    """What is left of a classifier: it runs and is measured like one, but has nothing to gate.
+
+    It has to be loaded with :func:`heuristic_core.load_model`. Transformers' own loading knows
+    nothing of the units that are gone, and refuses the weights or fills in random ones.
+
+    Args:
+        hf: The smaller model.
+        tokenizer: Its tokenizer.
+        subnetwork: What it is a model of, without the ablation values, which it has in itself.
+        name: What to call it in records.
+        max_length: Longest input in tokens; longer ones are cut.
+    """
+
+    def __init__(
+        self,
+        hf: Any,
+        tokenizer: Any,
+        subnetwork: Subnetwork,
+        name: str = "",
+        max_length: int = 128,
+    ) -> None:
+        super().__init__(hf, tokenizer, name, max_length)
+        self.subnetwork = subnetwork
+
+    @property
+    def space(self) -> UnitSpace:
+        """None: some units are gone, and the others' places are no longer theirs.
+
+        Raises:
+            InputError: Always.
+        """
+        raise InputError(
+            f"{one_line(self.name)!r} is a compacted model, whose units cannot be searched, "
+            "removed or averaged; use the full model it was made from"
+        )
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write weights, configuration and tokenizer into a folder, made if needed.
+
+        Returns:
+            The folder, for :func:`heuristic_core.load_model`.
+
+        Raises:
+            InputError: If the folder cannot be written.
+        """
+        from .loading import quiet
+
+        path = Path(folder)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            with quiet():
+                self.hf.save_pretrained(path)
+                self.tokenizer.save_pretrained(path)
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"cannot write {path}: {one_line(str(error), 120)}") from error
+        return path
+
+    def __repr__(self) -> str:
+        return f"CompactClassifier({self.name!r}, {self.family.name}, {self.subnetwork})"
+
+
+def compact(model: Classifier, subnetwork: Subnetwork) -> CompactClassifier:
+    """Build a smaller model that gives a subnetwork's logits.
+
+    Only what is kept is copied, and on the model's device and in its type; what is folded is
+    computed in float64.
+
+    Args:
+        model: The model the subnetwork was found in, which stays as it is.
+        subnetwork: What to keep.
+
+    Raises:
+        InputError: If the subnetwork does not fit the model, or the family is not supported.
+    """
+    values = model.values_of(subnetwork)
+    values.check_fits(model.space, model.d_heads, model.d_model)
+    hf = model.hf
+    new = _replacements(hf, model.family, subnetwork, values.to(model.device))
+    # A module that the memo already holds is not copied: its replacement takes its place.
+    memo: dict[int, Any] = {id(hf.get_submodule(path)): module for path, module in new.items()}
+    small = copy.deepcopy(hf, memo).eval().requires_grad_(True)
+    _count_heads(small, model.family, subnetwork)
+    for layer in model.family.layer_list(small):
+        # Hooks are copied too: without this, a model that is gated right now would stay so.
+        for path in (model.family.attention_out, model.family.mlp_out):
+            layer.get_submodule(path)._forward_hooks.clear()
+            layer.get_submodule(path)._forward_pre_hooks.clear()
+    setattr(small.config, RECORD, subnetwork.record())
+    kept = Subnetwork.from_record(subnetwork.record(), where=model.name)
+    return CompactClassifier(small, model.tokenizer, kept, model.name, model.max_length)
+
+
+def recorded(source: object, config: Any) -> Subnetwork | None:
+    """Read from a configuration which units are left; ``None`` if it is a full model's.
+
+    Args:
+        source: What to call the model in errors.
+        config: The configuration, from transformers.
+
+    Raises:
+        InputError: If the record is damaged or does not fit the configuration.
+    """
+    record = getattr(config, RECORD, None)
+    if record is None:
+        return None
+    subnetwork = Subnetwork.from_record(record, where=f"{source}/config.json: {RECORD!r}")
+    family = family_of(config.model_type)
+    _parts(family)
+    space = UnitSpace((int(getattr(config, family.heads)),) * int(config.num_hidden_layers))
+    if subnetwork.space != space:
+        raise InputError(
+            f"{source}/config.json is damaged: its {RECORD!r} is of a model of "
+            f"{describe(subnetwork.space)}, the configuration of {describe(space)}"
+        )
+    return subnetwork
+
+
+def small_class(config: Any, subnetwork: Subnetwork) -> Any:
+    """Give the class of models built without a subnetwork's dropped units, for loading weights.
+
+    Args:
+        config: The full model's configuration, from transformers.
+        subnetwork: What is kept.
+    """
+    base: Any = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+    family = family_of(config.model_type)
+
+    def build(self: Any, config: Any) -> None:
+        base.__init__(self, config)
+        for path, module in _replacements(self, family, subnetwork, None).items():
+            self.set_submodule(path, module)
+        _count_heads(self, family, subnetwork)
+
+    # Saved again, it has to name transformers' class as its architecture.
+    return type(base.__name__, (base,), {"__init__": build})
+
+
+def _parts(family: Family) -> Parts:
+    if family.parts is None:
+        able = ", ".join(name for name, other in FAMILIES.items() if other.parts is not None)
+        raise InputError(
+            f"models of the family {family.name!r} cannot be compacted yet; possible for: {able}"
+        )
+    return family.parts
+
+
+@torch.no_grad()
+def _replacements(
+    hf: nn.Module, family: Family, subnetwork: Subnetwork, values: AblationValues | None
+) -> dict[str, nn.Module]:
+    """Make what takes the place of modules that change, by path; without values fold zeros."""
+    parts = _parts(family)
+    new: dict[str, nn.Module] = {}
+    for i, layer in enumerate(family.layer_list(hf)):
+        changed: dict[str, nn.Module] = {}
+        out = _linear_at(layer, family.attention_out)
+        kept = _kept_heads(subnetwork, i)
+        n_heads = subnetwork.space.heads[i]
+        if len(kept) < n_heads:
+            heads = out.weight.new_zeros(n_heads, out.in_features // n_heads)
+            if values is not None:
+                heads = values.heads[i].to(heads.dtype)
+            changed |= _fewer_heads(layer, family.attention_out, parts, kept, heads)
+        if Unit(i) not in subnetwork.kept:
+            mlp = out.weight.new_zeros(out.out_features)
+            if values is not None:
+                mlp = values.mlps[i].to(mlp.dtype)
+            changed |= {path: nn.Identity() for path in parts.mlp}
+            changed[family.mlp_out] = Constant(mlp)
+        new |= {f"{family.layers}.{i}.{path}": module for path, module in changed.items()}
+    return new
+
+
+def _fewer_heads(
+    layer: nn.Module,
+    out_path: str,
+    parts: Parts,
+    kept: list[int],
+    values: Float[Tensor, "head d_head"],
+) -> dict[str, nn.Module]:
+    """Make a layer's attention modules without some heads, by path within the layer."""
+    n_heads, d_head = values.shape
+    gone = [head for head in range(n_heads) if head not in kept]
+    out = _linear_at(layer, out_path)
+    blocks = out.weight.unflatten(1, (n_heads, d_head))
+    # The stand-ins enter as the gates would have them: in the model's type.
+    bias = blocks[:, gone].flatten(1).double() @ values[gone].flatten().double()
+    if out.bias is not None:
+        bias += out.bias.double()
+    bias = bias.to(out.weight.dtype)
+    if not kept:
+        return {parts.attention: NoHeads(), out_path: Constant(bias)}
+    new: dict[str, nn.Module] = {out_path: _linear(blocks[:, kept].flatten(1), bias)}
+    for name in parts.projections:
+        path = f"{parts.attention}.{name}"
+        full = _linear_at(layer, path)
+        rows = full.weight.unflatten(0, (n_heads, d_head))[kept].flatten(0, 1)
+        some = None if full.bias is None else full.bias.unflatten(0, (n_heads, d_head))[kept]
+        new[path] = _linear(rows, None if some is None else some.flatten())
+    return new
+
+
+def _count_heads(hf: nn.Module, family: Family, subnetwork: Subnetwork) -> None:
+    """Tell each attention module how many heads it has left."""
+    parts = _parts(family)
+    heads, width = parts.counts
+    for i, layer in enumerate(family.layer_list(hf)):
+        attention = layer.get_submodule(parts.attention)
+        if not isinstance(attention, NoHeads):
+            n_kept = len(_kept_heads(subnetwork, i))
+            d_head = getattr(attention, width) // getattr(attention, heads)
+            setattr(attention, heads, n_kept)
+            setattr(attention, width, n_kept * d_head)
+
+
+def _kept_heads(subnetwork: Subnetwork, layer: int) -> list[int]:
+    n_heads = subnetwork.space.heads[layer]
+    return [head for head in range(n_heads) if Unit(layer, head) in subnetwork.kept]
+
+
+def _linear_at(layer: nn.Module, path: str) -> nn.Linear:
+    module = layer.get_submodule(path)
+    if not isinstance(module, nn.Linear):
+        raise InputError(
+            f"{path} is no linear map but a {type(module).__name__}; only transformers' own "
+            "classes can be compacted"
+        )
+    return module
+
+
+def _linear(weight: Float[Tensor, "d_out d_in"], bias: Float[Tensor, " d_out"] | None) -> nn.Linear:
+    # On the meta device nothing is drawn from torch's global generator.
+    linear = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
+    linear.weight = nn.Parameter(weight)
+    if bias is not None:
+        linear.bias = nn.Parameter(bias)
+    return linear
