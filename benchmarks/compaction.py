@@ -1,0 +1,223 @@
+"""How much faster a compacted subnetwork is, beside the full model and what it could be at best.
+
+For random subnetworks that keep the same share of heads in every layer, and that share of the MLP
+layers, this times a forward pass of four models in turn, so that each round is a pair for any two:
+
+- full: the model itself;
+- gated: the model run as the subnetwork by hooks;
+- compacted: what ``Subnetwork.compact`` makes of it;
+- direct: a new model whose modules are made at the smaller shapes, with random weights.
+
+The ideal is the full model's time by the share of multiply-adds that are left.
+
+    python benchmarks/compaction.py --seeds 5 --repeats 20 --threads 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import time
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from torch import nn
+
+from heuristic_core.analysis.intervals import Estimate, bootstrap
+from heuristic_core.models.classifier import Classifier
+from heuristic_core.models.loading import new_classifier
+from heuristic_core.storage import write_json, write_text
+from heuristic_core.subnetwork import Subnetwork
+from heuristic_core.units import Unit, n_kept
+
+SPARSITIES = (0.3, 0.5, 0.7, 0.9)
+SYSTEMS = ("full", "gated", "compacted", "direct")
+
+
+class Bias(nn.Module):
+    """What a directly built model has where an MLP is missing."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.randn(width))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Give the bias at every position."""
+        return self.bias.expand_as(x)
+
+
+def random_subnetwork(model: Classifier, sparsity: float, seed: int) -> Subnetwork:
+    """Keep equally many random heads in every layer, and random MLP layers."""
+    rng = np.random.default_rng([seed, round(100 * sparsity)])
+    space = model.space
+    kept = set()
+    for layer, n_heads in enumerate(space.heads):
+        heads = rng.choice(n_heads, n_kept(n_heads, sparsity), replace=False)
+        kept |= {Unit(layer, int(head)) for head in heads}
+    mlps = rng.choice(space.n_layers, n_kept(space.n_layers, sparsity), replace=False)
+    kept |= {Unit(int(layer)) for layer in mlps}
+    values: dict[str, np.ndarray] = {}
+    for layer, (n_heads, d_head) in enumerate(zip(space.heads, model.d_heads, strict=True)):
+        values[f"L{layer}.heads"] = 0.1 * rng.normal(size=(n_heads, d_head)).astype(np.float32)
+        values[f"L{layer}.mlp"] = 0.1 * rng.normal(size=model.d_model).astype(np.float32)
+    return Subnetwork(space, frozenset(kept), "mean", values)
+
+
+def heads_left(subnetwork: Subnetwork, layer: int) -> int:
+    return sum(unit.layer == layer for unit in subnetwork.heads)
+
+
+def direct(model: Classifier, subnetwork: Subnetwork) -> Any:
+    """Build a new BERT of a subnetwork's shapes, without looking at the weights of the old one."""
+    width = model.d_model
+    hf = transformers.BertForSequenceClassification(model.hf.config)
+    for i, layer in enumerate(hf.bert.encoder.layer):
+        attention = layer.attention.self
+        inner = heads_left(subnetwork, i) * model.d_heads[i]
+        if not inner:
+            raise SystemExit("a layer without heads has no direct counterpart here")
+        attention.query, attention.key, attention.value = (nn.Linear(width, inner) for _ in "qkv")
+        layer.attention.output.dense = nn.Linear(inner, width)
+        if Unit(i) not in subnetwork.kept:
+            layer.intermediate = layer.output.dense = nn.Identity()
+            layer.output.dropout = Bias(width)
+    return hf.eval()
+
+
+def multiply_adds(model: Classifier, subnetwork: Subnetwork | None, batch: int, length: int) -> int:
+    """Count a forward pass's multiply-adds in matrix products."""
+    width, config = model.d_model, model.hf.config
+    total = batch * width * (width + config.num_labels)  # pooler and classifier
+    for i, n_heads in enumerate(model.space.heads):
+        n = n_heads if subnetwork is None else heads_left(subnetwork, i)
+        inner = n * model.d_heads[i]
+        total += batch * length * inner * (4 * width + 2 * length)
+        if subnetwork is None or Unit(i) in subnetwork.kept:
+            total += batch * length * 2 * width * config.intermediate_size
+    return total
+
+
+def timed(
+    model: Classifier, subnetwork: Subnetwork, inputs: dict[str, torch.Tensor], repeats: int
+) -> tuple[dict[str, list[float]], float]:
+    """Time all systems in turn; give seconds by system, and compaction's largest error."""
+    small, fresh = subnetwork.compact(model), direct(model, subnetwork)
+    runs = {"full": model, "gated": model, "compacted": small, "direct": fresh}
+    seconds: dict[str, list[float]] = {name: [] for name in SYSTEMS}
+    logits = {}
+    with torch.inference_mode():
+        for round_ in range(-2, repeats):  # two rounds to warm up
+            # Each round starts with another system, so that none always follows the same one.
+            start = round_ % len(SYSTEMS)
+            for name in (*SYSTEMS[start:], *SYSTEMS[:start]):
+                with subnetwork.applied(model) if name == "gated" else nullcontext():
+                    begin = time.perf_counter()
+                    logits[name] = runs[name](**inputs).logits
+                    end = time.perf_counter()
+                if round_ >= 0:
+                    seconds[name].append(end - begin)
+    error = (logits["compacted"] - logits["gated"]).abs().max()
+    return seconds, float(error)
+
+
+def measure(model: Classifier, sparsity: float, options: argparse.Namespace) -> dict[str, Any]:
+    """Time several subnetworks of one sparsity; give times, ratios and their intervals."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (options.batch, options.length)
+    ids = torch.randint(1000, model.hf.config.vocab_size, shape, generator=generator)
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    share, errors = 0.0, []
+    seconds: dict[str, list[float]] = {name: [] for name in SYSTEMS}
+    for seed in range(options.seeds):
+        subnetwork = random_subnetwork(model, sparsity, seed)
+        left = multiply_adds(model, subnetwork, *shape)
+        share = left / multiply_adds(model, None, *shape)  # the same for every seed
+        times, error = timed(model, subnetwork, inputs, options.repeats)
+        errors.append(error)
+        for name in SYSTEMS:
+            seconds[name] += times[name]
+    time_of = {name: np.array(values) for name, values in seconds.items()}
+    time_of["ideal"] = time_of["full"] * share
+
+    def ratio(above: str, below: str) -> dict[str, float]:
+        return asdict(bootstrap(time_of[above] / time_of[below], seed=0, statistic=np.median))
+
+    pairs = [
+        ("gated", "full"),
+        ("compacted", "full"),
+        ("compacted", "gated"),
+        ("compacted", "direct"),
+        ("compacted", "ideal"),
+    ]
+    return {
+        "sparsity": sparsity,
+        "share_of_multiply_adds": share,
+        "median_ms": {name: 1000 * float(np.median(t)) for name, t in time_of.items()},
+        "ratios": {f"{above}/{below}": ratio(above, below) for above, below in pairs},
+        "largest_logit_error": max(errors),
+        "seconds": seconds,
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Lay the measurements out as a markdown table."""
+    names = [*SYSTEMS, "ideal"]
+    ratios = list(rows[0]["ratios"])
+    head = ["dropped", "work left", *(f"{n}, ms" for n in names), *ratios, "logit error"]
+    lines = [head, ["---:"] * len(head)]
+    for row in rows:
+        estimates = [Estimate(**row["ratios"][name]) for name in ratios]
+        lines.append(
+            [
+                f"{row['sparsity']:.0%}",
+                f"{row['share_of_multiply_adds']:.1%}",
+                *(f"{row['median_ms'][name]:.1f}" for name in names),
+                *(f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]" for e in estimates),
+                f"{row['largest_logit_error']:.0e}",
+            ]
+        )
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Time compacted subnetworks.")
+    parser.add_argument("--source", default="minilm", help="a BERT encoder")
+    parser.add_argument("--repeats", type=int, default=20, help="rounds for each subnetwork")
+    parser.add_argument("--seeds", type=int, default=5, help="subnetworks for each sparsity")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--length", type=int, default=24)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    options = parser.parse_args()
+    if min(options.repeats, options.seeds, options.threads, options.batch, options.length) < 1:
+        parser.error("counts must be at least 1")
+    torch.set_num_threads(options.threads)
+    model = new_classifier(options.source, ("entailment", "non-entailment"), seed=0)
+    rows = []
+    for sparsity in SPARSITIES:
+        rows.append(measure(model, sparsity, options))
+        print(f"{sparsity:.0%} dropped: done", flush=True)
+    text = table(rows)
+    print(f"\n{text}")
+    setting = {
+        **{k: v for k, v in vars(options).items() if k != "out"},
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "processor": f"{platform.processor() or platform.machine()}",
+    }
+    write_json(options.out / "compaction.json", {"setting": setting, "sparsities": rows})
+    note = ", ".join(f"{name} {value}" for name, value in setting.items())
+    intro = (
+        "Medians over all rounds of all subnetworks; ratios are taken within rounds, "
+        "with 95 % bootstrap intervals of their median."
+    )
+    write_text(options.out / "compaction.md", f"# Compaction\n\n{note}\n\n{intro}\n\n{text}")
+
+
+if __name__ == "__main__":
+    main()
