@@ -40,6 +40,8 @@ def predict(
     Returns:
         The logits, in float32.
     """
+    if subnetwork is not None and model.family.parts is not None:
+        model, subnetwork = subnetwork.compact(model), None  # the same logits, sooner
     with nullcontext() if subnetwork is None else subnetwork.applied(model):
         return model.logits(encoded, batch_size=batch_size, progress=progress).numpy()
 

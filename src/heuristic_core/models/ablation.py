@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from ..errors import InputError
@@ -89,10 +90,76 @@ class AblationValues:
             )
 
 
+class Means:
+    """Sums of every unit's output over real tokens, filled by hooks as the model runs."""
+
+    def __init__(self, space: UnitSpace, d_heads: Sequence[int]) -> None:
+        self._shapes = list(zip(space.heads, d_heads, strict=True))
+        self._sums: dict[str, Tensor] = {}
+        self._n_tokens = 0
+        self._real: Bool[Tensor, "batch position"] | None = None
+
+    def start(self, attention_mask: Int[Tensor, "batch position"]) -> None:
+        """Take note of which tokens of the next batch are no padding."""
+        self._real = attention_mask.bool()
+        self._n_tokens += int(self._real.sum())
+
+    def add(self, name: str, output: Float[Tensor, "batch position width"]) -> None:
+        """Add a batch's outputs, in float64, so that the result hardly depends on batch size."""
+        total = output[self._real].sum(0, dtype=torch.float64)
+        self._sums[name] = self._sums[name] + total if name in self._sums else total
+
+    def values(self) -> AblationValues:
+        """Give the means, in float32 on the CPU.
+
+        Raises:
+            InputError: If the model was not run.
+        """
+        if not self._n_tokens:
+            raise InputError("means need at least one example")
+        means = {name: (s / self._n_tokens).float().cpu() for name, s in self._sums.items()}
+        return AblationValues(
+            tuple(means[f"L{i}.heads"].reshape(shape) for i, shape in enumerate(self._shapes)),
+            tuple(means[f"L{i}.mlp"] for i in range(len(self._shapes))),
+        )
+
+
+@contextmanager
+def averaging(model: Classifier) -> Iterator[Means]:
+    """Average unit outputs over all that a model is run on in a ``with`` block.
+
+    Args:
+        model: The model; it must be called with an attention mask.
+
+    Yields:
+        The means so far.
+    """
+    means = Means(model.space, model.d_heads)
+
+    def before(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+        means.start(kwargs["attention_mask"])
+
+    def heads_of(name: str) -> Any:
+        return lambda module, args: means.add(name, args[0])
+
+    def mlp_of(name: str) -> Any:
+        return lambda module, args, output: means.add(name, output)
+
+    handles = []
+    try:
+        handles.append(model.hf.register_forward_pre_hook(before, with_kwargs=True))
+        for layer in range(model.space.n_layers):
+            heads, mlp = model.attention_out(layer), model.mlp_out(layer)
+            handles.append(heads.register_forward_pre_hook(heads_of(f"L{layer}.heads")))
+            handles.append(mlp.register_forward_hook(mlp_of(f"L{layer}.mlp")))
+        yield means
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 def mean_values(model: Classifier, encoded: Encoded, *, batch_size: int = 64) -> AblationValues:
     """Average every unit's output over all tokens that are not padding (paper, section 3.1).
-
-    Sums are kept in float64, so that the result hardly depends on the batch size.
 
     Args:
         model: The model, in any mode; it is left as found.
@@ -105,53 +172,6 @@ def mean_values(model: Classifier, encoded: Encoded, *, batch_size: int = 64) ->
     Raises:
         InputError: If there are no examples.
     """
-    if not len(encoded):
-        raise InputError("means need at least one example")
-    sums: dict[str, Tensor] = {}
-    real: list[Tensor] = []
-
-    def collect(name: str) -> Any:
-        def add(output: Tensor) -> None:
-            total = output[real[0]].sum(0, dtype=torch.float64)
-            sums[name] = sums[name] + total if name in sums else total
-
-        return add
-
-    def head_hook(name: str) -> Any:
-        add = collect(name)
-
-        def hook(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-            add(args[0])
-
-        return hook
-
-    def mlp_hook(name: str) -> Any:
-        add = collect(name)
-
-        def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-            add(output)
-
-        return hook
-
-    handles = []
-    n_tokens = 0
-    try:
-        for layer in range(model.space.n_layers):
-            heads, mlp = model.attention_out(layer), model.mlp_out(layer)
-            handles.append(heads.register_forward_pre_hook(head_hook(f"L{layer}.heads")))
-            handles.append(mlp.register_forward_hook(mlp_hook(f"L{layer}.mlp")))
-        with model.inference():
-            for rows in encoded.by_length(batch_size):
-                batch = encoded.batch(rows, model.device)
-                real[:] = [batch["attention_mask"].bool()]
-                n_tokens += int(real[0].sum())
-                model(**batch)
-    finally:
-        for handle in handles:
-            handle.remove()
-    means = {name: (total / n_tokens).float().cpu() for name, total in sums.items()}
-    shapes = list(zip(model.space.heads, model.d_heads, strict=True))
-    return AblationValues(
-        tuple(means[f"L{i}.heads"].reshape(shape) for i, shape in enumerate(shapes)),
-        tuple(means[f"L{i}.mlp"] for i in range(model.space.n_layers)),
-    )
+    with averaging(model) as means:
+        model.logits(encoded, batch_size=batch_size)
+    return means.values()

@@ -5,6 +5,7 @@ Nothing here loads a model or imports torch, so that planning a study stays quic
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import os
 from pathlib import Path
@@ -38,9 +39,10 @@ def resolve(source: str | os.PathLike[str]) -> str:
             raise InputError(f"{text} is no model folder: it has no config.json")
         return str(path)
     if text.count("/") > 1 or not text.strip() or any(c.isspace() for c in text):
+        near = difflib.get_close_matches(text, PACKAGED, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"packaged names: {', '.join(PACKAGED)}"
         raise InputError(
-            f"unknown model {one_line(text)!r}: there is no such folder, and it is no hub id; "
-            f"packaged names: {', '.join(PACKAGED)}"
+            f"unknown model {one_line(text)!r}: there is no such folder, and it is no hub id; {hint}"
         )
     return text
 

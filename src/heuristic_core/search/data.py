@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..errors import InputError, unknown
-from ..models.ablation import AblationValues, mean_values
+from ..models.ablation import AblationValues, averaging, mean_values
 from ..models.classifier import Classifier
 from ..models.encoding import Encoded
 from ..subnetwork import ABLATION_KINDS
@@ -85,9 +85,13 @@ def prepare(
     encoded = model.encode(examples)
     if ablation == "zero":
         values = AblationValues.zeros(model)
-    elif values is None:
-        values = mean_values(model, encoded, batch_size=batch_size)
-    reference = torch.log_softmax(model.logits(encoded, batch_size=batch_size), dim=-1)
+    if values is None:  # one pass gives both: means are over the very examples of the search
+        with averaging(model) as computed:
+            logits = model.logits(encoded, batch_size=batch_size)
+        values = computed.values()
+    else:
+        logits = model.logits(encoded, batch_size=batch_size)
+    reference = torch.log_softmax(logits, dim=-1)
     return SearchData(encoded, reference, values, ablation, classes(model, examples))
 
 

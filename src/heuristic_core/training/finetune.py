@@ -101,6 +101,8 @@ def finetune(
         dataloader_pin_memory=model.device.type != "cpu",
         logging_steps=10,
         save_strategy="no",
+        # Batches of similar length carry less padding.
+        train_sampling_strategy="group_by_length",
         report_to="none",
         disable_tqdm=True,
         log_level="error",
