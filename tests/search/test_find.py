@@ -13,7 +13,8 @@ from heuristic_core.search.find import (
     find_subnetworks,
     search_effort,
 )
-from heuristic_core.search.learned import kl_divergence, target_schedule
+from heuristic_core.search.gate_training import kl_divergence
+from heuristic_core.search.learned import target_schedule
 from heuristic_core.units import n_kept
 
 QUICK = {"ramp_steps": 12, "hold_steps": 3, "batch_size": 8}

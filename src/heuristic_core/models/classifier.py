@@ -104,11 +104,15 @@ class Classifier:
         return encode(self.tokenizer, examples, self.max_length)
 
     @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """Run without dropout and without gradients to the weights within a ``with`` block."""
+    def frozen(self, dropout: bool = False) -> Iterator[None]:
+        """Run without gradients to the weights within a ``with`` block.
+
+        Args:
+            dropout: Leave dropout on; by default it is off.
+        """
         training = {module: module.training for module in self.hf.modules()}
         needs_grad = {p: p.requires_grad for p in self.hf.parameters()}
-        self.hf.eval()
+        self.hf.train(dropout)
         self.hf.requires_grad_(False)
         try:
             yield

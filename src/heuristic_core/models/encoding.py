@@ -38,9 +38,17 @@ class Encoded:
         """Number of tokens of each example."""
         return np.array([len(ids) for ids in self.columns["input_ids"]], dtype=np.int64)
 
-    def batch(self, rows: Sequence[int] | np.ndarray, device: torch.device) -> dict[str, Tensor]:
-        """Pad some examples to the longest among them, ready to be passed to the model."""
-        longest = max(len(self.columns["input_ids"][row]) for row in rows)
+    def batch(
+        self, rows: Sequence[int] | np.ndarray, device: torch.device, length: int | None = None
+    ) -> dict[str, Tensor]:
+        """Pad some examples, ready to be passed to the model.
+
+        Args:
+            rows: Their positions.
+            device: Where to put them.
+            length: How many tokens to pad to; the longest of these examples if not given.
+        """
+        longest = length or max(len(self.columns["input_ids"][row]) for row in rows)
         tensors = {}
         for name, column in self.columns.items():
             block = np.full((len(rows), longest), self.pads[name], dtype=np.int64)

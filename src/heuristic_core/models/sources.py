@@ -42,7 +42,8 @@ def resolve(source: str | os.PathLike[str]) -> str:
         near = difflib.get_close_matches(text, PACKAGED, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"packaged names: {', '.join(PACKAGED)}"
         raise InputError(
-            f"unknown model {one_line(text)!r}: there is no such folder, and it is no hub id; {hint}"
+            f"unknown model {one_line(text)!r}: there is no such folder, and it is no hub id; "
+            f"{hint}"
         )
     return text
 

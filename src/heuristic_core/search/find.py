@@ -16,6 +16,8 @@ from ..units import check_sparsity
 from .cut import cut
 from .data import SearchData, prepare
 from .learned import LearnedOptions, examples_seen, learned
+from .paper import PaperOptions, paper
+from .paper import examples_seen as paper_examples
 from .ranking import Ranking
 
 
@@ -43,6 +45,12 @@ METHODS: dict[str, Method] = {
         LearnedOptions,
         examples_seen,
         "hard-concrete gates trained to agree with the full model",
+    ),
+    "paper": Method(
+        paper,
+        PaperOptions,
+        paper_examples,
+        "the published procedure, its quirks included: over a million examples a sparsity",
     ),
 }
 

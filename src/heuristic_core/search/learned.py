@@ -2,8 +2,8 @@
 
 The paper's objective (section 3.1) with the changes that make it fast and steady: gates of their
 own for each example, no dropout, the expected number of open gates in the penalty instead of the
-sampled one, reference predictions computed once, and one run that passes through every sparsity
-asked for.
+sampled one, reference predictions computed once, batches of similar length, and one run that passes
+through every sparsity asked for.
 """
 
 from __future__ import annotations
@@ -11,31 +11,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float
-from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
+from jaxtyping import Bool
+from pydantic import Field
 
 from ..models.classifier import Classifier, Progress
 from .data import SearchData
-from .hard_concrete import open_probability, sample_gates, soft_value
+from .gate_training import GateOptions, train_gates
+from .hard_concrete import soft_value
 from .ranking import Ranking
 
 
-class LearnedOptions(BaseModel):
+class LearnedOptions(GateOptions):
     """Settings of the learned search."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     ramp_steps: int = Field(
         160, ge=1, description="Steps in which the target rises from 0 to the first sparsity."
     )
     hold_steps: int = Field(40, ge=0, description="Steps at each sparsity before it is cut.")
-    batch_size: int = Field(16, ge=1, description="Examples a step.")
-    learning_rate: float = Field(0.1, gt=0, description="Step size of the gates.")
-    multiplier_rate: float = Field(0.1, gt=0, description="Step size of the Lagrange multipliers.")
-    start: float = Field(3.0, description="Mean of log alpha at the start; larger is more open.")
-    start_spread: float = Field(0.1, ge=0, description="Standard deviation of log alpha there.")
 
 
 def learned(
@@ -61,46 +53,20 @@ def learned(
     Returns:
         One ranking per sparsity, its soft values in float64.
     """
-    generator = torch.Generator(model.device).manual_seed(seed)
-    gated_units = torch.from_numpy(np.flatnonzero(prunable)).to(model.device)
-    n_gates = len(gated_units)
-    noise = torch.randn(n_gates, generator=generator, device=model.device)
-    log_alpha = (options.start + options.start_spread * noise).requires_grad_()
-    multipliers = torch.zeros(2, device=model.device, requires_grad=True)
-    optimiser = torch.optim.Adam([log_alpha], lr=options.learning_rate, betas=(0.9, 0.98))
-    ascent = torch.optim.Adam([multipliers], lr=options.multiplier_rate, maximize=True)
-
     schedule = list(target_schedule(sparsities, options.ramp_steps, options.hold_steps))
-    rows_of = data.encoded.shuffled(options.batch_size, len(schedule), np.random.default_rng(seed))
-    results = []
-    with model.frozen(), model.gated(data.values) as gates:
-        for step, (target, cut_here) in enumerate(schedule):
-            rows = next(rows_of)
-            uniform = torch.rand(len(rows), n_gates, generator=generator, device=model.device)
-            z = torch.ones(len(rows), len(prunable), device=model.device)
-            gates.z = z.index_copy(1, gated_units, sample_gates(log_alpha, uniform))
-            logits = model(**data.encoded.batch(rows, model.device)).logits
-            divergence = kl_divergence(data.reference[rows].to(logits.device), logits)
-            gap = target - (1 - open_probability(log_alpha).mean())
-            loss = divergence.mean() + multipliers[0] * gap + multipliers[1] * gap**2
-            optimiser.zero_grad()
-            ascent.zero_grad()
-            loss.backward()
-            optimiser.step()
-            ascent.step()
-            if cut_here:
-                soft = np.ones(len(prunable))
-                soft[prunable] = soft_value(log_alpha.detach().double()).cpu().numpy()
-                results.append(Ranking(soft))
-            if progress is not None:
-                progress(step + 1, len(schedule))
-    return results
+    readings = train_gates(model, data, schedule, seed, prunable, options, progress)
+    rankings = []
+    for log_alpha in readings:
+        soft = np.ones(len(prunable))
+        soft[prunable] = soft_value(log_alpha).numpy()
+        rankings.append(Ranking(soft))
+    return rankings
 
 
 def examples_seen(options: LearnedOptions, sparsities: Sequence[float]) -> int:
     """Give the number of examples one run passes forward and backward."""
-    schedule = target_schedule(sparsities, options.ramp_steps, options.hold_steps)
-    return options.batch_size * len(list(schedule))
+    steps = list(target_schedule(sparsities, options.ramp_steps, options.hold_steps))
+    return options.batch_size * options.accumulate * len(steps)
 
 
 def target_schedule(
@@ -127,16 +93,3 @@ def target_schedule(
         targets += [sparsity] * hold_steps
         yield from ((target, i == len(targets) - 1) for i, target in enumerate(targets))
         reached = sparsity
-
-
-def kl_divergence(
-    reference: Float[Tensor, "batch label"], logits: Float[Tensor, "batch label"]
-) -> Float[Tensor, " batch"]:
-    """Give KL(full model || subnetwork) of each example, in nats.
-
-    Args:
-        reference: The full model's log-probabilities.
-        logits: The subnetwork's logits.
-    """
-    difference = reference - torch.log_softmax(logits.float(), dim=-1)
-    return (reference.exp() * difference).sum(-1)

@@ -1,0 +1,195 @@
+"""Training hard-concrete gates under a sparsity target: the engine of learned and paper mode.
+
+The objective is that of the paper (section 3.1): the KL divergence from the full model's
+predictions plus a Lagrangian that holds the sparsity at a rising target. Everything in which the
+published procedure and the fast one differ is an option here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from ..models.classifier import Classifier, Progress
+from ..models.gates import Gates
+from .data import SearchData
+from .hard_concrete import open_probability, sample_gates
+
+
+class GateOptions(BaseModel):
+    """Settings of gate training; the methods built on it choose their own defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    batch_size: int = Field(16, ge=1, description="Examples a forward and backward pass.")
+    accumulate: int = Field(1, ge=1, description="Passes an optimiser step.")
+    learning_rate: float = Field(0.1, gt=0, description="Step size of the gates.")
+    multiplier_rate: float = Field(0.1, gt=0, description="Step size of the Lagrange multipliers.")
+    warmup_steps: int = Field(0, ge=0, description="Steps in which step sizes rise linearly.")
+    decay: bool = Field(False, description="Let step sizes fall linearly to 0 after that.")
+    second_beta: float = Field(0.98, gt=0, lt=1, description="Adam's memory of squared gradients.")
+    weight_decay: float = Field(0.0, ge=0, description="AdamW's, on gates and multipliers.")
+    clip_norm: float | None = Field(
+        None, gt=0, description="Bound on the joint norm of all gradients; none if unset."
+    )
+    start: float = Field(3.0, description="Mean of log alpha at the start; larger is more open.")
+    start_spread: float = Field(0.1, ge=0, description="Standard deviation of log alpha there.")
+    shared_noise: bool = Field(False, description="One draw of gates for all examples of a pass.")
+    antithetic: bool = Field(
+        False, description="Pair every draw of noise u with 1 - u, on the next example."
+    )
+    sampled_penalty: bool = Field(
+        False, description="Measure sparsity on the sampled gates, not as an expectation."
+    )
+    dropout: bool = Field(False, description="Leave dropout on in the gated model.")
+    full_padding: bool = Field(False, description="Pad every batch to the longest input allowed.")
+    cached_reference: bool = Field(
+        True, description="Compute the full model's predictions once, not at every step."
+    )
+
+
+def train_gates(
+    model: Classifier,
+    data: SearchData,
+    schedule: Sequence[tuple[float, bool]],
+    seed: int,
+    prunable: Bool[np.ndarray, " unit"],
+    options: GateOptions,
+    progress: Progress | None = None,
+) -> list[Float[Tensor, " gate"]]:
+    """Train one gate per prunable unit along a schedule of target sparsities.
+
+    Args:
+        model: The full model; its weights stay frozen.
+        data: Examples, reference predictions and ablation values.
+        schedule: For each optimiser step its target and whether to read the gates after it.
+        seed: Where start values, data order and noise come from.
+        prunable: Which units have a gate; the others stay open.
+        options: Settings.
+        progress: Called with (steps done, steps in all) after each step.
+
+    Returns:
+        For each reading log alpha of the prunable units, in float64 on the CPU.
+
+    Source:
+        Paper, section 3.1; Louizos, Welling and Kingma (2018).
+    """
+    generator = torch.Generator(model.device).manual_seed(seed)
+    gated_units = torch.from_numpy(np.flatnonzero(prunable)).to(model.device)
+    noise = torch.randn(len(gated_units), generator=generator, device=model.device)
+    log_alpha = (options.start + options.start_spread * noise).requires_grad_()
+    multipliers = torch.zeros(2, device=model.device, requires_grad=True)
+    optimiser, rates = _optimiser(log_alpha, multipliers, len(schedule), options)
+    n_passes = len(schedule) * options.accumulate
+    rows_of = data.encoded.shuffled(options.batch_size, n_passes, np.random.default_rng(seed))
+    readings = []
+    with _running(model, options, seed), model.gated(data.values) as gates:
+        for step, (target, read_here) in enumerate(schedule):
+            for _ in range(options.accumulate):
+                rows = next(rows_of)
+                batch = data.encoded.batch(
+                    rows, model.device, model.max_length if options.full_padding else None
+                )
+                reference = _reference(model, gates, data, rows, batch, options)
+                uniform = _uniform(len(rows), len(gated_units), generator, options)
+                sampled = sample_gates(log_alpha, uniform)
+                z = torch.ones(len(sampled), len(prunable), device=model.device)
+                z = z.index_copy(1, gated_units, sampled)
+                gates.z = z[0] if options.shared_noise else z
+                divergence = kl_divergence(reference, model(**batch).logits).mean()
+                openness = sampled if options.sampled_penalty else open_probability(log_alpha)
+                gap = target - (1 - openness.mean())
+                loss = divergence + multipliers[0] * gap + multipliers[1] * gap**2
+                (loss / options.accumulate).backward()
+            if options.clip_norm is not None:
+                torch.nn.utils.clip_grad_norm_([log_alpha, multipliers], options.clip_norm)
+            optimiser.step()
+            rates.step()
+            optimiser.zero_grad()
+            if read_here:
+                readings.append(log_alpha.detach().double().cpu())
+            if progress is not None:
+                progress(step + 1, len(schedule))
+    return readings
+
+
+def kl_divergence(
+    reference: Float[Tensor, "batch label"], logits: Float[Tensor, "batch label"]
+) -> Float[Tensor, " batch"]:
+    """Give KL(full model || subnetwork) of each example, in nats.
+
+    Args:
+        reference: The full model's log-probabilities.
+        logits: The subnetwork's logits.
+    """
+    difference = reference - torch.log_softmax(logits.float(), dim=-1)
+    return (reference.exp() * difference).sum(-1)
+
+
+def _optimiser(
+    log_alpha: Tensor, multipliers: Tensor, n_steps: int, options: GateOptions
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """Make what descends on the gates and ascends on the multipliers."""
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": [log_alpha], "lr": options.learning_rate, "maximize": False},
+            {"params": [multipliers], "lr": options.multiplier_rate, "maximize": True},
+        ],
+        betas=(0.9, options.second_beta),
+        weight_decay=options.weight_decay,
+    )
+
+    def factor(step: int) -> float:
+        if step < options.warmup_steps:
+            return step / options.warmup_steps
+        if not options.decay:
+            return 1.0
+        return max(0.0, (n_steps - step) / max(1, n_steps - options.warmup_steps))
+
+    return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+
+
+def _uniform(
+    n_rows: int, n_gates: int, generator: torch.Generator, options: GateOptions
+) -> Float[Tensor, "row gate"]:
+    """Draw the noise of one pass."""
+    n = 1 if options.shared_noise else n_rows
+    half = (n + 1) // 2 if options.antithetic and not options.shared_noise else n
+    drawn = torch.rand(half, n_gates, generator=generator, device=generator.device)
+    # Neighbours in a batch are alike in length, so a pair's noise partly cancels.
+    return drawn if half == n else torch.stack([drawn, 1 - drawn], 1).flatten(0, 1)[:n]
+
+
+def _reference(
+    model: Classifier,
+    gates: Gates,
+    data: SearchData,
+    rows: Int[np.ndarray, " row"],
+    batch: dict[str, Tensor],
+    options: GateOptions,
+) -> Float[Tensor, "row label"]:
+    """Give the full model's log-probabilities: those computed before, or computed now."""
+    if options.cached_reference:
+        return data.reference[rows].to(model.device)
+    gates.z = torch.ones(len(model.space), device=model.device)
+    with model.inference():
+        logits = model(**batch).logits.float()
+    return torch.log_softmax(logits, dim=-1).clone()  # no inference tensor may enter the graph
+
+
+@contextmanager
+def _running(model: Classifier, options: GateOptions, seed: int) -> Iterator[None]:
+    """Freeze the weights; dropout, if wanted, draws from torch's global generator, restored."""
+    if not options.dropout:
+        with model.frozen():
+            yield
+        return
+    with torch.random.fork_rng(), model.frozen(dropout=True):
+        torch.manual_seed(seed)
+        yield
