@@ -83,8 +83,9 @@ def train_gates(
     generator = torch.Generator(model.device).manual_seed(seed)
     gated_units = torch.from_numpy(np.flatnonzero(prunable)).to(model.device)
     noise = torch.randn(len(gated_units), generator=generator, device=model.device)
-    log_alpha = (options.start + options.start_spread * noise).requires_grad_()
-    multipliers = torch.zeros(2, device=model.device, requires_grad=True)
+    # In float64, which costs nothing at this size and leaves only the model's own rounding.
+    log_alpha = (options.start + options.start_spread * noise.double()).requires_grad_()
+    multipliers = torch.zeros(2, dtype=torch.float64, device=model.device, requires_grad=True)
     optimiser, rates = _optimiser(log_alpha, multipliers, len(schedule), options)
     n_passes = len(schedule) * options.accumulate
     rows_of = data.encoded.shuffled(options.batch_size, n_passes, np.random.default_rng(seed))
@@ -99,7 +100,9 @@ def train_gates(
                 reference = _reference(model, gates, data, rows, batch, options)
                 uniform = _uniform(len(rows), len(gated_units), generator, options)
                 sampled = sample_gates(log_alpha, uniform)
-                z = torch.ones(len(sampled), len(prunable), device=model.device)
+                z = torch.ones(
+                    len(sampled), len(prunable), dtype=sampled.dtype, device=model.device
+                )
                 z = z.index_copy(1, gated_units, sampled)
                 gates.z = z[0] if options.shared_noise else z
                 divergence = kl_divergence(reference, model(**batch).logits).mean()
@@ -113,7 +116,7 @@ def train_gates(
             rates.step()
             optimiser.zero_grad()
             if read_here:
-                readings.append(log_alpha.detach().double().cpu())
+                readings.append(log_alpha.detach().clone().cpu())
             if progress is not None:
                 progress(step + 1, len(schedule))
     return readings
@@ -163,7 +166,9 @@ def _uniform(
     half = (n + 1) // 2 if options.antithetic and not options.shared_noise else n
     drawn = torch.rand(half, n_gates, generator=generator, device=generator.device)
     # Neighbours in a batch are alike in length, so a pair's noise partly cancels.
-    return drawn if half == n else torch.stack([drawn, 1 - drawn], 1).flatten(0, 1)[:n]
+    if half < n:
+        drawn = torch.stack([drawn, 1 - drawn], 1).flatten(0, 1)[:n]
+    return drawn.double()
 
 
 def _reference(
