@@ -61,7 +61,7 @@ def subset(
     Source:
         Li, Cotterell and Sachan (2021). Theirs minimises the task's loss and trains the weights
         too; here the weights are frozen and the loss is the divergence from the full model, as in
-        the learned search, with noise of its own for every example.
+        the learned search, with noise of its own for every example and gates that end at 1.
     """
     rankings = []
     for i, sparsity in enumerate(sparsities):
@@ -102,7 +102,9 @@ def _fit(
         for step, rows in enumerate(batches):
             uniform = torch.rand(len(rows), n_gates, generator=generator, device=model.device)
             keys = importance + gumbel(uniform)
-            chosen = relaxed_top_k(keys, k, temperature(options, step))
+            # The relaxation can choose a unit more than once over. Gates past 1 disturb the model
+            # as those below do, so training would come to prefer units that do nothing.
+            chosen = relaxed_top_k(keys, k, temperature(options, step)).clamp(max=1)
             if options.straight_through:
                 chosen = hard_top_k(keys, k) + chosen - chosen.detach()
             z = torch.ones(len(rows), len(prunable), device=model.device)

@@ -24,8 +24,8 @@ def relaxed_top_k(
         temperature: Positive; towards 0 the choice becomes the hard one.
 
     Returns:
-        Gates that are not negative and sum to k. A single one can pass 1 while the temperature is
-        high.
+        Gates that are not negative and sum to k; while the temperature is high, single ones can be
+        far above 1.
 
     Source:
         Plötz and Roth (2018), Xie and Ermon (2019).
