@@ -148,10 +148,18 @@ def test_hooks_go_when_a_search_breaks_off(tiny, data, method):
     assert all(parameter.requires_grad for parameter in tiny.hf.parameters())
 
 
+@pytest.fixture(scope="module")
+def one_layer_folder(tmp_path_factory):
+    """A folder with a classifier of one layer."""
+    return save_tiny(tmp_path_factory.mktemp("one-layer"), n_layers=1)
+
+
 @pytest.mark.parametrize("method", list(METHODS))
 @pytest.mark.parametrize("units", ["all", "heads"])
-def test_one_layer_that_always_says_the_same_and_extreme_sparsities(tmp_path, pairs, method, units):
-    model = load_model(save_tiny(tmp_path, n_layers=1))
+def test_one_layer_that_always_says_the_same_and_extreme_sparsities(
+    one_layer_folder, pairs, method, units
+):
+    model = load_model(one_layer_folder)
     with torch.no_grad():
         model.hf.classifier.weight.zero_()
     wanted = [0.0, 0.5, 0.99]

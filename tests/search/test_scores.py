@@ -44,6 +44,23 @@ def logits_at(model, data, z):
         return model(**data.encoded.batch(rows, model.device)).logits
 
 
+# --- samples of the data ----------------------------------------------------------------------
+
+
+def test_a_sample_keeps_examples_and_what_belongs_to_them_together(tiny, pairs):
+    data = prepare(tiny, pairs)
+    assert data.sample(32, 0) is data
+    some = data.sample(7, 0)
+    all_ids = data.encoded.columns["input_ids"]
+    rows = [all_ids.index(ids) for ids in some.encoded.columns["input_ids"]]
+    assert len(set(rows)) == 7
+    assert rows == sorted(rows)
+    assert torch.equal(some.reference, data.reference[rows])
+    assert torch.equal(some.labels, data.labels[rows])
+    assert some.values is data.values
+    assert data.sample(7, 1).encoded.columns != some.encoded.columns
+
+
 # --- gradients of gates -----------------------------------------------------------------------
 
 
