@@ -7,10 +7,12 @@ from pathlib import Path
 import torch
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
 
+from heuristic_core.models.classifier import Classifier
 from heuristic_core.tasks.grammar import SUBCASES, generate, training_mix
 from heuristic_core.tasks.task import Examples
 
 LABELS = ("entailment", "non-entailment")
+IDLE = ("L0H1", "L0H2", "L1H0", "L1H3", "L1MLP")
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
@@ -64,3 +66,21 @@ def save_tiny(
         model = BertForSequenceClassification(config)
     (model if classifier else model.bert).save_pretrained(folder)
     return folder
+
+
+def plant_idle_units(model: Classifier, examples: Examples) -> None:
+    """Make the output of the units ``IDLE`` constant, and all the others matter."""
+    with torch.no_grad():
+        for layer in model.hf.bert.encoder.layer:
+            # Sharper attention and larger values, so that the other units matter.
+            layer.attention.self.query.weight *= 4
+            layer.attention.self.value.weight *= 3
+        for label in IDLE:
+            layer = model.hf.bert.encoder.layer[int(label[1])]
+            if label.endswith("MLP"):
+                layer.output.dense.weight.zero_()
+            else:
+                head = int(label[-1])
+                layer.attention.self.value.weight[8 * head : 8 * head + 8] = 0
+        model.hf.classifier.weight *= 10
+        model.hf.classifier.bias -= model.logits(model.encode(examples)).mean(0)

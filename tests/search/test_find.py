@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from heuristic_core.errors import InputError
 from heuristic_core.measure.accuracy import predict
+from heuristic_core.models.loading import load_model
 from heuristic_core.search.data import means, prepare
 from heuristic_core.search.find import (
     METHODS,
@@ -16,8 +20,23 @@ from heuristic_core.search.find import (
 from heuristic_core.search.gate_training import kl_divergence
 from heuristic_core.search.learned import target_schedule
 from heuristic_core.units import n_kept
+from tiny import IDLE, plant_idle_units, save_tiny
 
-QUICK = {"ramp_steps": 12, "hold_steps": 3, "batch_size": 8}
+#: Settings that make every method fast; a method without an entry would fail the tests.
+QUICK = {
+    "learned": {"ramp_steps": 12, "hold_steps": 3, "batch_size": 8},
+    "paper": {"ramp_steps": 12, "hold_steps": 3, "batch_size": 8, "accumulate": 1},
+    "subset": {"steps": 6, "batch_size": 8},
+    "two_sided": {"steps": 4, "batch_size": 8},
+    "fisher": {"batch_size": 16},
+    "gradient": {"batch_size": 16},
+    "integrated": {"steps": 10, "batch_size": 16},
+    "greedy": {"examples": 32, "batch_size": 64},
+    "magnitude": {"batch_size": 16},
+    "random": {"layer_matched": True},
+}
+#: What looks at all examples and draws nothing gives every seed the same subnetwork.
+NOTHING_DRAWN = {"fisher", "gradient", "integrated", "greedy", "magnitude"}
 
 
 @pytest.fixture
@@ -51,7 +70,7 @@ def test_kl_divergence_against_its_definition():
 def test_exact_sparsity_and_provenance(tiny, data, method, units):
     wanted = [0.6, 0.0, 0.3]
     found = find_subnetworks(
-        tiny, data, wanted, seed=4, method=method, units=units, provenance={"x": 1}, **QUICK
+        tiny, data, wanted, seed=4, method=method, units=units, provenance={"x": 1}, **QUICK[method]
     )
     n = 10 if units == "all" else 8
     for sparsity, sub in zip(wanted, found, strict=True):
@@ -61,7 +80,10 @@ def test_exact_sparsity_and_provenance(tiny, data, method, units):
         assert sub.provenance["target"] == sparsity
         assert sub.provenance["seed"] == 4
         assert sub.provenance["x"] == 1
-        assert sub.provenance["options"]["ramp_steps"] == 12
+        assert sub.provenance["options"].items() >= QUICK[method].items()
+        json.dumps(sub.provenance)
+        assert ((sub.soft >= 0) & (sub.soft <= 1)).all()
+        assert units == "all" or (sub.soft[~tiny.space.is_head] == 1).all()
         kept = sub.soft[sub.mask]
         assert not (~sub.mask).any() or kept.min() >= sub.soft[~sub.mask].max()
 
@@ -69,45 +91,139 @@ def test_exact_sparsity_and_provenance(tiny, data, method, units):
 @pytest.mark.parametrize("method", list(METHODS))
 def test_same_seed_same_bits_whatever_the_global_generator(tiny, data, method):
     torch.manual_seed(0)
-    one = find_subnetwork(tiny, data, 0.5, seed=1, method=method, **QUICK)
+    one = find_subnetwork(tiny, data, 0.5, seed=1, method=method, **QUICK[method])
     torch.manual_seed(1)
     np.random.seed(3)
-    two = find_subnetwork(tiny, data, 0.5, seed=1, method=method, **QUICK)
-    other = find_subnetwork(tiny, data, 0.5, seed=2, method=method, **QUICK)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    two = find_subnetwork(tiny, data, 0.5, seed=1, method=method, **QUICK[method])
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert np.array_equal(before[1], np.random.get_state()[1])
+    other = find_subnetwork(tiny, data, 0.5, seed=2, method=method, **QUICK[method])
     assert one == two
     assert np.array_equal(one.soft, two.soft)
-    assert not np.array_equal(one.soft, other.soft)
+    assert np.array_equal(one.soft, other.soft) == (method in NOTHING_DRAWN)
+
+
+@pytest.mark.parametrize("method", sorted(NOTHING_DRAWN))
+def test_the_seed_draws_the_examples_where_there_are_more_than_asked_for(tiny, data, method):
+    options = QUICK[method] | {"examples": 8}
+    one, two, other = (
+        find_subnetwork(tiny, data, 0.5, seed=seed, method=method, **options).provenance
+        for seed in (1, 1, 2)
+    )
+    found = "removals" if method == "greedy" else "scores"
+    assert one[found] == two[found]
+    assert one[found] != other[found]
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_model_and_data_are_left_as_found(tiny, data, method):
+    tiny.hf.train()
+    weights = {name: w.clone() for name, w in tiny.hf.state_dict().items()}
+    columns = {name: [list(row) for row in rows] for name, rows in data.encoded.columns.items()}
+    reference, labels, means = data.reference.clone(), data.labels.clone(), data.values.arrays()
+    means = {name: value.copy() for name, value in means.items()}
+    find_subnetwork(tiny, data, 0.5, method=method, **QUICK[method])
+    for module in tiny.hf.modules():
+        assert module.training
+        assert not module._forward_hooks
+        assert not module._forward_pre_hooks
+    for parameter in tiny.hf.parameters():
+        assert parameter.requires_grad
+        assert parameter.grad is None
+    assert all(torch.equal(w, weights[name]) for name, w in tiny.hf.state_dict().items())
+    assert data.encoded.columns == columns
+    assert torch.equal(data.reference, reference)
+    assert torch.equal(data.labels, labels)
+    assert all(np.array_equal(v, means[name]) for name, v in data.values.arrays().items())
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_hooks_go_when_a_search_breaks_off(tiny, data, method):
+    def stop(done, of):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        find_subnetwork(tiny, data, 0.5, method=method, progress=stop, **QUICK[method])
+    modules = list(tiny.hf.modules())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in modules)
+    assert all(parameter.requires_grad for parameter in tiny.hf.parameters())
+
+
+@pytest.fixture(scope="module")
+def one_layer_folder(tmp_path_factory):
+    """A folder with a classifier of one layer."""
+    return save_tiny(tmp_path_factory.mktemp("one-layer"), n_layers=1)
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("units", ["all", "heads"])
+def test_one_layer_that_always_says_the_same_and_extreme_sparsities(
+    one_layer_folder, pairs, method, units
+):
+    model = load_model(one_layer_folder)
+    with torch.no_grad():
+        model.hf.classifier.weight.zero_()
+    wanted = [0.0, 0.5, 0.99]
+    data = replace(prepare(model, pairs.take(slice(9))), labels=None)
+    found = find_subnetworks(model, data, wanted, method=method, units=units, **QUICK[method])
+    n = 5 if units == "all" else 4
+    for sparsity, sub in zip(wanted, found, strict=True):
+        assert len(model.space) - len(sub) == n - n_kept(n, sparsity)
+        assert np.isfinite(sub.soft).all()
+        assert sub.provenance.get("followed", "prediction") == "prediction"
+
+
+#: Settings with which each method must find what does nothing.
+ENOUGH = {
+    "learned": {"ramp_steps": 120, "hold_steps": 30},
+    "subset": {},
+    "fisher": {},
+    "gradient": {},
+    "greedy": {},
+    "magnitude": {},
+}
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_search_finds_units_that_do_nothing(tiny, pairs, seed):
+@pytest.mark.parametrize("method", list(ENOUGH))
+def test_the_search_finds_units_that_do_nothing(tiny, pairs, method, seed):
     """Units with constant output are their own mean: dropping them costs nothing."""
-    idle = ["L0H1", "L0H2", "L1H0", "L1H3", "L1MLP"]
-    with torch.no_grad():
-        for layer in tiny.hf.bert.encoder.layer:
-            # Sharper attention and larger values, so that the other units matter.
-            layer.attention.self.query.weight *= 4
-            layer.attention.self.value.weight *= 3
-        for label in idle:
-            layer = tiny.hf.bert.encoder.layer[int(label[1])]
-            if label.endswith("MLP"):
-                layer.output.dense.weight.zero_()
-            else:
-                head = int(label[-1])
-                layer.attention.self.value.weight[8 * head : 8 * head + 8] = 0
-        tiny.hf.classifier.weight *= 10
-        tiny.hf.classifier.bias -= tiny.logits(tiny.encode(pairs)).mean(0)
-    found = find_subnetwork(tiny, pairs, 0.5, seed=seed, ramp_steps=120, hold_steps=30)
-    assert {str(u) for u in tiny.space if u not in found.kept} == set(idle)
+    plant_idle_units(tiny, pairs)
+    found = find_subnetwork(tiny, pairs, 0.5, seed=seed, method=method, **ENOUGH[method])
+    assert {str(u) for u in tiny.space if u not in found.kept} == set(IDLE)
     encoded = tiny.encode(pairs)
     assert np.allclose(predict(tiny, encoded, subnetwork=found), predict(tiny, encoded), atol=1e-4)
 
 
+def test_signed_scores_are_zero_for_units_that_do_nothing(tiny, pairs):
+    """Not the units dropped first: a unit that speaks against the label scores below zero."""
+    plant_idle_units(tiny, pairs)
+    found = find_subnetwork(tiny, pairs, 0.5, method="integrated")
+    scores = found.provenance["scores"]
+    assert all(abs(scores[label]) < 1e-5 for label in IDLE)
+    assert all(abs(scores[label]) > 1e-2 for label in set(scores) - set(IDLE))
+    dropped = [str(unit) for unit in tiny.space if unit not in found.kept]
+    assert set(dropped) - set(IDLE) == {label for label in scores if scores[label] < -1e-2}
+
+
+def test_gates_of_units_that_do_nothing_go_where_they_are_pushed(tiny, pairs):
+    """Not the units dropped first: irrelevant ones score one half, interfering ones near zero."""
+    plant_idle_units(tiny, pairs)
+    found = find_subnetwork(tiny, pairs, 0.5, method="two_sided", steps=60)
+    irrelevance = {
+        label: roles["irrelevance"] for label, roles in found.provenance["roles"].items()
+    }
+    assert min(irrelevance[label] for label in IDLE) > 0.95
+    assert max(irrelevance[label] for label in set(irrelevance) - set(IDLE)) < 0.6
+    assert all(abs(found.soft[tiny.space.index(label)] - 0.5) < 0.01 for label in IDLE)
+
+
 def test_zero_ablation_and_shared_means(tiny, pairs, data):
-    zero = find_subnetwork(tiny, pairs, 0.3, ablation="zero", **QUICK)
+    zero = find_subnetwork(tiny, pairs, 0.3, ablation="zero", **QUICK["learned"])
     assert zero.ablation == "zero"
     assert not zero.values
-    mean = find_subnetwork(tiny, data, 0.3, **QUICK)
+    mean = find_subnetwork(tiny, data, 0.3, **QUICK["learned"])
     assert set(mean.values) == {"L0.heads", "L1.heads", "L0.mlp", "L1.mlp"}
     values = means(tiny, pairs)
     assert torch.equal(values.heads[0], data.values.heads[0])
@@ -115,11 +231,34 @@ def test_zero_ablation_and_shared_means(tiny, pairs, data):
     assert again.values is values
 
 
-def test_progress_is_told_to_the_end(tiny, data):
+@pytest.mark.parametrize("method", list(METHODS))
+def test_progress_is_told_to_the_end(tiny, data, method):
     seen = []
-    find_subnetwork(tiny, data, 0.5, progress=lambda done, of: seen.append((done, of)), **QUICK)
-    assert seen == [(i, 15) for i in range(1, 16)]
-    assert search_effort("learned", QUICK, [0.5]) == 15 * 8
+    find_subnetworks(
+        tiny,
+        data,
+        [0.3, 0.5],
+        method=method,
+        progress=lambda done, of: seen.append((done, of)),
+        **QUICK[method],
+    )
+    done = [d for d, _ in seen]
+    assert done == sorted(set(done))
+    assert {of for _, of in seen} == {done[-1]}
+
+
+def test_effort():
+    effort = {method: search_effort(method, QUICK[method], [0.5]) for method in METHODS}
+    assert effort["learned"] == 15 * 8
+    assert effort["subset"] == 6 * 8
+    assert search_effort("subset", QUICK["subset"], [0.3, 0.5]) == 2 * 6 * 8
+    assert effort["two_sided"] == 3 * 4 * 8
+    assert effort["fisher"] == effort["gradient"] == 2000
+    assert effort["integrated"] == 10 * 300
+    assert effort["magnitude"] == 1000
+    assert effort["random"] == 0
+    # Four units: all four are tried, then three; forward alone counts half.
+    assert search_effort("greedy", {"max_units": 4, "examples": 10}, [0.5]) == 35
 
 
 def test_bad_arguments_are_told(tiny, data, pairs):
@@ -141,3 +280,7 @@ def test_bad_arguments_are_told(tiny, data, pairs):
         find_subnetwork(tiny, pairs, 0.5, ablation="median")
     with pytest.raises(InputError, match="at least one example"):
         prepare(tiny, pairs.take(slice(0)))
+    with pytest.raises(InputError, match=r"10 units .* max_units = 9; raise max_units"):
+        find_subnetwork(tiny, data, 0.5, method="greedy", max_units=9)
+    with pytest.raises(InputError, match="target: "):
+        find_subnetwork(tiny, data, 0.5, method="gradient", target="truth")

@@ -38,6 +38,12 @@ class Encoded:
         """Number of tokens of each example."""
         return np.array([len(ids) for ids in self.columns["input_ids"]], dtype=np.int64)
 
+    def take(self, rows: np.ndarray) -> Encoded:
+        """Give the examples at some positions, in the order of the positions."""
+        columns = {name: [column[row] for row in rows] for name, column in self.columns.items()}
+        # The count is of all examples: which of them were cut is not kept.
+        return Encoded(columns, self.pads, self.padding_side, self.n_truncated)
+
     def batch(
         self, rows: Sequence[int] | np.ndarray, device: torch.device, length: int | None = None
     ) -> dict[str, Tensor]:

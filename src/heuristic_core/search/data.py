@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -34,6 +35,27 @@ class SearchData:
     values: AblationValues
     ablation: str = "mean"
     labels: Int[Tensor, " example"] | None = None
+
+    def sample(self, limit: int, seed: int) -> SearchData:
+        """Give the same data with at most so many examples, drawn at random, their order kept.
+
+        Args:
+            limit: Examples at most; where there are no more, all are used and nothing is drawn.
+            seed: Where the choice comes from.
+
+        Returns:
+            The data of the examples chosen; the ablation values stay those of all.
+        """
+        if limit >= len(self.encoded):
+            return self
+        rng = np.random.default_rng(seed)
+        rows = np.sort(rng.choice(len(self.encoded), limit, replace=False))
+        return replace(
+            self,
+            encoded=self.encoded.take(rows),
+            reference=self.reference[rows],
+            labels=None if self.labels is None else self.labels[rows],
+        )
 
 
 def means(

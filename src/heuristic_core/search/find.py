@@ -15,10 +15,18 @@ from ..tasks.task import Examples, Task
 from ..units import check_sparsity
 from .cut import cut
 from .data import SearchData, prepare
+from .fisher import FisherOptions, fisher
+from .gradient import GradientOptions, gradient
+from .greedy import GreedyOptions, greedy, passes
+from .integrated import IntegratedOptions, integrated
 from .learned import LearnedOptions, examples_seen, learned
+from .magnitude import MagnitudeOptions, magnitude
 from .paper import PaperOptions, paper
 from .paper import examples_seen as paper_examples
+from .random_units import RandomOptions, random_units
 from .ranking import Ranking
+from .subset import SubsetOptions, subset
+from .two_sided import TwoSidedOptions, two_sided
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,8 @@ class Method:
         search: From (model, data, sparsities, seed, prunable, options, progress) to one
             :class:`Ranking` per sparsity.
         options: The settings it takes.
-        n_examples: From (options, sparsities) to the number of examples run forward and backward.
+        n_examples: From (options, sparsities) to the number of examples run forward and backward,
+            at most; one that is run forward alone counts for half.
         summary: What it does, in one line.
     """
 
@@ -51,6 +60,54 @@ METHODS: dict[str, Method] = {
         PaperOptions,
         paper_examples,
         "the published procedure, its quirks included: over a million examples a sparsity",
+    ),
+    "subset": Method(
+        subset,
+        SubsetOptions,
+        lambda options, sparsities: len(sparsities) * options.steps * options.batch_size,
+        "importances trained through samples of exactly k units (Li et al. 2021)",
+    ),
+    "two_sided": Method(
+        two_sided,
+        TwoSidedOptions,
+        lambda options, sparsities: 3 * options.steps * options.batch_size,
+        "gates fitted pushed open and pushed shut, with causal roles (Nam et al. 2025)",
+    ),
+    "fisher": Method(
+        fisher,
+        FisherOptions,
+        lambda options, sparsities: options.examples,
+        "least Fisher information dropped, then swaps within layers (Kwon et al. 2022)",
+    ),
+    "gradient": Method(
+        gradient,
+        GradientOptions,
+        lambda options, sparsities: options.examples,
+        "least mean absolute gradient of the loss dropped (Michel et al. 2019)",
+    ),
+    "integrated": Method(
+        integrated,
+        IntegratedOptions,
+        lambda options, sparsities: options.steps * options.examples,
+        "least integrated gradient over the gates dropped (Sundararajan et al. 2017)",
+    ),
+    "greedy": Method(
+        greedy,
+        GreedyOptions,
+        lambda options, sparsities: passes(options, sparsities) // 2,
+        "the unit missed least dropped again and again, for small models",
+    ),
+    "magnitude": Method(
+        magnitude,
+        MagnitudeOptions,
+        lambda options, sparsities: options.examples // 2,
+        "outputs nearest to their ablation values dropped",
+    ),
+    "random": Method(
+        random_units,
+        RandomOptions,
+        lambda options, sparsities: 0,
+        "units in a random order, evenly over layers if asked",
     ),
 }
 

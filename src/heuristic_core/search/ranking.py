@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ..errors import InputError
+from ..units import UnitSpace
+
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
@@ -24,3 +27,43 @@ class Ranking:
     soft: Float[np.ndarray, " unit"]
     kept: Bool[np.ndarray, " unit"] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def from_scores(
+    scores: Float[np.ndarray, " unit"],
+    prunable: Bool[np.ndarray, " unit"],
+    *,
+    kept: Bool[np.ndarray, " unit"] | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> Ranking:
+    """Turn scores on any scale into soft values, from 0 for the lowest to 1 for the highest.
+
+    Args:
+        scores: One score per unit, higher for units to keep first.
+        prunable: Which units may be dropped; the scores of the others are not looked at.
+        kept: Which units are kept, where the scores alone do not say it; then the kept lie in the
+            upper half of the soft values and the dropped in the lower.
+        facts: Further findings.
+
+    Returns:
+        The ranking; all values are one half where all scores are equal.
+
+    Raises:
+        InputError: If a score is not finite.
+    """
+    chosen = scores[prunable].astype(np.float64)
+    if not np.isfinite(chosen).all():
+        raise InputError("scores are not finite: the model's outputs overflow; use float32 weights")
+    soft = np.ones(len(prunable))
+    spread = np.ptp(chosen)
+    soft[prunable] = (chosen - chosen.min()) / spread if spread > 0 else 0.5
+    if kept is not None:
+        soft[prunable] = (soft[prunable] + kept[prunable]) / 2
+    return Ranking(soft, kept, facts or {})
+
+
+def by_label(
+    space: UnitSpace, values: Float[np.ndarray, " unit"], prunable: Bool[np.ndarray, " unit"]
+) -> dict[str, float]:
+    """Name the prunable units' values by the units' labels, as plain JSON values."""
+    return {str(u): float(v) for u, v, p in zip(space, values, prunable, strict=True) if p}

@@ -101,8 +101,9 @@ def finetune(
         dataloader_pin_memory=model.device.type != "cpu",
         logging_steps=10,
         save_strategy="no",
-        # Batches of similar length carry less padding.
-        train_sampling_strategy="group_by_length",
+        # Not grouped by length, which pads less: where length tells of the label, as in generated
+        # data, batches would be of one label each and training would sway between labels.
+        train_sampling_strategy="random",
         report_to="none",
         disable_tqdm=True,
         log_level="error",

@@ -1,0 +1,82 @@
+"""Gradients of each example's log-probability with respect to gates of its own."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..models.classifier import Classifier, Progress
+from .data import SearchData
+
+Target = Literal["label", "prediction"]
+
+
+def target_classes(data: SearchData, target: Target) -> tuple[Int[Tensor, " example"], Target]:
+    """Give the class whose probability a search follows, for each example.
+
+    Args:
+        data: The search's data.
+        target: The right ``label``, or the full model's ``prediction``; the prediction is taken
+            in any case where the labels are not the model's.
+
+    Returns:
+        The classes, and which of the two they are.
+    """
+    if target == "label" and data.labels is not None:
+        return data.labels, "label"
+    return data.reference.argmax(-1), "prediction"
+
+
+def log_probability(
+    logits: Float[Tensor, "batch label"], classes: Int[Tensor, " batch"]
+) -> Float[Tensor, " batch"]:
+    """Give the log-probability of one class for each example: minus its cross-entropy."""
+    # Half precision would lose small differences; double is kept.
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    logs = torch.log_softmax(logits.to(dtype), dim=-1)
+    return logs.gather(-1, classes.to(logs.device)[:, None]).squeeze(-1)
+
+
+def gate_gradients(
+    model: Classifier,
+    data: SearchData,
+    classes: Int[Tensor, " example"],
+    z: Float[Tensor, " unit"],
+    *,
+    batch_size: int = 32,
+    progress: Progress | None = None,
+) -> Float[Tensor, "example unit"]:
+    """Differentiate the log-probability of each example's class with respect to its gates.
+
+    Examples do not influence each other, so one backward pass through gates of their own gives
+    every example's gradient.
+
+    Args:
+        model: The full model; its weights stay frozen.
+        data: Examples and ablation values.
+        classes: The class followed, for each example.
+        z: The gates at which to differentiate, the same for all examples.
+        batch_size: Examples a pass.
+        progress: Called with (examples done, examples in all) after each batch.
+
+    Returns:
+        The gradients in the examples' order, in float64 on the CPU, so that sums over many
+        examples lose nothing.
+    """
+    dtype = torch.promote_types(model.hf.dtype, torch.float32)
+    at = z.to(model.device, dtype)
+    result = torch.empty(len(data.encoded), len(z), dtype=torch.float64)
+    done = 0
+    with model.frozen(), model.gated(data.values) as gates:
+        for rows in data.encoded.by_length(batch_size):
+            gates.z = at.repeat(len(rows), 1).requires_grad_()
+            logits = model(**data.encoded.batch(rows, model.device)).logits
+            total = log_probability(logits, classes[rows]).sum()
+            result[rows] = torch.autograd.grad(total, gates.z)[0].cpu().double()
+            done += len(rows)
+            if progress is not None:
+                progress(done, len(data.encoded))
+    return result
