@@ -47,6 +47,9 @@ class GateOptions(BaseModel):
     sampled_penalty: bool = Field(
         False, description="Measure sparsity on the sampled gates, not as an expectation."
     )
+    averaged: bool = Field(
+        False, description="Read the mean of log alpha over the steps at a target, not its last."
+    )
     dropout: bool = Field(False, description="Leave dropout on in the gated model.")
     full_padding: bool = Field(False, description="Pad every batch to the longest input allowed.")
     cached_reference: bool = Field(
@@ -89,7 +92,8 @@ def train_gates(
     optimiser, rates = _optimiser(log_alpha, multipliers, len(schedule), options)
     n_passes = len(schedule) * options.accumulate
     rows_of = data.encoded.shuffled(options.batch_size, n_passes, np.random.default_rng(seed))
-    readings = []
+    readings: list[Tensor] = []
+    total, n_summed, last_target = torch.zeros_like(log_alpha), 0, -1.0
     with _running(model, options, seed), model.gated(data.values) as gates:
         for step, (target, read_here) in enumerate(schedule):
             for _ in range(options.accumulate):
@@ -115,8 +119,11 @@ def train_gates(
             optimiser.step()
             rates.step()
             optimiser.zero_grad()
+            if target != last_target or not options.averaged:
+                total, n_summed, last_target = torch.zeros_like(log_alpha), 0, target
+            total, n_summed = total + log_alpha.detach(), n_summed + 1
             if read_here:
-                readings.append(log_alpha.detach().clone().cpu())
+                readings.append((total / n_summed).detach().cpu())
             if progress is not None:
                 progress(step + 1, len(schedule))
     return readings
