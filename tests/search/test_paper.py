@@ -49,6 +49,7 @@ def test_the_published_defaults():
         "shared_noise": True,
         "antithetic": False,
         "sampled_penalty": True,
+        "averaged": False,
         "dropout": True,
         "full_padding": True,
         "cached_reference": False,
