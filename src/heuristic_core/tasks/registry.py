@@ -34,7 +34,7 @@ class HansGrammarOptions(BaseModel):
     id_size: int = Field(1000, ge=1, description="In-domain test pairs.")
     per_case: int = Field(50, ge=1, description="Test pairs of each of the 30 constructions.")
     hard: dict[str, float] = Field(
-        {"ln_subject/object_swap": 0.12, "cn_embedded_under_verb": 0.06, "sn_PP_on_subject": 0.06},
+        {"ln_subject/object_swap": 0.10, "cn_embedded_under_verb": 0.06, "sn_PP_on_subject": 0.06},
         description="For each hard construction its share of the non-entailed training pairs.",
     )
     search_hard: dict[str, float] = Field(
