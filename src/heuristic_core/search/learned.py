@@ -1,9 +1,9 @@
 """The learned search: hard-concrete gates trained to agree with the full model at a sparsity.
 
 The paper's objective (section 3.1) with the changes that make it fast and steady: gates of their
-own for each example, no dropout, the expected number of open gates in the penalty instead of the
-sampled one, reference predictions computed once, batches of similar length, and one run that passes
-through every sparsity asked for.
+own for each example, in antithetic pairs, no dropout, the expected number of open gates in the
+penalty instead of the sampled one, reference predictions computed once, batches of similar length,
+gates averaged over the steps at a target, and one run that passes through every sparsity asked for.
 """
 
 from __future__ import annotations
@@ -24,6 +24,12 @@ from .ranking import Ranking
 class LearnedOptions(GateOptions):
     """Settings of the learned search."""
 
+    antithetic: bool = Field(
+        True, description="Pair every draw of noise u with 1 - u, on the next example."
+    )
+    averaged: bool = Field(
+        True, description="Read the mean of log alpha over the steps at a target, not its last."
+    )
     ramp_steps: int = Field(
         160, ge=1, description="Steps in which the target rises from 0 to the first sparsity."
     )

@@ -15,7 +15,7 @@ from .config import StudyConfig
 from .store import Cell
 
 #: Raised when a kind of cell comes to compute something else from the same spec.
-VERSIONS = {"finetune": 1, "prepare": 1, "search": 1, "evaluate": 2}
+VERSIONS = {"finetune": 1, "prepare": 1, "search": 2, "evaluate": 2}
 
 
 @dataclass(frozen=True)
