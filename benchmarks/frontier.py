@@ -18,14 +18,14 @@ from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
-import models
 import numpy as np
+
+import models
 import searches
 from common import count, mean, median, new_parser, percentage, run, save, shown, table
-from searches import VARIANTS, Row, each_cost, entry, jaccard, values
-
 from heuristic_core.analysis.intervals import Estimate
 from heuristic_core.storage import replacing
+from searches import VARIANTS, Row, each_cost, entry, jaccard, values
 
 Found = dict[str, list[Row]]
 INTRO = (

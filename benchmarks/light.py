@@ -13,10 +13,9 @@ import argparse
 import models
 import searches
 from common import count, mean, median, new_parser, percentage, run, save, shown, table
-from searches import Row, values
-
 from heuristic_core.analysis.intervals import Estimate
 from heuristic_core.units import n_kept
+from searches import Row, values
 
 INTRO = (
     "KL to the full model in nats, medians over seeds. A step is the KL less that at the sparsity "

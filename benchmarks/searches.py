@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from models import Subject
 
 from heuristic_core.measure.accuracy import predict, score
 from heuristic_core.search.find import METHODS, find_subnetworks, method_options
@@ -23,6 +22,7 @@ from heuristic_core.search.greedy import GreedyOptions
 from heuristic_core.storage import digest, read_json, write_json
 from heuristic_core.study.config import settings
 from heuristic_core.subnetwork import Subnetwork
+from models import Subject
 
 Row = dict[str, Any]
 #: What is compared: a method, or one with other settings than its defaults.
