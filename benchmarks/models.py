@@ -1,10 +1,11 @@
 """The models of the benchmarks, each with its task and search data.
 
 ``small`` is a BERT of 4 layers x 4 heads and width 64, trained from scratch on the grammar's pairs,
-small enough for the published schedule in full; of its 20 units each is 5 %. The grammar's splits share no content words, and a
-model from scratch knows nothing of words it never saw; so everything is of one split, and what
-masks are learned and tested on are other pairs of the words it was trained on. Words that occur
-only in constructions it is not trained on stay new to it. It is trained once and kept in a cache.
+small enough for the published schedule in full; each of its 20 units is 5 %. The grammar's splits
+share no content words, and a model from scratch knows nothing of words it never saw; so everything
+is of one split, and what masks are learned and tested on are other pairs of the words it was
+trained on. Words that occur only in constructions it is not trained on stay new to it. It is
+trained once and kept in a cache.
 
 ``minilm`` is the last checkpoint of a finished run of the quickstart study, with that study's task.
 
