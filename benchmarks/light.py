@@ -24,11 +24,11 @@ INTRO = (
 )
 
 
-def direction(step: Estimate) -> str:
-    """Say what a step's interval decides."""
-    if step.low > 0:
+def direction(step: Estimate, n_seeds: int) -> str:
+    """Say what a step's interval decides; a single seed decides nothing."""
+    if n_seeds > 1 and step.low > 0:
         return "rises"
-    return "falls" if step.high < 0 else "not decided"
+    return "falls" if n_seeds > 1 and step.high < 0 else "not decided"
 
 
 def lines(rows: list[Row], sparsities: list[float], n_units: int) -> list[list[str]]:
@@ -39,7 +39,7 @@ def lines(rows: list[Row], sparsities: list[float], n_units: int) -> list[list[s
         for domain in ("id", "ood"):
             kl = values(rows, sparsity, f"{domain}_kl")
             step = mean(kl - (values(rows, sparsities[i - 1], f"{domain}_kl") if i else 0))
-            cells += [shown(median(kl)), shown(step), direction(step)]
+            cells += [shown(median(kl)), shown(step), direction(step, len(rows))]
         accuracies = ("id_accuracy", "adversarial", "friendly")
         cells += [shown(mean(values(rows, sparsity, what)), ".1%") for what in accuracies]
         result.append(cells)

@@ -46,6 +46,7 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 #: The quickstart's shares of hard constructions.
 HARD = {"ln_subject/object_swap": 0.12, "cn_embedded_under_verb": 0.06, "sn_PP_on_subject": 0.06}
 SPLIT = "test"
+LONGEST = 24  #: Tokens of the longest pair; the published procedure pads to it.
 TRAIN_SIZE, SEARCH_SIZE, ID_SIZE = 48_000, 2000, 1000
 ARCHITECTURE = {
     "hidden_size": 64,
@@ -104,7 +105,7 @@ def subject(options: argparse.Namespace) -> Subject:
     if options.model == "small":
         task = small_task(options.ood_per_case)
         folder = train_small(task, options.cache)
-        model = load_model(folder)
+        model = load_model(folder, max_length=LONGEST)
     else:
         folder, model, task = from_run(options.run, options.ood_per_case)
     return Subject(

@@ -94,6 +94,7 @@ class Searches:
             options = options.model_copy(update={"max_units": len(model.space)})
         facts: Row = {
             "model": self.subject.name,
+            "max_length": model.max_length,
             "variant": variant,
             "method": method,
             "options": options.model_dump(),
