@@ -16,11 +16,8 @@ The ideal is the full model's time by the share of multiply-adds that are left.
 from __future__ import annotations
 
 import argparse
-import platform
-import time
-from contextlib import nullcontext
+from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,10 +25,10 @@ import torch
 import transformers
 from torch import nn
 
-from heuristic_core.analysis.intervals import Estimate, bootstrap
+from common import count, interleaved, median, new_parser, run, save, seconds, shown, table
+from heuristic_core.analysis.intervals import Estimate
 from heuristic_core.models.classifier import Classifier
 from heuristic_core.models.loading import new_classifier
-from heuristic_core.storage import write_json, write_text
 from heuristic_core.subnetwork import Subnetwork
 from heuristic_core.units import Unit, n_kept
 
@@ -107,22 +104,22 @@ def timed(
 ) -> tuple[dict[str, list[float]], float]:
     """Time all systems in turn; give seconds by system, and compaction's largest error."""
     small, fresh = subnetwork.compact(model), direct(model, subnetwork)
-    runs = {"full": model, "gated": model, "compacted": small, "direct": fresh}
-    seconds: dict[str, list[float]] = {name: [] for name in SYSTEMS}
-    logits = {}
+
+    def timer(system: Any) -> Callable[[int], float]:
+        return lambda _: seconds(lambda: system(**inputs))
+
+    def gated(_: int) -> float:
+        with subnetwork.applied(model):
+            return seconds(lambda: model(**inputs))
+
+    systems = {"full": timer(model), "gated": gated, "compacted": timer(small)}
+    systems["direct"] = timer(fresh)
     with torch.inference_mode():
-        for round_ in range(-2, repeats):  # two rounds to warm up
-            # Each round starts with another system, so that none always follows the same one.
-            start = round_ % len(SYSTEMS)
-            for name in (*SYSTEMS[start:], *SYSTEMS[:start]):
-                with subnetwork.applied(model) if name == "gated" else nullcontext():
-                    begin = time.perf_counter()
-                    logits[name] = runs[name](**inputs).logits
-                    end = time.perf_counter()
-                if round_ >= 0:
-                    seconds[name].append(end - begin)
-    error = (logits["compacted"] - logits["gated"]).abs().max()
-    return seconds, float(error)
+        times = interleaved(systems, repeats, warm_up=2)
+        with subnetwork.applied(model):
+            wanted = model(**inputs).logits
+        error = (small(**inputs).logits - wanted).abs().max()
+    return times, float(error)
 
 
 def measure(model: Classifier, sparsity: float, options: argparse.Namespace) -> dict[str, Any]:
@@ -132,7 +129,7 @@ def measure(model: Classifier, sparsity: float, options: argparse.Namespace) -> 
     ids = torch.randint(1000, model.hf.config.vocab_size, shape, generator=generator)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     share, errors = 0.0, []
-    seconds: dict[str, list[float]] = {name: [] for name in SYSTEMS}
+    spent: dict[str, list[float]] = {name: [] for name in SYSTEMS}
     for seed in range(options.seeds):
         subnetwork = random_subnetwork(model, sparsity, seed)
         left = multiply_adds(model, subnetwork, *shape)
@@ -140,12 +137,12 @@ def measure(model: Classifier, sparsity: float, options: argparse.Namespace) -> 
         times, error = timed(model, subnetwork, inputs, options.repeats)
         errors.append(error)
         for name in SYSTEMS:
-            seconds[name] += times[name]
-    time_of = {name: np.array(values) for name, values in seconds.items()}
+            spent[name] += times[name]
+    time_of = {name: np.array(values) for name, values in spent.items()}
     time_of["ideal"] = time_of["full"] * share
 
     def ratio(above: str, below: str) -> dict[str, float]:
-        return asdict(bootstrap(time_of[above] / time_of[below], seed=0, statistic=np.median))
+        return asdict(median(time_of[above] / time_of[below]))
 
     pairs = [
         ("gated", "full"),
@@ -160,64 +157,46 @@ def measure(model: Classifier, sparsity: float, options: argparse.Namespace) -> 
         "median_ms": {name: 1000 * float(np.median(t)) for name, t in time_of.items()},
         "ratios": {f"{above}/{below}": ratio(above, below) for above, below in pairs},
         "largest_logit_error": max(errors),
-        "seconds": seconds,
+        "seconds": spent,
     }
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def laid_out(rows: list[dict[str, Any]]) -> str:
     """Lay the measurements out as a markdown table."""
     names = [*SYSTEMS, "ideal"]
     ratios = list(rows[0]["ratios"])
     head = ["dropped", "work left", *(f"{n}, ms" for n in names), *ratios, "logit error"]
-    lines = [head, ["---:"] * len(head)]
-    for row in rows:
-        estimates = [Estimate(**row["ratios"][name]) for name in ratios]
-        lines.append(
-            [
-                f"{row['sparsity']:.0%}",
-                f"{row['share_of_multiply_adds']:.1%}",
-                *(f"{row['median_ms'][name]:.1f}" for name in names),
-                *(f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]" for e in estimates),
-                f"{row['largest_logit_error']:.0e}",
-            ]
-        )
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    lines = [
+        [
+            f"{row['sparsity']:.0%}",
+            f"{row['share_of_multiply_adds']:.1%}",
+            *(f"{row['median_ms'][name]:.1f}" for name in names),
+            *(shown(Estimate(**row["ratios"][name]), ".3f") for name in ratios),
+            f"{row['largest_logit_error']:.0e}",
+        ]
+        for row in rows
+    ]
+    return table(head, lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Time compacted subnetworks.")
-    parser.add_argument("--source", default="minilm", help="a BERT encoder")
-    parser.add_argument("--repeats", type=int, default=20, help="rounds for each subnetwork")
-    parser.add_argument("--seeds", type=int, default=5, help="subnetworks for each sparsity")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--length", type=int, default=24)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    options = parser.parse_args()
-    if min(options.repeats, options.seeds, options.threads, options.batch, options.length) < 1:
-        parser.error("counts must be at least 1")
-    torch.set_num_threads(options.threads)
+def main(options: argparse.Namespace) -> None:
     model = new_classifier(options.source, ("entailment", "non-entailment"), seed=0)
     rows = []
     for sparsity in SPARSITIES:
         rows.append(measure(model, sparsity, options))
         print(f"{sparsity:.0%} dropped: done", flush=True)
-    text = table(rows)
-    print(f"\n{text}")
-    setting = {
-        **{k: v for k, v in vars(options).items() if k != "out"},
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "processor": f"{platform.processor() or platform.machine()}",
-    }
-    write_json(options.out / "compaction.json", {"setting": setting, "sparsities": rows})
-    note = ", ".join(f"{name} {value}" for name, value in setting.items())
     intro = (
         "Medians over all rounds of all subnetworks; ratios are taken within rounds, "
         "with 95 % bootstrap intervals of their median."
     )
-    write_text(options.out / "compaction.md", f"# Compaction\n\n{note}\n\n{intro}\n\n{text}")
+    save(options, "compaction", "Compaction", intro, laid_out(rows), {"sparsities": rows})
 
 
 if __name__ == "__main__":
-    main()
+    program = new_parser(__doc__)
+    program.add_argument("--source", default="minilm", help="a BERT encoder")
+    program.add_argument("--repeats", type=count, default=20, help="rounds for each subnetwork")
+    program.add_argument("--seeds", type=count, default=5, help="subnetworks for each sparsity")
+    program.add_argument("--batch", type=count, default=32)
+    program.add_argument("--length", type=count, default=24)
+    run(main, program)

@@ -1,0 +1,255 @@
+"""How faithful subnetworks are at each sparsity, for every search method, and at what cost.
+
+A method finds its subnetworks at all sparsities in one run a seed; ``paper`` runs once for each of
+``--paper-sparsities``, and only in the small model unless ``--paper`` is given. Greedy removal is
+left out where the model has more units than it takes. The second page sets the learned search
+beside the published procedure. What was found before is not computed again.
+
+    python benchmarks/frontier.py --model small --seeds 5
+    python benchmarks/frontier.py --model minilm --seeds 3 --ood-per-case 10
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from itertools import combinations
+from typing import Any
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+
+import models
+import searches
+from common import count, mean, median, new_parser, percentage, run, save, shown, table
+from heuristic_core.analysis.intervals import Estimate
+from heuristic_core.storage import replacing
+from searches import VARIANTS, Row, each_cost, entry, jaccard, values
+
+Found = dict[str, list[Row]]
+INTRO = (
+    "All methods are measured on the same held-out pairs. KL is that of the full model's "
+    "predictions to the subnetwork's, in nats. Values are over seeds, brackets 95 % bootstrap "
+    "intervals over seeds; a method that draws nothing has none. The cost of a run that finds "
+    "several subnetworks is divided among them; an example run forward alone counts for half."
+)
+PAIR_INTRO = (
+    "The learned search, one run for all sparsities, beside the published procedure, a run for "
+    "each. Differences and ratios are learned to published, between runs of the same seed: the "
+    "mean of the differences, the median of the ratios, with 95 % bootstrap intervals over seeds. "
+    "The core is the set of heads in the subnetworks of all seeds."
+)
+
+
+def found_at(rows: list[Row], sparsity: float) -> list[Row]:
+    return [row for row in rows if sparsity in row["sparsities"]]
+
+
+def grid(
+    found: Found,
+    sparsities: list[float],
+    what: str,
+    summary: Callable[[np.ndarray], Estimate],
+    form: str,
+    caption: str,
+) -> str:
+    """Lay out one number by sparsity and method."""
+    lines = []
+    for sparsity in sparsities:
+        cells = [f"{100 * sparsity:g} %"]
+        for rows in found.values():
+            there = found_at(rows, sparsity)
+            cells.append(shown(summary(values(there, sparsity, what)), form) if there else "")
+        lines.append(cells)
+    return table(["dropped", *found], lines, caption)
+
+
+def costs(found: Found) -> str:
+    """Lay out what each method costs."""
+    lines = []
+    for variant, rows in found.items():
+        seconds = median([each_cost(row, "seconds") for row in rows])
+        examples = median([each_cost(row, "examples") for row in rows]).value
+        whole = median([row["seconds"] for row in rows]).value
+        each = np.median([len(row["subnetworks"]) for row in rows])
+        lines.append([variant, shown(seconds), f"{examples:,.0f}", f"{whole:.3g}", f"{each:.0f}"])
+    head = ["method", "s a subnetwork", "examples a subnetwork", "s a run", "subnetworks a run"]
+    return table(head, lines, "Cost")
+
+
+def spread(numbers: np.ndarray) -> str:
+    """Write the mean, standard deviation and range of accuracies."""
+    deviation = numbers.std(ddof=1) if len(numbers) > 1 else 0.0
+    return (
+        f"{numbers.mean():.1%} ± {100 * deviation:.1f} ({numbers.min():.1%} to {numbers.max():.1%})"
+    )
+
+
+def overlaps(rows: list[Row], sparsity: float) -> str:
+    """Write the mean and range of the overlap of two seeds' subnetworks."""
+    subs = [entry(row, sparsity) for row in rows]
+    pairs = [jaccard(a, b) for a, b in combinations(subs, 2)]
+    return f"{np.mean(pairs):.2f} ({min(pairs):.2f} to {max(pairs):.2f})" if pairs else ""
+
+
+def core(rows: list[Row], sparsity: float) -> str:
+    """Name the heads in all subnetworks."""
+    shared = set.intersection(*(set(entry(row, sparsity)["kept"]) for row in rows))
+    heads = sorted(unit for unit in shared if not unit.endswith("MLP"))
+    return f"{len(heads)}: {' '.join(heads)}"
+
+
+def versus(found: Found) -> str:
+    """Set the learned search beside the published procedure."""
+    lines, described = [], []
+    for sparsity in sorted({s for row in found["paper"] for s in row["sparsities"]}):
+        ours = {row["seed"]: row for row in found_at(found["learned"], sparsity)}
+        theirs = {row["seed"]: row for row in found_at(found["paper"], sparsity)}
+        both = sorted(ours.keys() & theirs.keys())
+        if not both:
+            continue
+        a, b = [ours[seed] for seed in both], [theirs[seed] for seed in both]
+        name = f"{100 * sparsity:g} %"
+        kls = [values(rows, sparsity, "id_kl") for rows in (a, b)]
+        ratios = [
+            median([each_cost(x, what) / each_cost(y, what) for x, y in zip(a, b, strict=True)])
+            for what in ("seconds", "examples")
+        ]
+        cells = [shown(median(kl)) for kl in kls] + [shown(mean(kls[0] - kls[1]))]
+        lines.append([name, str(len(both)), *cells, *(shown(ratio) for ratio in ratios)])
+        described += [
+            [
+                f"{name}, {method}",
+                overlaps(rows, sparsity),
+                core(rows, sparsity),
+                *(spread(values(rows, sparsity, kind)) for kind in ("adversarial", "friendly")),
+            ]
+            for method, rows in (("learned", a), ("paper", b))
+        ]
+    head = ["dropped", "seeds", "KL learned", "KL paper", "difference", "seconds", "examples"]
+    head_of_seeds = ["subnetworks", "Jaccard of two seeds", "core", "OOD adversarial"]
+    return (
+        table(head, lines, "Faithfulness and cost")
+        + "\n"
+        + table(
+            [*head_of_seeds, "OOD friendly"],
+            described,
+            "Seeds: means and ranges; of accuracies also the standard deviation, in points",
+        )
+    )
+
+
+def figure(found: Found, path: Any) -> None:
+    """Draw KL against sparsity, one line a method."""
+    matplotlib.use("svg")
+    style = {"svg.hashsalt": "frontier", "font.size": 9, "svg.fonttype": "none"}
+    with plt.rc_context(style):
+        drawing, axes = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
+        colours = plt.get_cmap("tab20").colors[::2] + plt.get_cmap("tab20").colors[1::2]
+        for colour, (variant, rows) in zip(colours, found.items(), strict=False):
+            at = sorted({s for row in rows for s in row["sparsities"]})
+            middle = [np.median(values(found_at(rows, s), s, "id_kl")) for s in at]
+            strong = variant in ("learned", "paper")
+            axes.plot(
+                [100 * s for s in at],
+                middle,
+                marker="o",
+                markersize=4 if strong else 2.5,
+                linewidth=2 if strong else 1,
+                linestyle=":" if variant == "paper" else "-",
+                color=colour,
+                label=variant,
+            )
+        axes.set_yscale("log")
+        axes.set_xlabel("units dropped, %")
+        axes.set_ylabel("KL to the full model, in-domain, nats")
+        axes.spines[["top", "right"]].set_visible(False)
+        drawing.legend(loc="outside right upper", frameon=False)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as target:
+            drawing.savefig(target, format="svg", metadata={"Date": None})
+        plt.close(drawing)
+
+
+def search_all(work: searches.Searches, options: argparse.Namespace) -> Found:
+    """Run every method that fits, or read what was found."""
+    seeds = range(1, options.seeds + 1)
+    wanted = sorted(options.sparsities)
+    found: Found = {}
+    for variant in options.methods:
+        if not work.fits(variant):
+            print(f"{variant} left out: the model has too many units", flush=True)
+        elif variant != "paper":
+            found[variant] = [work.row(variant, wanted, seed) for seed in seeds]
+        elif options.paper or options.model == "small":
+            found[variant] = [
+                work.row(variant, [s], seed) for seed in seeds for s in options.paper_sparsities
+            ]
+    return found
+
+
+def tables(found: Found, full: Mapping[str, float], options: argparse.Namespace) -> str:
+    """Lay out the first page's tables."""
+    wanted = sorted({*options.sparsities, *options.paper_sparsities})
+    line = ", ".join(f"{name} {full[what]:.1%}" for what, name in ACCURACIES.items())
+    parts = [f"Full model, accuracy: {line}\n", costs(found)]
+    parts.append(grid(found, wanted, "id_kl", median, ".3g", "KL, in-domain: medians"))
+    for what, name in ACCURACIES.items():
+        parts.append(grid(found, wanted, what, mean, ".1%", f"Accuracy, {name}: means"))
+    return "\n".join(parts)
+
+
+ACCURACIES = {
+    "id_accuracy": "in-domain",
+    "adversarial": "OOD adversarial",
+    "friendly": "OOD friendly",
+}
+
+
+def main(options: argparse.Namespace) -> None:
+    work = searches.Searches(models.subject(options), options.out / "search-rows", options.set)
+    found = search_all(work, options)
+    full = work.full()
+    name = f"frontier-{options.model}"
+    save(
+        options,
+        name,
+        "Faithfulness against sparsity",
+        INTRO,
+        tables(found, full, options),
+        {"full": full, "rows": found},
+    )
+    figure(found, options.out / f"{name}.svg")
+    if {"learned", "paper"} <= found.keys():
+        rows = {variant: found[variant] for variant in ("learned", "paper")}
+        title = "The learned search and the published procedure"
+        save(options, f"versus-paper-{options.model}", title, PAIR_INTRO, versus(found), rows)
+
+
+if __name__ == "__main__":
+    program = new_parser(__doc__)
+    models.add_arguments(program)
+    searches.add_arguments(program)
+    program.add_argument("--seeds", type=count, default=5, help="seeds of each method")
+    program.add_argument("--methods", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    program.add_argument(
+        "--sparsities",
+        type=percentage,
+        nargs="+",
+        default=[i / 20 for i in range(1, 19)],
+        metavar="PERCENT",
+        help="for all methods but paper (default: 5 to 90 in steps of 5)",
+    )
+    program.add_argument(
+        "--paper-sparsities",
+        type=percentage,
+        nargs="+",
+        default=[0.3, 0.5, 0.7],
+        metavar="PERCENT",
+        help="for paper, a run for each",
+    )
+    program.add_argument(
+        "--paper", action="store_true", help="run paper in minilm too, which takes days"
+    )
+    run(main, program)
