@@ -67,6 +67,23 @@ def test_sparser_is_paired_by_seed():
     assert few.verdict.decision == "not decided by these data"
 
 
+def test_a_bias_to_one_label_is_no_generalisation():
+    """Adversarial accuracy that is bought with as much friendly accuracy decides nothing."""
+    rows = [
+        evaluation({"in": 99, "aswap": 30 + seed, "fpass": 90 + seed}, **found(seed, 0.5))
+        for seed in range(4)
+    ] + [
+        evaluation({"in": 99, "aswap": 60 + seed, "fpass": 50 + seed}, **found(seed, 0.7))
+        for seed in range(4)
+    ]
+    (result,) = sparser(evaluations(*rows), 0)
+    assert result.adversarial_points.value == pytest.approx(30)
+    assert result.friendly_points.value == pytest.approx(-40)
+    assert result.balanced_points.value == pytest.approx(-5)
+    assert result.verdict.decision == "supported"
+    assert "balanced accuracy changes by -5.0 points" in result.verdict.reason
+
+
 def test_nothing_to_compare_is_no_error():
     only_full = evaluations(evaluation({"in": 99, "aswap": 50}))
     assert spread(only_full, 3.0, 0) == []

@@ -106,7 +106,10 @@ class Sparser:
         n: Pairs.
         in_domain_points: Mean change of ID accuracy from denser to sparser, in points.
         adversarial_points: Mean change of adversarial accuracy, in points.
-        verdict: On the claim that sparser subnetworks generalise worse (finding 2).
+        friendly_points: The same of friendly accuracy; ``None`` without friendly cases.
+        balanced_points: The same of the mean of both, which a bias to one label cannot raise.
+        verdict: On the claim that sparser subnetworks generalise worse (finding 2), from balanced
+            accuracy where there is one.
     """
 
     finetune_seed: int
@@ -117,6 +120,8 @@ class Sparser:
     n: int
     in_domain_points: Estimate
     adversarial_points: Estimate
+    friendly_points: Estimate | None
+    balanced_points: Estimate | None
     verdict: Verdict
 
 
@@ -265,18 +270,28 @@ def _verdict(
 
 
 def _one_sparser(key: tuple, low: float, high: float, change: pd.DataFrame, seed: int) -> Sparser:
-    adversarial = bootstrap(change["adversarial"].to_numpy(), seed)
-    in_domain = bootstrap(change["in_domain"].to_numpy(), seed)
+    def estimate(part: pd.Series) -> Estimate:
+        return bootstrap(part.to_numpy(), seed)
+
+    adversarial, in_domain = estimate(change["adversarial"]), estimate(change["in_domain"])
+    friendly = balanced = None
+    name, judged = "adversarial", adversarial
+    reason = ""
+    if "friendly" in change:
+        friendly = estimate(change["friendly"])
+        balanced = estimate((change["adversarial"] + change["friendly"]) / 2)
+        name, judged = "balanced", balanced
+        reason = f" (adversarial {adversarial.value:+.1f}, friendly {friendly.value:+.1f})"
     claim = f"subnetworks at {high:.0%} sparsity generalise worse than at {low:.0%}"
     reason = (
-        f"adversarial accuracy changes by {adversarial.value:+.1f} points "
-        f"[{adversarial.low:+.1f}, {adversarial.high:+.1f}], in-domain by {in_domain.value:+.1f}"
+        f"{name} accuracy changes by {judged.value:+.1f} points "
+        f"[{judged.low:+.1f}, {judged.high:+.1f}]{reason}, in-domain by {in_domain.value:+.1f}"
     )
     if len(change) < 3:
         verdict = Verdict(claim, UNDECIDED, f"{reason}; fewer than 3 pairs")
-    elif adversarial.high < 0:
+    elif judged.high < 0:
         verdict = Verdict(claim, SUPPORTED, reason)
-    elif adversarial.low > 0:
+    elif judged.low > 0:
         verdict = Verdict(claim, CONTRADICTED, reason)
     else:
         verdict = Verdict(claim, UNDECIDED, reason)
@@ -289,6 +304,8 @@ def _one_sparser(key: tuple, low: float, high: float, change: pd.DataFrame, seed
         len(change),
         in_domain,
         adversarial,
+        friendly,
+        balanced,
         verdict,
     )
 

@@ -20,7 +20,7 @@ from .store import Cell, Store
 from .work import load_subnetwork
 
 #: Raised when analyses or the report change, so that finished runs are described anew.
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 
 _TABLES = {"evaluations": EVALUATION, "subnetworks": SUBNETWORKS, "finetuning": FINETUNING}
 
