@@ -113,7 +113,7 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except OSError as error:
-        raise InputError(f"cannot read {path}: {one_line(str(error), 120)}") from error
+        raise InputError(f"cannot read {path}: {error.strerror or 'it is damaged'}") from error
     except ValueError as error:
         raise InputError(
             f"{path} is no intact parquet file ({one_line(str(error), 120)})"

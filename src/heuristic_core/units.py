@@ -74,8 +74,10 @@ class UnitSpace:
     heads: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if not self.heads or any(n < 1 for n in self.heads):
-            raise InputError("a unit space needs at least one layer, and a head in every layer")
+        if not self.heads or any(not 1 <= n < 10_000 for n in self.heads):
+            raise InputError(
+                "a unit space needs at least one layer, and 1 to 9999 heads in every layer"
+            )
 
     @property
     def n_layers(self) -> int:

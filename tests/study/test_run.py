@@ -15,6 +15,7 @@ from rich.console import Console
 from heuristic_core.errors import InputError
 from heuristic_core.study.config import StudyConfig, check_study
 from heuristic_core.study.plan import make_plan
+from heuristic_core.study.results import read_results
 from heuristic_core.study.run import RunOptions, evaluate_run, load_study_task, run_study
 from heuristic_core.study.store import Store
 from heuristic_core.study.watch import Watch
@@ -189,6 +190,38 @@ def test_killed_in_the_middle_and_started_again(finished, tiny_folder, tmp_path)
     assert {name: after[name] for name in before} == before
     assert len(after) == 11
     assert equal(finished, folder)
+
+
+def test_damaged_results_and_half_a_cell_are_made_anew(tiny_folder, tmp_path):
+    folder = tmp_path / "run"
+    options = RunOptions(folder, device="cpu")
+    run_study(study(tiny_folder), options, quiet())
+    expected = tables(folder)
+    before = cells(folder)
+    (folder / "tables" / "evaluations.parquet").write_bytes(b"PAR1")
+    (folder / "analysis.json").unlink()
+    next(folder.glob("cells/search-*/record.json")).unlink()
+    run_study(study(tiny_folder), options, quiet())
+    assert all(expected[name].equals(table) for name, table in tables(folder).items())
+    assert (folder / "analysis.json").is_file()
+    changed = {name for name, time in cells(folder).items() if before[name] != time}
+    assert len(changed) == 1
+    (folder / "manifest.json").write_text("[]")
+    with pytest.raises(InputError, match="is damaged"):
+        read_results(folder)
+    run_study(study(tiny_folder), options, quiet())
+    assert read_results(folder).manifest["stamp"]
+
+
+def test_results_keep_the_configuration_they_were_made_with(tiny_folder, tmp_path):
+    folder = tmp_path / "run"
+    run_study(study(tiny_folder), RunOptions(folder, device="cpu"), quiet())
+    changed = study(tiny_folder, analysis={"margin_points": 10.0})
+    options = RunOptions(folder, device="cpu", update=True)
+    run_study(changed, options, quiet(), kinds=("search",))
+    assert read_results(folder).config["analysis"]["margin_points"] == 3.0
+    run_study(changed, options, quiet())
+    assert read_results(folder).config["analysis"]["margin_points"] == 10.0
 
 
 def test_a_given_model_is_studied_as_it_is(tiny_folder, tmp_path):

@@ -125,12 +125,15 @@ def _verdict(found: list[Curve], learned: int | None, n_trained: int) -> Verdict
             claim, UNDECIDED, f"none of {len(adversarial)} adversarial cases rises at all"
         )
     later = [curve for curve in rising if (curve.rises_at or 0) > learned]
+    # At the same checkpoint, which came first cannot be seen.
+    earlier = [curve for curve in rising if (curve.rises_at or 0) < learned]
     reason = (
         f"in-domain accuracy reaches 90 % of its final value at step {learned}; of the "
-        f"{len(rising)} of {len(adversarial)} adversarial cases that rise, {len(later)} rise later"
+        f"{len(rising)} of {len(adversarial)} adversarial cases that rise, {len(later)} rise later "
+        f"and {len(earlier)} earlier"
     )
     if len(later) == len(rising):
         return Verdict(claim, SUPPORTED, reason)
-    if not later:
+    if len(earlier) == len(rising):
         return Verdict(claim, CONTRADICTED, reason)
     return Verdict(claim, UNDECIDED, reason)

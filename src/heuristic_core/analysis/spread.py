@@ -13,6 +13,8 @@ from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, bo
 
 #: A case counts as spread out if its accuracies span at least so many points.
 WIDE_POINTS = 20.0
+#: Fewer subnetworks, or fewer examples in every case, cannot show that there is no spread.
+ENOUGH_SUBNETWORKS, ENOUGH_EXAMPLES = 3, 50
 _GROUP = ["finetune_seed", "checkpoint", "method", "sparsity"]
 
 
@@ -264,7 +266,9 @@ def _verdict(
     if wide:
         reason = f"{agree}; {len(wide)} of {len(cases)} cases span {WIDE_POINTS:g} points or more "
         return Verdict(claim, SUPPORTED, f"{reason}beyond sampling noise; {widest}")
-    if top.span_points < WIDE_POINTS / 2:
+    # The absence of a spread shows only where one would have shown.
+    enough = len(found) >= ENOUGH_SUBNETWORKS and min(c.n for c in cases) >= ENOUGH_EXAMPLES
+    if top.span_points < WIDE_POINTS / 2 and enough:
         return Verdict(claim, CONTRADICTED, f"{agree}, and even the widest case, {widest}")
     return Verdict(claim, UNDECIDED, f"{agree}; the widest case, {widest}, is no clear spread")
 

@@ -84,7 +84,8 @@ def _evaluate_run(
     config = open_run(folder)
     options = RunOptions(out=folder, device=device, data=data, command=command_line())
     chosen = _only(suites or list(load_study_task(config, data).suites), cases)
-    tag = "-".join(s.name for s in chosen) + f"-{per_case}"
+    # Every selection has a table of its own, so that none takes another's place.
+    tag = "-".join([*(s.name for s in chosen), per_case, *(cases or ())]).replace("/", "_")
     plan, store = evaluate_run(config, chosen, tag, options, Watch(err()))
     table = evaluation_table(plan.cells, store)
     path = folder / "tables" / f"{tag}.parquet"

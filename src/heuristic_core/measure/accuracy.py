@@ -11,6 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.special import log_softmax, logsumexp
 
+from ..errors import InputError
 from ..models.classifier import Classifier, Progress
 from ..models.encoding import Encoded
 from ..subnetwork import Subnetwork
@@ -97,8 +98,16 @@ def score(
 
     Returns:
         Rows with the columns suite, role, case, case_kind, n, correct, kl and margin.
+
+    Raises:
+        InputError: If the labels do not fit, or a logit is not finite.
     """
     class_map = suite.class_map(model_labels)
+    if not (np.isfinite(logits).all() and np.isfinite(reference).all()):
+        raise InputError(
+            f"the model gives logits on suite {suite.name!r} that are not finite numbers; its "
+            "weights are damaged, or its dtype is too narrow: try float32"
+        )
     labels = suite.examples.label_ids
     log_p = log_softmax(logits.astype(np.float64), axis=1)
     log_q = log_softmax(reference.astype(np.float64), axis=1)

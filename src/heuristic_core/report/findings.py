@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from .results import Results
 from .summary import mean_curves
@@ -105,7 +106,7 @@ def _spread(results: Results, entries: Sequence[Mapping[str, Any]]) -> list[str]
             f"At {_at(results, entry)}, adversarial and friendly means correlate with "
             f"r = {number(r, 2)} over {len(pairs)} subnetworks"
         )
-        if r < -0.5:
+        if r < 0 and stats.pearsonr(*np.array(pairs).T).pvalue < 0.05:
             text += (
                 ": those better on adversarial cases are worse on friendly ones, so that part of "
                 "the difference can be a shift towards one label"
@@ -121,7 +122,7 @@ def _sparser(results: Results, entries: Sequence[Mapping[str, Any]]) -> list[str
         f"{change(e['in_domain_points']['value'])} points too: what is lost is not generalisation "
         "alone."
         for e in entries
-        if e["in_domain_points"]["high"] < 0
+        if e["in_domain_points"]["high"] < 0 and e["verdict"]["decision"] == "supported"
     ]
     pairs = min(entry["n"] for entry in entries)
     limits.append(

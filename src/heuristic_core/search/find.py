@@ -179,6 +179,8 @@ def find_subnetworks(
     """
     settings = method_options(method, options)
     wanted = [check_sparsity(s) for s in sparsities]
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed {seed} is outside the range from 0 to 2**63 - 1")
     prunable = model.space.prunable(units)
     rising = sorted(set(wanted))
     if not rising:

@@ -20,7 +20,7 @@ from .store import Cell, Store
 from .work import load_subnetwork
 
 #: Raised when analyses or the report change, so that finished runs are described anew.
-RESULTS_VERSION = 2
+RESULTS_VERSION = 3
 
 _TABLES = {"evaluations": EVALUATION, "subnetworks": SUBNETWORKS, "finetuning": FINETUNING}
 
@@ -113,12 +113,26 @@ def read_results(folder: Path) -> Results:
         raise InputError(f"{folder} is no run folder (it has no study.json); start one: hcore run")
     if not (folder / "manifest.json").is_file():
         raise InputError(f"the run in {folder} is not finished yet; finish it with `hcore run`")
-    config = check_study(read_json(folder / "study.json"))
+    manifest = read_json(folder / "manifest.json")
+    if not isinstance(manifest, Mapping) or not isinstance(manifest.get("config"), Mapping):
+        raise InputError(f"{folder / 'manifest.json'} is damaged; `hcore run` makes it anew")
+    # Its own configuration: study.json may be ahead of it where a changed study is not finished.
+    config = check_study(manifest["config"])
     tables = {
         name: conform(read_table(folder / "tables" / f"{name}.parquet"), columns)
         for name, columns in _TABLES.items()
     }
-    return _results(config, read_json(folder / "manifest.json"), tables)
+    return _results(config, dict(manifest), tables)
+
+
+def results_stand(folder: Path, stamp: str) -> bool:
+    """Say whether a run folder's results are there, can be read, and are those of a stamp."""
+    try:
+        results = read_results(folder)
+    except InputError:
+        return False
+    files = [folder / "analysis.json", folder / "report" / "report.html"]
+    return results.manifest.get("stamp") == stamp and all(path.is_file() for path in files)
 
 
 def _results(

@@ -20,7 +20,7 @@ from ..tasks import load_task
 from ..tasks.task import Suite, Task
 from .config import StudyConfig, check_study
 from .plan import Plan, make_plan
-from .results import RESULTS_VERSION, collect, write_results
+from .results import RESULTS_VERSION, collect, results_stand, write_results
 from .store import Cell, Store
 from .watch import Watch
 from .work import Workbench
@@ -162,15 +162,14 @@ def finish(
             "analysis": config.analysis.model_dump(),
         }
     )
-    manifest_file = store.folder / "manifest.json"
-    if not fresh and manifest_file.is_file():
-        done = read_json(manifest_file)
-        if done.get("stamp") == stamp and (store.folder / "report" / "report.html").is_file():
-            return
+    if not fresh and results_stand(store.folder, stamp):
+        return
     manifest = make_manifest(config, task, plan.cells, store, options.command) | {"stamp": stamp}
     results = collect(config, plan.cells, store, manifest)
     write_results(results, store.folder)
-    write_json(manifest_file, manifest)  # last: its stamp says that the rest is there
+    write_json(
+        store.folder / "manifest.json", manifest
+    )  # last: its stamp says that the rest is there
 
 
 def make_manifest(
@@ -181,9 +180,10 @@ def make_manifest(
     truncated: dict[str, int] = {}
     for cell in cells:
         facts = read_json(store.path(cell) / "facts.json")
-        truncated |= facts.get("truncated", {})
+        truncated |= facts.get("truncated", {}) if isinstance(facts, Mapping) else {}
     return {
         "study": config.name,
+        "config": config.model_dump(mode="json"),
         "command": command,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
@@ -87,8 +88,17 @@ class Store:
         return (self.path(cell) / "record.json").is_file()
 
     def record(self, cell: Cell) -> dict[str, Any]:
-        """Read a finished cell's record."""
-        return dict(read_json(self.path(cell) / "record.json"))
+        """Read a finished cell's record.
+
+        Raises:
+            InputError: If it is damaged.
+        """
+        record = read_json(self.path(cell) / "record.json")
+        if not isinstance(record, dict) or "seconds" not in record:
+            raise InputError(
+                f"{self.path(cell)} is damaged; remove that folder and run the same command again"
+            )
+        return record
 
     @contextmanager
     def writing(self, cell: Cell, facts: Mapping[str, Any]) -> Iterator[Path]:
@@ -114,11 +124,13 @@ class Store:
                 "effort": cell.effort,
             }
             write_json(partial / "record.json", record | dict(facts))
+            _remove(self.path(cell))  # what lies there has no record, so it is no cell
             os.replace(partial, self.path(cell))
         except OSError as error:
+            hint = "free some space and " if error.errno == errno.ENOSPC else ""
             raise InputError(
                 f"cannot write the cell {cell.label}: {error.strerror or error}; finished cells "
-                "are kept, free some space and run the same command again"
+                f"are kept, {hint}run the same command again"
             ) from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -151,3 +163,11 @@ class Store:
         finally:
             holder.unlink(missing_ok=True)
             lock.release()
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a link or a folder, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
