@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 import typer
+from rich import box
 from rich.table import Table
 
 from ..errors import InputError, unknown
@@ -169,8 +170,9 @@ def _warn_truncated(classifier: Classifier, suites: list[Suite]) -> None:
 
 
 def _rich(table: pd.DataFrame) -> Table:
-    columns = [str(name) for name in table.columns]
-    rich = Table(*columns)
+    rich = Table(box=box.SIMPLE_HEAD)
+    for column in table.columns:
+        rich.add_column(str(column), no_wrap=column == "case")  # cases are told apart by their ends
     for record in table.to_dict("records"):
         cells = []
         for name in table.columns:
