@@ -176,7 +176,8 @@ def test_killed_in_the_middle_and_started_again(finished, tiny_folder, tmp_path)
         "run_study(config, options, Watch(Console(stderr=True)))"
     )
     command = [sys.executable, "-c", code, str(file), str(folder)]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    # With as many threads as here: sums are split by threads, and rounding with them.
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
     deadline = time.monotonic() + 120
     while len(cells(folder)) < 3 and process.poll() is None and time.monotonic() < deadline:

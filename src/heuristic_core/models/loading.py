@@ -96,18 +96,15 @@ def _load(
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
     location = resolve(source)
-    config = _config(source, location)
-    family_of(config.model_type)
-    if config.model_type not in CLASSIFIERS:
-        raise InputError(f"{source}: transformers has no sequence classifier for this family")
+    config = check_model(source, fresh_head=labels is not None)
     kept = recorded(source, config)
     model_class = AutoModelForSequenceClassification if kept is None else small_class(config, kept)
-    if labels is None:
-        _check_is_classifier(source, config)
-        extra: dict[str, Any] = {}
-    elif kept is not None:
-        raise InputError(f"{source} is a compacted model and takes no new head; give a full one")
-    else:
+    extra: dict[str, Any] = {}
+    if labels is not None:
+        if kept is not None:
+            raise InputError(
+                f"{source} is a compacted model and takes no new head; give a full one"
+            )
         names = dict(enumerate(labels))
         extra = {"id2label": names, "label2id": {v: k for k, v in names.items()}}
     try:
@@ -136,6 +133,28 @@ def _load(
         _check_only_kept(source, info)
         return CompactClassifier(model, tokenizer, kept, str(source), max_length)
     return Classifier(model, tokenizer, name=str(source), max_length=max_length)
+
+
+def check_model(source: str | os.PathLike[str], *, fresh_head: bool) -> Any:
+    """Make sure, without reading its weights, that a model is one that can be studied.
+
+    Args:
+        source: A packaged name, a local folder, or a hub id.
+        fresh_head: Whether it is to get a new classification head, so that it needs none.
+
+    Returns:
+        Its configuration, from transformers.
+
+    Raises:
+        InputError: If it is no model, of no supported family, or no classifier where it has to be.
+    """
+    config = _config(source, resolve(source))
+    family_of(config.model_type)
+    if config.model_type not in CLASSIFIERS:
+        raise InputError(f"{source}: transformers has no sequence classifier for this family")
+    if not fresh_head:
+        _check_is_classifier(source, config)
+    return config
 
 
 def _config(source: str | os.PathLike[str], location: str) -> Any:

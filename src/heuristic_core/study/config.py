@@ -16,6 +16,13 @@ from ..units import check_sparsity
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
+def _different_seeds(value: list[int]) -> list[int]:
+    # numpy's global generator, which the Trainer seeds, takes no larger seed.
+    if len(set(value)) < len(value) or not all(0 <= seed < 2**32 for seed in value):
+        raise ValueError("seeds must be different whole numbers from 0 to 2**32 - 1")
+    return value
+
+
 class ModelConfig(BaseModel):
     """Which model is studied."""
 
@@ -55,6 +62,11 @@ class FinetuneConfig(BaseModel):
     weight_decay: float = Field(0.0, ge=0, description="AdamW's weight decay.")
     bf16: bool = Field(False, description="Compute in bfloat16 where that is safe.")
 
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_differ(cls, value: list[int]) -> list[int]:
+        return _different_seeds(value)
+
     @model_validator(mode="after")
     def _checkpoints_are_steps(self) -> FinetuneConfig:
         wrong = [step for step in self.checkpoints if not 0 <= step <= self.steps]
@@ -93,9 +105,7 @@ class SearchConfig(BaseModel):
     @field_validator("seeds")
     @classmethod
     def _seeds_differ(cls, value: list[int]) -> list[int]:
-        if len(set(value)) < len(value) or any(seed < 0 for seed in value):
-            raise ValueError("seeds must be different whole numbers from 0")
-        return value
+        return _different_seeds(value)
 
 
 class AnalysisConfig(BaseModel):

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from ..errors import InputError
+from ..models.loading import check_model
 from ..models.sources import identity, shape
 from ..storage import digest, read_json, write_json
 from ..tasks import load_task
@@ -122,7 +123,12 @@ def run_study(
     """
     device = pick_device(options.device)
     task = load_study_task(config, options.data)
-    plan = make_plan(config, task)  # a study that cannot be run is told before a folder in the way
+    # A study that cannot be run is told before a folder in the way, and leaves no folder behind.
+    model = check_model(config.model.source, fresh_head=config.finetune is not None)
+    if config.finetune is None:
+        for suite in task.suites:
+            suite.class_map(tuple(model.id2label[i] for i in range(model.num_labels)))
+    plan = make_plan(config, task)
     check_claim(options.out, config, options.update)
     cells = plan.cells if kinds is None else plan.of_kind(*kinds)
     store = Store(options.out)
