@@ -152,6 +152,7 @@ def test_lists(place):
         ("evaluate MODEL --subnetwork x --without L0H0", "not both"),
         ("evaluate MODEL --task none", "unknown task"),
         ("evaluate OTHER", "no counterpart"),
+        ("prune OTHER --out x", "no counterpart"),
         ("evaluate ENCODER", "no sequence classifier"),
         ("evaluate runs/smoke --without L0H0", "are for a model"),
         ("prune MODEL --out x --sparsity 1", "outside [0, 1)"),

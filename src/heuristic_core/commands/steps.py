@@ -105,6 +105,8 @@ def prune(
         check_sparsity(target)
     loaded = load_task(task, data=data)
     classifier = load_model(model, device=pick_device(device), dtype=dtype)
+    for suite in loaded.suites:
+        suite.class_map(classifier.labels)  # a model of another task would be pruned in vain
     with _bars() as bar:
         shared = prepare(classifier, loaded, ablation=ablation)
         rows = []
