@@ -56,7 +56,7 @@ ARCHITECTURE = {
     "max_position_embeddings": 32,
     "initializer_range": 0.05,
 }
-RECIPE = {"batch_size": 64, "learning_rate": 2e-3, "warmup_steps": 100, "seed": 0}
+RECIPE = {"batch_size": 64, "learning_rate": 1e-3, "warmup_steps": 100, "seed": 0}
 #: Dropout and steps of training. At first without dropout, with which the model does not find out
 #: in this time that the two sentences are to be compared; then with it, as the published procedure
 #: leaves it on.
