@@ -46,7 +46,7 @@ def data(tiny, pairs):
 
 
 def test_schedule_rises_rests_and_cuts():
-    steps = list(target_schedule([0.5, 0.75], ramp_steps=4, hold_steps=2))
+    steps = list(target_schedule([0.5, 0.75], ramp_steps=8, hold_steps=2))
     targets = [t for t, _ in steps]
     assert targets == pytest.approx([0.125, 0.25, 0.375, 0.5, 0.5, 0.5, 0.625, 0.75, 0.75, 0.75])
     assert [i for i, (_, cut) in enumerate(steps) if cut] == [5, 9]
@@ -176,7 +176,7 @@ def test_one_layer_that_always_says_the_same_and_extreme_sparsities(
 
 #: Settings with which each method must find what does nothing.
 ENOUGH = {
-    "learned": {"ramp_steps": 120, "hold_steps": 30},
+    "learned": {"ramp_steps": 240, "hold_steps": 30},
     "subset": {},
     "fisher": {},
     "gradient": {},
@@ -249,7 +249,8 @@ def test_progress_is_told_to_the_end(tiny, data, method):
 
 def test_effort():
     effort = {method: search_effort(method, QUICK[method], [0.5]) for method in METHODS}
-    assert effort["learned"] == 15 * 8
+    # Twelve steps to 100 % and three of rest; then exchanges of which three trials a round fail.
+    assert effort["learned"] == (6 + 3) * 8 + 4 * 500 * 2.5
     assert effort["subset"] == 6 * 8
     assert search_effort("subset", QUICK["subset"], [0.3, 0.5]) == 2 * 6 * 8
     assert effort["two_sided"] == 3 * 4 * 8

@@ -49,7 +49,10 @@ class SearchData:
         if limit >= len(self.encoded):
             return self
         rng = np.random.default_rng(seed)
-        rows = np.sort(rng.choice(len(self.encoded), limit, replace=False))
+        return self.take(np.sort(rng.choice(len(self.encoded), limit, replace=False)))
+
+    def take(self, rows: Int[np.ndarray, " row"]) -> SearchData:
+        """Give the data of the examples at some positions, the ablation values those of all."""
         return replace(
             self,
             encoded=self.encoded.take(rows),

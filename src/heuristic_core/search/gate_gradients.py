@@ -80,3 +80,42 @@ def gate_gradients(
             if progress is not None:
                 progress(done, len(data.encoded))
     return result
+
+
+def logit_slopes(
+    model: Classifier,
+    data: SearchData,
+    z: Float[Tensor, " unit"],
+    *,
+    batch_size: int = 32,
+) -> tuple[Float[Tensor, "example label"], Float[Tensor, "example label unit"]]:
+    """Run at some gates and differentiate every example's logits with respect to its gates.
+
+    Only differences of logits matter, so slopes are those of each logit less the first one: one
+    backward pass for each further class.
+
+    Args:
+        model: The full model; its weights stay frozen.
+        data: Examples and ablation values.
+        z: The gates, the same for all examples.
+        batch_size: Examples a pass.
+
+    Returns:
+        The logits and the slopes, in float32 or better on the CPU, in the examples' order.
+    """
+    dtype = torch.promote_types(model.hf.dtype, torch.float32)
+    n, n_labels = data.reference.shape
+    at = z.to(model.device, dtype)
+    logits = torch.empty(n, n_labels, dtype=dtype)
+    slopes = torch.zeros(n, n_labels, len(z), dtype=dtype)
+    with model.frozen(), model.gated(data.values) as gates:
+        for rows in data.encoded.by_length(batch_size):
+            gates.z = at.repeat(len(rows), 1).requires_grad_()
+            found = model(**data.encoded.batch(rows, model.device)).logits.to(dtype)
+            logits[rows] = found.detach().cpu()
+            for label in range(1, n_labels):
+                total = (found[:, label] - found[:, 0]).sum()
+                more = label < n_labels - 1
+                (slope,) = torch.autograd.grad(total, gates.z, retain_graph=more)
+                slopes[rows, label] = slope.cpu()
+    return logits, slopes

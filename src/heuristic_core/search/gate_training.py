@@ -130,13 +130,13 @@ def train_gates(
 
 
 def kl_divergence(
-    reference: Float[Tensor, "batch label"], logits: Float[Tensor, "batch label"]
-) -> Float[Tensor, " batch"]:
+    reference: Float[Tensor, "batch label"], logits: Float[Tensor, "*candidate batch label"]
+) -> Float[Tensor, "*candidate batch"]:
     """Give KL(full model || subnetwork) of each example, in nats.
 
     Args:
         reference: The full model's log-probabilities.
-        logits: The subnetwork's logits.
+        logits: The subnetwork's logits, or those of several.
     """
     difference = reference - torch.log_softmax(logits.float(), dim=-1)
     return (reference.exp() * difference).sum(-1)

@@ -1,0 +1,195 @@
+"""Exchanges of units after the cut: the linear model, the choice of pairs, and what they do."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heuristic_core.measure.accuracy import predict
+from heuristic_core.models.loading import load_model
+from heuristic_core.search.data import prepare
+from heuristic_core.search.exchange import LinearModel, best_pairs, exchange, parts, swapped
+from heuristic_core.search.find import find_subnetwork
+from heuristic_core.search.gate_gradients import logit_slopes
+from heuristic_core.search.gate_training import kl_divergence
+from heuristic_core.subnetwork import Subnetwork
+from tiny import IDLE, plant_idle_units, save_tiny, some_pairs
+
+
+def made_up(seed: int, n_units: int = 7, n_labels: int = 3, scale: float = 1.0) -> LinearModel:
+    """A linear model with random numbers."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(20, n_labels, generator=generator)
+    reference = torch.log_softmax(torch.randn(20, n_labels, generator=generator), -1)
+    slopes = scale * torch.randn(20, n_labels, n_units, generator=generator)
+    return LinearModel(reference, logits, slopes)
+
+
+def divergence(model, data, kept) -> float:
+    sub = Subnetwork(model.space, model.space.from_mask(kept), "mean", data.values.arrays())
+    logits = torch.as_tensor(predict(model, data.encoded, subnetwork=sub))
+    return float(kl_divergence(data.reference, logits).mean())
+
+
+# --- the linear model -------------------------------------------------------------------------
+
+
+def test_slopes_are_those_of_finite_differences(tmp_path):
+    model = load_model(save_tiny(tmp_path, labels=("a", "b", "c")))
+    data = prepare(model, some_pairs(9))
+    model.hf.double()
+    z = torch.tensor([1.0, 0, 1, 1, 0, 0, 1, 0, 1, 0], dtype=torch.float64)
+    logits, slopes = logit_slopes(model, data, z, batch_size=4)
+    rows = np.arange(len(data.encoded))
+    with model.inference(), model.gated(data.values) as gates:
+
+        def at(z):
+            gates.z = z
+            return model(**data.encoded.batch(rows, model.device)).logits
+
+        assert torch.allclose(at(z), logits, atol=1e-12)
+        for unit in range(len(model.space)):
+            step = torch.zeros_like(z)
+            step[unit] = 1e-5
+            expected = (at(z + step) - at(z - step)) / 2e-5
+            expected = expected - expected[:, :1]
+            assert torch.allclose(slopes[..., unit], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("out", [0, 3])
+def test_what_is_foretold_is_the_divergence_of_the_moved_model(out):
+    linear = made_up(0)
+    backs = np.array([1, 5, 6])
+    foretold = linear.foretold(out, backs)
+    for value, back in zip(foretold, backs, strict=True):
+        assert float(value) == pytest.approx(linear.moved([(out, int(back))]).divergence, rel=1e-5)
+
+
+def test_the_linear_model_is_exact_where_the_model_is_linear_in_the_gates(tiny, pairs):
+    """Without anything after it but the classifier, the last MLP's gate would move logits so."""
+    data = prepare(tiny, pairs)
+    last = tiny.hf.bert.encoder.layer[-1]
+    last.output.LayerNorm = torch.nn.Identity()
+    tiny.hf.bert.pooler.activation = torch.nn.Identity()
+    kept = np.ones(len(tiny.space), dtype=bool)
+    z = torch.ones(len(kept))
+    logits, slopes = logit_slopes(tiny, data, z)
+    kept[-1] = False
+    without = torch.as_tensor(predict_masked(tiny, data, kept))
+    change = (without - logits) - (without - logits)[:, :1]
+    assert torch.allclose(change, -slopes[..., -1], atol=1e-5)
+
+
+def predict_masked(model, data, kept):
+    with model.gated(data.values) as gates:
+        gates.z = torch.from_numpy(kept).float()
+        return model.logits(data.encoded)
+
+
+# --- the choice of pairs ----------------------------------------------------------------------
+
+
+@given(st.integers(0, 10_000))
+def test_the_first_pair_is_the_best_of_all(seed):
+    linear = made_up(seed)
+    kept = np.random.default_rng(seed).random(7) < 0.5
+    pairs = best_pairs(linear, kept, np.ones(7, dtype=bool), 1)
+    every = itertools.product(np.flatnonzero(kept).tolist(), np.flatnonzero(~kept).tolist())
+    lowest = min((linear.moved([pair]).divergence for pair in every), default=np.inf)
+    if pairs:
+        assert linear.moved(pairs).divergence == pytest.approx(lowest, rel=1e-5)
+    else:
+        assert lowest >= linear.divergence * (1 - 1e-5)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 5))
+def test_pairs_lower_the_divergence_and_no_unit_is_in_two(seed, size):
+    linear = made_up(seed)
+    rng = np.random.default_rng(seed)
+    kept, movable = rng.random(7) < 0.5, rng.random(7) < 0.8
+    pairs = best_pairs(linear, kept, movable, size)
+    units = [unit for pair in pairs for unit in pair]
+    assert len(pairs) <= size
+    assert len(set(units)) == len(units)
+    assert all(kept[out] and not kept[back] for out, back in pairs)
+    assert movable[units].all()
+    steps = [linear.moved(pairs[:n]).divergence for n in range(len(pairs) + 1)]
+    assert all(after < before for before, after in itertools.pairwise(steps))
+    assert swapped(kept, pairs).sum() == kept.sum()
+
+
+# --- the exchange itself ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 7, 32, 100])
+def test_parts_are_all_of_the_data_once(tiny, pairs, size):
+    data = prepare(tiny, pairs)
+    found = parts(data, size, seed=3)
+    assert max(len(part.encoded) for part in found) <= size
+    ids = [tuple(i) for part in found for i in part.encoded.columns["input_ids"]]
+    assert sorted(ids) == sorted(tuple(i) for i in data.encoded.columns["input_ids"])
+
+
+@pytest.mark.parametrize("wrong", [("L0H1", "L1H1"), ("L1MLP", "L0H0"), ("L1H0", "L0H3")])
+def test_exchanges_bring_back_a_unit_that_matters(tiny, pairs, wrong):
+    """An idle unit kept in place of one that matters is found and exchanged."""
+    plant_idle_units(tiny, pairs)
+    data = prepare(tiny, pairs)
+    right = ~tiny.space.mask(IDLE)
+    kept = right.copy()
+    kept[[tiny.space.index(unit) for unit in wrong]] = [True, False]
+    everything = np.ones(10, dtype=bool)
+    found = exchange(tiny, data, kept, everything, rounds=6, examples=16, size=2, seed=0)
+    assert np.array_equal(found.kept, right)
+    assert len(found.pairs) >= 1
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_on_one_part_the_divergence_never_rises(tiny, pairs, size):
+    plant_idle_units(tiny, pairs)
+    data = prepare(tiny, pairs)
+    kept = np.arange(10) % 2 == 0
+    movable = np.ones(10, dtype=bool)
+    movable[[0, 9]] = False
+    before = divergence(tiny, data, kept)
+    for rounds in range(5):
+        found = exchange(tiny, data, kept, movable, rounds=rounds, examples=32, size=size, seed=0)
+        after = divergence(tiny, data, found.kept)
+        assert after <= before + 1e-7
+        assert found.kept[0]
+        assert not found.kept[9]
+        before = after
+
+
+def test_nothing_is_run_where_nothing_can_be_exchanged(tiny, pairs):
+    data = prepare(tiny, pairs)
+    tiny.hf.forward = None  # any pass would fail
+    for kept in (np.ones(10, dtype=bool), np.zeros(10, dtype=bool)):
+        found = exchange(
+            tiny, data, kept, np.ones(10, dtype=bool), rounds=3, examples=9, size=2, seed=0
+        )
+        assert np.array_equal(found.kept, kept)
+        assert not found.pairs
+
+
+def test_soft_values_follow_the_exchanges(tiny, pairs):
+    plant_idle_units(tiny, pairs)
+    options = {"ramp_steps": 4, "hold_steps": 0, "seed": 5}
+    plain = find_subnetwork(tiny, pairs, 0.5, exchange_rounds=0, **options)
+    found = find_subnetwork(tiny, pairs, 0.5, exchange_rounds=8, **options)
+    assert plain.provenance["exchanges"] == []
+    assert found.provenance["exchanges"]
+    assert sorted(found.soft) == sorted(plain.soft)
+    assert found.soft[found.mask].min() >= found.soft[~found.mask].max()
+    encoded = tiny.encode(pairs)
+    full = torch.log_softmax(torch.as_tensor(predict(tiny, encoded)), -1)
+    kls = [
+        kl_divergence(full, torch.as_tensor(predict(tiny, encoded, subnetwork=sub))).mean()
+        for sub in (found, plain)
+    ]
+    assert kls[0] < kls[1]
