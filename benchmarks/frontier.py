@@ -34,10 +34,12 @@ INTRO = (
     "intervals over seeds; a method that draws nothing has none. The cost of a run that finds "
     "several subnetworks is divided among them; an example run forward alone counts for half."
 )
+CONTENDERS = ("learned", "learned_no_exchange")
 PAIR_INTRO = (
     "The learned search, one run for all sparsities, beside the published procedure, a run for "
-    "each. Differences and ratios are learned to published, between runs of the same seed: the "
-    "mean of the differences, the median of the ratios, with 95 % bootstrap intervals over seeds. "
+    "each, cut to the same number of units by its soft values. Differences (learned less "
+    "published) and ratios are between runs of the same seed: the mean of the differences, the "
+    "median of the ratios of seconds and of examples, with 95 % bootstrap intervals over seeds. "
     "The core is the set of heads in the subnetworks of all seeds."
 )
 
@@ -101,33 +103,39 @@ def core(rows: list[Row], sparsity: float) -> str:
 
 
 def versus(found: Found) -> str:
-    """Set the learned search beside the published procedure."""
+    """Set the learned search, with and without exchanges, beside the published procedure."""
     lines, described = [], []
+    contenders = [name for name in CONTENDERS if name in found]
     for sparsity in sorted({s for row in found["paper"] for s in row["sparsities"]}):
-        ours = {row["seed"]: row for row in found_at(found["learned"], sparsity)}
-        theirs = {row["seed"]: row for row in found_at(found["paper"], sparsity)}
-        both = sorted(ours.keys() & theirs.keys())
+        of = {
+            name: {row["seed"]: row for row in found_at(found[name], sparsity)}
+            for name in (*contenders, "paper")
+        }
+        both = sorted(set.intersection(*(set(rows) for rows in of.values())))
         if not both:
             continue
-        a, b = [ours[seed] for seed in both], [theirs[seed] for seed in both]
-        name = f"{100 * sparsity:g} %"
-        kls = [values(rows, sparsity, "id_kl") for rows in (a, b)]
-        ratios = [
-            median([each_cost(x, what) / each_cost(y, what) for x, y in zip(a, b, strict=True)])
-            for what in ("seconds", "examples")
-        ]
-        cells = [shown(median(kl)) for kl in kls] + [shown(mean(kls[0] - kls[1]))]
-        lines.append([name, str(len(both)), *cells, *(shown(ratio) for ratio in ratios)])
+        chosen = {name: [rows[seed] for seed in both] for name, rows in of.items()}
+        share = f"{100 * sparsity:g} %"
+        theirs = values(chosen["paper"], sparsity, "id_kl")
+        for name in contenders:
+            ours = values(chosen[name], sparsity, "id_kl")
+            pairs = list(zip(chosen[name], chosen["paper"], strict=True))
+            ratios = [
+                shown(median([each_cost(y, what) / each_cost(x, what) for x, y in pairs]))
+                for what in ("seconds", "examples")
+            ]
+            kls = [shown(median(ours)), shown(median(theirs)), shown(mean(ours - theirs))]
+            lines.append([f"{share}, {name}", str(len(both)), *kls, *ratios])
         described += [
             [
-                f"{name}, {method}",
+                f"{share}, {name}",
                 overlaps(rows, sparsity),
                 core(rows, sparsity),
                 *(spread(values(rows, sparsity, kind)) for kind in ("adversarial", "friendly")),
             ]
-            for method, rows in (("learned", a), ("paper", b))
+            for name, rows in chosen.items()
         ]
-    head = ["dropped", "seeds", "KL learned", "KL paper", "difference", "seconds", "examples"]
+    head = ["dropped", "seeds", "KL", "KL of paper", "difference", "times faster", "times fewer"]
     head_of_seeds = ["subnetworks", "Jaccard of two seeds", "core", "OOD adversarial"]
     return (
         table(head, lines, "Faithfulness and cost")
@@ -222,7 +230,7 @@ def main(options: argparse.Namespace) -> None:
     )
     figure(found, options.out / f"{name}.svg")
     if {"learned", "paper"} <= found.keys():
-        rows = {variant: found[variant] for variant in ("learned", "paper")}
+        rows = {variant: found[variant] for variant in (*CONTENDERS, "paper") if variant in found}
         title = "The learned search and the published procedure"
         save(options, f"versus-paper-{options.model}", title, PAIR_INTRO, versus(found), rows)
 

@@ -34,7 +34,7 @@ from heuristic_core.storage import digest, file_digest
 from heuristic_core.study.plan import make_plan
 from heuristic_core.study.run import load_study_task, open_run
 from heuristic_core.study.store import Store
-from heuristic_core.tasks import load_suite
+from heuristic_core.tasks import load_suite, load_task
 from heuristic_core.tasks.grammar import SUBCASES, generate, training_mix
 from heuristic_core.tasks.hans import HANS_KINDS, grammar_examples
 from heuristic_core.tasks.labels import HANS_LABELS, NLI_TO_HANS
@@ -94,6 +94,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ood-per-case", type=count, default=50, help="OOD pairs of each of the 30 constructions"
     )
+    parser.add_argument(
+        "--id-pairs", type=count, default=1000, help="held-out in-domain pairs of minilm"
+    )
 
 
 def subject(options: argparse.Namespace) -> Subject:
@@ -107,7 +110,7 @@ def subject(options: argparse.Namespace) -> Subject:
         folder = train_small(task, options.cache)
         model = load_model(folder, max_length=LONGEST)
     else:
-        folder, model, task = from_run(options.run, options.ood_per_case)
+        folder, model, task = from_run(options.run, options.ood_per_case, options.id_pairs)
     return Subject(
         options.model,
         model,
@@ -117,8 +120,11 @@ def subject(options: argparse.Namespace) -> Subject:
     )
 
 
-def from_run(run_folder: Path, per_case: int) -> tuple[Path, Classifier, Task]:
-    """Load the last checkpoint of a run's first fine-tuning, with the task of its study."""
+def from_run(run_folder: Path, per_case: int, id_pairs: int) -> tuple[Path, Classifier, Task]:
+    """Load the last checkpoint of a run's first fine-tuning, with its study's task.
+
+    The in-domain suite is drawn larger than in the study, as a few pairs weigh much in a mean KL.
+    """
     config = open_run(run_folder)
     task = load_study_task(config, None)
     tuned = make_plan(config, task).of_kind("finetune")
@@ -127,7 +133,10 @@ def from_run(run_folder: Path, per_case: int) -> tuple[Path, Classifier, Task]:
         raise InputError(f"{run_folder} has no finished fine-tuning; do first: hcore run")
     folder = checkpoint_folder(store.path(tuned[0]), config.checkpoints[-1])
     model = load_model(folder, max_length=config.model.max_length)
-    in_domain = next(suite for suite in task.suites if suite.role == "id")
+    larger = load_task(
+        config.task.name, seed=config.task.seed, **{**config.task.options, "id_size": id_pairs}
+    )
+    in_domain = next(suite for suite in larger.suites if suite.role == "id")
     ood = load_suite("hans-grammar", per_case=per_case, seed=config.task.seed)
     return folder, model, replace(task, suites=(in_domain, ood))
 

@@ -28,6 +28,7 @@ Row = dict[str, Any]
 #: What is compared: a method, or one with other settings than its defaults.
 VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {
     **{name: (name, {}) for name in METHODS},
+    "learned_no_exchange": ("learned", {"exchange_rounds": 0}),
     "random_layer_matched": ("random", {"layer_matched": True}),
 }
 

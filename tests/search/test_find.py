@@ -250,7 +250,7 @@ def test_progress_is_told_to_the_end(tiny, data, method):
 def test_effort():
     effort = {method: search_effort(method, QUICK[method], [0.5]) for method in METHODS}
     # Twelve steps to 100 % and three of rest; then exchanges of which three trials a round fail.
-    assert effort["learned"] == (6 + 3) * 8 + 4 * 500 * 2.5
+    assert effort["learned"] == (6 + 3) * 8 + 6 * 500 * 2.5
     assert effort["subset"] == 6 * 8
     assert search_effort("subset", QUICK["subset"], [0.3, 0.5]) == 2 * 6 * 8
     assert effort["two_sided"] == 3 * 4 * 8

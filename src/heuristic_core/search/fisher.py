@@ -7,26 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ..models.classifier import Classifier, Progress
 from ..units import UnitSpace
 from .cut import cut
 from .data import SearchData
-from .gate_gradients import Target, gate_gradients, target_classes
+from .gate_gradients import GradientSettings, gate_gradients, target_classes
 from .ranking import Ranking, by_label, from_scores
 
 
-class FisherOptions(BaseModel):
+class FisherOptions(GradientSettings):
     """Settings of the Fisher search."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    examples: int = Field(2000, ge=1, description="Use at most so many examples.")
-    batch_size: int = Field(32, ge=1, description="Examples a pass.")
-    target: Target = Field(
-        "label", description="Class whose loss is followed: the right label, or the prediction."
-    )
     rearrange: bool = Field(
         True, description="Swap units within layers by how the units of a layer act together."
     )

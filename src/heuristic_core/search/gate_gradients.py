@@ -6,12 +6,26 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from ..models.classifier import Classifier, Progress
 from .data import SearchData
 
 Target = Literal["label", "prediction"]
+
+
+class GradientSettings(BaseModel):
+    """Settings of all searches that score units by gradients of their gates."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    examples: int = Field(2000, ge=1, description="Use at most so many examples.")
+    batch_size: int = Field(32, ge=1, description="Examples a pass.")
+    target: Target = Field(
+        "label",
+        description="Class whose probability is followed: the right label, or the prediction.",
+    )
 
 
 def target_classes(data: SearchData, target: Target) -> tuple[Int[Tensor, " example"], Target]:

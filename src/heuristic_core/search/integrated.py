@@ -7,26 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from ..models.classifier import Classifier, Progress
 from .data import SearchData
-from .gate_gradients import Target, gate_gradients, target_classes
+from .gate_gradients import GradientSettings, gate_gradients, target_classes
 from .ranking import Ranking, by_label, from_scores
 
 
-class IntegratedOptions(BaseModel):
+class IntegratedOptions(GradientSettings):
     """Settings of the search by integrated gradients."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     steps: int = Field(10, ge=10, description="Points on the way from shut to open.")
     examples: int = Field(300, ge=1, description="Use at most so many examples.")
-    batch_size: int = Field(32, ge=1, description="Examples a pass.")
-    target: Target = Field(
-        "label", description="Class whose probability is followed: right label, or prediction."
-    )
 
 
 def integrated(

@@ -35,11 +35,11 @@ class LearnedOptions(GateOptions):
         True, description="Read the mean of log alpha over the steps at a target, not its last."
     )
     ramp_steps: int = Field(
-        240, ge=1, description="Steps in which the target would rise from 0 to 100 %."
+        140, ge=1, description="Steps in which the target would rise from 0 to 100 %."
     )
-    hold_steps: int = Field(20, ge=0, description="Steps at each sparsity before it is cut.")
+    hold_steps: int = Field(15, ge=0, description="Steps at each sparsity before it is cut.")
     exchange_rounds: int = Field(
-        4, ge=0, description="Rounds of exchanges of units after each cut; none if 0."
+        6, ge=0, description="Rounds of exchanges of units after each cut; none if 0."
     )
     exchange_examples: int = Field(500, ge=1, description="Further examples of each round.")
     exchange_size: int = Field(4, ge=1, description="Exchanges a round, at most.")
