@@ -40,6 +40,94 @@ SUBNETWORKS: dict[str, str] = SYSTEM | {
     "soft": "float64",  # soft gate value in [0, 1]; NaN where the method has none
 }
 
+#: One row per system and adversarial case: can it tell the case from the friendly ones that match?
+#: A model that leans to one label is right more often on one side and less on the other; only one
+#: that tells the sides apart has an area under the curve away from 0.5.
+DISCRIMINATION: dict[str, str] = SYSTEM | {
+    "suite": "str",
+    "case": "str",  # the adversarial case
+    "group": "str",  # what it shares with its friendly counterparts, such as the heuristic
+    "n": "int64",  # examples of the adversarial case
+    "n_friendly": "int64",  # examples of all friendly cases of the group
+    "auc": "float64",  # P(an adversarial example scores higher than a friendly one), ties half
+    "d_prime": "float64",  # difference of mean scores over their pooled standard deviation
+    "bias": "float64",  # mean score over both sides, each counting half: > 0 leans adversarial
+}
+
+#: One row per removal and case: what removing units from a full model does.
+MODEL: dict[str, str] = {
+    "finetune_seed": "int64",  # seed of the fine-tuning
+    "checkpoint": "int64",  # optimiser step of the model, from 0
+}
+REMOVED: dict[str, str] = MODEL | {
+    "head": "str",  # who answers: "model", its own head; "probe", one trained on frozen features
+    "group": "str",  # "none", "single", "pair", "core", "control" (matched to the core)
+    "draw": "int64",  # number of the control's draw; -1 for all others
+    "removed": "str",  # the units, joined by "+", in the model's order; "" for none
+}
+REMOVAL: dict[str, str] = REMOVED | {
+    "suite": "str",
+    "role": "str",  # "id" or "ood"
+    "case": "str",
+    "case_kind": "str",  # "id", "adversarial" or "friendly"
+    "n": "int64",  # examples
+    "correct": "int64",
+    "kl": "float64",  # mean KL(full model || without the units), nats
+    "margin": "float64",  # mean log-odds of the right label
+    "margin_change": "float64",  # mean change of that to the full model
+    "margin_change_se": "float64",  # its standard error over examples
+    "interaction": "float64",  # change less the sum of the single removals'; NaN for < 2 units
+    "interaction_se": "float64",  # its standard error over examples
+    "pooled_change": "float64",  # mean of |change of what the classifier reads| / |what it reads|
+}
+REMOVAL_DISCRIMINATION: dict[str, str] = REMOVED | {
+    name: kind for name, kind in DISCRIMINATION.items() if name not in SYSTEM
+}
+
+#: One row per head, pattern and suite: how much a head attends to a kind of token.
+ATTENTION: dict[str, str] = MODEL | {
+    "suite": "str",
+    "unit": "str",
+    "layer": "int64",
+    "head": "int64",
+    "pattern": "str",  # such as "repeated" or "previous"
+    "weighting": "str",  # "attention", or "value_norm": times the norm of what is read
+    "n": "int64",  # examples in which the pattern has a target
+    "attention": "float64",  # mean attention to the targets
+    "chance": "float64",  # the same if attention were uniform over the tokens it may see
+    "score": "float64",  # mean over examples of attention / chance; 1 is chance
+    "score_se": "float64",  # its standard error over examples
+    "wins": "float64",  # share of bootstrap draws of examples in which this pattern scores highest
+}
+
+#: One row per pair of heads: what a receiver gives when only what a sender wrote is changed.
+DEPENDENCY: dict[str, str] = MODEL | {
+    "sender": "str",
+    "receiver": "str",
+    "sender_group": "str",  # "core", or "control": another head of a core head's layer
+    "receiver_group": "str",  # "core" or "added": in subnetworks that generalise, not in the core
+    "reads": "str",  # which of the receiver's projections reads the change: "q", "k" or "v"
+    "path": "str",  # "direct", or "total": units between recomputed
+    "n": "int64",  # examples
+    "change": "float64",  # mean of |change of the receiver's z| / |its z less its mean|
+    "change_se": "float64",  # standard error over examples
+    "excess": "float64",  # change less the mean over the controls of the sender's layer
+    "excess_se": "float64",
+    "margin_change": "float64",  # of adversarial cases, the new z in a clean run; NaN: not run
+    "margin_change_se": "float64",
+    "margin_excess": "float64",  # the size of that less the mean size over the controls; NaN: none
+    "margin_excess_se": "float64",
+}
+
+#: One row per case of a subnetwork that was forbidden heads of another one.
+DISJOINT: dict[str, str] = EVALUATION | {
+    "forbidden": "float64",  # share of the other's heads that were forbidden
+    "other_heads": "int64",  # heads of the other subnetwork
+    "heads": "int64",  # heads of this one
+    "shared_heads": "int64",  # heads in both
+    "units": "int64",  # units kept, MLPs included
+}
+
 #: One row per logged step of a fine-tuning.
 FINETUNING: dict[str, str] = {
     "finetune_seed": "int64",

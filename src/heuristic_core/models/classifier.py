@@ -45,9 +45,9 @@ class Classifier:
         limit = getattr(hf.config, "max_position_embeddings", None)
         self.max_length = min(max_length, limit) if limit else max_length
         try:
-            layers = self.family.layer_list(hf)
-            self._attention_out = [x.get_submodule(self.family.attention_out) for x in layers]
-            self._mlp_out = [layer.get_submodule(self.family.mlp_out) for layer in layers]
+            self.layers = self.family.layer_list(hf)
+            self._attention_out = [x.get_submodule(self.family.attention_out) for x in self.layers]
+            self._mlp_out = [layer.get_submodule(self.family.mlp_out) for layer in self.layers]
         except AttributeError as error:
             raise InputError(
                 f"{one_line(name)!r} is of the family {self.family.name!r} but not built like "
@@ -92,6 +92,21 @@ class Classifier:
     def mlp_out(self, layer: int) -> nn.Module:
         """Give the module whose output is a layer's MLP output before the residual sum."""
         return self._mlp_out[layer]
+
+    def projections(self, layer: int) -> tuple[nn.Module, ...]:
+        """Give the linear maps to a layer's queries, keys and values.
+
+        Raises:
+            InputError: If where they are is not known for the family.
+        """
+        parts = self.family.parts
+        if parts is None:
+            raise InputError(
+                f"it is not known where models of the family {self.family.name!r} keep their "
+                "queries, keys and values"
+            )
+        attention = self.layers[layer].get_submodule(parts.attention)
+        return tuple(attention.get_submodule(name) for name in parts.projections)
 
     # --- running it ---------------------------------------------------------------------------
 

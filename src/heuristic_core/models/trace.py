@@ -1,0 +1,102 @@
+"""Looking into a run of a model, and running only the layers above some layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from .classifier import Classifier
+
+
+@dataclass
+class Trace:
+    """What happened in a model's last forward pass, layer by layer.
+
+    Attributes:
+        reads: What the layer's query, key and value maps read.
+        z: The heads' outputs side by side, before the output projection.
+        mlp: The MLP's output before the residual sum.
+        outputs: What the layer returned, as it returned it.
+    """
+
+    reads: dict[int, Float[Tensor, "batch position d_model"]] = field(default_factory=dict)
+    z: dict[int, Float[Tensor, "batch position width"]] = field(default_factory=dict)
+    mlp: dict[int, Float[Tensor, "batch position d_model"]] = field(default_factory=dict)
+    outputs: dict[int, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def tracing(model: Classifier) -> Iterator[Trace]:
+    """Keep what happens inside a model in every forward pass of a ``with`` block.
+
+    Hooks set before this block act before its own, so a trace shows what they changed.
+
+    Args:
+        model: The model, of a family whose projections are known.
+
+    Yields:
+        The trace, overwritten by each forward pass.
+
+    Raises:
+        InputError: If the family's projections are not known.
+    """
+    trace = Trace()
+    handles = []
+
+    def before(kept: dict[int, Tensor], layer: int) -> Any:
+        def hook(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+            kept[layer] = args[0]
+
+        return hook
+
+    def after(kept: dict[int, Any], layer: int) -> Any:
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            kept[layer] = output
+
+        return hook
+
+    try:
+        for layer, block in enumerate(model.layers):
+            query = model.projections(layer)[0]
+            handles.append(query.register_forward_pre_hook(before(trace.reads, layer)))
+            out = model.attention_out(layer)
+            handles.append(out.register_forward_pre_hook(before(trace.z, layer)))
+            mlp = model.mlp_out(layer)
+            handles.append(mlp.register_forward_hook(after(trace.mlp, layer)))
+            handles.append(block.register_forward_hook(after(trace.outputs, layer)))
+        yield trace
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def starting_at(model: Classifier, layer: int, outputs: dict[int, Any]) -> Iterator[None]:
+    """Run only a layer and those above it within a ``with`` block.
+
+    The layers below return what they returned in an earlier run on the same batch.
+
+    Args:
+        model: The model.
+        layer: The first layer that is run.
+        outputs: From a layer to what it returned, as :class:`Trace` keeps it.
+    """
+    skipped: Sequence[nn.Module] = model.layers[:layer]
+    try:
+        for i, block in enumerate(skipped):
+            # On the instance, which hides the class's method until it is deleted.
+            block.forward = _returning(outputs[i])  # type: ignore[method-assign]
+        yield
+    finally:
+        for block in skipped:
+            block.__dict__.pop("forward", None)
+
+
+def _returning(output: Any) -> Any:
+    return lambda *args, **kwargs: output
