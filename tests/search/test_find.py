@@ -285,3 +285,47 @@ def test_bad_arguments_are_told(tiny, data, pairs):
         find_subnetwork(tiny, data, 0.5, method="greedy", max_units=9)
     with pytest.raises(InputError, match="target: "):
         find_subnetwork(tiny, data, 0.5, method="gradient", target="truth")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_excluded_units_are_dropped_and_the_rest_chosen_as_in_the_model_without_them(
+    tiny, data, method
+):
+    shut = ["L0H0", "L1H2", "L1MLP"]
+    found = find_subnetworks(
+        tiny, data, [0.5, 0.75], seed=3, method=method, exclude=shut, **QUICK[method]
+    )
+    for sub, sparsity in zip(found, [0.5, 0.75], strict=True):
+        assert len(sub) == n_kept(10, sparsity)
+        assert not any(label in sub for label in shut)
+        assert all(sub.soft[tiny.space.index(label)] == 0 for label in shut)
+        assert sub.provenance["excluded"] == shut
+
+
+def test_what_excluded_units_did_is_not_seen(tiny, pairs):
+    """Scores are those of a model in which the excluded units were removed beforehand."""
+    data = prepare(tiny, pairs)
+    found = find_subnetwork(tiny, data, 0.5, method="gradient", exclude=["L0H0"], batch_size=16)
+    with torch.no_grad():  # the head's output becomes its mean for good
+        value = data.values.heads[0][0]
+        attention = tiny.layers[0].attention
+        dense = attention.output.dense
+        dense.bias += dense.weight[:, :8] @ value
+        dense.weight[:, :8] = 0
+    without = find_subnetwork(tiny, data, 0.5, method="gradient", batch_size=16)
+    # One more unit is left to be dropped there: the one that now does nothing.
+    assert without.provenance["scores"]["L0H0"] == 0
+    for label, score in found.provenance["scores"].items():
+        assert score == pytest.approx(without.provenance["scores"][label], rel=1e-4)
+
+
+def test_what_cannot_be_excluded_is_told(tiny, data):
+    with pytest.raises(InputError, match="keeps 9 of 10 units, but only 7 are not excluded"):
+        find_subnetwork(tiny, data, 0.1, method="random", exclude=["L0H0", "L0H1", "L0H2"])
+    with pytest.raises(InputError, match="not among those that may be pruned"):
+        find_subnetwork(tiny, data, 0.1, method="random", units="heads", exclude=["L0MLP"])
+    with pytest.raises(InputError, match="no unit L9H0"):
+        find_subnetwork(tiny, data, 0.1, method="random", exclude=["L9H0"])
+    nothing_left = [f"L{i}H{j}" for i in range(2) for j in range(4)]
+    found = find_subnetwork(tiny, data, 0.8, method="random", exclude=nothing_left)
+    assert sorted(str(unit) for unit in found.kept) == ["L0MLP", "L1MLP"]

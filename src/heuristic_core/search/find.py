@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import torch
+from jaxtyping import Bool
 from pydantic import BaseModel, ValidationError
 
 from ..errors import InputError, unknown
 from ..models.classifier import Classifier, Progress
 from ..subnetwork import Subnetwork
 from ..tasks.task import Examples, Task
-from ..units import check_sparsity
+from ..units import Unit, check_sparsity, n_kept
 from .cut import cut
 from .data import SearchData, prepare
 from .fisher import FisherOptions, fisher
@@ -151,6 +155,7 @@ def find_subnetworks(
     method: str = "learned",
     units: str = "all",
     ablation: str | None = None,
+    exclude: Collection[Unit | str] = (),
     provenance: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     **options: Any,
@@ -166,6 +171,7 @@ def find_subnetworks(
         method: One of ``METHODS``.
         units: Prune ``all`` units, or ``heads`` alone.
         ablation: ``mean`` (the default) or ``zero``; with :class:`SearchData` it is given there.
+        exclude: Prunable units that no subnetwork may keep; they count among the dropped.
         provenance: Further facts to record with each subnetwork.
         progress: Called with (steps done, steps in all).
         options: The method's settings.
@@ -175,7 +181,8 @@ def find_subnetworks(
         its sparsity asks for.
 
     Raises:
-        InputError: If a sparsity is outside [0, 1), or a name or setting is unknown.
+        InputError: If a sparsity is outside [0, 1) or keeps more units than are not excluded, an
+            excluded unit is not prunable, or a name or setting is unknown.
     """
     settings = method_options(method, options)
     wanted = [check_sparsity(s) for s in sparsities]
@@ -191,12 +198,23 @@ def find_subnetworks(
         data = task
     else:
         data = prepare(model, task, ablation=ablation or "mean")
-    rankings = METHODS[method].search(model, data, rising, seed, prunable, settings, progress)
+    excluded = model.space.mask(exclude)
+    # Each sparsity among the units that are left, where it keeps as many as it asks for.
+    among = _among_the_rest(rising, prunable, excluded)
+    if excluded.any() and getattr(settings, "cached_reference", True) is False:
+        # Computed anew it would be that of a model that lacks the excluded units.
+        settings = settings.model_copy(update={"cached_reference": True})
+    candidates = prunable & ~excluded
+    steps = sorted(set(among.values()))
+    with _shut(model, data, excluded):
+        rankings = METHODS[method].search(model, data, steps, seed, candidates, settings, progress)
+    ranking_at = dict(zip(steps, rankings, strict=True))
     found = {}
-    for sparsity, ranking in zip(rising, rankings, strict=True):
+    for sparsity in rising:
+        ranking = ranking_at[among[sparsity]]
         kept = ranking.kept
         if kept is None:
-            kept = cut(ranking.soft, sparsity, prunable)
+            kept = cut(ranking.soft, among[sparsity], candidates)
         facts = {
             "model": model.name,
             "task": task.name if isinstance(task, Task) else None,
@@ -205,18 +223,56 @@ def find_subnetworks(
             "seed": seed,
             "target": sparsity,
             "units": units,
+            "excluded": [str(unit) for unit in model.space if excluded[model.space.index(unit)]],
             "sparsities_of_run": rising,
             **ranking.facts,
         }
         found[sparsity] = Subnetwork(
             space=model.space,
-            kept=model.space.from_mask(kept),
+            kept=model.space.from_mask(kept & ~excluded),
             ablation=data.ablation,
             values={} if data.ablation == "zero" else data.values.arrays(),
-            soft=ranking.soft,
+            soft=np.where(excluded, 0.0, ranking.soft),
             provenance=facts | dict(provenance or {}),
         )
     return [found[s] for s in wanted]
+
+
+def _among_the_rest(
+    sparsities: Sequence[float],
+    prunable: Bool[np.ndarray, " unit"],
+    excluded: Bool[np.ndarray, " unit"],
+) -> dict[float, float]:
+    """Give for each sparsity the one that keeps the same number of the units not excluded.
+
+    Raises:
+        InputError: If there are not so many, or an excluded unit is not prunable.
+    """
+    if (excluded & ~prunable).any():
+        raise InputError("a unit to exclude is not among those that may be pruned; see `units`")
+    if not excluded.any():
+        return {sparsity: sparsity for sparsity in sparsities}
+    n, n_left = int(prunable.sum()), int((prunable & ~excluded).sum())
+    for sparsity in sparsities:
+        if n_kept(n, sparsity) > n_left:
+            raise InputError(
+                f"sparsity {sparsity:g} keeps {n_kept(n, sparsity)} of {n} units, but only {n_left}"
+                " are not excluded; exclude fewer, or ask for a higher sparsity"
+            )
+    return {sparsity: 1 - n_kept(n, sparsity) / n_left for sparsity in sparsities}
+
+
+@contextmanager
+def _shut(
+    model: Classifier, data: SearchData, excluded: Bool[np.ndarray, " unit"]
+) -> Iterator[None]:
+    """Run a model without some units; what else gates it finds them at their ablation values."""
+    if not excluded.any():
+        yield
+        return
+    with model.gated(data.values) as gates:
+        gates.z = torch.tensor(~excluded, dtype=torch.float32, device=model.device)
+        yield
 
 
 def find_subnetwork(
