@@ -81,3 +81,19 @@ def test_files_that_are_no_study(tmp_path):
     file.write_text("")
     with pytest.raises(InputError, match="study key name: Field required"):
         load_study(file)
+
+
+def test_an_analysis_can_be_left_out_and_a_grid_needs_kept_checkpoints():
+    config = load_study("smoke", ["analysis.grid=false", "analysis.removal.controls=3"])
+    assert config.analysis.grid is None
+    assert config.grid_checkpoints == []
+    assert config.analysis.removal.controls == 3
+    assert check_study(config.model_dump(mode="json")) == config
+    assert load_study("smoke").grid_checkpoints == [15, 30]
+    assert load_study("smoke", ['analysis.grid.checkpoints="all"']).grid_checkpoints == [0, 15, 30]
+    with pytest.raises(InputError, match=r"analysis\.grid\.checkpoints names 7"):
+        load_study("smoke", ["analysis.grid.checkpoints=[7]"])
+    with pytest.raises(InputError, match=r"analysis\.grid\.sparsity"):
+        load_study("smoke", ["analysis.grid.sparsity=0.5"])
+    with pytest.raises(InputError, match=r"analysis\.disjoint is a table"):
+        load_study("smoke", ["analysis.disjoint=3"])

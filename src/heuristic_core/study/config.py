@@ -6,27 +6,28 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from ..errors import InputError, one_line, unknown
-from ..units import check_sparsity
-
-_STRICT = ConfigDict(extra="forbid", frozen=True)
-
-
-def _different_seeds(value: list[int]) -> list[int]:
-    # numpy's global generator, which the Trainer seeds, takes no larger seed.
-    if len(set(value)) < len(value) or not all(0 <= seed < 2**32 for seed in value):
-        raise ValueError("seeds must be different whole numbers from 0 to 2**32 - 1")
-    return value
+from .analysis_config import (
+    STRICT,
+    AnalysisConfig,
+    AttentionConfig,
+    DependencyConfig,
+    DisjointConfig,
+    GridConfig,
+    RemovalConfig,
+    different_seeds,
+    different_sparsities,
+)
 
 
 class ModelConfig(BaseModel):
     """Which model is studied."""
 
-    model_config = _STRICT
+    model_config = STRICT
     source: str = Field(
         "minilm",
         description="Pretrained weights to fine-tune, or without [finetune] a fine-tuned "
@@ -41,7 +42,7 @@ class ModelConfig(BaseModel):
 class TaskConfig(BaseModel):
     """What it is trained and tested on."""
 
-    model_config = _STRICT
+    model_config = STRICT
     name: str = Field("hans-grammar", description="A task that `hcore tasks` lists.")
     seed: int = Field(0, ge=0, description="Seed of generation and sampling.")
     options: dict[str, Any] = Field(default_factory=dict, description="The task's own settings.")
@@ -50,7 +51,7 @@ class TaskConfig(BaseModel):
 class FinetuneConfig(BaseModel):
     """How the model is fine-tuned."""
 
-    model_config = _STRICT
+    model_config = STRICT
     steps: int = Field(ge=1, description="Optimiser steps.")
     checkpoints: list[int] = Field(
         min_length=1, description="Steps to keep; 0 is the model before training."
@@ -62,10 +63,7 @@ class FinetuneConfig(BaseModel):
     weight_decay: float = Field(0.0, ge=0, description="AdamW's weight decay.")
     bf16: bool = Field(False, description="Compute in bfloat16 where that is safe.")
 
-    @field_validator("seeds")
-    @classmethod
-    def _seeds_differ(cls, value: list[int]) -> list[int]:
-        return _different_seeds(value)
+    _seeds = field_validator("seeds")(different_seeds)
 
     @model_validator(mode="after")
     def _checkpoints_are_steps(self) -> FinetuneConfig:
@@ -80,7 +78,7 @@ class FinetuneConfig(BaseModel):
 class SearchConfig(BaseModel):
     """How subnetworks are found."""
 
-    model_config = _STRICT
+    model_config = STRICT
     method: str = Field("learned", description="The search method.")
     sparsities: list[float] = Field([0.5], description="Shares of the prunable units dropped.")
     seeds: list[int] = Field([1], description="One run of the search for each seed.")
@@ -91,37 +89,14 @@ class SearchConfig(BaseModel):
     ablation: Literal["mean", "zero"] = Field("mean", description="What dropped units become.")
     options: dict[str, Any] = Field(default_factory=dict, description="The method's own settings.")
 
-    @field_validator("sparsities")
-    @classmethod
-    def _sparsities_in_range(cls, value: list[float]) -> list[float]:
-        try:
-            checked = [check_sparsity(s) for s in value]
-        except InputError as error:
-            raise ValueError(str(error)) from error
-        if len(set(checked)) < len(checked):
-            raise ValueError("a sparsity is named twice")
-        return checked
-
-    @field_validator("seeds")
-    @classmethod
-    def _seeds_differ(cls, value: list[int]) -> list[int]:
-        return _different_seeds(value)
-
-
-class AnalysisConfig(BaseModel):
-    """How results are judged."""
-
-    model_config = _STRICT
-    margin_points: float = Field(
-        3.0, gt=0, lt=100, description="A subnetwork matches the model within so many points of ID."
-    )
-    seed: int = Field(0, ge=0, description="Seed of bootstrap and Monte-Carlo draws.")
+    _sparsities = field_validator("sparsities")(different_sparsities)
+    _seeds = field_validator("seeds")(different_seeds)
 
 
 class StudyConfig(BaseModel):
     """A whole study."""
 
-    model_config = _STRICT
+    model_config = STRICT
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$", description="Names the run.")
     model: ModelConfig = ModelConfig()
     task: TaskConfig = TaskConfig()
@@ -145,13 +120,29 @@ class StudyConfig(BaseModel):
             return self.checkpoints[-1:]
         return sorted(self.search.checkpoints)
 
+    @property
+    def grid_checkpoints(self) -> list[int]:
+        """The checkpoints of the grid of small searches, rising; none without a grid."""
+        grid = self.analysis.grid
+        if grid is None:
+            return []
+        if isinstance(grid.checkpoints, list):
+            return sorted(grid.checkpoints)
+        trained = grid.checkpoints == "trained" and self.finetune is not None
+        return [step for step in self.checkpoints if step or not trained]
+
     @model_validator(mode="after")
     def _pruned_checkpoints_exist(self) -> StudyConfig:
-        missing = [step for step in self.pruned_checkpoints if step not in self.checkpoints]
-        if missing:
-            raise ValueError(
-                f"search.checkpoints names {missing[0]}, which finetune.checkpoints does not keep"
-            )
+        for key, steps in (
+            ("search", self.pruned_checkpoints),
+            ("analysis.grid", self.grid_checkpoints),
+        ):
+            missing = [step for step in steps if step not in self.checkpoints]
+            if missing:
+                raise ValueError(
+                    f"{key}.checkpoints names {missing[0]}, which finetune.checkpoints does not "
+                    "keep"
+                )
         return self
 
 
@@ -219,7 +210,8 @@ def _check_keys(raw: Mapping[str, Any], model: type[BaseModel], prefix: str) -> 
             known = [prefix + name for name in model.model_fields]
             raise unknown("study key", prefix + key, known)
         inner = _TABLES.get(prefix + key)
-        if inner is not None and not (value is None and model.model_fields[key].default is None):
+        may_be_left_out = type(None) in get_args(model.model_fields[key].annotation)
+        if inner is not None and not (may_be_left_out and value in (None, False)):
             if not isinstance(value, Mapping):
                 raise InputError(f"study key {prefix + key} is a table: write [{prefix + key}]")
             _check_keys(value, inner, f"{prefix}{key}.")
@@ -231,6 +223,11 @@ _TABLES: dict[str, type[BaseModel]] = {
     "finetune": FinetuneConfig,
     "search": SearchConfig,
     "analysis": AnalysisConfig,
+    "analysis.grid": GridConfig,
+    "analysis.disjoint": DisjointConfig,
+    "analysis.removal": RemovalConfig,
+    "analysis.attention": AttentionConfig,
+    "analysis.dependency": DependencyConfig,
 }
 
 
