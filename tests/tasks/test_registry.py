@@ -64,6 +64,13 @@ def test_kinds_follow_the_labels():
     assert adversarial.mean() == 0.5
 
 
+def test_cases_are_grouped_by_heuristic():
+    suite = load_suite("hans-grammar", per_case=1)
+    prefix = {"lexical_overlap": "l", "subsequence": "s", "constituent": "c"}
+    assert all(case[0] == prefix[suite.group(case)] for case in suite.cases)
+    assert len(suite.groups) == 30
+
+
 def test_digests_are_stable():
     one, two = (load_task("hans-grammar", **SMALL).digests for _ in range(2))
     other = load_task("hans-grammar", seed=1, **SMALL).digests

@@ -78,6 +78,11 @@ def test_a_suite_knows_its_cases():
     suite = Suite("s", "ood", examples({"b": 2, "a": 3}), {"a": "friendly"})
     assert suite.cases == ("b", "a")
     assert [suite.kind(case) for case in suite.cases] == ["adversarial", "friendly"]
+    assert [suite.group(case) for case in suite.cases] == ["all", "all"]
+    grouped = Suite("s", "ood", suite.examples, suite.kinds, groups={"a": "overlap"})
+    assert [grouped.group(case) for case in grouped.cases] == ["all", "overlap"]
+    assert grouped.only(["a"]).group("a") == "overlap"
+    assert grouped.examples.digest == suite.examples.digest
     assert Suite("s", "id", suite.examples).kind("a") == "id"
     assert suite.only(["a"]).cases == ("a",)
     assert len(suite.only(["a"]).examples) == 3

@@ -72,4 +72,5 @@ def grammar_examples(table: pd.DataFrame, case: list[str] | str) -> Examples:
 def _suite(name: str, examples: Examples) -> Suite:
     cases = dict.fromkeys(examples.table["case"])
     kinds = {case: HANS_KINDS[case] for case in cases}
-    return Suite(name, "ood", examples, kinds, NLI_TO_HANS)
+    groups = {case: SUBCASES[case].heuristic for case in cases}
+    return Suite(name, "ood", examples, kinds, NLI_TO_HANS, groups)

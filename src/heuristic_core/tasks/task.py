@@ -113,6 +113,8 @@ class Suite:
         kinds: For each case whether a shallow heuristic fails on it (``adversarial``), succeeds
             (``friendly``), or neither is meant (``id``).
         label_map: Which suite label each of the model's labels counts as; empty where they agree.
+        groups: For each case which cases it is held against, by a name they share, such as the
+            heuristic that fails on some of them and succeeds on the others.
     """
 
     name: str
@@ -120,6 +122,7 @@ class Suite:
     examples: Examples
     kinds: Mapping[str, CaseKind] = field(default_factory=dict)
     label_map: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cases(self) -> tuple[str, ...]:
@@ -129,6 +132,10 @@ class Suite:
     def kind(self, case: str) -> CaseKind:
         """Say what kind of case this is; cases of an ID suite are ``id`` unless told otherwise."""
         return self.kinds.get(case, "id" if self.role == "id" else "adversarial")
+
+    def group(self, case: str) -> str:
+        """Say which group a case is of; without groups all cases are one, called ``all``."""
+        return self.groups.get(case, "all")
 
     def only(self, cases: Sequence[str]) -> Suite:
         """Restrict the suite to some of its cases.
