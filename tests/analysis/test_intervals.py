@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heuristic_core.analysis.intervals import bootstrap, holm, wilson
+from heuristic_core.analysis.intervals import bootstrap, correlation, holm, student, wilson
 
 
 def test_wilson_against_a_known_value():
@@ -27,6 +27,48 @@ def test_bootstrap_repeats_and_covers():
     assert bootstrap(sample, 1) == bootstrap(sample, 1)
     one = bootstrap(np.array([2.0]), 0)
     assert (one.value, one.low, one.high) == (2.0, 2.0, 2.0)
+
+
+def test_student_by_hand_and_covers():
+    # t(2, 0.975) = 4.302653 and the standard error of 1, 2, 3 is 1 / sqrt(3).
+    e = student(np.array([1.0, 2.0, 3.0]))
+    assert (e.value, e.low, e.high) == pytest.approx((2, 2 - 2.484138, 2 + 2.484138), abs=1e-5)
+    bounded = student(np.array([1.0, 2.0, 3.0]), (0.0, 4.0))
+    assert (bounded.low, bounded.high) == (0.0, 4.0)
+    assert np.isnan(student(np.array([1.0]), (0.0, 4.0)).low)
+    rng = np.random.default_rng(0)
+    estimates = [student(rng.normal(3.0, 1.0, size=3)) for _ in range(400)]
+    assert 0.92 <= np.mean([e.low <= 3.0 <= e.high for e in estimates]) <= 0.98
+
+
+def test_correlation_by_hand():
+    x = np.array([1.0, 2, 3, 4, 5])
+    y = np.array([2.0, 1, 4, 3, 5])
+    # Ranks differ by 1, -1, 1, -1, 0: 1 - 6 x 4 / (5 x 24) = 0.8; its z is 1.0986, se 0.7071.
+    e = correlation(x, y)
+    assert e.value == pytest.approx(0.8)
+    assert e.low == pytest.approx(np.tanh(1.098612 - 1.96 / 2**0.5), abs=1e-5)
+    ranks = correlation(x**3, np.exp(y), rank=True)
+    assert ranks.value == pytest.approx(0.8)
+    assert ranks.low < e.low
+    perfect = correlation(x, 2 * x)
+    assert perfect.value == pytest.approx(1)
+    assert perfect.low <= perfect.value <= perfect.high <= 1
+    assert correlation(x, np.full(5, 0.1)) is None
+    assert correlation(x[:3], y[:3]) is None
+
+
+@pytest.mark.parametrize("rank", [False, True])
+def test_correlation_covers(rank):
+    rng = np.random.default_rng(0)
+    # Spearman's correlation of a normal pair with Pearson's 0.6 is 6 / pi asin(0.3).
+    truth = 6 / np.pi * np.arcsin(0.3) if rank else 0.6
+    hits = 0
+    for _ in range(400):
+        x, noise = rng.normal(size=(2, 12))
+        e = correlation(x, 0.6 * x + 0.8 * noise, rank=rank)
+        hits += e.low <= truth <= e.high
+    assert 0.90 <= hits / 400 <= 0.99
 
 
 def test_holm_by_hand():

@@ -10,7 +10,8 @@ import pandas as pd
 
 from .core import core
 from .curves import curves
-from .spread import sparser, spread
+from .sparser import sparser
+from .spread import spread
 
 __all__ = ["analyze"]
 
@@ -35,8 +36,8 @@ def analyze(
         plain dictionaries, each with its verdict.
     """
     answers: dict[str, Sequence[Any]] = {
-        "spread": spread(evaluations, margin_points, seed),
-        "sparser": sparser(evaluations, seed),
+        "spread": spread(evaluations, margin_points),
+        "sparser": sparser(evaluations),
         "core": core(subnetworks),
         "curves": curves(evaluations),
     }

@@ -15,6 +15,11 @@ SUPPORTED: Decision = "supported"
 CONTRADICTED: Decision = "contradicted"
 UNDECIDED: Decision = "not decided by these data"
 
+#: Numbers whose range is so small a share of their size differ by rounding alone.
+_SAME = 1e-12
+#: Where Fisher's z is still finite.
+_ALMOST_1 = 1 - 1e-12
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -51,11 +56,14 @@ def wilson(successes: int, n: int) -> Estimate:
     return Estimate(successes / n, float(interval.low), float(interval.high))
 
 
-def student(values: Float[np.ndarray, " sample"]) -> Estimate:
+def student(
+    values: Float[np.ndarray, " sample"], within: tuple[float, float] = (-np.inf, np.inf)
+) -> Estimate:
     """Give a mean with its 95 % interval from Student's t, which small samples need.
 
     Args:
         values: One number per independent sample; at least one.
+        within: Where the mean must lie, such as (0, 1) for shares; the interval ends there.
 
     Returns:
         The estimate; a single sample tells nothing of its spread, so its interval is not a number
@@ -67,7 +75,36 @@ def student(values: Float[np.ndarray, " sample"]) -> Estimate:
         return Estimate(value, np.nan, np.nan)
     error = float(sample.std(ddof=1)) / len(sample) ** 0.5
     half = float(stats.t.ppf(0.975, len(sample) - 1)) * error
-    return Estimate(value, value - half, value + half)
+    low, high = np.clip([value - half, value + half], *within)
+    return Estimate(value, float(low), float(high))
+
+
+def correlation(
+    x: Float[np.ndarray, " sample"], y: Float[np.ndarray, " sample"], rank: bool = False
+) -> Estimate | None:
+    """Give a correlation with its 95 % interval from Fisher's z.
+
+    Args:
+        x: One number per independent sample.
+        y: Another for each.
+        rank: Spearman's correlation of ranks in place of Pearson's.
+
+    Returns:
+        The estimate; ``None`` where there is none: fewer than four samples, or a constant side.
+
+    Source:
+        For ranks, the standard error of Bonett and Wright 2000.
+    """
+    sides = [np.asarray(side, dtype=np.float64) for side in (x, y)]
+    if len(sides[0]) < 4 or any(np.ptp(side) <= _SAME * np.abs(side).max() for side in sides):
+        return None
+    if rank:
+        sides = [stats.rankdata(side) for side in sides]
+    r = float(np.clip(stats.pearsonr(*sides).statistic, -1, 1))
+    error = ((1 + r**2 / 2 if rank else 1) / (len(sides[0]) - 3)) ** 0.5
+    z = np.arctanh(np.clip(r, -_ALMOST_1, _ALMOST_1))
+    low, high = np.tanh([z - 1.96 * error, z + 1.96 * error])
+    return Estimate(r, float(min(low, r)), float(max(high, r)))
 
 
 def bootstrap(

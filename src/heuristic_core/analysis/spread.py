@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, bootstrap, holm
+from .accuracies import GROUP, full_model, part_means, subnetworks_of
+from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, holm, student
 
 #: A case counts as spread out if its accuracies span at least so many points.
 WIDE_POINTS = 20.0
 #: Fewer subnetworks, or fewer examples in every case, cannot show that there is no spread.
 ENOUGH_SUBNETWORKS, ENOUGH_EXAMPLES = 3, 50
-_GROUP = ["finetune_seed", "checkpoint", "method", "sparsity"]
 
 
 @dataclass(frozen=True)
@@ -95,92 +94,25 @@ class Spread:
     verdict: Verdict
 
 
-@dataclass(frozen=True)
-class Sparser:
-    """How a denser and a sparser set of subnetworks compare, paired by seed.
-
-    Args:
-        finetune_seed: Seed of the fine-tuning.
-        checkpoint: Its step.
-        method: The search method.
-        denser: The lower sparsity.
-        sparser: The higher.
-        n: Pairs.
-        in_domain_points: Mean change of ID accuracy from denser to sparser, in points.
-        adversarial_points: Mean change of adversarial accuracy, in points.
-        friendly_points: The same of friendly accuracy; ``None`` without friendly cases.
-        balanced_points: The same of the mean of both, which a bias to one label cannot raise.
-        verdict: On the claim that sparser subnetworks generalise worse (finding 2), from balanced
-            accuracy where there is one.
-    """
-
-    finetune_seed: int
-    checkpoint: int
-    method: str
-    denser: float
-    sparser: float
-    n: int
-    in_domain_points: Estimate
-    adversarial_points: Estimate
-    friendly_points: Estimate | None
-    balanced_points: Estimate | None
-    verdict: Verdict
-
-
-def spread(evaluations: pd.DataFrame, margin_points: float, seed: int) -> list[Spread]:
+def spread(evaluations: pd.DataFrame, margin_points: float) -> list[Spread]:
     """Compare all subnetworks of each model and sparsity.
 
     Args:
         evaluations: Rows as in ``tables.EVALUATION``.
         margin_points: Points of ID accuracy within which a subnetwork matches the model.
-        seed: Seed of the bootstrap.
 
     Returns:
         One result per fine-tuning, checkpoint, method and sparsity.
     """
-    # In the order of seeds, so that not even rounding depends on the order of rows.
-    subnetworks = evaluations[evaluations["kind"] == "subnetwork"].sort_values(
-        "seed", kind="stable"
-    )
     results = []
-    for key, group in subnetworks.groupby(_GROUP):
-        full = evaluations[
-            (evaluations["kind"] == "full")
-            & (evaluations["finetune_seed"] == key[0])
-            & (evaluations["checkpoint"] == key[1])
-        ]
+    for key, group in subnetworks_of(evaluations).groupby(GROUP):
+        full = full_model(evaluations, key[0], key[1])
         if len(full):
-            results.append(_one_spread(key, group, full, margin_points, seed))
+            results.append(_one_spread(key, group, full, margin_points))
     return results
 
 
-def sparser(evaluations: pd.DataFrame, seed: int) -> list[Sparser]:
-    """Compare neighbouring sparsities, each search seed with itself.
-
-    Args:
-        evaluations: Rows as in ``tables.EVALUATION``.
-        seed: Seed of the bootstrap.
-
-    Returns:
-        One result per fine-tuning, checkpoint, method and pair of neighbouring sparsities.
-    """
-    subnetworks = evaluations[evaluations["kind"] == "subnetwork"]
-    results = []
-    for key, group in subnetworks.groupby(_GROUP[:3]):
-        levels = sorted(group["sparsity"].unique())
-        for low, high in itertools.pairwise(levels):
-            one = _means(group[group["sparsity"] == low])
-            other = _means(group[group["sparsity"] == high])
-            seeds = one.index.intersection(other.index)
-            change = 100 * (other.loc[seeds] - one.loc[seeds])
-            if "adversarial" in change and len(seeds):
-                results.append(_one_sparser(key, low, high, change, seed))
-    return results
-
-
-def _one_spread(
-    key: tuple, group: pd.DataFrame, full: pd.DataFrame, margin: float, seed: int
-) -> Spread:
+def _one_spread(key: tuple, group: pd.DataFrame, full: pd.DataFrame, margin: float) -> Spread:
     of_full = _accuracies(full)[0]
     found = tuple(
         SubnetworkAccuracy(
@@ -205,8 +137,8 @@ def _one_spread(
         matching,
         of_full,
         found,
-        _mean_of([s.adversarial for s in found], seed),
-        _mean_of([s.friendly for s in found], seed),
+        _mean_of([s.adversarial for s in found]),
+        _mean_of([s.friendly for s in found]),
         cases,
         _verdict(found, matching, cases, margin),
     )
@@ -273,58 +205,8 @@ def _verdict(
     return Verdict(claim, UNDECIDED, f"{agree}; the widest case, {widest}, is no clear spread")
 
 
-def _one_sparser(key: tuple, low: float, high: float, change: pd.DataFrame, seed: int) -> Sparser:
-    def estimate(part: pd.Series) -> Estimate:
-        return bootstrap(part.to_numpy(), seed)
-
-    adversarial, in_domain = estimate(change["adversarial"]), estimate(change["in_domain"])
-    friendly = balanced = None
-    name, judged = "adversarial", adversarial
-    reason = ""
-    if "friendly" in change:
-        friendly = estimate(change["friendly"])
-        balanced = estimate((change["adversarial"] + change["friendly"]) / 2)
-        name, judged = "balanced", balanced
-        reason = f" (adversarial {adversarial.value:+.1f}, friendly {friendly.value:+.1f})"
-    claim = f"subnetworks at {high:.0%} sparsity generalise worse than at {low:.0%}"
-    reason = (
-        f"{name} accuracy changes by {judged.value:+.1f} points "
-        f"[{judged.low:+.1f}, {judged.high:+.1f}]{reason}, in-domain by {in_domain.value:+.1f}"
-    )
-    if len(change) < 3:
-        verdict = Verdict(claim, UNDECIDED, f"{reason}; fewer than 3 pairs")
-    elif judged.high < 0:
-        verdict = Verdict(claim, SUPPORTED, reason)
-    elif judged.low > 0:
-        verdict = Verdict(claim, CONTRADICTED, reason)
-    else:
-        verdict = Verdict(claim, UNDECIDED, reason)
-    return Sparser(
-        int(key[0]),
-        int(key[1]),
-        str(key[2]),
-        float(low),
-        float(high),
-        len(change),
-        in_domain,
-        adversarial,
-        friendly,
-        balanced,
-        verdict,
-    )
-
-
-def _means(group: pd.DataFrame) -> pd.DataFrame:
-    """Give each seed's mean accuracy over in-domain, adversarial and friendly cases."""
-    accuracy = group.assign(
-        accuracy=group["correct"] / group["n"],
-        part=np.where(group["role"] == "id", "in_domain", group["case_kind"]),
-    )
-    return accuracy.pivot_table(index="seed", columns="part", values="accuracy", aggfunc="mean")
-
-
 def _accuracies(group: pd.DataFrame) -> list[SubnetworkAccuracy]:
-    means = _means(group)
+    means = part_means(group)
     kl = group[group["role"] == "id"].groupby("seed")["kl"].mean()
 
     def part(seed: int, name: str) -> float | None:
@@ -343,6 +225,6 @@ def _accuracies(group: pd.DataFrame) -> list[SubnetworkAccuracy]:
     ]
 
 
-def _mean_of(values: list[float | None], seed: int) -> Estimate | None:
+def _mean_of(values: list[float | None]) -> Estimate | None:
     known = np.array([value for value in values if value is not None])
-    return bootstrap(known, seed) if len(known) else None
+    return student(known, (0.0, 1.0)) if len(known) else None
