@@ -1,0 +1,260 @@
+"""What each head attends to, against chance (paper, section 5: shallow features)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from ..errors import InputError, one_line, unknown
+from ..models.classifier import Classifier, Progress
+from ..tables import ATTENTION, MODEL, conform
+from ..tasks.task import Examples
+from .patterns import PADDING, PATTERNS, describe_tokens, pattern_scores, relate
+
+WEIGHTINGS = ("attention", "value_norm")
+
+N_DRAWS = 1000
+
+_COLUMNS = {name: kind for name, kind in ATTENTION.items() if name not in MODEL}
+
+
+def attention_patterns(
+    model: Classifier,
+    examples: Examples,
+    *,
+    suite: str = "",
+    weighting: str = "attention",
+    batch_size: int = 32,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Measure how much every head attends to each kind of token, against chance.
+
+    Each token of the text, special tokens and padding left out, asks; the score of an example is
+    the attention that goes to a pattern's targets over what uniform attention would give them.
+
+    Args:
+        model: The model, with its tokenizer; it is left as found.
+        examples: Texts or pairs.
+        suite: What to call them in the table.
+        weighting: ``attention``, or ``value_norm``: attention times the norm of what is read, as
+            it is written to the residual stream (Kobayashi et al. 2020, "Attention is not only a
+            weight"), scaled to sum to 1 again.
+        batch_size: Examples a forward pass.
+        seed: Seed of the bootstrap.
+        progress: Called with (examples done, examples in all) after each batch.
+
+    Returns:
+        Rows as in ``tables.ATTENTION``, the columns that name a model left out. A pattern that has
+        no target in any example has no row; the standard error over one example is NaN.
+
+    Raises:
+        InputError: If the weighting is unknown, the tokenizer does not know words, or the model
+            gives no attention maps, or some that are no numbers.
+
+    Source:
+        Section 5 and its figures of attention maps, which show examples without chance levels.
+    """
+    if weighting not in WEIGHTINGS:
+        raise unknown("weighting", weighting, WEIGHTINGS)
+    encoded = model.encode(examples)
+    if not len(encoded):
+        return conform(pd.DataFrame(columns=list(_COLUMNS)), _COLUMNS)
+    tokens = describe_tokens(model.tokenizer, examples, encoded, model.max_length)
+    shape = (len(encoded), model.space.n_heads, len(PATTERNS))
+    attention, score = np.empty(shape), np.empty(shape)
+    chance = np.empty((shape[0], shape[2]))
+    norms = _ReadNorms(model) if weighting == "value_norm" else None
+    causal: bool | None = None
+    done = 0
+    with model.inference(), _maps_shown(model), _hooked(norms):
+        for rows in encoded.by_length(batch_size):
+            maps = _maps(model, encoded.batch(rows, model.device))
+            kinds = tokens.batch(rows, model.device)
+            if causal is None:  # the first batch is the longest, so that there is much to see
+                causal = _looks_back_only(maps, kinds["sentence"] != PADDING)
+            relations = relate(
+                kinds["sentence"], kinds["word"], kinds["punctuation"], causal=causal
+            )
+            first = 0
+            for layer, layer_map in enumerate(maps):
+                weights = layer_map if norms is None else norms.weigh(layer, layer_map)
+                found = pattern_scores(weights, relations)
+                heads = slice(first, first + weights.shape[1])
+                attention[rows, heads] = found.attention.cpu().numpy()
+                score[rows, heads] = found.score.cpu().numpy()
+                chance[rows] = found.chance.cpu().numpy()
+                first = heads.stop
+            done += len(rows)
+            if progress is not None:
+                progress(done, len(encoded))
+    if not np.isfinite(score[np.broadcast_to(~np.isnan(chance)[:, None], shape)]).all():
+        raise InputError(
+            f"{one_line(model.name)!r} gives attention that is not a finite number; its weights "
+            "are damaged, or its dtype is too narrow: try float32"
+        )
+    heads_of = [unit for unit in model.space.units if unit.is_head]
+    names = pd.DataFrame(
+        [(str(u), u.layer, u.head, p) for u in heads_of for p in PATTERNS],
+        columns=["unit", "layer", "head", "pattern"],
+    )
+    numbers = _summary(attention, chance, score, seed)
+    table = names.assign(suite=suite, weighting=weighting, **numbers)
+    return conform(table[table["n"] > 0], _COLUMNS)
+
+
+def _summary(
+    attention: Float[np.ndarray, "example head pattern"],
+    chance: Float[np.ndarray, "example pattern"],
+    score: Float[np.ndarray, "example head pattern"],
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Average over the examples in which a pattern has a target, head by head."""
+    has = ~np.isnan(chance)
+    n = has.sum(0)
+    known = np.maximum(n, 1)
+    some = has[:, None]
+    mean = np.where(some, score, 0).sum(0) / known
+    squares = (np.where(some, score - mean, 0) ** 2).sum(0)
+    variance = np.divide(squares, n - 1, out=np.full_like(squares, np.nan), where=n > 1)
+    n_heads = score.shape[1]
+    return {
+        "n": np.tile(n, n_heads),
+        "attention": (np.where(some, attention, 0).sum(0) / known).ravel(),
+        "chance": np.tile(np.where(has, chance, 0).sum(0) / known, n_heads),
+        "score": mean.ravel(),
+        "score_se": np.sqrt(variance / known).ravel(),
+        "wins": _wins(score, has, seed).ravel(),
+    }
+
+
+def _wins(
+    score: Float[np.ndarray, "example head pattern"],
+    has: Bool[np.ndarray, "example pattern"],
+    seed: int,
+) -> Float[np.ndarray, "head pattern"]:
+    """Give the share of bootstrap draws of examples in which a pattern scores highest."""
+    n, n_heads, n_patterns = score.shape
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(n, np.full(n, 1 / n), size=N_DRAWS).astype(np.float64)
+    total = drawn @ np.where(has[:, None], score, 0).reshape(n, -1)
+    count = (drawn @ has)[:, None]
+    means = np.divide(
+        total.reshape(N_DRAWS, n_heads, n_patterns),
+        count,
+        out=np.full((N_DRAWS, n_heads, n_patterns), -np.inf),
+        where=count > 0,
+    )
+    best = means.argmax(-1)[..., None] == np.arange(n_patterns)
+    return (best & np.isfinite(means)).mean(0)
+
+
+@contextmanager
+def _maps_shown(model: Classifier) -> Iterator[None]:
+    """Compute attention in the way that gives its maps within a ``with`` block."""
+    modules = list(model.hf.modules())
+    # Asked for maps, transformers sets hooks and marks the model as hooked, and leaves it so.
+    hooks = [set(module._forward_hooks) for module in modules]
+    names = [set(vars(module)) for module in modules]
+    before = model.hf.config._attn_implementation
+    try:
+        model.hf.set_attn_implementation("eager")
+        yield
+    finally:
+        model.hf.set_attn_implementation(before)
+        for module, old_hooks, old_names in zip(modules, hooks, names, strict=True):
+            for key in set(module._forward_hooks) - old_hooks:
+                del module._forward_hooks[key]
+            for name in set(vars(module)) - old_names:
+                delattr(module, name)
+
+
+def _maps(model: Classifier, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
+    maps = model(**batch, output_attentions=True).attentions
+    if not maps or any(layer is None for layer in maps):
+        raise InputError(
+            f"models of the family {model.family.name!r} do not show their attention maps, so "
+            "that its patterns cannot be measured"
+        )
+    return maps
+
+
+def _looks_back_only(maps: tuple[Tensor, ...], real: Bool[Tensor, "batch position"]) -> bool:
+    """Say whether no token of any example attends to a later one in any head.
+
+    A mask gives weights that are exactly zero; without one, no model has that in all its heads.
+    """
+    ahead = (real[:, :, None] & real[:, None, :]).triu(1)[:, None]
+    return not any(bool((layer.ne(0) & ahead).any()) for layer in maps)
+
+
+class _ReadNorms:
+    """Norms of what each head reads from each token, as it is written to the residual stream."""
+
+    def __init__(self, model: Classifier) -> None:
+        self.model = model
+        self.values: dict[int, Tensor] = {}
+        self._written = [_written(model, layer) for layer in range(model.space.n_layers)]
+
+    def hook(self, layer: int) -> Any:
+        """Give a forward hook that keeps a layer's values."""
+
+        def keep(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+            self.values[layer] = output
+
+        return keep
+
+    def weigh(
+        self, layer: int, attention: Float[Tensor, "batch head query key"]
+    ) -> Float[Tensor, "batch head query key"]:
+        """Multiply attention by the norms and scale it to sum to 1; 0 where nothing is read."""
+        n_heads, d_head = self.model.space.heads[layer], self.model.d_heads[layer]
+        values = self.values[layer].double()
+        n_values, odd = divmod(values.shape[-1], d_head)
+        if odd or n_heads % n_values:
+            raise InputError(
+                f"it is not known which values the heads of the family "
+                f"{self.model.family.name!r} read; use weighting='attention'"
+            )
+        values = values.unflatten(-1, (n_values, d_head))
+        # Grouped-query attention: several heads in turn read the same values.
+        values = values.repeat_interleave(n_heads // n_values, dim=2)
+        squares = torch.einsum("bkhi,hij,bkhj->bhk", values, self._written[layer], values)
+        weighted = attention.double() * squares.clamp(min=0).sqrt()[:, :, None]
+        total = weighted.sum(-1, keepdim=True)
+        return weighted / total.clamp(min=torch.finfo(total.dtype).tiny)
+
+
+def _written(model: Classifier, layer: int) -> Float[Tensor, "head d_head d_head"]:
+    """Give for each head the inner products of what unit values write to the residual stream."""
+    out = model.attention_out(layer)
+    n_heads, d_head = model.space.heads[layer], model.d_heads[layer]
+    weight = next(out.parameters())
+    units = torch.eye(n_heads * d_head, dtype=weight.dtype, device=weight.device)
+    with torch.inference_mode():
+        # Asked of the module itself, past its hooks: families store the weights either way round.
+        written = (out.forward(units) - out.forward(torch.zeros_like(units[:1]))).double()
+        heads = written.unflatten(0, (n_heads, d_head))
+        return heads @ heads.transpose(1, 2)
+
+
+@contextmanager
+def _hooked(norms: _ReadNorms | None) -> Iterator[None]:
+    """Let the norms see the values of every forward pass in a ``with`` block."""
+    handles: list[Any] = []
+    try:
+        if norms is not None:
+            for layer in range(norms.model.space.n_layers):
+                projection = norms.model.projections(layer)[2]
+                handles.append(projection.register_forward_hook(norms.hook(layer)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
