@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from simulated import decisions, simulated
+from tables_by_hand import evaluations
+
+from heuristic_core.analysis.smoothness import change_point_rss, gentle_rss, smoothness
+
+LEVELS = np.round(np.linspace(0.1, 0.7, 7), 2)
+SHAPES = {
+    "flat": np.full(7, 0.4),
+    "line": np.linspace(0.8, 0.1, 7),
+    "step": np.array([0.8, 0.8, 0.8, 0.8, 0.1, 0.1, 0.1]),
+}
+
+
+def studies(shape, rng, n_studies=1, n_seeds=3, n=1000, noise=0.03):
+    """Curves of adversarial accuracy with noise of seeds, drawn on n examples."""
+    p = SHAPES[shape][:, None] + rng.normal(0, noise, size=(n_studies, 1, n_seeds, 7, 1))
+    return simulated(rng.binomial(n, p.clip(0, 1)), ["a"], LEVELS, n)
+
+
+def exact(curve, cases=("a",)):
+    right = np.broadcast_to(np.array(curve)[:, None], (1, 1, 3, len(curve), len(cases)))
+    return simulated(right, cases, LEVELS[: len(curve)], 100)
+
+
+def test_errors_by_hand():
+    x = np.array([1.0, 2, 3, 4])
+    assert change_point_rss(x, np.array([5.0, 5, 1, 1])) == 0
+    # The best cut is in the middle: all four points are half a unit from their level.
+    assert change_point_rss(x, np.array([4.0, 3, 2, 1])) == pytest.approx(1)
+    line = np.linspace(0.9, 0.2, 8)
+    assert gentle_rss(np.arange(8.0), line) < 0.001 * np.square(line - line.mean()).sum()
+    # A rise is not fitted at all.
+    assert gentle_rss(x, x) == pytest.approx(np.square(x - 2.5).sum())
+    # A fall over the middle third of the range is within reach, a sudden one is not.
+    wide = 1 / (1 + np.exp((np.linspace(0, 1, 31) - 0.5) / (1 / 3 / 4.3944)))
+    assert gentle_rss(np.linspace(0, 1, 31), wide) < 1e-3
+    assert gentle_rss(np.arange(8.0), np.repeat([1.0, 0.0], 4)) > 0.1
+
+
+def test_a_single_step_is_told_from_a_line():
+    (step,) = smoothness(exact([80, 80, 80, 20, 20, 20]))
+    assert step.largest_share.value == pytest.approx(1)
+    assert step.steepest == (0.3, 0.4)
+    assert step.evidence < -6
+    assert step.verdict.decision == "contradicted"
+    (line,) = smoothness(exact([80, 70, 60, 50, 40, 30]))
+    assert line.largest_share.value == pytest.approx(0.2)
+    assert line.fall_points.value == pytest.approx(50)
+    assert line.verdict.decision == "supported"
+    assert "20% [20%, 20%] of it between two" in line.verdict.reason
+
+
+def test_a_dip_is_no_fall():
+    (result,) = smoothness(exact([20, 60, 55, 45, 35, 25]))
+    # The falling curve nearest to it starts with the mean of the first three, 45.
+    assert result.largest_share.value == pytest.approx(0.5)
+    assert result.mean[0] == pytest.approx(0.2)
+
+
+def test_balanced_accuracy_is_judged_where_there_is_one():
+    right = np.stack([np.linspace(80, 20, 6), np.linspace(20, 80, 6)], axis=1).round().astype(int)
+    table = simulated(np.broadcast_to(right, (1, 1, 3, 6, 2)), ["a", "f"], LEVELS[:6], 100)
+    (result,) = smoothness(table)
+    assert result.data == "balanced"
+    assert result.fall_points.value == pytest.approx(0, abs=1e-9)
+    assert result.largest_share is None
+    assert result.verdict.decision == "not decided by these data"
+
+
+def test_too_little_is_not_decided():
+    assert smoothness(evaluations()) == []
+    assert smoothness(exact([80, 60, 40, 20])) == []
+    assert smoothness(exact([80, 60, 40, 20, 10], cases=("i",))) == []
+    table = exact([80, 70, 60, 50, 40, 30])
+    (two,) = smoothness(table[table["seed"] < 2])
+    assert two.verdict.decision == "not decided by these data"
+    # A cell that is missing leaves the other cells of its curve.
+    (gap,) = smoothness(table[(table["seed"] > 0) | (table["sparsity"] != 0.3)])
+    assert (gap.n_seeds, gap.verdict.decision) == (3, "supported")
+
+
+@pytest.mark.parametrize(
+    ("shape", "right"),
+    [("flat", "not decided by these data"), ("line", "supported"), ("step", "contradicted")],
+)
+def test_verdicts_are_calibrated(shape, right):
+    rng = np.random.default_rng(0)
+    results = smoothness(studies(shape, rng, 200))
+    found = decisions(results)
+    wrong = sum(d not in {right, "not decided by these data"} for d in found)
+    assert wrong <= 18
+    assert found.count(right) >= 160
+    if shape != "step":
+        truth = 100 * (SHAPES[shape][0] - SHAPES[shape][-1])
+        covered = np.mean([r.fall_points.low <= truth <= r.fall_points.high for r in results])
+        assert 0.90 <= covered <= 0.99
