@@ -1,0 +1,292 @@
+"""How large is the smallest subnetwork that does what the model does? (paper, section 6)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from .accuracies import judged_by, part_means
+from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, student
+
+#: The margins, in points, at which the size is given beside the margin asked for.
+MARGINS = (1.0, 2.0, 3.0, 4.0, 5.0)
+#: Fewer search seeds decide nothing.
+ENOUGH_SEEDS = 3
+#: The model generalises over fine-tuning if its accuracy out of domain rises by so many points.
+RISE_POINTS = 10.0
+#: Accuracies this close are equal: the rule is strict, and sums of shares are rounded.
+_EQUAL = 1e-9
+_DATA = ("id", "adversarial", "balanced", "mixed")
+
+
+@dataclass(frozen=True)
+class SizeAt:
+    """The effective size of the model at one checkpoint, on one kind of data.
+
+    Args:
+        checkpoint: The checkpoint.
+        accuracy: The full model's mean accuracy over the cases.
+        n_seeds: Search seeds.
+        size: Per cent of units in the sparsest subnetwork that is good enough; 100 where none is;
+            mean over seeds.
+        by_margin: The mean size at other margins, by points.
+        coarse: The mean size if only every second sparsity, from the sparsest, had been searched;
+            ``None`` for fewer than four.
+        n_failed: Seeds of which no subnetwork is good enough.
+        at_most: Whether the sparsest subnetworks are good enough, so that the size may be lower.
+        note: Why the margin means nothing here; empty where it does.
+    """
+
+    checkpoint: int
+    accuracy: float
+    n_seeds: int
+    size: Estimate
+    by_margin: dict[str, float]
+    coarse: float | None
+    n_failed: int
+    at_most: bool
+    note: str
+
+
+@dataclass(frozen=True)
+class SizeChange:
+    """How the effective size changes from one checkpoint to a later one, paired by seed.
+
+    Args:
+        before: The earlier checkpoint.
+        after: The later.
+        n_seeds: Seeds searched at both.
+        points: Change of the size, in per cent of all units.
+        by_margin: The mean change at other margins.
+    """
+
+    before: int
+    after: int
+    n_seeds: int
+    points: Estimate
+    by_margin: dict[str, float]
+
+
+@dataclass(frozen=True)
+class EffectiveSize:
+    """The effective size over one fine-tuning, on one kind of data.
+
+    Args:
+        finetune_seed: Seed of the fine-tuning.
+        method: The search method.
+        data: ``id``, ``adversarial``, ``balanced`` (mean of the adversarial and the friendly
+            mean) or ``mixed`` (all ID and adversarial cases alike).
+        margin_points: A subnetwork is good enough if its accuracy is above the full model's less
+            this margin.
+        sparsities: The sparsities searched.
+        sizes: One entry per checkpoint.
+        change: From the first trained checkpoint to the last; ``None`` for fewer than two.
+        at_rise: Over the two neighbouring trained checkpoints between which the full model's
+            accuracy out of domain rises most; ``None`` where it never rises.
+        verdict: On the claim of competing subnetworks, that the size falls as the model
+            generalises.
+    """
+
+    finetune_seed: int
+    method: str
+    data: str
+    margin_points: float
+    sparsities: tuple[float, ...]
+    sizes: tuple[SizeAt, ...]
+    change: SizeChange | None
+    at_rise: SizeChange | None
+    verdict: Verdict
+
+
+def effective_size(grid: pd.DataFrame, margin_points: float = 3.0) -> list[EffectiveSize]:
+    """Follow the effective size over fine-tuning, on each kind of data.
+
+    Args:
+        grid: Rows as in ``tables.EVALUATION``: full models and their subnetworks on the same
+            examples, for several checkpoints, sparsities and seeds.
+        margin_points: The margin, in points.
+
+    Returns:
+        One result per fine-tuning, method and kind of data.
+
+    Source:
+        Section 6: the highest sparsity whose accuracy is above the full model's less three
+        points, 100 % without one; for each seed, then averaged.
+    """
+    results = []
+    subnetworks = grid[grid["kind"] == "subnetwork"]
+    for (seed, method), group in subnetworks.groupby(["finetune_seed", "method"]):
+        full = grid[(grid["kind"] == "full") & (grid["finetune_seed"] == seed)]
+        whole = _by_data(full[full["checkpoint"].isin(group["checkpoint"])], ["checkpoint"])
+        found = _by_data(group, ["checkpoint", "seed", "sparsity"])
+        for data in [name for name in _DATA if name in found and name in whole]:
+            table = found[data].unstack("sparsity").sort_index(axis=1)
+            grids = {
+                int(step): some.droplevel("checkpoint").dropna(how="all")
+                for step, some in table.groupby(level="checkpoint")
+                if step in whole.index
+            }
+            if grids:
+                curve = _Curve(data, margin_points, whole, grids)
+                results.append(curve.result(int(seed), str(method)))
+    return results
+
+
+def sizes(
+    accuracy: Float[np.ndarray, "seed sparsity"],
+    sparsities: Float[np.ndarray, " sparsity"],
+    bar: float,
+) -> Float[np.ndarray, " seed"]:
+    """Give the size of each seed's sparsest subnetwork that is above a bar.
+
+    Args:
+        accuracy: Of each subnetwork; NaN where there is none.
+        sparsities: The columns' sparsities, as shares.
+        bar: What accuracy must exceed.
+
+    Returns:
+        Per cent of units kept; 100 where no subnetwork is above.
+    """
+    kept = np.where(accuracy > bar + _EQUAL, 1 - sparsities, 1.0)
+    return 100 * kept.min(axis=1)
+
+
+def _by_data(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Give mean accuracies by kind of data, one row per system."""
+    means = part_means(rows, by).rename(columns={"in_domain": "id"})
+    if {"id", "adversarial"} <= set(means):
+        some = rows[(rows["role"] == "id") | (rows["case_kind"] == "adversarial")]
+        share = some["correct"] / some["n"]
+        means["mixed"] = share.groupby([some[column] for column in by]).mean()
+    return means
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """What the sizes on one kind of data are computed from.
+
+    Args:
+        data: The kind.
+        margin: In points.
+        whole: The full model's accuracies, by checkpoint and kind.
+        grids: For each checkpoint the subnetworks' accuracies, by seed and sparsity.
+    """
+
+    data: str
+    margin: float
+    whole: pd.DataFrame
+    grids: Mapping[int, pd.DataFrame]
+
+    def result(self, finetune_seed: int, method: str) -> EffectiveSize:
+        trained = [step for step in self.grids if step > 0]
+        change = self.change(trained[0], trained[-1]) if len(trained) > 1 else None
+        rise = self.rise(trained)
+        at = tuple(self.at(step) for step in self.grids)
+        return EffectiveSize(
+            finetune_seed,
+            method,
+            self.data,
+            self.margin,
+            tuple(float(level) for level in next(iter(self.grids.values())).columns),
+            at,
+            change,
+            None if rise is None else self.change(*rise),
+            self.verdict(change, {size.checkpoint: size for size in at}),
+        )
+
+    def sizes(self, step: int, margin: float, every: int = 1) -> pd.Series:
+        """Give each seed's size, with only some of the sparsities, counted from the sparsest."""
+        grid = self.grids[step].iloc[:, ::-1].iloc[:, ::every]
+        bar = float(self.whole.loc[step, self.data]) - margin / 100
+        found = sizes(grid.to_numpy(), grid.columns.to_numpy(dtype=np.float64), bar)
+        return pd.Series(found, grid.index)
+
+    def at(self, step: int) -> SizeAt:
+        grid = self.grids[step]
+        found = self.sizes(step, self.margin)
+        accuracy = float(self.whole.loc[step, self.data])
+        return SizeAt(
+            step,
+            accuracy,
+            len(found),
+            student(found.to_numpy(), (0.0, 100.0)),
+            {f"{m:g}": float(self.sizes(step, m).mean()) for m in MARGINS},
+            float(self.sizes(step, self.margin, 2).mean()) if grid.shape[1] >= 4 else None,
+            int((found == 100).sum()),
+            bool(grid.iloc[:, -1].mean() > accuracy - self.margin / 100 + _EQUAL),
+            self.note(accuracy),
+        )
+
+    def note(self, accuracy: float) -> str:
+        if accuracy < 3 * self.margin / 100:
+            return f"an accuracy of {accuracy:.1%} is under three margins, so next to none will do"
+        if self.data == "balanced" and accuracy - self.margin / 100 <= 0.5:
+            return f"at an accuracy of {accuracy:.1%}, always giving the same answer will do"
+        return ""
+
+    def change(self, before: int, after: int) -> SizeChange | None:
+        def differences(margin: float) -> np.ndarray:
+            both = self.sizes(after, margin) - self.sizes(before, margin)
+            return both.dropna().to_numpy()
+
+        found = differences(self.margin)
+        if not len(found):
+            return None
+        by_margin = {f"{m:g}": float(differences(m).mean()) for m in MARGINS}
+        return SizeChange(before, after, len(found), student(found), by_margin)
+
+    def rise(self, trained: list[int]) -> tuple[int, int] | None:
+        """Find the neighbouring checkpoints between which accuracy out of domain rises most."""
+        part = judged_by(self.whole)
+        if part is None or len(trained) < 2:
+            return None
+        accuracy = self.whole.loc[trained, part].to_numpy()
+        top = int(np.diff(accuracy).argmax())
+        return (trained[top], trained[top + 1]) if accuracy[top + 1] > accuracy[top] else None
+
+    def verdict(self, change: SizeChange | None, at: Mapping[int, SizeAt]) -> Verdict:
+        claim = f"the model's effective size on {self.data} data falls as it generalises"
+        part = judged_by(self.whole)
+        if change is None or part is None:
+            return Verdict(claim, UNDECIDED, "this takes two trained checkpoints and OOD cases")
+        first, last = at[change.before], at[change.after]
+        points = change.points
+        rise = 100 * float(
+            self.whole.loc[last.checkpoint, part] - self.whole.loc[first.checkpoint, part]
+        )
+        least, most = min(change.by_margin.values()), max(change.by_margin.values())
+        reason = (
+            f"from step {first.checkpoint} to {last.checkpoint} {part} accuracy changes by "
+            f"{rise:+.1f} points and the size by {points.value:+.1f} % of the units "
+            f"[{points.low:+.1f}, {points.high:+.1f}], {least:+.1f} to {most:+.1f} with margins "
+            f"of {MARGINS[0]:g} to {MARGINS[-1]:g} points"
+        )
+        if change.n_seeds < ENOUGH_SEEDS:
+            return Verdict(claim, UNDECIDED, f"fewer than {ENOUGH_SEEDS} seeds; {reason}")
+        if rise < RISE_POINTS:
+            return Verdict(claim, UNDECIDED, f"the model does not come to generalise; {reason}")
+        for size in (first, last):
+            if size.note:
+                return Verdict(
+                    claim,
+                    UNDECIDED,
+                    f"the margin means nothing at step {size.checkpoint}: {size.note}; {reason}",
+                )
+        if points.low > 0 and points.value >= self.step:
+            return Verdict(claim, CONTRADICTED, reason)
+        if points.high < 0 and -points.value >= self.step:
+            if last.at_most and self.data in ("adversarial", "mixed"):
+                lean = "in the end even the sparsest will do, which a lean to one label can bring"
+                return Verdict(claim, UNDECIDED, f"{lean}; {reason}")
+            return Verdict(claim, SUPPORTED, reason)
+        return Verdict(claim, UNDECIDED, reason)
+
+    @property
+    def step(self) -> float:
+        """The grid's step, in points: a smaller change cannot be told from none."""
+        levels = next(iter(self.grids.values())).columns.to_numpy(dtype=np.float64)
+        return 100 * float(np.median(np.diff(levels))) if len(levels) > 1 else 0.0
