@@ -1,0 +1,115 @@
+"""How well scores tell two kinds of examples apart, and where they lean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy import optimize, stats
+
+from ..errors import InputError
+from .intervals import Estimate
+
+#: d' is cut here, so that it is finite where scores of a side do not vary at all.
+MOST_D_PRIME = 20.0
+
+Scores = Float[np.ndarray, " example"]
+
+
+@dataclass(frozen=True)
+class Separation:
+    """How adversarial examples' scores stand to friendly ones'.
+
+    Args:
+        auc: Probability that an adversarial example scores higher than a friendly one, ties half.
+        d_prime: Difference of the sides' means over the root of their mean variance, at most
+            ``MOST_D_PRIME`` either way; 0 where means are equal.
+        bias: Mean of both sides' means: > 0 leans to the answer that is right on the adversarial
+            side.
+    """
+
+    auc: float
+    d_prime: float
+    bias: float
+
+
+def separation(adversarial: Scores, friendly: Scores) -> Separation:
+    """Tell discrimination from bias: how far apart two sides' scores are, and where they lie.
+
+    Args:
+        adversarial: Scores of adversarial examples, such as log-odds of the label that is right
+            on them.
+        friendly: Scores of friendly examples, for the same label.
+
+    Returns:
+        Area under the curve and d', which no shift of all scores changes, and the bias.
+
+    Raises:
+        InputError: If a side is empty or a score is not finite.
+    """
+    sides = [np.asarray(side, dtype=np.float64) for side in (adversarial, friendly)]
+    if not all(len(side) for side in sides):
+        raise InputError("adversarial and friendly examples are told apart; one side has none")
+    if not all(np.isfinite(side).all() for side in sides):
+        raise InputError("a score is not a finite number; are all labels' logits finite?")
+    # Counted from one of the scores, so that equal scores differ by exactly nothing.
+    origin = sides[0][0]
+    one, other = (side - origin for side in sides)
+    order = stats.rankdata(np.concatenate([one, other]))[: len(one)]
+    auc = (order.sum() - len(one) * (len(one) + 1) / 2) / (len(one) * len(other))
+    difference = one.mean() - other.mean()
+    spread = np.sqrt((_variance(one) + _variance(other)) / 2)
+    limit = np.copysign(MOST_D_PRIME, difference) if difference else 0.0
+    d_prime = difference / spread if spread * MOST_D_PRIME > abs(difference) else limit
+    return Separation(float(auc), float(d_prime), float((one.mean() + other.mean()) / 2 + origin))
+
+
+def auc_variance(auc: float, n: int, n_friendly: int) -> float:
+    """Give the variance of an area under the curve of independent examples.
+
+    Args:
+        auc: The area.
+        n: Examples on the adversarial side.
+        n_friendly: On the friendly side.
+
+    Source:
+        Hanley and McNeil 1982, in the form of Newcombe 2006 that treats both sides alike.
+    """
+    mean = (n + n_friendly) / 2 - 1
+    spread = 1 + mean * ((1 - auc) / (2 - auc) + auc / (1 + auc))
+    return auc * (1 - auc) * spread / (n * n_friendly)
+
+
+def auc_interval(auc: float, n: int, n_friendly: int) -> Estimate:
+    """Give an area under the curve with its 95 % interval.
+
+    The interval holds all areas that lie within 1.96 standard errors of their own, as Wilson's
+    does for proportions, so that it has a length even at 0 and 1.
+
+    Args:
+        auc: The area.
+        n: Examples on the adversarial side.
+        n_friendly: On the friendly side.
+
+    Source:
+        Newcombe 2006, method 5.
+    """
+    z = stats.norm.ppf(0.975)
+
+    def excess(area: float) -> float:
+        return (area - auc) ** 2 - z**2 * auc_variance(area, n, n_friendly)
+
+    # At the area itself the excess is negative, at 0 and 1 positive, unless the area is there.
+    low = 0.0 if auc <= 0 else float(optimize.brentq(excess, 0.0, _inside(auc)))
+    high = 1.0 if auc >= 1 else float(optimize.brentq(excess, _inside(auc), 1.0))
+    return Estimate(float(auc), min(low, float(auc)), max(high, float(auc)))
+
+
+def _inside(auc: float) -> float:
+    return float(np.clip(auc, 1e-9, 1 - 1e-9))
+
+
+def _variance(scores: Scores) -> float:
+    # A constant's variance is not always computed as 0, and that of a single score not at all.
+    return float(scores.var(ddof=1)) if np.ptp(scores) > 0 else 0.0
