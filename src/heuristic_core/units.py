@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Real
 
 import numpy as np
 from jaxtyping import Bool
@@ -178,10 +179,10 @@ def check_sparsity(sparsity: float) -> float:
     Raises:
         InputError: If it does not.
     """
-    if not 0 <= sparsity < 1:
+    if isinstance(sparsity, bool) or not isinstance(sparsity, Real) or not 0 <= sparsity < 1:
         raise InputError(
-            f"sparsity {sparsity!r} is outside [0, 1): it is the share of units dropped, "
-            "so 0.5 keeps half"
+            f"sparsity {one_line(repr(sparsity))} is outside [0, 1): it is the share of units "
+            "dropped, so 0.5 keeps half"
         )
     return float(sparsity)
 

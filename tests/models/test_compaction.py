@@ -26,7 +26,17 @@ WIDTH, INNER, D_HEAD = 32, 64, 8
 @pytest.fixture(scope="module")
 def model(tiny_folder):
     """A tiny model shared by all tests here: compaction must not change it."""
-    return load_model(tiny_folder)
+    return with_biases(load_model(tiny_folder))
+
+
+def with_biases(model):
+    """Give every map a bias: a new model's are all zero, and a lost one would not show."""
+    generator = torch.Generator().manual_seed(11)
+    with torch.no_grad():
+        for name, parameter in model.hf.named_parameters():
+            if name.endswith("bias"):
+                parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
+    return model
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +220,21 @@ def test_made_while_the_model_is_gated_it_is_free_of_the_gates(model, batch):
         inside = logits(small, batch)
     assert torch.allclose(inside, gated_logits(model, sub, batch), atol=1e-5)
     assert torch.equal(logits(small, batch), inside)
+
+
+def test_made_of_a_gated_model_in_training_it_runs_free_and_without_dropout(tiny_folder, batch):
+    model = with_biases(load_model(tiny_folder))
+    # All heads of the first layer are kept, so its projection is copied with its hooks.
+    sub = subnetwork([f"L0H{i}" for i in range(4)] + ["L0MLP", "L1H1"])
+    expected = gated_logits(model, sub, batch)
+    values = model.values_of(subnetwork([]))
+    with model.frozen(dropout=True), model.gated(values) as gates:
+        gates.z = torch.zeros(len(SPACE))
+        small = sub.compact(model)
+    assert not any(module.training for module in small.hf.modules())
+    assert all(parameter.requires_grad for parameter in small.hf.parameters())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in small.hf.modules())
+    assert torch.allclose(logits(small, batch), expected, atol=1e-5)
 
 
 def test_it_is_measured_like_any_classifier(model):

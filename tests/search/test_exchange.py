@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from heuristic_core.measure.accuracy import predict
 from heuristic_core.models.loading import load_model
+from heuristic_core.search import exchange as exchanges
 from heuristic_core.search.data import prepare
 from heuristic_core.search.exchange import LinearModel, best_pairs, exchange, parts, swapped
 from heuristic_core.search.find import find_subnetwork
@@ -193,3 +194,110 @@ def test_soft_values_follow_the_exchanges(tiny, pairs):
         for sub in (found, plain)
     ]
     assert kls[0] < kls[1]
+
+
+# --- what is made of a proposal: the model itself decides -------------------------------------
+
+
+class Staged:
+    """Exchanges on stage: the linear model proposes, and a script says what the model answers.
+
+    Every round the slopes promise the same gains, largest for units 0 and 1 against 6 and 7; the
+    model's own logits are the reference's (a perfect answer) where ``accepts`` says so, and far
+    from it where not.
+    """
+
+    def __init__(self, monkeypatch, accepts) -> None:
+        self.accepts = accepts
+        self.tried: list[int] = []  # pairs of each trial, by how many
+        self.rounds: list[tuple[int, np.ndarray]] = []  # examples looked at, and who may move
+        self.seen: list[LinearModel] = []
+        self.chosen: list[list[tuple[int, int]]] = []
+        self.here: np.ndarray | None = None
+        monkeypatch.setattr(exchanges, "logit_slopes", self.slopes)
+        monkeypatch.setattr(exchanges, "_logits", self.answer)
+        monkeypatch.setattr(exchanges, "best_pairs", self.choose)
+
+    def slopes(self, model, part, z, *, batch_size):
+        n = len(part.encoded)
+        self.here = z.numpy().astype(bool)
+        logits = part.reference + torch.tensor([0.0, 5.0])  # far off in the second class
+        slopes = torch.zeros(n, 2, len(z))
+        slopes[:, 1] = torch.linspace(0.3, -0.3, len(z))
+        return logits, slopes
+
+    def answer(self, model, part, kept, batch_size):
+        self.tried.append(int((self.here & ~kept).sum()))
+        good = self.accepts(self.here, kept)
+        return part.reference + torch.tensor([0.0, 0.0 if good else 9.0])
+
+    def choose(self, linear, kept, movable, size):
+        self.rounds.append((len(linear.logits), movable.copy()))
+        self.seen.append(linear)
+        self.chosen.append(best_pairs(linear, kept, movable, size))
+        return self.chosen[-1]
+
+
+@pytest.fixture
+def staged_data(tiny, pairs):
+    return prepare(tiny, pairs)
+
+
+def run_staged(tiny, data, rounds, examples=32):
+    kept = np.arange(10) < 5
+    everything = np.ones(10, dtype=bool)
+    return exchange(tiny, data, kept, everything, rounds=rounds, examples=examples, size=4, seed=0)
+
+
+def test_what_the_model_does_not_agree_to_is_not_made(tiny, staged_data, monkeypatch):
+    stage = Staged(monkeypatch, lambda here, kept: False)
+    found = run_staged(tiny, staged_data, rounds=2)
+    assert found.pairs == []
+    assert np.array_equal(found.kept, np.arange(10) < 5)
+    assert stage.tried[:3] == [4, 2, 1]  # the first half, and the first half of that
+    # The unit whose loss alone was refused may not be dropped any more; the rest may.
+    first, second = (movable for _, movable in stage.rounds)
+    assert first.all()
+    assert np.flatnonzero(~second).tolist() == [0]
+
+
+def test_the_first_half_is_made_where_the_whole_is_refused(tiny, staged_data, monkeypatch):
+    stage = Staged(monkeypatch, lambda here, kept: (here & ~kept).sum() <= 2)
+    found = run_staged(tiny, staged_data, rounds=1)
+    assert stage.tried == [4, 2]
+    # Slopes fall along the units, so the best to drop is the first and to keep the last.
+    assert found.pairs == [(0, 9), (1, 8)]
+    assert np.flatnonzero(~found.kept[:5]).tolist() == [0, 1]
+
+
+def test_parts_seen_before_are_moved_along_and_seen_parts_are_looked_at_again(
+    tiny, staged_data, monkeypatch
+):
+    stage = Staged(monkeypatch, lambda here, kept: here[0])  # agrees in the first round alone
+    run_staged(tiny, staged_data, rounds=3, examples=16)
+    assert [n for n, _ in stage.rounds] == [16, 32, 32]  # two parts, then the first anew
+    first, second, _ = stage.seen
+    # After the first round its part stands where the model's own answer was.
+    assert torch.equal(second.logits[:16], first.reference[:16])
+    assert torch.allclose(second.logits[16:], second.reference[16:] + torch.tensor([0.0, 5.0]))
+
+
+def test_parts_seen_before_are_moved_by_the_exchanges_made_since(tiny, staged_data, monkeypatch):
+    stage = Staged(monkeypatch, lambda here, kept: True)
+    run_staged(tiny, staged_data, rounds=3, examples=11)
+    assert [n for n, _ in stage.rounds] == [11, 22, 32]
+    slopes = torch.linspace(0.3, -0.3, 10)
+    made = stage.chosen[1]  # what the second round proposed, and the model agreed to
+    assert made
+    shift = sum(float(slopes[back] - slopes[out]) for out, back in made)
+    before, after = stage.seen[1].logits[:11], stage.seen[2].logits[:11]
+    assert torch.allclose(after - before, torch.tensor([0.0, shift]), atol=1e-6)
+
+
+def test_a_model_in_double_precision(tiny_folder, pairs):
+    model = load_model(tiny_folder)
+    plain = find_subnetwork(model, pairs, 0.5, ramp_steps=4, hold_steps=0)
+    model.hf.double()
+    double = find_subnetwork(model, pairs, 0.5, ramp_steps=4, hold_steps=0)
+    assert double.provenance["exchanges"]
+    assert len(double) == len(plain) == 5

@@ -326,6 +326,52 @@ def test_what_cannot_be_excluded_is_told(tiny, data):
         find_subnetwork(tiny, data, 0.1, method="random", units="heads", exclude=["L0MLP"])
     with pytest.raises(InputError, match="no unit L9H0"):
         find_subnetwork(tiny, data, 0.1, method="random", exclude=["L9H0"])
+    every = [str(unit) for unit in tiny.space]
+    with pytest.raises(InputError, match="every unit"):
+        find_subnetwork(tiny, data, 0.9999, method="random", exclude=every)
+    assert len(find_subnetwork(tiny, data, 0.9999, method="random", exclude=["L0H0"])) == 0
     nothing_left = [f"L{i}H{j}" for i in range(2) for j in range(4)]
     found = find_subnetwork(tiny, data, 0.8, method="random", exclude=nothing_left)
     assert sorted(str(unit) for unit in found.kept) == ["L0MLP", "L1MLP"]
+
+
+@pytest.mark.parametrize("method", ["learned", "magnitude", "random"])
+def test_search_data_of_another_model_are_refused(tiny, pairs, tmp_path, method):
+    folders = [tmp_path / "labels", tmp_path / "width"]
+    for folder in folders:
+        folder.mkdir()
+    three = load_model(save_tiny(folders[0], labels=("a", "b", "c")))
+    wide = load_model(save_tiny(folders[1], width=64))
+    with pytest.raises(InputError, match="predictions of 3 classes, but the model has 2"):
+        find_subnetwork(tiny, prepare(three, pairs), 0.5, method=method)
+    with pytest.raises(InputError, match="another model's"):
+        find_subnetwork(tiny, prepare(wide, pairs), 0.5, method=method)
+
+
+@pytest.mark.parametrize(
+    ("sparsities", "seed", "message"),
+    [
+        (0.5, 0, "sparsities are a list"),
+        ("0.5", 0, "sparsities are a list"),
+        (["0.5"], 0, "sparsity '0.5' is outside"),
+        ([None], 0, "sparsity None is outside"),
+        ([True], 0, "sparsity True is outside"),
+        ([float("nan")], 0, "sparsity nan is outside"),
+        ([0.5], "1", "seed '1' is no whole number"),
+        ([0.5], 1.5, "seed 1.5 is no whole number"),
+        ([0.5], None, "seed None is no whole number"),
+    ],
+)
+def test_values_of_the_wrong_type_are_told(tiny, data, sparsities, seed, message):
+    with pytest.raises(InputError, match=message):
+        undecorated(find_subnetworks)(tiny, data, sparsities, seed=seed, method="random")
+
+
+def test_data_of_the_wrong_type_are_told(tiny):
+    with pytest.raises(InputError, match="not on a list"):
+        undecorated(find_subnetworks)(tiny, [], [0.5], method="random")
+
+
+def undecorated(function):
+    """What a user calls: without the tests' own check of types."""
+    return getattr(function, "__wrapped__", function)

@@ -51,6 +51,7 @@ def test_the_published_defaults():
         "sampled_penalty": True,
         "averaged": False,
         "dropout": True,
+        "by_length": False,
         "full_padding": True,
         "cached_reference": False,
         "ramp_steps": None,
@@ -79,8 +80,12 @@ def by_the_formulas(model, data, options, targets, seed, dropout):
     alpha = options.start + options.start_spread * start
     lambdas = np.zeros(2)
     states = [(0.0, 0.0, 0), (0.0, 0.0, 0)]
+    clipped = []
     rows_of = data.encoded.shuffled(
-        options.batch_size, len(targets) * options.accumulate, np.random.default_rng(seed)
+        options.batch_size,
+        len(targets) * options.accumulate,
+        np.random.default_rng(seed),
+        by_length=False,
     )
     for step, target in enumerate(targets):
         g_alpha, g_lambdas = np.zeros(n), np.zeros(2)
@@ -105,6 +110,7 @@ def by_the_formulas(model, data, options, targets, seed, dropout):
             g_lambdas += np.array([gap.item(), gap.item() ** 2]) / options.accumulate
         norm = math.sqrt((g_alpha**2).sum() + (g_lambdas**2).sum())
         factor = min(1.0, options.clip_norm / (norm + 1e-6))
+        clipped.append(factor < 1)
         rise, fall = step / options.warmup_steps, len(targets) - options.warmup_steps
         rate = rise if step < options.warmup_steps else (len(targets) - step) / fall
         alpha, states[0] = adamw(
@@ -113,16 +119,17 @@ def by_the_formulas(model, data, options, targets, seed, dropout):
         lambdas, states[1] = adamw(
             lambdas, factor * g_lambdas, states[1], rate * 1.0, 0.999, options.weight_decay, -1
         )
+    assert any(clipped) == (options.clip_norm < 0.5)  # so that the joint norm is put to the test
     return alpha
 
 
-@pytest.mark.parametrize("dropout", [False, True])
-def test_training_equals_the_formulas(tiny_folder, pairs, dropout):
+@pytest.mark.parametrize(("dropout", "clip_norm"), [(False, 1.0), (False, 0.2), (True, 1.0)])
+def test_training_equals_the_formulas(tiny_folder, pairs, dropout, clip_norm):
     model = load_model(tiny_folder, max_length=32)
     model.hf.double()
     data = prepare(model, pairs)
     # Gates near the middle, where all of them move at once; the published start is far open.
-    options = PaperOptions(**SHORT, start=0.5, start_spread=1.0)
+    options = PaperOptions(**SHORT, start=0.5, start_spread=1.0, clip_norm=clip_norm)
     schedule = paper_schedule(0.5, options)
     prunable = model.space.prunable()
     if dropout:
@@ -196,6 +203,7 @@ def test_dropout_leaves_the_global_generator_alone(tiny, pairs):
         {"weight_decay": 0.0},
         {"clip_norm": 1e-3},
         {"decay": False},
+        {"by_length": True},
         {"start_spread": 0.5},
         {"antithetic": True, "shared_noise": False},
     ],

@@ -97,6 +97,9 @@ def prune(
 ) -> None:
     """Find subnetworks of a model and save them, one folder each."""
     sparsities, seeds = sparsity or [0.5], seed or [1]
+    names = [subnetwork_name(target) for target in sparsities]
+    if len(set(names)) < len(names) or len(set(seeds)) < len(seeds):
+        raise InputError("a --sparsity or --seed is given twice, or two sparsities are too alike")
     if out_folder.is_file():
         raise InputError(f"{out_folder} is a file; --out names a folder")
     options = settings(sets or [])

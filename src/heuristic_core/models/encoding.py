@@ -74,14 +74,20 @@ class Encoded:
             yield order[start : start + batch_size]
 
     def shuffled(
-        self, batch_size: int, n_batches: int, rng: np.random.Generator
+        self,
+        batch_size: int,
+        n_batches: int,
+        rng: np.random.Generator,
+        *,
+        by_length: bool = True,
     ) -> Iterator[np.ndarray]:
-        """Give batches for learning: epochs in random order, examples of a batch alike in length.
+        """Give batches for learning: epochs in random order, without a last incomplete batch.
 
         Args:
             batch_size: Examples a batch.
             n_batches: How many batches; data are passed over as often as this needs.
             rng: Where the order comes from.
+            by_length: Make batches of examples alike in length, and so save padding.
         """
         size = min(batch_size, len(self))
         lengths = self.lengths
@@ -92,7 +98,9 @@ class Encoded:
             # Sorting within pools of a few batches saves padding and leaves batches random.
             pools = [order[i : i + 8 * size] for i in range(0, len(order), 8 * size)]
             batches = [
-                pool[np.argsort(lengths[pool], kind="stable")][i : i + size]
+                (pool[np.argsort(lengths[pool], kind="stable")] if by_length else pool)[
+                    i : i + size
+                ]
                 for pool in pools
                 for i in range(0, len(pool), size)
             ]

@@ -126,12 +126,13 @@ def exchange(
     seen: deque[LinearModel] = deque(maxlen=len(pieces))
     for part in islice(cycle(pieces), rounds):
         logits, slopes = logit_slopes(model, part, _gates(result.kept), batch_size=batch_size)
-        here = LinearModel(part.reference, logits, slopes)
+        reference = part.reference.to(logits.dtype)
+        here = LinearModel(reference, logits, slopes)
         seen.append(here)  # in place of what was seen of this part before
         pairs = best_pairs(joined(seen), result.kept, movable, size)
         while pairs:
-            logits = _logits(model, part, swapped(result.kept, pairs), batch_size)
-            there = LinearModel(part.reference, logits, slopes)
+            logits = _logits(model, part, swapped(result.kept, pairs), batch_size).to(slopes)
+            there = LinearModel(reference, logits, slopes)
             if there.divergence < here.divergence:
                 others = [model_of_part.moved(pairs) for model_of_part in list(seen)[:-1]]
                 seen = deque([*others, there], maxlen=len(pieces))

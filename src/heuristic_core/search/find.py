@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from jaxtyping import Bool
 from pydantic import BaseModel, ValidationError
 
-from ..errors import InputError, unknown
+from ..errors import InputError, one_line, unknown
 from ..models.classifier import Classifier, Progress
 from ..subnetwork import Subnetwork
 from ..tasks.task import Examples, Task
@@ -185,9 +186,11 @@ def find_subnetworks(
             excluded unit is not prunable, or a name or setting is unknown.
     """
     settings = method_options(method, options)
+    if isinstance(sparsities, str) or not isinstance(sparsities, Iterable):
+        raise InputError(f"sparsities are a list such as [0.5], not {one_line(repr(sparsities))}")
     wanted = [check_sparsity(s) for s in sparsities]
-    if not 0 <= seed < 2**63:
-        raise InputError(f"seed {seed} is outside the range from 0 to 2**63 - 1")
+    if not isinstance(seed, Integral) or not 0 <= seed < 2**63:
+        raise InputError(f"seed {one_line(repr(seed))} is no whole number from 0 to 2**63 - 1")
     prunable = model.space.prunable(units)
     rising = sorted(set(wanted))
     if not rising:
@@ -196,6 +199,16 @@ def find_subnetworks(
         if ablation not in (None, task.ablation):
             raise InputError(f"the search data were prepared with {task.ablation} ablation")
         data = task
+        data.values.check_fits(model.space, model.d_heads, model.d_model)
+        if data.reference.shape[1] != len(model.labels):
+            raise InputError(
+                f"the search data hold predictions of {data.reference.shape[1]} classes, but the "
+                f"model has {len(model.labels)}; prepare them with this model"
+            )
+    elif not isinstance(task, Task | Examples):
+        raise InputError(
+            f"masks are learned on a task, examples or search data, not on a {type(task).__name__}"
+        )
     else:
         data = prepare(model, task, ablation=ablation or "mean")
     excluded = model.space.mask(exclude)
@@ -253,13 +266,16 @@ def _among_the_rest(
     if not excluded.any():
         return {sparsity: sparsity for sparsity in sparsities}
     n, n_left = int(prunable.sum()), int((prunable & ~excluded).sum())
+    if not n_left:
+        raise InputError("every unit that may be pruned is excluded; exclude fewer")
     for sparsity in sparsities:
         if n_kept(n, sparsity) > n_left:
             raise InputError(
                 f"sparsity {sparsity:g} keeps {n_kept(n, sparsity)} of {n} units, but only {n_left}"
                 " are not excluded; exclude fewer, or ask for a higher sparsity"
             )
-    return {sparsity: 1 - n_kept(n, sparsity) / n_left for sparsity in sparsities}
+    # A quarter of a unit more than none where none is kept: a sparsity is less than 1.
+    return {s: 1 - max(n_kept(n, s), 0.25) / n_left for s in sparsities}
 
 
 @contextmanager

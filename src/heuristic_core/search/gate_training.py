@@ -51,6 +51,9 @@ class GateOptions(BaseModel):
         False, description="Read the mean of log alpha over the steps at a target, not its last."
     )
     dropout: bool = Field(False, description="Leave dropout on in the gated model.")
+    by_length: bool = Field(
+        True, description="Make batches of examples alike in length, to save padding."
+    )
     full_padding: bool = Field(False, description="Pad every batch to the longest input allowed.")
     cached_reference: bool = Field(
         True, description="Compute the full model's predictions once, not at every step."
@@ -91,7 +94,9 @@ def train_gates(
     multipliers = torch.zeros(2, dtype=torch.float64, device=model.device, requires_grad=True)
     optimiser, rates = _optimiser(log_alpha, multipliers, len(schedule), options)
     n_passes = len(schedule) * options.accumulate
-    rows_of = data.encoded.shuffled(options.batch_size, n_passes, np.random.default_rng(seed))
+    rows_of = data.encoded.shuffled(
+        options.batch_size, n_passes, np.random.default_rng(seed), by_length=options.by_length
+    )
     readings: list[Tensor] = []
     total, n_summed, last_target = torch.zeros_like(log_alpha), 0, -1.0
     with _running(model, options, seed), model.gated(data.values) as gates:
@@ -138,7 +143,8 @@ def kl_divergence(
         reference: The full model's log-probabilities.
         logits: The subnetwork's logits, or those of several.
     """
-    difference = reference - torch.log_softmax(logits.float(), dim=-1)
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    difference = reference - torch.log_softmax(logits.to(dtype), dim=-1)
     return (reference.exp() * difference).sum(-1)
 
 

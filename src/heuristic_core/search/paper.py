@@ -44,6 +44,9 @@ class PaperOptions(GateOptions):
         True, description="Measure sparsity on the sampled gates, not as an expectation."
     )
     dropout: bool = Field(True, description="Leave dropout on in the gated model.")
+    by_length: bool = Field(
+        False, description="Make batches of examples alike in length, to save padding."
+    )
     full_padding: bool = Field(True, description="Pad every batch to the longest input allowed.")
     cached_reference: bool = Field(
         False, description="Compute the full model's predictions once, not at every step."
