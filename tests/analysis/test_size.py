@@ -102,6 +102,8 @@ def test_where_the_margin_means_nothing():
     assert "under three margins" in result.sizes[1].note
     assert result.sizes[1].size.value == pytest.approx(20)
     assert result.change.points.low > 0
+    assert (result.where_meaningful.before, result.where_meaningful.after) == (200, 300)
+    assert result.where_meaningful.points.value == pytest.approx(20)
     assert result.verdict.decision == "not decided by these data"
     assert "means nothing at step 100" in result.verdict.reason
     # Balanced accuracy at chance: a constant answer will do.
@@ -120,7 +122,7 @@ def test_too_little_is_not_decided():
     assert np.isnan(single.sizes[-1].size.low)
     assert single.verdict.decision == "not decided by these data"
     one = by_data(table[table["checkpoint"] == 300])["adversarial"]
-    assert (one.change, one.at_rise) == (None, None)
+    assert (one.change, one.where_meaningful, one.at_rise) == (None, None, None)
     assert one.verdict.decision == "not decided by these data"
     flat = by_data(grid(RISING, full=(50, 52, 53, 54)))["adversarial"]
     assert "does not come to generalise" in flat.verdict.reason

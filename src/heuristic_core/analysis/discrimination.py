@@ -17,6 +17,7 @@ from .intervals import (
     Verdict,
     correlation,
     holm,
+    p_text,
     student,
 )
 from .separation import auc_interval, auc_variance
@@ -210,7 +211,7 @@ def _verdict(
     top = cases[0]
     reason = (
         f"the area under the curve of {top.case} goes from {top.low:.2f} to {top.high:.2f} over "
-        f"{n} subnetworks (corrected p = {top.p_value:.1g})"
+        f"{n} subnetworks (corrected {p_text(top.p_value)})"
     )
     pairs = {"that area": with_auc, "bias": with_bias}
     reason += "".join(

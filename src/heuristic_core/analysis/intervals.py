@@ -45,6 +45,11 @@ class Estimate:
     high: float
 
 
+def p_text(p: float) -> str:
+    """Write a p-value for a reason; one too small for its type is no 0."""
+    return f"p = {p:.2g}" if p > 0 else "p < 1e-300"
+
+
 def wilson(successes: int, n: int) -> Estimate:
     """Give a proportion with its 95 % Wilson score interval.
 

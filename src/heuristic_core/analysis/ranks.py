@@ -11,7 +11,16 @@ from jaxtyping import Float
 from scipy import stats
 
 from .accuracies import GROUP, part_means, subnetworks_of
-from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, correlation, holm
+from .intervals import (
+    CONTRADICTED,
+    SUPPORTED,
+    UNDECIDED,
+    Estimate,
+    Verdict,
+    correlation,
+    holm,
+    p_text,
+)
 
 #: From this concordance on, cases rank subnetworks alike.
 ALIKE = 0.7
@@ -272,7 +281,7 @@ def _verdict(
             f"{n} subnetworks and {n_cases} adversarial cases that tell them apart; this takes "
             f"{ENOUGH_SUBNETWORKS} and 2",
         )
-    alike = f"Kendall's W of {n_cases} cases over {n} subnetworks is {w:.2f} (p = {p:.2g})"
+    alike = f"Kendall's W of {n_cases} cases over {n} subnetworks is {w:.2f} ({p_text(p)})"
     if crossings:
         top = max(crossings, key=lambda c: min(c.points, c.other_points))
         return Verdict(

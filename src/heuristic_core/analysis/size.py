@@ -85,6 +85,8 @@ class EffectiveSize:
         sparsities: The sparsities searched.
         sizes: One entry per checkpoint.
         change: From the first trained checkpoint to the last; ``None`` for fewer than two.
+        where_meaningful: From the first trained checkpoint at which the margin means something
+            to the last such; ``None`` where there are not two.
         at_rise: Over the two neighbouring trained checkpoints between which the full model's
             accuracy out of domain rises most; ``None`` where it never rises.
         verdict: On the claim of competing subnetworks, that the size falls as the model
@@ -98,6 +100,7 @@ class EffectiveSize:
     sparsities: tuple[float, ...]
     sizes: tuple[SizeAt, ...]
     change: SizeChange | None
+    where_meaningful: SizeChange | None
     at_rise: SizeChange | None
     verdict: Verdict
 
@@ -186,6 +189,7 @@ class _Curve:
         change = self.change(trained[0], trained[-1]) if len(trained) > 1 else None
         rise = self.rise(trained)
         at = tuple(self.at(step) for step in self.grids)
+        clear = [size.checkpoint for size in at if size.checkpoint > 0 and not size.note]
         return EffectiveSize(
             finetune_seed,
             method,
@@ -194,6 +198,7 @@ class _Curve:
             tuple(float(level) for level in next(iter(self.grids.values())).columns),
             at,
             change,
+            self.change(clear[0], clear[-1]) if len(clear) > 1 else None,
             None if rise is None else self.change(*rise),
             self.verdict(change, {size.checkpoint: size for size in at}),
         )

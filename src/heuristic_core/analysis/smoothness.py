@@ -170,7 +170,7 @@ def _verdict(
     if n_seeds < ENOUGH_SEEDS:
         return Verdict(claim, UNDECIDED, f"there are fewer than {ENOUGH_SEEDS} seeds")
     if fall.low <= 0 or fall.value < FALL_POINTS or share is None:
-        return Verdict(claim, UNDECIDED, f"{falls}, which is no clear fall")
+        return Verdict(claim, UNDECIDED, f"{falls}, no clear fall of {FALL_POINTS:g}")
     better = "a gentle fall" if evidence > 0 else "one change point"
     reason = (
         f"{falls}, {share.value:.0%} [{share.low:.0%}, {share.high:.0%}] of it between two "

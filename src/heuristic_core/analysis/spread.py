@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from .accuracies import GROUP, full_model, part_means, subnetworks_of
-from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, holm, student
+from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, holm, p_text, student
 
 #: A case counts as spread out if its accuracies span at least so many points.
 WIDE_POINTS = 20.0
@@ -193,7 +193,7 @@ def _verdict(
     top = cases[0]
     widest = (
         f"{top.case} spans {top.span_points:.0f} points ({top.low:.0%} to {top.high:.0%}, "
-        f"corrected p = {top.p_value:.1g})"
+        f"corrected {p_text(top.p_value)})"
     )
     if wide:
         reason = f"{agree}; {len(wide)} of {len(cases)} cases span {WIDE_POINTS:g} points or more "
