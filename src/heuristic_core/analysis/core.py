@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
-from scipy import stats
+from jaxtyping import Int
 
-from .intervals import SUPPORTED, UNDECIDED, Verdict
+from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, wilson
+from .kept import Kept
+from .nulls import Chance, at_least, intersection_distribution, pooled_intersection
 
 _GROUP = ["finetune_seed", "checkpoint", "method"]
 
@@ -31,9 +33,17 @@ class Core:
         core: The shared heads.
         expected: Heads that would be shared if each set kept its number of heads at random.
         p_value: Probability of sharing at least as many, under the same null.
+        layer_expected: Heads that would be shared if each set kept its number of heads in every
+            layer, at random within the layer.
+        layer_p_value: Probability of sharing at least as many, under that null.
         frequencies: For each head, how many subnetworks keep it.
         mlp_frequencies: For each MLP layer, how many subnetworks keep it. MLPs are hardly ever
             dropped, so they would be shared trivially; they are no part of the core or its null.
+        shares: For each head, the share of independent sets that keep it, with its interval.
+        stability: For each head, the share of bootstrap resamples of the independent sets in
+            which all keep it.
+        core_sizes: Mean size of the core of 1, 2, ... of the independent sets, over all choices.
+        chance_sizes: The same under the null in layers.
         verdict: On the claim that there is a shared core.
     """
 
@@ -47,44 +57,15 @@ class Core:
     core: tuple[str, ...]
     expected: float
     p_value: float
+    layer_expected: float
+    layer_p_value: float
     frequencies: dict[str, int]
     mlp_frequencies: dict[str, int]
+    shares: dict[str, Estimate]
+    stability: dict[str, float]
+    core_sizes: tuple[float, ...]
+    chance_sizes: tuple[float, ...]
     verdict: Verdict
-
-
-def intersection_distribution(
-    n_heads: int, sizes: Sequence[int]
-) -> Float[np.ndarray, " n_heads_plus_1"]:
-    """Give the distribution of the number of heads in all of several random sets.
-
-    Each set is drawn uniformly among those of its size, independently. The size of the running
-    intersection is then a Markov chain with hypergeometric steps, so the result is exact.
-
-    Args:
-        n_heads: Heads to draw from.
-        sizes: Size of each set; at least one.
-
-    Returns:
-        Probabilities of 0, 1, ..., ``n_heads`` shared heads.
-    """
-    distribution = np.zeros(n_heads + 1)
-    distribution[sizes[0]] = 1.0
-    shared = np.arange(n_heads + 1)
-    for size in sizes[1:]:
-        # Row j: how many of the j heads shared so far the next set hits.
-        step = stats.hypergeom.pmf(shared[None, :], n_heads, shared[:, None], size)
-        distribution = distribution @ step
-    return distribution
-
-
-def null_probability(n_heads: int, sizes: Sequence[int], at_least: int) -> float:
-    """Give the probability that random sets of these sizes share at least so many heads."""
-    return float(min(1.0, intersection_distribution(n_heads, sizes)[at_least:].sum()))
-
-
-def expected_shared(n_heads: int, sizes: Sequence[int]) -> float:
-    """Give the mean number of heads that random sets of these sizes share."""
-    return float(n_heads * np.prod([size / n_heads for size in sizes]))
 
 
 def core(subnetworks: pd.DataFrame) -> list[Core]:
@@ -99,54 +80,87 @@ def core(subnetworks: pd.DataFrame) -> list[Core]:
     """
     results = []
     for key, group in subnetworks.groupby(_GROUP):
+        kept = Kept.of(group)
         levels = sorted(group["sparsity"].unique())
-        results += [_one(key, group[group["sparsity"] == level], level) for level in levels]
+        results += [_one(key, kept.at(level), float(level)) for level in levels]
         if len(levels) > 1:
-            results.append(_one(key, group, None))
+            results.append(_one(key, kept, None))
     return results
 
 
-def _one(key: tuple, group: pd.DataFrame, sparsity: float | None) -> Core:
-    kept = group.pivot_table(
-        index=["seed", "sparsity"], columns="unit", values="kept", aggfunc="first", sort=False
-    ).astype(bool)
-    units = list(dict.fromkeys(group["unit"]))
-    is_head = {u: h >= 0 for u, h in zip(group["unit"], group["head"], strict=True)}
-    heads = [unit for unit in units if is_head[unit]]
-    mlps = [unit for unit in units if not is_head[unit]]
-    counts = kept.sum()
-    shared = tuple(unit for unit in heads if counts[unit] == len(kept))
+def whole_cores(cores: Sequence[Core]) -> list[Core]:
+    """Give each model's and method's core over all its sparsities, or at its only one."""
+    return list({(c.finetune_seed, c.checkpoint, c.method): c for c in cores}.values())
+
+
+def _one(key: tuple, kept: Kept, sparsity: float | None) -> Core:
+    counts = kept.table.sum()
     # Subnetworks of one seed may come from one run, so they are not independent draws: over all
     # sparsities each seed counts once, with the heads that all its subnetworks share.
-    sets = kept[heads].groupby(level="seed").all()
+    sets = kept.table[list(kept.heads)].groupby(level="seed").all().to_numpy()
+    n_sets, n_heads = sets.shape
+    shared = tuple(unit for unit, all_keep in zip(kept.heads, sets.all(0), strict=True) if all_keep)
     sizes = tuple(int(n) for n in sets.sum(axis=1))
-    p_value = null_probability(len(heads), sizes, len(shared))
-    expected = expected_shared(len(heads), sizes)
+    in_layers = kept.counts(sets)
+    times = dict(zip(kept.heads, (int(n) for n in sets.sum(axis=0)), strict=True))
+    share_of = {n: wilson(n, n_sets) for n in set(times.values())}
+    anywhere = intersection_distribution(n_heads, sizes)
+    layered = pooled_intersection(kept.pools, in_layers)
+    chances = at_least(anywhere, len(shared)), at_least(layered, len(shared))
+    none_shared = max(float(anywhere[0]), float(layered[0]))
+    finetune_seed, checkpoint, method = key
     return Core(
-        int(key[0]),
-        int(key[1]),
-        str(key[2]),
-        None if sparsity is None else float(sparsity),
-        len(kept),
-        len(heads),
+        int(finetune_seed),
+        int(checkpoint),
+        str(method),
+        sparsity,
+        len(kept.table),
+        n_heads,
         sizes,
         shared,
-        expected,
-        p_value,
-        {unit: int(counts[unit]) for unit in heads},
-        {unit: int(counts[unit]) for unit in mlps},
-        _verdict(len(shared), sizes, expected, p_value, len(heads)),
+        chances[0].expected,
+        chances[0].p_value,
+        chances[1].expected,
+        chances[1].p_value,
+        {unit: int(counts[unit]) for unit in kept.heads},
+        {unit: int(counts[unit]) for unit in kept.mlps},
+        {unit: share_of[n] for unit, n in times.items()},
+        # Every draw of a resample must hit one of the sets that keep the head.
+        {unit: (n / n_sets) ** n_sets for unit, n in times.items()},
+        tuple(
+            sum(comb(n, m) for n in times.values()) / comb(n_sets, m) for m in range(1, n_sets + 1)
+        ),
+        _chance_sizes(kept.pools, in_layers),
+        _verdict(len(shared), n_sets, n_heads, chances, none_shared),
     )
 
 
-def _verdict(n: int, sizes: Sequence[int], expected: float, p: float, n_heads: int) -> Verdict:
+def _chance_sizes(pools: tuple[int, ...], counts: Int[np.ndarray, "set pool"]) -> tuple[float, ...]:
+    """Give the mean core size of m random sets over all choices of m, for each m."""
+    n = len(counts)
+    sizes = np.zeros(n)
+    for pool, kept in zip(pools, counts.T, strict=True):
+        # The coefficients of prod(x + share) sum the products over all choices of m shares.
+        sizes += pool * np.poly(-kept / pool)[1:]
+    return tuple(float(sizes[m - 1]) / comb(n, m) for m in range(1, n + 1))
+
+
+def _verdict(
+    n: int, n_sets: int, n_heads: int, chances: tuple[Chance, Chance], none_shared: float
+) -> Verdict:
     claim = "the subnetworks share a core of heads"
+    anywhere, in_layers = chances
     reason = (
-        f"{n} of {n_heads} heads are in all; {len(sizes)} random sets of the same sizes would "
-        f"share {expected:.2g} (p = {p:.2g})"
+        f"{n} of {n_heads} heads are in all; {n_sets} random sets of the same sizes would "
+        f"share {anywhere.expected:.2g} (p = {anywhere.p_value:.2g}), and "
+        f"{in_layers.expected:.2g} if they also kept as many in each layer "
+        f"(p = {in_layers.p_value:.2g})"
     )
-    if len(sizes) < 2:
+    if n_sets < 2:
         return Verdict(claim, UNDECIDED, "a core needs at least two independent searches")
-    if n and p < 0.05:
+    # A liking for the same layers is no core: particular heads must be shared beyond it.
+    if n and max(anywhere.p_value, in_layers.p_value) < 0.05:
         return Verdict(claim, SUPPORTED, reason)
+    if not n and none_shared < 0.025:
+        return Verdict(claim, CONTRADICTED, f"{reason}; that none is has p = {none_shared:.2g}")
     return Verdict(claim, UNDECIDED, reason)

@@ -1,0 +1,166 @@
+"""What random choices of heads would share: the null models behind overlap and core.
+
+Two of them. *Anywhere*: each set keeps its own number of heads, drawn from all of the model's. *In
+layers*: each set keeps its own number of heads in every layer, so that a liking for certain layers,
+which searches may have in common, is part of chance. The first is the second with one layer that
+holds all heads, so all functions here take *pools*: groups of heads to draw from, each by itself.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import stats
+
+#: Draws made at a time, which bounds memory.
+_CHUNK = 200
+
+
+@dataclass(frozen=True)
+class Chance:
+    """What a null model says of a number that was observed.
+
+    Args:
+        expected: Its mean under the null.
+        p_value: The probability of a number at least as large under the null.
+    """
+
+    expected: float
+    p_value: float
+
+
+@functools.lru_cache(maxsize=4096)
+def _step(n: int, size: int) -> Float[np.ndarray, "n_plus_1 n_plus_1"]:
+    """Row j: how many of j heads a random set of this size hits."""
+    shared = np.arange(n + 1)
+    return stats.hypergeom.pmf(shared[None, :], n, shared[:, None], size)
+
+
+def intersection_distribution(
+    n_heads: int, sizes: Sequence[int]
+) -> Float[np.ndarray, " n_heads_plus_1"]:
+    """Give the distribution of the number of heads in all of several random sets.
+
+    Each set is drawn uniformly among those of its size, independently. The size of the running
+    intersection is then a Markov chain with hypergeometric steps, so the result is exact.
+
+    Args:
+        n_heads: Heads to draw from.
+        sizes: Size of each set; at least one.
+
+    Returns:
+        Probabilities of 0, 1, ..., ``n_heads`` shared heads.
+    """
+    distribution = np.zeros(n_heads + 1)
+    distribution[sizes[0]] = 1.0
+    for size in sizes[1:]:
+        distribution = distribution @ _step(n_heads, int(size))
+    return distribution
+
+
+def pooled_intersection(
+    pools: Sequence[int], counts: Int[np.ndarray, "set pool"]
+) -> Float[np.ndarray, " n_heads_plus_1"]:
+    """Give the same where each set keeps its own number of heads of every pool.
+
+    Pools are drawn from independently, so the number shared is a sum of independent chains.
+
+    Args:
+        pools: Number of heads of each pool.
+        counts: How many of each pool each set keeps.
+
+    Returns:
+        Probabilities of 0, 1, ... shared heads.
+    """
+    parts = (intersection_distribution(n, counts[:, i].tolist()) for i, n in enumerate(pools))
+    return functools.reduce(np.convolve, parts)
+
+
+def hits_distribution(
+    pools: Sequence[int], targets: Sequence[int], counts: Int[np.ndarray, "set pool"]
+) -> Float[np.ndarray, " n_hits_plus_1"]:
+    """Give the distribution of how many times random sets hit some fixed heads, all sets together.
+
+    Args:
+        pools: Number of heads of each pool.
+        targets: How many of the fixed heads lie in each pool.
+        counts: How many of each pool each set keeps.
+
+    Returns:
+        Probabilities of 0, 1, ... hits.
+    """
+    parts = (
+        _step(n, int(kept))[target, : target + 1]
+        for row in counts
+        for n, target, kept in zip(pools, targets, row, strict=True)
+    )
+    return functools.reduce(np.convolve, parts)
+
+
+def at_least(distribution: Float[np.ndarray, " n_plus_1"], observed: int) -> Chance:
+    """Hold a count against its exact distribution."""
+    return Chance(
+        float(distribution @ np.arange(len(distribution))),
+        float(min(1.0, distribution[observed:].sum())),
+    )
+
+
+def null_probability(n_heads: int, sizes: Sequence[int], at_least: int) -> float:
+    """Give the probability that random sets of these sizes share at least so many heads."""
+    return float(min(1.0, intersection_distribution(n_heads, sizes)[at_least:].sum()))
+
+
+def expected_shared(n_heads: int, sizes: Sequence[float]) -> float:
+    """Give the mean number of heads that random sets of these sizes share."""
+    return float(n_heads * np.prod([size / n_heads for size in sizes]))
+
+
+def expected_jaccard(pools: Sequence[int], counts: Int[np.ndarray, "set pool"]) -> float:
+    """Give the exact mean over pairs of sets of the Jaccard index that chance would give.
+
+    Args:
+        pools: Number of heads of each pool.
+        counts: How many of each pool each set keeps; at least two sets.
+    """
+    one, other = np.triu_indices(len(counts), k=1)
+    means = []
+    for i, j in zip(one, other, strict=True):
+        distribution = pooled_intersection(pools, counts[[i, j]])
+        shared = np.arange(len(distribution))
+        union = counts[[i, j]].sum() - shared
+        # Two empty sets are the same; elsewhere a union of nothing has no probability.
+        index = np.divide(shared, union, out=np.ones(len(shared)), where=union > 0)
+        means.append(float(distribution @ index))
+    return float(np.mean(means))
+
+
+def relabelled(
+    kept: Bool[np.ndarray, "run level head"],
+    pools: Int[np.ndarray, " head"],
+    n_draws: int,
+    generator: np.random.Generator,
+) -> Iterator[Bool[np.ndarray, "draw run level head"]]:
+    """Rename the heads of every run at random within their pools, many times.
+
+    All subnetworks of one run are renamed alike. What they have in common because they come from
+    one search is kept, and what different runs have in common, beyond numbers per pool, is not.
+
+    Args:
+        kept: The heads that each run's subnetworks keep.
+        pools: The pool of each head, in ascending order.
+        n_draws: How many times.
+        generator: Where the draws come from.
+
+    Yields:
+        The renamed subnetworks, some draws at a time.
+    """
+    runs, _, heads = kept.shape
+    for start in range(0, n_draws, _CHUNK):
+        size = min(_CHUNK, n_draws - start)
+        # Sorting by pool, then by chance, moves no head out of its pool.
+        order = np.argsort(pools + generator.random((size, runs, heads)), axis=-1)
+        yield np.take_along_axis(kept[None], order[:, :, None], axis=-1)
