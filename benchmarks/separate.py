@@ -1,7 +1,7 @@
 """One run through all sparsities beside a run of its own for each, for the learned search.
 
 Both have the same settings unless told otherwise; ``joint.`` and ``separate.`` name those of one.
-With the defaults and evenly spaced sparsities both see the same number of examples.
+A run of its own rises from 0 anew, so that all of them together take more steps.
 
     python benchmarks/separate.py --model small --seeds 5
     python benchmarks/separate.py --model small --seeds 5 --set joint.ramp_steps=40
