@@ -29,9 +29,7 @@ class Kept:
     @classmethod
     def of(cls, rows: pd.DataFrame) -> Kept:
         """Read the rows of one model and method, as in ``tables.SUBNETWORKS``."""
-        table = rows.pivot_table(
-            index=["seed", "sparsity"], columns="unit", values="kept", aggfunc="first"
-        ).astype(bool)
+        table = rows.pivot(index=["seed", "sparsity"], columns="unit", values="kept")
         units = rows.drop_duplicates("unit").sort_values(["layer", "head"], kind="stable")
         heads = units[units["head"] >= 0]
         return cls(
