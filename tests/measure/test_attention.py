@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from transformers import BertTokenizer
 
 from heuristic_core.errors import InputError
-from heuristic_core.measure.attention import WEIGHTINGS, _wins, attention_patterns
+from heuristic_core.measure.attention import WEIGHTINGS, _ReadNorms, _wins, attention_patterns
 from heuristic_core.measure.patterns import (
     NO_WORD,
     PADDING,
@@ -314,6 +314,21 @@ def test_norms_of_what_is_read_equal_their_definition(tiny):
     assert plain["score"].item() != pytest.approx(expected, rel=1e-2)
 
 
+def test_heads_of_a_group_read_the_same_values(tiny):
+    """With half as many values as heads, each value is read by two heads in turn."""
+    rng = np.random.default_rng(0)
+    values = torch.tensor(rng.normal(size=(1, 5, 2, 8)))
+    attention = torch.tensor(rng.dirichlet(np.ones(5), size=(1, 4, 5)))
+    norms = _ReadNorms(tiny)
+    norms.values[0] = values.flatten(2)
+    grouped = norms.weigh(0, attention)
+    norms.values[0] = values[:, :, [0, 0, 1, 1]].flatten(2)
+    torch.testing.assert_close(grouped, norms.weigh(0, attention))
+    norms.values[0] = torch.ones(1, 5, 24)
+    with pytest.raises(InputError, match="weighting='attention'"):
+        norms.weigh(0, attention)
+
+
 def test_a_head_that_reads_nothing_scores_nothing_by_norm(tiny, pairs):
     with torch.no_grad():
         value = tiny.projections(0)[2]
@@ -376,6 +391,12 @@ def test_wins_are_shares_of_draws():
     assert wins[1, 3] + wins[1, 4] == pytest.approx(1)
     has[:, 2] = False
     assert _wins(score, has, seed=0)[0, 2] == 0
+    # A quarter of the draws of these two examples has nothing to say of any pattern.
+    has = np.zeros((2, len(PATTERNS)), bool)
+    has[0, 3] = True
+    wins = _wins(np.zeros((2, 1, len(PATTERNS))), has, seed=0)
+    assert wins[0, 0] == 0
+    assert wins[0, 3] == pytest.approx(0.75, abs=0.05)
 
 
 def test_the_same_seed_gives_the_same_table(tiny, pairs):

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from heuristic_core.analysis.matched import within_layers
+
+
+def compare(values, layer, in_core, seed=0):
+    table = np.asarray(values, dtype=float)[:, None]
+    return within_layers(["x"], table, np.array(layer), np.array(in_core, dtype=bool), seed)
+
+
+def test_a_difference_equals_a_hand_count():
+    # Layer 0: 5 against 1 and 3. Layer 1: 2 and 4 against 3 and 7. Layer 2 has no core head.
+    (found,) = compare(
+        [5, 1, 3, 2, 4, 3, 7, 100], [0, 0, 0, 1, 1, 1, 1, 2], [1, 0, 0, 1, 1, 0, 0, 0]
+    )
+    assert found.n_heads == 3
+    assert found.core == pytest.approx((5 + 2 + 4) / 3)
+    assert found.others == pytest.approx((2 + 5 + 5) / 3)
+    assert found.difference.value == pytest.approx(11 / 3 - 4)
+    # Half the layers' sizes enter the error: 1/3 + 1 / (9 * 2) + 4 / (9 * 2).
+    half = (found.difference.high - found.difference.low) / 2
+    x = np.array([2 / 3, -1 / 3, -1 / 3, 0.5, 0.5, -0.5, -0.5])
+    y = np.array([2, -2, 0, -2, 0, -1, 3])
+    residual = y - x * (x @ y) / (x @ x)
+    variance = residual @ residual / (7 - 2 - 1) * (1 / 3 + 5 / 18)
+    assert half == pytest.approx(stats.t.ppf(0.975, 4) * variance**0.5)
+
+
+def test_shuffling_agrees_with_counting_all_possibilities():
+    values = np.array([3.0, 1.0, 0.5, 2.0, 4.0, 3.5, 0.0, 1.0])
+    layer = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    core = np.array([1, 0, 0, 0, 1, 1, 0, 0], dtype=bool)
+
+    def difference(chosen):
+        parts = [
+            values[[i for i in chosen if layer[i] == k]].mean() * (k + 1)
+            - values[[i for i in range(8) if layer[i] == k and i not in chosen]].mean() * (k + 1)
+            for k in (0, 1)
+        ]
+        return sum(parts) / 3
+
+    all_of_them = [
+        difference((a, *b)) for a in range(4) for b in itertools.combinations(range(4, 8), 2)
+    ]
+    observed = difference((0, 4, 5))
+    above = np.mean(np.array(all_of_them) >= observed - 1e-9)
+    (found,) = compare(values, layer, core)
+    assert found.difference.value == pytest.approx(observed)
+    assert found.p_value == pytest.approx(2 * above, abs=0.01)
+
+
+def test_what_differs_between_layers_plays_no_part():
+    rng = np.random.default_rng(0)
+    values, layer = rng.normal(size=24), np.repeat([0, 1], 12)
+    core = np.tile(np.arange(12) < 3, 2)
+    (one,) = compare(values, layer, core)
+    (other,) = compare(values + 1000 * layer, layer, core)
+    assert one.difference.value == pytest.approx(other.difference.value)
+    assert one.difference.high == pytest.approx(other.difference.high)
+    assert one.p_value == other.p_value
+
+
+def test_equal_heads_do_not_differ():
+    (found,) = compare(np.full(8, 0.1), [0] * 4 + [1] * 4, [1, 0, 0, 0] * 2)
+    assert found.difference.value == pytest.approx(0, abs=1e-12)
+    assert found.p_value == 1
+
+
+@pytest.mark.parametrize(
+    ("layer", "in_core"),
+    [
+        ([0, 0, 1, 1], [1, 1, 0, 0]),  # no layer has both
+        ([0, 0], [1, 0]),  # no degree of freedom
+        ([], []),
+    ],
+)
+def test_nothing_to_compare_gives_nothing(layer, in_core):
+    assert compare(np.arange(len(layer)), layer, in_core) == []
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_intervals_cover_the_truth_and_p_values_keep_their_level(k):
+    rng = np.random.default_rng(1)
+    layer = np.repeat(np.arange(4), 12)
+    core = np.tile(np.arange(12) < k, 4)
+    # A layer of its own size of core, so that layers weigh differently.
+    core[:5] = True
+    covered = rejected = 0
+    for seed in range(300):
+        values = rng.normal(size=48) + layer + 0.7 * core
+        (found,) = compare(values, layer, core, seed)
+        covered += found.difference.low <= 0.7 <= found.difference.high
+        (null,) = compare(values - 0.7 * core, layer, core, seed)
+        rejected += null.p_value < 0.05
+    assert 0.90 <= covered / 300 <= 0.99
+    assert rejected / 300 <= 0.09
