@@ -66,7 +66,8 @@ def test_sizes_over_fine_tuning():
     assert (result.at_rise.before, result.at_rise.after) == (200, 300)
     assert result.at_rise.points.value == pytest.approx(20)
     assert result.verdict.decision == "contradicted"
-    assert "the size by +40.0 % of the units" in result.verdict.reason
+    assert "from step 100 to 300 it changes by +40.0 % of the units" in result.verdict.reason
+    assert "adversarial accuracy changes by +38.0 points" in result.verdict.reason
 
 
 def test_mixed_data_are_the_cases_alike():
@@ -106,6 +107,7 @@ def test_where_the_margin_means_nothing():
     assert result.where_meaningful.points.value == pytest.approx(20)
     assert result.verdict.decision == "not decided by these data"
     assert "means nothing at step 100" in result.verdict.reason
+    assert "where it means something, from step 200 to 300 it changes by" in result.verdict.reason
     # Balanced accuracy at chance: a constant answer will do.
     chance = by_data(grid(RISING, friendly=[50, 50, 90, 90]))["balanced"]
     assert "always giving the same answer" in chance.sizes[1].note

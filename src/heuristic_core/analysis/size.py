@@ -170,19 +170,12 @@ def _by_data(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class _Curve:
-    """What the sizes on one kind of data are computed from.
-
-    Args:
-        data: The kind.
-        margin: In points.
-        whole: The full model's accuracies, by checkpoint and kind.
-        grids: For each checkpoint the subnetworks' accuracies, by seed and sparsity.
-    """
+    """What the sizes on one kind of data are computed from."""
 
     data: str
-    margin: float
-    whole: pd.DataFrame
-    grids: Mapping[int, pd.DataFrame]
+    margin: float  # in points
+    whole: pd.DataFrame  # the full model's accuracies, by checkpoint and kind of data
+    grids: Mapping[int, pd.DataFrame]  # for each checkpoint accuracies by seed and sparsity
 
     def result(self, finetune_seed: int, method: str) -> EffectiveSize:
         trained = [step for step in self.grids if step > 0]
@@ -190,6 +183,7 @@ class _Curve:
         rise = self.rise(trained)
         at = tuple(self.at(step) for step in self.grids)
         clear = [size.checkpoint for size in at if size.checkpoint > 0 and not size.note]
+        meant = self.change(clear[0], clear[-1]) if len(clear) > 1 else None
         return EffectiveSize(
             finetune_seed,
             method,
@@ -198,9 +192,9 @@ class _Curve:
             tuple(float(level) for level in next(iter(self.grids.values())).columns),
             at,
             change,
-            self.change(clear[0], clear[-1]) if len(clear) > 1 else None,
+            meant,
             None if rise is None else self.change(*rise),
-            self.verdict(change, {size.checkpoint: size for size in at}),
+            self.verdict(change, meant, {size.checkpoint: size for size in at}),
         )
 
     def sizes(self, step: int, margin: float, every: int = 1) -> pd.Series:
@@ -253,34 +247,32 @@ class _Curve:
         top = int(np.diff(accuracy).argmax())
         return (trained[top], trained[top + 1]) if accuracy[top + 1] > accuracy[top] else None
 
-    def verdict(self, change: SizeChange | None, at: Mapping[int, SizeAt]) -> Verdict:
+    def verdict(
+        self, change: SizeChange | None, meant: SizeChange | None, at: Mapping[int, SizeAt]
+    ) -> Verdict:
         claim = f"the model's effective size on {self.data} data falls as it generalises"
         part = judged_by(self.whole)
         if change is None or part is None:
             return Verdict(claim, UNDECIDED, "this takes two trained checkpoints and OOD cases")
         first, last = at[change.before], at[change.after]
         points = change.points
-        rise = 100 * float(
-            self.whole.loc[last.checkpoint, part] - self.whole.loc[first.checkpoint, part]
-        )
+        accuracy = self.whole[part]
+        rise = 100 * float(accuracy[last.checkpoint] - accuracy[first.checkpoint])
         least, most = min(change.by_margin.values()), max(change.by_margin.values())
         reason = (
-            f"from step {first.checkpoint} to {last.checkpoint} {part} accuracy changes by "
-            f"{rise:+.1f} points and the size by {points.value:+.1f} % of the units "
-            f"[{points.low:+.1f}, {points.high:+.1f}], {least:+.1f} to {most:+.1f} with margins "
-            f"of {MARGINS[0]:g} to {MARGINS[-1]:g} points"
+            f"{_written(change)}, {least:+.1f} to {most:+.1f} with margins of {MARGINS[0]:g} to "
+            f"{MARGINS[-1]:g} points, while {part} accuracy changes by {rise:+.1f} points"
         )
         if change.n_seeds < ENOUGH_SEEDS:
             return Verdict(claim, UNDECIDED, f"fewer than {ENOUGH_SEEDS} seeds; {reason}")
-        if rise < RISE_POINTS:
+        if not rise >= RISE_POINTS:
             return Verdict(claim, UNDECIDED, f"the model does not come to generalise; {reason}")
-        for size in (first, last):
-            if size.note:
-                return Verdict(
-                    claim,
-                    UNDECIDED,
-                    f"the margin means nothing at step {size.checkpoint}: {size.note}; {reason}",
-                )
+        notes = [f"step {size.checkpoint}: {size.note}" for size in (first, last) if size.note]
+        if notes:
+            reason = f"the margin means nothing at {notes[0]}; {reason}"
+            if meant is not None:
+                reason += f"; where it means something, {_written(meant)}"
+            return Verdict(claim, UNDECIDED, reason)
         if points.low > 0 and points.value >= self.step:
             return Verdict(claim, CONTRADICTED, reason)
         if points.high < 0 and -points.value >= self.step:
@@ -295,3 +287,11 @@ class _Curve:
         """The grid's step, in points: a smaller change cannot be told from none."""
         levels = next(iter(self.grids.values())).columns.to_numpy(dtype=np.float64)
         return 100 * float(np.median(np.diff(levels))) if len(levels) > 1 else 0.0
+
+
+def _written(change: SizeChange) -> str:
+    points = change.points
+    return (
+        f"from step {change.before} to {change.after} it changes by {points.value:+.1f} % of the "
+        f"units [{points.low:+.1f}, {points.high:+.1f}]"
+    )
