@@ -8,7 +8,7 @@ from scipy import stats
 from simulated import decisions
 
 from heuristic_core.analysis.intervals import CONTRADICTED, SUPPORTED, UNDECIDED
-from heuristic_core.analysis.patterns import patterns
+from heuristic_core.analysis.patterns import patterns, score_interval
 
 REPEATED, PREVIOUS, CLS, SEP = (PATTERNS.index(p) for p in ("repeated", "previous", "cls", "sep"))
 
@@ -110,6 +110,14 @@ def test_noise_decides_nothing_too_often():
         core = [f"L{i % 3}H{j}" for i, j in enumerate(rng.choice(N_HEADS, 7, replace=False))]
         wrong += decisions(patterns(table, {1: core}, seed=study)) != [UNDECIDED]
     assert wrong / 200 <= 0.09
+
+
+def test_intervals_of_scores_cover_the_truth():
+    rng = np.random.default_rng(4)
+    examples = rng.gamma(2, 1.5, (500, 40))  # mean 3, skewed
+    errors = examples.std(1, ddof=1) / 40**0.5
+    found = [score_interval(m, e, 40) for m, e in zip(examples.mean(1), errors, strict=True)]
+    assert 0.90 <= np.mean([one.low <= 3 <= one.high for one in found]) <= 0.99
 
 
 def test_scores_at_the_bound_make_no_types():
