@@ -105,6 +105,10 @@ def test_too_little_is_not_decided():
     (empty,) = core_overlap(cores_of(set(), set()))
     assert (empty.jaccard, empty.share, empty.p_value) == (None, None, 1.0)
     assert empty.verdict.decision == "not decided by these data"
+    # Of one search each, there is no telling whether they have a core at all.
+    (single,) = core_overlap(cores_of(ONE, ONE, n_seeds=1))
+    assert single.share.value == 1
+    assert single.verdict.decision == "not decided by these data"
     methods = core(table_of(np.ones((1, 1, 2, 1, 6), bool), 6).assign(method="random"))
     assert core_overlap([*cores_of(ONE), *methods]) == []
 

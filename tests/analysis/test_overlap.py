@@ -7,6 +7,8 @@ from scipy import stats
 from simulated import decisions
 from tables_by_hand import subnetworks
 
+from heuristic_core.analysis.agreement import by_draws
+from heuristic_core.analysis.nulls import Chance
 from heuristic_core.analysis.overlap import overlap
 
 #: Two layers of four heads; three searches at two sparsities.
@@ -68,6 +70,20 @@ def test_p_values_equal_counting():
     assert result.p_above == pytest.approx(1 / 3, abs=0.03)
     assert result.p_below == 1
     assert result.verdict.decision == "not decided by these data"
+
+
+def test_both_sides_are_tested():
+    """Two searches that keep the same one of 20 heads, p = 1/20: half of 5 % is for either side."""
+    kept = np.zeros((1, 1, 2, 1, 20), bool)
+    kept[..., 0] = True
+    (result,) = overlap(table_of(kept, 20), n_draws=4000)
+    assert result.p_above == pytest.approx(1 / 20, abs=0.015)
+    assert result.verdict.decision == "not decided by these data"
+
+
+def test_what_was_observed_counts_as_a_draw():
+    assert by_draws(5.0, np.arange(9.0)) == Chance(4.0, 5 / 10)
+    assert by_draws(9.0, np.arange(9.0)).p_value == 1 / 10
 
 
 def test_neighbours_by_hand():
