@@ -23,7 +23,7 @@ import numpy as np
 import models
 import searches
 from common import count, mean, median, new_parser, percentage, run, save, shown, table
-from heuristic_core.analysis.intervals import Estimate
+from heuristic_core.analysis.intervals import Estimate, student
 from heuristic_core.storage import replacing
 from searches import VARIANTS, Row, each_cost, entry, jaccard, values
 
@@ -34,7 +34,7 @@ INTRO = (
     "intervals over seeds; a method that draws nothing has none. The cost of a run that finds "
     "several subnetworks is divided among them; an example run forward alone counts for half."
 )
-CONTENDERS = ("learned", "learned_no_exchange")
+CONTENDERS = ("learned", "learned_no_exchange", "learned_short")
 PAIR_INTRO = (
     "The learned search, one run for all sparsities, beside the published procedure, a run for "
     "each, cut to the same number of units by its soft values. Differences (learned less "
@@ -81,10 +81,13 @@ def costs(found: Found) -> str:
 
 
 def spread(numbers: np.ndarray) -> str:
-    """Write the mean, standard deviation and range of accuracies."""
+    """Write the mean of accuracies with its interval, their standard deviation and range."""
+    interval = student(numbers)
     deviation = numbers.std(ddof=1) if len(numbers) > 1 else 0.0
+    ends = f"[{interval.low:.1%}, {interval.high:.1%}]" if len(numbers) > 1 else ""
     return (
-        f"{numbers.mean():.1%} ± {100 * deviation:.1f} ({numbers.min():.1%} to {numbers.max():.1%})"
+        f"{numbers.mean():.1%} {ends} ± {100 * deviation:.1f} "
+        f"({numbers.min():.1%} to {numbers.max():.1%})"
     )
 
 
@@ -143,7 +146,8 @@ def versus(found: Found) -> str:
         + table(
             [*head_of_seeds, "OOD friendly"],
             described,
-            "Seeds: means and ranges; of accuracies also the standard deviation, in points",
+            "Seeds: means and ranges; of accuracies also the mean's 95 % interval by Student's t, and "
+            "the standard deviation in points",
         )
     )
 
