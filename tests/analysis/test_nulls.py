@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 from heuristic_core.analysis.nulls import (
     at_least,
     expected_jaccard,
-    expected_shared,
     hits_distribution,
     intersection_distribution,
-    null_probability,
     pooled_intersection,
     relabelled,
 )
@@ -85,18 +83,19 @@ def test_the_null_is_a_distribution_with_the_right_mean(case):
     n, sizes = case
     p = intersection_distribution(n, sizes)
     assert p.sum() == pytest.approx(1)
-    assert (p @ np.arange(n + 1)) == pytest.approx(expected_shared(n, sizes), abs=1e-9)
-    tail = [null_probability(n, sizes, k) for k in range(n + 2)]
-    assert tail[0] == pytest.approx(1)
-    assert all(a >= b for a, b in itertools.pairwise(tail))
-    assert at_least(p, 1).p_value == tail[1]
-    assert at_least(p, 1).expected == pytest.approx(expected_shared(n, sizes), abs=1e-9)
+    found = [at_least(p, k) for k in range(n + 2)]
+    # A head is in all of them with the product of the shares that they keep.
+    assert found[0].expected == pytest.approx(n * np.prod(np.array(sizes) / n), abs=1e-9)
+    assert found[0].p_value == pytest.approx(1)
+    assert found[-1].p_value == 0
+    assert all(a.p_value >= b.p_value for a, b in itertools.pairwise(found))
 
 
 def test_the_papers_own_expectation():
     """Section 5: 144 heads, twelve subnetworks at 70 %: 144 x 0.3^12 = 7.7e-5 heads."""
-    assert expected_shared(144, [43.2] * 12) == pytest.approx(144 * 0.3**12, rel=1e-9)
-    assert expected_shared(144, [43.2] * 12) == pytest.approx(7.7e-5, rel=0.01)
+    whole = at_least(intersection_distribution(144, [43] * 6 + [44] * 6), 1)
+    assert whole.expected == pytest.approx(7.7e-5, rel=0.1)
+    assert whole.expected == pytest.approx(144 * (43 * 44 / 144**2) ** 6, rel=1e-9)
 
 
 def test_hits_equal_counting_all_possibilities():

@@ -109,16 +109,6 @@ def at_least(distribution: Float[np.ndarray, " n_plus_1"], observed: int) -> Cha
     )
 
 
-def null_probability(n_heads: int, sizes: Sequence[int], at_least: int) -> float:
-    """Give the probability that random sets of these sizes share at least so many heads."""
-    return float(min(1.0, intersection_distribution(n_heads, sizes)[at_least:].sum()))
-
-
-def expected_shared(n_heads: int, sizes: Sequence[float]) -> float:
-    """Give the mean number of heads that random sets of these sizes share."""
-    return float(n_heads * np.prod([size / n_heads for size in sizes]))
-
-
 def expected_jaccard(pools: Sequence[int], counts: Int[np.ndarray, "set pool"]) -> float:
     """Give the exact mean over pairs of sets of the Jaccard index that chance would give.
 
