@@ -54,6 +54,16 @@ def test_a_single_step_is_told_from_a_line():
     assert "20% [20%, 20%] of it between two" in line.verdict.reason
 
 
+def test_seeds_that_differ_leave_the_shape_open():
+    right = np.array([80, 70, 60, 50, 40, 30])[:, None] + np.array([-15, 0, 15])[:, None, None]
+    (result,) = smoothness(simulated(right[None, None], ["a"], LEVELS[:6], 100))
+    assert result.fall_points.low == pytest.approx(50)
+    # 18 points. The seeds' squared distances are 12 x 225 = 2700 whatever the shape; two levels
+    # miss each of the three curves by another 4 x 100.
+    assert result.evidence == pytest.approx(18 * np.log(3900 / 2700) - np.log(18), abs=0.2)
+    assert result.verdict.decision == "not decided by these data"
+
+
 def test_a_dip_is_no_fall():
     (result,) = smoothness(exact([20, 60, 55, 45, 35, 25]))
     # The falling curve nearest to it starts with the mean of the first three, 45.
