@@ -34,7 +34,7 @@ INTRO = (
     "intervals over seeds; a method that draws nothing has none. The cost of a run that finds "
     "several subnetworks is divided among them; an example run forward alone counts for half."
 )
-CONTENDERS = ("learned", "learned_no_exchange", "learned_short")
+CONTENDERS = ("learned", "learned_no_exchange")
 PAIR_INTRO = (
     "The learned search, one run for all sparsities, beside the published procedure, a run for "
     "each, cut to the same number of units by its soft values. Differences (learned less "
@@ -146,8 +146,8 @@ def versus(found: Found) -> str:
         + table(
             [*head_of_seeds, "OOD friendly"],
             described,
-            "Seeds: means and ranges; of accuracies also the mean's 95 % interval by Student's t, and "
-            "the standard deviation in points",
+            "Seeds: means and ranges; of accuracies also the mean's 95 % interval (Student) and "
+            "the standard deviation, in points",
         )
     )
 

@@ -29,8 +29,6 @@ Row = dict[str, Any]
 VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {
     **{name: (name, {}) for name in METHODS},
     "learned_no_exchange": ("learned", {"exchange_rounds": 0}),
-    # As varied from seed to seed as the published procedure, and about as faithful.
-    "learned_short": ("learned", {"exchange_rounds": 0, "ramp_steps": 70, "hold_steps": 8}),
     # Whole batches are padded to full length all the same, so this changes neither cost nor steps.
     "paper": ("paper", {"by_length": True}),
     "random_layer_matched": ("random", {"layer_matched": True}),
