@@ -64,6 +64,13 @@ def test_seeds_that_differ_leave_the_shape_open():
     assert result.verdict.decision == "not decided by these data"
 
 
+def test_a_fall_with_more_than_half_in_one_step_is_not_smooth():
+    (result,) = smoothness(exact([75, 72, 64, 28, 16, 12]))
+    assert result.evidence > 6
+    assert result.largest_share.value == pytest.approx(36 / 63)
+    assert result.verdict.decision == "not decided by these data"
+
+
 def test_a_dip_is_no_fall():
     (result,) = smoothness(exact([20, 60, 55, 45, 35, 25]))
     # The falling curve nearest to it starts with the mean of the first three, 45.
