@@ -50,7 +50,7 @@ DISCRIMINATION: dict[str, str] = SYSTEM | {
     "n": "int64",  # examples of the adversarial case
     "n_friendly": "int64",  # examples of all friendly cases of the group
     "auc": "float64",  # P(an adversarial example scores higher than a friendly one), ties half
-    "d_prime": "float64",  # difference of mean scores over their pooled standard deviation
+    "d_prime": "float64",  # difference of mean scores over the root of their mean variance
     "bias": "float64",  # mean score over both sides, each counting half: > 0 leans adversarial
 }
 
@@ -80,9 +80,20 @@ REMOVAL: dict[str, str] = REMOVED | {
     "interaction_se": "float64",  # its standard error over examples
     "pooled_change": "float64",  # mean of |change of what the classifier reads| / |what it reads|
 }
-REMOVAL_DISCRIMINATION: dict[str, str] = REMOVED | {
-    name: kind for name, kind in DISCRIMINATION.items() if name not in SYSTEM
-}
+REMOVAL_DISCRIMINATION: dict[str, str] = (
+    REMOVED
+    | {
+        # "group" is that of the removal here.
+        "case_group" if name == "group" else name: kind
+        for name, kind in DISCRIMINATION.items()
+        if name not in SYSTEM
+    }
+    | {
+        "auc_change": "float64",  # change of the area to the full model's
+        "auc_change_se": "float64",  # its standard error over examples of the adversarial case
+        "auc_change_common_se": "float64",  # over friendly ones, which the group's cases share
+    }
+)
 
 #: One row per head, pattern and suite: how much a head attends to a kind of token.
 ATTENTION: dict[str, str] = MODEL | {

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.special import log_softmax, logsumexp
 
 from ..errors import InputError
@@ -102,24 +102,7 @@ def score(
     Raises:
         InputError: If the labels do not fit, or a logit is not finite.
     """
-    class_map = suite.class_map(model_labels)
-    if not (np.isfinite(logits).all() and np.isfinite(reference).all()):
-        raise InputError(
-            f"the model gives logits on suite {suite.name!r} that are not finite numbers; its "
-            "weights are damaged, or its dtype is too narrow: try float32"
-        )
-    labels = suite.examples.label_ids
-    log_p = log_softmax(logits.astype(np.float64), axis=1)
-    log_q = log_softmax(reference.astype(np.float64), axis=1)
-    right = class_map[None, :] == labels[:, None]
-    frame = pd.DataFrame(
-        {
-            "case": suite.examples.table["case"].to_numpy(),
-            "correct": class_map[logits.argmax(1)] == labels,
-            "kl": (np.exp(log_q) * (log_q - log_p)).sum(1),
-            "margin": _log_sum(log_p, right) - _log_sum(log_p, ~right),
-        }
-    )
+    frame = per_example(suite, model_labels, logits, reference)
     table = (
         frame.groupby("case", sort=False)
         .agg(
@@ -134,6 +117,47 @@ def score(
     table.insert(1, "role", suite.role)
     table.insert(3, "case_kind", [suite.kind(case) for case in table["case"]])
     return table
+
+
+def per_example(
+    suite: Suite, model_labels: tuple[str, ...], logits: Logits, reference: Logits
+) -> pd.DataFrame:
+    """Turn logits into one row per example, with the columns case, correct, kl and margin.
+
+    Args:
+        suite: What the logits are for.
+        model_labels: The label names in the order of the classes.
+        logits: The system's logits.
+        reference: The full model's logits on the same examples.
+
+    Raises:
+        InputError: If the labels do not fit, or a logit is not finite.
+    """
+    class_map = suite.class_map(model_labels)
+    if not (np.isfinite(logits).all() and np.isfinite(reference).all()):
+        raise InputError(
+            f"the model gives logits on suite {suite.name!r} that are not finite numbers; its "
+            "weights are damaged, or its dtype is too narrow: try float32"
+        )
+    labels = suite.examples.label_ids
+    log_p = log_softmax(logits.astype(np.float64), axis=1)
+    log_q = log_softmax(reference.astype(np.float64), axis=1)
+    return pd.DataFrame(
+        {
+            "case": suite.examples.table["case"].to_numpy(),
+            "correct": class_map[logits.argmax(1)] == labels,
+            "kl": (np.exp(log_q) * (log_q - log_p)).sum(1),
+            "margin": log_odds(logits, class_map[None, :] == labels[:, None]),
+        }
+    )
+
+
+def log_odds(
+    logits: Logits, chosen: Bool[np.ndarray, "example label"]
+) -> Float[np.ndarray, " example"]:
+    """Give the log-odds of some classes against all the others; infinite where those are none."""
+    log_p = log_softmax(logits.astype(np.float64), axis=1)
+    return _log_sum(log_p, chosen) - _log_sum(log_p, ~chosen)
 
 
 def with_system(table: pd.DataFrame, system: Mapping[str, Any]) -> pd.DataFrame:

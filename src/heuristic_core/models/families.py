@@ -46,6 +46,8 @@ class Family:
         mlp_out: Path within a layer to the last module of the MLP before the residual sum, dropout
             included; its output is what MLP gates scale.
         heads: Name of the configuration's entry for the number of heads.
+        readout: Path from the classifier to the linear map that gives the logits; its input, one
+            vector per example, is what the model's answer rests on.
         parts: What compaction needs to know; ``None`` where it is not supported.
     """
 
@@ -54,6 +56,7 @@ class Family:
     attention_out: str
     mlp_out: str
     heads: str = "num_attention_heads"
+    readout: str = "classifier"
     parts: Parts | None = None
 
     def layer_list(self, model: nn.Module) -> list[nn.Module]:
