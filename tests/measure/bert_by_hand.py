@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.special import erf
 
+from heuristic_core.units import Unit
+
 Head = tuple[int, int]  # layer, head
 
 
@@ -102,3 +104,31 @@ class BertByHand:
         after = self.head(*receiver, of["q"], of["k"], of["v"])
         *_, new_logits = self.run(ids, types, {receiver: after})
         return z[receiver], after, logits, new_logits
+
+
+def place(label):
+    unit = Unit.parse(label)
+    return unit.layer, unit.head
+
+
+def by_hand(model, suite, means, sender, receiver, reads, path, others=None):
+    """Each adversarial example's relative change of z and change of margin."""
+    hand, encoded = BertByHand(model), model.encode(suite.examples)
+    other = model.encode(others) if others else None
+    (a, i), (b, j) = place(sender), place(receiver)
+    mean = means.heads[b][j].double().numpy()
+    changes, margins = [], []
+    for row in np.flatnonzero(suite.examples.table["case"] == "hard"):
+        ids, types = (encoded.columns[name][row] for name in ("input_ids", "token_type_ids"))
+        new = means.heads[a][i].double().numpy()
+        if other:
+            _, z, _, _ = hand.run(*(other.columns[n][row] for n in ("input_ids", "token_type_ids")))
+            new = z[a, i]
+        clean, after, logits, new_logits = hand.patched(
+            ids, types, (a, i), new, (b, j), reads, path
+        )
+        changes.append(np.linalg.norm(after - clean) / np.linalg.norm(clean - mean))
+        right = suite.examples.label_ids[row]
+        odds = [x[right] - x[1 - right] for x in (new_logits, logits)]
+        margins.append(odds[0] - odds[1])
+    return np.array(changes), np.array(margins)

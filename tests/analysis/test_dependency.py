@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from heuristic_core.analysis.dependency import dependency
+from heuristic_core.tables import DEPENDENCY, conform
+
+#: Three layers of two core heads and three controls; three added heads above them all.
+SENDERS = {
+    f"L{layer}H{head}": ("core" if head < 2 else "control")
+    for layer in range(3)
+    for head in range(5)
+}
+RECEIVERS = {"L3H0": "added", "L3H1": "added", "L4H0": "added"}
+
+
+def dependencies(
+    examples: np.ndarray,
+    margins: np.ndarray | None = None,
+    senders=SENDERS,
+    receivers=RECEIVERS,
+    path="direct",
+    reads="v",
+) -> pd.DataFrame:
+    """A table from per-example changes and sizes of margin changes: sender, receiver, example."""
+    margins = examples if margins is None else margins
+    layer, control = np.array([int(s[1]) for s in senders]), np.array(list(senders.values()))
+    excess = [np.full(examples.shape, np.nan) for _ in range(2)]
+    for one in set(layer):
+        here = layer == one
+        controls = here & (control == "control")
+        if controls.any():
+            for size, over in zip((examples, margins), excess, strict=True):
+                over[here] = size[here] - size[controls].mean(0)
+    columns = {}
+    for name, x in zip(
+        ("change", "excess", "margin_change", "margin_excess"),
+        (examples, excess[0], margins, excess[1]),
+        strict=True,
+    ):
+        columns[name] = x.mean(-1).ravel()
+        columns[f"{name}_se"] = x.std(-1, ddof=1).ravel() / x.shape[-1] ** 0.5
+    index = pd.MultiIndex.from_product([senders, receivers], names=["sender", "receiver"])
+    frame = index.to_frame(index=False).assign(
+        finetune_seed=1,
+        checkpoint=300,
+        path=path,
+        reads=reads,
+        n=examples.shape[-1],
+        sender_group=lambda t: t["sender"].map(senders),
+        receiver_group=lambda t: t["receiver"].map(receivers),
+        **columns,
+    )
+    return conform(frame, DEPENDENCY)
+
+
+def noise(rng, effect=0.0, spread=0.05, sampling=0.05, n=20) -> np.ndarray:
+    """Heads that differ from each other for no reason, and examples within them."""
+    heads = rng.normal(0.3, spread, size=(len(SENDERS), 1, 1))
+    heads[[group == "core" for group in SENDERS.values()]] += effect
+    return heads + rng.normal(0, sampling, size=(len(SENDERS), len(RECEIVERS), n))
+
+
+def two_values(mean: float, error: float) -> np.ndarray:
+    """Two examples with this mean and standard error."""
+    return np.array([mean - error, mean + error])
+
+
+def test_edges_by_hand():
+    senders = {"L0H0": "core", "L0H1": "core", "L0H2": "control", "L0H3": "control"}
+    receivers = {"L1H0": "added", "L1H1": "added", "L1H2": "core", "L0H1": "added"}
+    rng = np.random.default_rng(0)
+    x = np.full((4, 4, 30), 0.1) + 1e-3 * rng.normal(size=(4, 4, 30))
+    x[0, 0] += 0.6
+    x[1, 0] += 0.4
+    x[0, 1] += 0.04  # clear, but less than counts
+    x[1, 2] += 0.4  # of no added head
+    x[:, 3] = 0  # no path
+    (found,) = dependency(dependencies(x, x / 10, senders, receivers))
+    assert (found.n_tested, found.n) == (4, 30)
+    assert found.core == ("L0H0", "L0H1")
+    assert found.controls == ("L0H2", "L0H3")
+    assert found.receivers == ("L1H0", "L1H1")
+    assert [(e.sender, e.receiver) for e in found.edges] == [("L0H0", "L1H0"), ("L0H1", "L1H0")]
+    assert found.nodes == {"L0H0": "core", "L0H1": "core", "L1H0": "added"}
+    edge, excess = found.edges[0], x[0, 0] - x[2:, 0].mean(0)
+    half = stats.t.ppf(0.975, 29) * excess.std(ddof=1) / 30**0.5
+    assert (edge.change, edge.excess.value) == pytest.approx((x[0, 0].mean(), excess.mean()))
+    assert edge.excess.high - edge.excess.low == pytest.approx(2 * half)
+    assert edge.margin_change == pytest.approx(x[0, 0].mean() / 10)
+    assert edge.margin_excess.value == pytest.approx(excess.mean() / 10)
+    assert edge.p_value < 1e-10
+    assert (edge.reads, edge.path) == ("v", "direct")
+
+
+def test_a_control_that_writes_more_forbids_an_edge():
+    senders = {"L0H0": "core", "L0H1": "control", "L0H2": "control"}
+    for control, n_edges in [(0.6, 0), (0.4, 1)]:
+        x = np.array([0.5, control, 0.0])[:, None, None] + 1e-3 * np.arange(4)
+        (found,) = dependency(dependencies(x, senders=senders, receivers={"L1H0": "added"}))
+        assert len(found.edges) == n_edges
+
+
+def test_p_values_of_edges_are_corrected():
+    """Benjamini and Hochberg: of m p-values in order, the smallest p_j m / j from j on."""
+    senders = {"L0H0": "core", "L0H1": "control"}
+    receivers = {f"L1H{i}": "added" for i in range(4)}
+    x = np.zeros((2, 4, 2))
+    errors = [0.001, 0.004, 0.006, 1.0]
+    for i, error in enumerate(errors):
+        x[0, i] = two_values(0.2, error)
+    p = stats.t.sf(0.2 / np.array(errors), 1)
+    corrected = [min(p[j] * 4 / (j + 1) for j in range(i, 4)) for i in range(4)]
+    (found,) = dependency(dependencies(x, senders=senders, receivers=receivers))
+    kept = {edge.receiver: edge.p_value for edge in found.edges}
+    assert kept == pytest.approx({f"L1H{i}": corrected[i] for i in range(3)})
+
+
+def test_the_effect_is_the_mean_over_receivers_within_layers():
+    x = np.random.default_rng(1).normal(0.3, 0.1, size=(15, 3, 6))
+    (found,) = dependency(dependencies(x, x**2))
+    scores = x.mean((1, 2)).reshape(3, 5)
+    (effect,) = found.effects
+    assert effect.path == "direct"
+    assert effect.change.n_heads == 6
+    assert effect.change.core == pytest.approx(scores[:, :2].mean())
+    assert effect.change.others == pytest.approx(scores[:, 2:].mean())
+    sizes = (x**2).mean((1, 2)).reshape(3, 5)
+    wanted = sizes[:, :2].mean() - sizes[:, 2:].mean()
+    assert effect.margin.difference.value == pytest.approx(wanted)
+
+
+def test_verdicts_of_clear_cases():
+    rng = np.random.default_rng(8)
+    strong, none = noise(rng, 0.3), noise(rng)
+    decisions = {
+        name: dependency(dependencies(*values))[0].verdict
+        for name, values in {
+            "both": (strong, strong / 10),
+            "neither": (none, none / 10),
+            "z alone": (strong, none / 10),
+            "margin alone": (none, strong / 10),
+            "lower": (1 - strong, 1 - strong / 10),
+        }.items()
+    }
+    assert {name: v.decision for name, v in decisions.items()} == {
+        "both": "supported",
+        "neither": "not decided by these data",
+        "z alone": "not decided by these data",
+        "margin alone": "not decided by these data",
+        "lower": "contradicted",
+    }
+    assert "6 core heads and 9 others" in decisions["both"].reason
+    assert "on the direct path" in decisions["both"].reason
+
+
+def test_the_verdict_rests_on_the_path_whose_margins_were_measured():
+    rng = np.random.default_rng(3)
+    strong, none = noise(rng, 0.3), noise(rng)
+    direct = dependencies(none, none, path="direct")
+    total = dependencies(strong, strong, path="total")
+    blank = ["margin_change", "margin_change_se", "margin_excess", "margin_excess_se"]
+    (both,) = dependency(pd.concat([total, direct]))
+    assert [effect.path for effect in both.effects] == ["direct", "total"]
+    assert both.verdict.decision == "not decided by these data"
+    (found,) = dependency(pd.concat([total, direct.assign(**dict.fromkeys(blank, np.nan))]))
+    assert found.verdict.decision == "supported"
+    assert "on the total path" in found.verdict.reason
+    (found,) = dependency(total.assign(**dict.fromkeys(blank, np.nan)))
+    assert found.verdict.decision == "not decided by these data"
+    assert "was not measured" in found.verdict.reason
+    assert found.effects[0].margin is None
+    assert {edge.margin_excess for edge in found.edges} == {None}
+
+
+@pytest.mark.parametrize(
+    "senders",
+    [
+        {"L0H0": "core", "L0H1": "control", "L0H2": "control"},
+        {"L0H0": "core", "L0H1": "control", "L1H0": "core", "L1H1": "control"},
+        {"L0H0": "core", "L0H1": "core"},
+        {"L0H0": "control", "L0H1": "control"},
+        {"L0H0": "core", "L1H1": "control"},
+        {"L5H0": "core", "L5H1": "control", "L5H2": "control"},
+    ],
+)
+def test_too_few_controls_decide_nothing(senders):
+    x = np.ones((len(senders), 3, 4)) * np.arange(1, len(senders) + 1)[::-1, None, None]
+    (found,) = dependency(dependencies(x, senders=senders))
+    assert found.verdict.decision == "not decided by these data"
+    assert "too few" in found.verdict.reason or "no core head" in found.verdict.reason
+
+
+def test_exact_numbers_single_examples_and_empty_tables():
+    assert dependency(conform(pd.DataFrame(columns=list(DEPENDENCY)), DEPENDENCY)) == []
+    x = np.where(np.array(list(SENDERS.values()))[:, None, None] == "core", 0.3, 0.0)
+    exact = np.broadcast_to(x, (15, 3, 2)).copy()
+    table = dependencies(exact)
+    (found,) = dependency(table)
+    assert found.verdict.decision == "supported"
+    assert len(found.edges) == 18
+    alone = table.assign(n=1, excess_se=np.nan, margin_excess_se=np.nan)
+    (found,) = dependency(alone)
+    assert found.edges == ()
+    zero = dependencies(np.zeros((15, 3, 2)))
+    (found,) = dependency(zero)
+    assert found.edges == ()
+    assert found.verdict.decision == "not decided by these data"
+    assert found.effects[0].change.difference.value == 0
+
+
+def test_models_are_apart_and_the_order_of_rows_does_not_matter():
+    table = dependencies(noise(np.random.default_rng(4), 0.2))
+    other = table.assign(checkpoint=0)
+    found = dependency(pd.concat([table, other]))
+    assert [result.checkpoint for result in found] == [0, 300]
+    shuffled = table.sample(frac=1, random_state=0)
+    one, two = found[1], dependency(shuffled)[0]
+    assert one.edges == two.edges
+    assert one.verdict == two.verdict
+
+
+def test_pure_noise_is_seldom_decided():
+    rng = np.random.default_rng(5)
+    decisions: Counter[str] = Counter()
+    for trial in range(200):
+        x = noise(rng)
+        # The answers follow the outputs, so that both measures err together.
+        decisions[dependency(dependencies(x, x / 10), trial)[0].verdict.decision] += 1
+    assert 0 < decisions["supported"] + decisions["contradicted"] <= 18
+
+
+@pytest.mark.slow
+def test_edges_of_pure_noise_are_seldom_kept():
+    rng = np.random.default_rng(6)
+    wrong = 0
+    for trial in range(200):
+        # Sampling alone, large enough for chance to reach what counts as an edge.
+        x = noise(rng, spread=0, sampling=0.3, n=12)
+        wrong += bool(dependency(dependencies(x), trial)[0].edges)
+    assert wrong <= 18
+
+
+@pytest.mark.slow
+def test_intervals_cover():
+    rng = np.random.default_rng(7)
+    heads, edges, n_edges = 0, 0, 0
+    for trial in range(200):
+        (found,) = dependency(dependencies(noise(rng, effect=0.1)), trial)
+        inside = found.effects[0].change.difference
+        heads += inside.low <= 0.1 <= inside.high
+    for trial in range(50):
+        (found,) = dependency(dependencies(noise(rng, 0.2, spread=0, n=40)), trial)
+        edges += sum(edge.excess.low <= 0.2 <= edge.excess.high for edge in found.edges)
+        n_edges += len(found.edges)
+    assert 0.90 <= heads / 200 <= 0.99
+    assert n_edges == 50 * 18
+    assert 0.90 <= edges / n_edges <= 0.99
