@@ -277,6 +277,14 @@ def test_errors_of_examples_and_values(model, suite, means, tiny):
         measure(model, suite, AblationValues.zeros(tiny))
 
 
+def test_damaged_weights_are_told(model, suite, means):
+    damaged = Classifier(copy.deepcopy(model.hf), model.tokenizer)
+    with torch.no_grad():
+        damaged.hf.classifier.weight[0] = torch.nan
+    with pytest.raises(InputError, match="not finite numbers"):
+        measure(damaged, suite, means)
+
+
 def reversed_words(suite):
     """The same number of tokens for each example, in another order."""
     table = suite.examples.table

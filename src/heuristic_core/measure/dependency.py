@@ -6,9 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
 
 from ..errors import InputError, unknown
 from ..models.ablation import AblationValues
@@ -148,7 +146,7 @@ def _heads(model: Classifier, groups: Mapping[str, str], known: Sequence[str]) -
 
 def _examples(
     model: Classifier, suites: Suite | Iterable[Suite], counterfactual: Examples | None
-) -> tuple[Encoded, Encoded | None, Bool[Tensor, "example label"]]:
+) -> tuple[Encoded, Encoded | None, Bool[np.ndarray, "example label"]]:
     """Give the adversarial examples, their counterfactuals, and which classes are right."""
     parts = [suites] if isinstance(suites, Suite) else list(suites)
     right, chosen, tables = [], [], []
@@ -178,7 +176,7 @@ def _examples(
                 f"{others.lengths[differ[0]]} tokens, its example {encoded.lengths[differ[0]]}; "
                 "they must have the same number"
             )
-    return encoded, others, torch.from_numpy(np.concatenate(right)[rows])
+    return encoded, others, np.concatenate(right)[rows]
 
 
 def _table(

@@ -17,6 +17,7 @@ from ..models.encoding import Encoded
 from ..models.patching import READS, freezing, reading, slice_of, writing
 from ..models.trace import Trace, starting_at, tracing
 from ..units import Unit
+from .accuracy import log_odds
 
 PATHS = ("direct", "total")
 
@@ -42,21 +43,21 @@ class CleanRun:
         values: AblationValues,
         encoded: Encoded,
         others: Encoded | None,
-        right: Bool[Tensor, "example label"],
+        right: Bool[np.ndarray, "example label"],
         rows: np.ndarray,
     ) -> None:
         self._model = model
         self._values = values.to(model.device)
         self._batch = encoded.batch(rows, model.device)
         self._real = self._batch["attention_mask"].bool()
-        self._right = right[torch.from_numpy(rows)].to(model.device)
+        self._right = right[rows]
         self._other: Trace | None = None
         if others is not None:
             with tracing(model) as self._other:
                 model(**others.batch(rows, model.device))
         with tracing(model) as self._clean:
             self._margin = self._log_odds()
-        if not self._margin.isfinite().all():
+        if not np.isfinite(self._margin).all():
             raise InputError(
                 "the model's logits are not finite numbers, or all its labels count as right; "
                 "check its weights and the suite's label map, or try float32"
@@ -141,12 +142,10 @@ class CleanRun:
             starting_at(self._model, receiver.layer, self._clean.outputs),
             writing(self._model, receiver, z[..., part]),
         ):
-            return (self._log_odds() - self._margin).cpu().numpy()
+            return self._log_odds() - self._margin
 
-    def _log_odds(self) -> Float[Tensor, " example"]:
-        logits = self._model(**self._batch).logits.double()
-        good, bad = (logits.masked_fill(m, -torch.inf) for m in (~self._right, self._right))
-        return good.logsumexp(1) - bad.logsumexp(1)
+    def _log_odds(self) -> Float[np.ndarray, " example"]:
+        return log_odds(self._model(**self._batch).logits.double().cpu().numpy(), self._right)
 
     def _norm(self, z: Float[Tensor, "example position d_head"]) -> Float[Tensor, " example"]:
         real = z.double() * self._real[..., None]
