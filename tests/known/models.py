@@ -1,0 +1,166 @@
+"""Three models whose answer is known, because it was wired in.
+
+All of them have 3 layers of 4 heads. What is not named here is idle.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import heuristic_core as hc
+from known.sentences import ADVERBS, NOUNS, SPECIAL, VERBS
+from known.wiring import Circuit, Form, Head, build
+
+WORDS = (*NOUNS, *VERBS)
+
+
+# --- what tokens say of themselves -----------------------------------------------------------------
+
+TOKENS: dict[str, Form] = {
+    **{token: {} for token in (*SPECIAL, *ADVERBS)},
+    **{word: {"is_word": 1, word: 1} for word in WORDS},
+    # The last undoes the premise's own mark: [CLS] is in neither sentence.
+    "[CLS]": {"is_cls": 1, "sentence": 1},
+    "[SEP]": {"is_sep": 1},
+}
+SENTENCES: tuple[Form, Form] = ({"sentence": -1}, {"sentence": 1})
+
+
+def _position(position: int, role: int) -> Form:
+    angle = position * math.tau / 10
+    ring = {"ring_x": math.cos(angle), "ring_y": math.sin(angle)}
+    if not role:  # special tokens
+        return ring
+    turn = role * math.tau / 6
+    return ring | {"role": role, "near_x": math.cos(turn), "near_y": math.sin(turn)}
+
+
+#: [CLS], four words of the premise, [SEP], three of the hypothesis, [SEP]
+ROLES = (0, 1, 2, 3, 4, 0, 1, 2, 3, 0)
+POSITIONS = tuple(_position(position, role) for position, role in enumerate(ROLES))
+
+
+# --- what heads look at ----------------------------------------------------------------------------
+
+# Scores: 2 for the same word and 1 for the other sentence, against a fixed score of [CLS], where a
+# word looks that has no such partner. Adverbs and special tokens look at [SEP].
+SAME_WORD = (
+    *(({word: 2}, {word: 1}) for word in WORDS),
+    ({"sentence": -1}, {"sentence": 1}),
+)
+IN_OTHER_SENTENCE = (
+    *SAME_WORD,
+    ({"is_word": 2}, {"is_cls": 1}),
+    ({"one": 0.5}, {"is_sep": 1}),
+)
+# One more point at the same place of the sentence, half a point one place off, none further off.
+NEAR_IN_OTHER_SENTENCE = (
+    *SAME_WORD,
+    ({"near_x": 1}, {"near_x": 1}),
+    ({"near_y": 1}, {"near_y": 1}),
+    ({"is_word": 3}, {"is_cls": 1}),
+    ({"one": 1.5}, {"is_sep": 1}),
+)
+HYPOTHESIS_WORDS = (({"one": 1}, {"is_word": 1, "sentence": 1}),)
+_STEP = math.tau / 10
+PREVIOUS = (
+    ({"ring_x": 4 * math.cos(_STEP), "ring_y": 4 * math.sin(_STEP)}, {"ring_x": 1}),
+    ({"ring_y": 4 * math.cos(_STEP), "ring_x": -4 * math.sin(_STEP)}, {"ring_y": 1}),
+)
+
+# 1 from [CLS], looked at for want of a partner; -1 from a partner; 0 from [SEP]. As many words of
+# the in-domain examples have a partner as have none: the mean, which replaces a head, says nothing.
+UNMATCHED = {"is_cls": 1, "is_word": -1}
+
+
+def _times(factor: float, form: Form) -> Form:
+    return {name: factor * value for name, value in form.items()}
+
+
+def _wired(
+    heads: dict[str, Head], answer: Form, gain: float, log_odds: float, n_layers: int = 3
+) -> Circuit:
+    return Circuit(TOKENS, SENTENCES, POSITIONS, heads, answer, gain, log_odds, n_layers)
+
+
+# --- the models ------------------------------------------------------------------------------------
+
+OVERLAP, GATHER, ORDER = "L0H1", "L1H2", "L2H0"
+PREVIOUS_DECOY, REPEATED_DECOY = "L0H3", "L1H0"
+
+OVERLAP_THEN_ORDER = _wired(
+    {
+        # Each word finds itself in the other sentence, and notes where it stands there.
+        OVERLAP: Head(IN_OTHER_SENTENCE, {"unmatched": UNMATCHED, "stands": {"role": 1}}),
+        # Are the hypothesis's words in the premise?
+        GATHER: Head(HYPOTHESIS_WORDS, {"other_words": {"unmatched": 1}}),
+        # Does a word stand two places further on in the other sentence? If not: [CLS].
+        ORDER: Head(
+            (({"one": 1}, {"stands": 1, "role": -1, "is_cls": 1.5}),),
+            {"disorder": {"is_word": 1}},
+        ),
+        # Nobody reads what these write.
+        PREVIOUS_DECOY: Head(PREVIOUS, {"before": {"role": 1}}),
+        REPEATED_DECOY: Head(IN_OTHER_SENTENCE, {"echo": {"role": 1}}),
+    },
+    # Without evidence it leans to non-entailment.
+    answer={"other_words": 1, "disorder": 2, "one": 0.25},
+    gain=0.5,
+    log_odds=20,
+)
+
+SHALLOW, DEEP = ("L0H2", "L1H1"), ("L1H3", "L2H2")
+
+TWO_WAYS = _wired(
+    {
+        # The same word anywhere: right in-domain, wrong where the order counts.
+        SHALLOW[0]: Head(IN_OTHER_SENTENCE, {"unmatched": UNMATCHED}),
+        SHALLOW[1]: Head(HYPOTHESIS_WORDS, {"other_words": {"unmatched": 1}}),
+        # The same word at about the same place: right everywhere.
+        DEEP[0]: Head(NEAR_IN_OTHER_SENTENCE, {"misplaced": UNMATCHED}),
+        DEEP[1]: Head(
+            (({"one": 1}, {"is_word": 1, "sentence": 1, "misplaced": 1}),),
+            {"other_places": {"misplaced": 1}},
+        ),
+    },
+    # Where they disagree, the second has its way.
+    answer={"other_words": 1, "other_places": 1.2, "one": 0.02},
+    gain=20,
+    log_odds=6,
+)
+
+COPIES = tuple(f"L{layer}H{head}" for layer in (0, 1) for head in range(4))
+GATHERERS = tuple(f"L{layer}H{head}" for layer in (2, 3) for head in range(4))
+
+NO_CORE = _wired(
+    {
+        **{
+            copy: Head(IN_OTHER_SENTENCE, {"unmatched": _times(1 / len(COPIES), UNMATCHED)})
+            for copy in COPIES
+        },
+        **{
+            gatherer: Head(HYPOTHESIS_WORDS, {"other_words": {"unmatched": 1 / len(GATHERERS)}})
+            for gatherer in GATHERERS
+        },
+    },
+    answer={"other_words": 1, "one": 0.25 / len(COPIES) / len(GATHERERS)},
+    gain=2 * len(COPIES) * len(GATHERERS),  # so that one copy and one gatherer are enough
+    log_odds=6,
+    n_layers=4,
+)
+
+
+def overlap_then_order(folder: Path) -> hc.Classifier:
+    """A word-overlap head that all answers rest on, and an order head that reads its output."""
+    return build(OVERLAP_THEN_ORDER, folder)
+
+
+def two_ways(folder: Path) -> hc.Classifier:
+    """Two subnetworks without a common head, either of which is enough in-domain."""
+    return build(TWO_WAYS, folder)
+
+
+def no_core(folder: Path) -> hc.Classifier:
+    """Eight heads that do the same and four that gather: any of each are enough."""
+    return build(NO_CORE, folder)

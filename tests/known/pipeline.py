@@ -1,0 +1,111 @@
+"""The pipeline on a model whose answer is known: searches, and the tables that analyses read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import heuristic_core as hc
+from heuristic_core.measure.accuracy import with_system
+from heuristic_core.search.data import SearchData
+from heuristic_core.study.results import unit_rows
+from heuristic_core.tables import DISJOINT, EVALUATION, MODEL, SUBNETWORKS, conform
+from heuristic_core.tasks.task import Task
+
+#: Settings of the learned search that are enough for models of this size.
+QUICK = {"ramp_steps": 60, "hold_steps": 8, "exchange_rounds": 3, "exchange_examples": 48}
+
+ONE_MODEL = {"finetune_seed": 1, "checkpoint": 100}
+FULL = ONE_MODEL | {"kind": "full", "method": "", "sparsity": 0.0, "seed": -1}
+
+#: Subnetworks by search seed and sparsity.
+Found = dict[tuple[int, float], hc.Subnetwork]
+
+
+def search(
+    model: hc.Classifier,
+    data: SearchData,
+    sparsities: Sequence[float],
+    seeds: Sequence[int],
+    method: str = "learned",
+    **options: Any,
+) -> Found:
+    """Search with each seed at each sparsity."""
+    found = {}
+    for seed in seeds:
+        subnetworks = hc.find_subnetworks(
+            model, data, sparsities, seed=seed, method=method, **options
+        )
+        found |= {(seed, s): sub for s, sub in zip(sparsities, subnetworks, strict=True)}
+    return found
+
+
+def subnetwork_table(found: Found) -> pd.DataFrame:
+    """Rows as in ``tables.SUBNETWORKS``."""
+    parts = [unit_rows(sub).assign(**_system(sub, *key)) for key, sub in found.items()]
+    return conform(pd.concat(parts), SUBNETWORKS)
+
+
+def evaluation_table(model: hc.Classifier, task: Task, found: Found) -> pd.DataFrame:
+    """Rows as in ``tables.EVALUATION`` of the full model and of each subnetwork."""
+    parts = [with_system(hc.evaluate(model, task), FULL)]
+    for key, sub in found.items():
+        rows = hc.evaluate(model, task, subnetwork=sub)
+        parts.append(with_system(rows, _system(sub, *key)))
+    return conform(pd.concat(parts), EVALUATION)
+
+
+def disjoint_table(model: hc.Classifier, task: Task, pairs: dict) -> pd.DataFrame:
+    """Rows as in ``tables.DISJOINT``.
+
+    From (seed, sparsity) to a subnetwork and one that was found while its heads were forbidden;
+    the control, which keeps no heads, is added.
+    """
+    parts = []
+    for key, (other, sub) in pairs.items():
+        bare = hc.Subnetwork(sub.space, sub.mlps, sub.ablation, sub.values)
+        for one in (sub, bare):
+            rows = hc.evaluate(model, task, subnetwork=one).assign(
+                **_system(sub, *key),
+                forbidden=1.0,
+                other_heads=len(other.heads),
+                heads=len(one.heads),
+                shared_heads=len(one.heads & other.heads),
+                units=len(one),
+            )
+            parts.append(rows)
+    return conform(pd.concat(parts), DISJOINT)
+
+
+def named(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
+    """Put the columns that name the model before a table of measurements."""
+    assert not set(MODEL) & set(table)
+    return conform(table.assign(**ONE_MODEL), columns)
+
+
+def accuracies(table: pd.DataFrame) -> dict[str, float]:
+    """From each case to the accuracy on it."""
+    return dict(zip(table["case"], table["correct"] / table["n"], strict=True))
+
+
+def labels(units: object) -> set[str]:
+    """The labels of some units."""
+    return {str(unit) for unit in units}
+
+
+def heads_of(model: hc.Classifier) -> list[str]:
+    """The labels of all heads."""
+    return [str(unit) for unit in np.array(model.space.units)[model.space.is_head]]
+
+
+def _system(sub: hc.Subnetwork, seed: int, sparsity: float) -> dict[str, Any]:
+    method = str(sub.provenance["method"])
+    return ONE_MODEL | {
+        "kind": "subnetwork",
+        "method": method,
+        "sparsity": sparsity,
+        "seed": seed,
+    }
