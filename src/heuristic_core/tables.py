@@ -148,6 +148,24 @@ FINETUNING: dict[str, str] = {
 }
 
 
+#: What is measured beside the subnetworks themselves, by the name of its table.
+MEASURED: dict[str, dict[str, str]] = {
+    "discrimination": DISCRIMINATION,
+    "grid": EVALUATION,
+    "grid_subnetworks": SUBNETWORKS,
+    "disjoint": DISJOINT,
+    "removal": REMOVAL,
+    "removal_discrimination": REMOVAL_DISCRIMINATION,
+    "attention": ATTENTION,
+    "dependency": DEPENDENCY,
+}
+
+
+def empty(columns: dict[str, str]) -> pd.DataFrame:
+    """Give a table of these columns without rows."""
+    return conform(pd.DataFrame(columns=list(columns)), columns)
+
+
 def conform(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     """Give a table exactly these columns, in this order, with these types.
 

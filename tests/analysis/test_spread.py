@@ -9,6 +9,7 @@ from tables_by_hand import evaluation, evaluations, found, subnetworks
 
 from heuristic_core.analysis import analyze
 from heuristic_core.analysis.spread import spread
+from heuristic_core.storage import plain
 
 
 def table(swap=(95, 60, 40), ids=(99, 98, 97), full_id=99):
@@ -68,10 +69,11 @@ def test_nothing_to_compare_is_no_error():
 def test_all_analyses_give_plain_json():
     kept = subnetworks({(s, 0.5): {"L0H0", f"L1H{s}"} for s in range(3)})
     result = analyze(table(), kept)
-    assert set(result) == {"spread", "sparser", "core", "curves"}
-    assert json.loads(json.dumps(result, allow_nan=False))["core"][0]["core"] == ["L0H0"]
+    assert {"spread", "sparser", "core", "overlap", "curves"} <= set(result)
+    assert json.loads(json.dumps(plain(result), allow_nan=False))["core"][0]["core"] == ["L0H0"]
     empty = analyze(evaluations(), subnetworks({}))
-    assert empty == {"spread": [], "sparser": [], "core": [], "curves": []}
+    assert set(empty) == set(result)
+    assert not any(empty.values())
 
 
 def test_the_order_of_rows_does_not_matter():

@@ -16,7 +16,13 @@ from heuristic_core.errors import InputError
 from heuristic_core.study.config import StudyConfig, check_study
 from heuristic_core.study.plan import make_plan
 from heuristic_core.study.results import read_results
-from heuristic_core.study.run import RunOptions, evaluate_run, load_study_task, run_study
+from heuristic_core.study.run import (
+    RunOptions,
+    analyze_run,
+    evaluate_run,
+    load_study_task,
+    run_study,
+)
 from heuristic_core.study.store import Store
 from heuristic_core.study.watch import Watch
 from heuristic_core.subnetwork import Subnetwork
@@ -268,3 +274,51 @@ def test_the_plan_names_every_cell_once_and_inputs_first(tiny_folder):
     assert [c.kind for c in plan.of_kind("finetune")] == ["finetune"]
     assert {c.kind for c in plan.of_kind("search")} == {"finetune", "prepare", "search"}
     assert all(cell.effort > 0 for cell in plan.cells)
+
+
+def test_analyses_run_the_model_once_and_leave_their_tables(tiny_folder, tmp_path):
+    folder = tmp_path / "tiny"
+    options = RunOptions(folder, device="cpu")
+    small = {
+        "id_size": 10,
+        "per_case": 2,
+        "grid": {"sparsities": [0.3, 0.5], "seeds": [1]},
+        "disjoint": {"seeds": 2},
+        "removal": {"controls": 2, "pairs": 2},
+        "dependency": {"per_case": 2, "receivers": 3},
+    }
+    run_study(study(tiny_folder, analysis=small), options, quiet())
+    before = cells(folder)
+    assert read_results(folder).manifest["analyses"]["measured"] == 0
+    assert read_results(folder).measured["grid"].empty
+
+    analyze_run(folder, options, quiet())
+    results = read_results(folder)
+    after = cells(folder)
+    assert before.items() <= after.items()
+    kinds = {name.rsplit("-", 1)[0] for name in after.keys() - before.keys()}
+    assert {"removal-f1-s4", "probe-f1", "disjoint-f1-s4-k1", "grid-search-f1-s2-k1"} <= kinds
+    assert {"attention-attention-f1-s0", "attention-attention-f1-s4"} <= kinds
+    analyses = results.manifest["analyses"]
+    assert analyses["measured"] == analyses["of"] == len(after) - len(before) > 10
+    measured = results.measured
+    assert set(measured["grid"]["checkpoint"]) == {2, 4}
+    assert set(measured["grid_subnetworks"]["sparsity"]) == {0.3, 0.5}
+    assert set(measured["disjoint"]["forbidden"]) == {0.0, 0.5, 1.0}
+    full = measured["disjoint"][measured["disjoint"]["forbidden"] == 1.0]
+    assert (full["shared_heads"] == 0).all()
+    assert set(measured["removal"]["head"]) == {"model", "probe"}
+    assert set(measured["attention"]["checkpoint"]) == {0, 4}
+    assert len(measured["discrimination"]) == 15 * 7
+    # Nothing is measured twice, and a changed setting measures only what depends on it.
+    analyze_run(folder, options, quiet())
+    assert cells(folder) == after
+    equal_tables = {name: table.equals(measured[name]) for name, table in measured.items()}
+    assert all(equal_tables.values())
+
+
+def test_analyses_of_an_unfinished_run_are_refused(tiny_folder, tmp_path):
+    options = RunOptions(tmp_path / "tiny", device="cpu")
+    run_study(study(tiny_folder), options, quiet(), kinds=("finetune",))
+    with pytest.raises(InputError, match="is not finished"):
+        analyze_run(options.out, options, quiet())

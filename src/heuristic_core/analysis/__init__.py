@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
-from .core import core
+from ..tables import EVALUATION, MEASURED, empty
+from .core import core, whole_cores
+from .core_overlap import core_overlap
 from .curves import curves
+from .dependency import dependency
+from .discrimination import discrimination
+from .disjoint import disjoint
+from .emergence import emergence, rises
+from .overlap import overlap
+from .patterns import patterns
+from .ranks import ranks
+from .repeated import repeated
+from .size import effective_size
+from .smoothness import smoothness
 from .sparser import sparser
 from .spread import spread
 
@@ -19,6 +31,7 @@ __all__ = ["analyze"]
 def analyze(
     evaluations: pd.DataFrame,
     subnetworks: pd.DataFrame,
+    measured: Mapping[str, pd.DataFrame] | None = None,
     *,
     margin_points: float = 3.0,
     seed: int = 0,
@@ -28,17 +41,39 @@ def analyze(
     Args:
         evaluations: Rows as in ``tables.EVALUATION``.
         subnetworks: Rows as in ``tables.SUBNETWORKS``.
+        measured: What else was measured, by the names in ``tables.MEASURED``; a table that is
+            absent answers nothing.
         margin_points: Points of ID accuracy within which a subnetwork matches the model.
-        seed: Seed of bootstrap draws.
+        seed: Seed of bootstrap draws and shuffles.
 
     Returns:
-        For each analysis (``spread``, ``sparser``, ``core``, ``curves``) a list of results as
-        plain dictionaries, each with its verdict.
+        For each analysis, by name, a list of results as plain dictionaries, each with its verdict.
     """
+    given = {name: empty(columns) for name, columns in MEASURED.items()} | dict(measured or {})
+    cores, over_time = core(subnetworks), curves(evaluations)
+    shared = whole_cores(cores)
+    last = {found.finetune_seed: found.core for found in shared}
+    apart = given["discrimination"]
+    # Held against the full model and the ordinary subnetworks on the same sample of examples.
+    searched, grid = given["disjoint"], given["grid"]
+    again = searched[searched["forbidden"] > 0]
+    ordinary = searched[searched["forbidden"] == 0]
+    same_sample = pd.concat([grid[grid["kind"] == "full"], ordinary[list(EVALUATION)]])
     answers: dict[str, Sequence[Any]] = {
         "spread": spread(evaluations, margin_points),
-        "sparser": sparser(evaluations),
-        "core": core(subnetworks),
-        "curves": curves(evaluations),
+        "discrimination": discrimination(apart, evaluations),
+        "ranks": ranks(evaluations, seed),
+        "sparser": sparser(evaluations, apart if len(apart) else None),
+        "smoothness": smoothness(given["grid"]),
+        "size": effective_size(given["grid"], margin_points),
+        "core": cores,
+        "overlap": overlap(subnetworks, seed),
+        "disjoint": disjoint(again, same_sample, margin_points),
+        "core_overlap": core_overlap(cores),
+        "emergence": emergence(subnetworks, given["grid_subnetworks"], rises(over_time)),
+        "patterns": patterns(given["attention"], last, seed),
+        "repeated": repeated(given["attention"], last),
+        "dependency": dependency(given["dependency"], seed),
+        "curves": over_time,
     }
     return {name: [asdict(result) for result in results] for name, results in answers.items()}

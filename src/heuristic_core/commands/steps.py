@@ -18,9 +18,9 @@ from ..search.find import find_subnetworks, method_options
 from ..study.config import check_study, settings
 from ..study.plan import make_plan
 from ..study.run import RunOptions, load_study_task, pick_device, run_study
+from ..study.saved import subnetwork_name
 from ..study.store import Store
 from ..study.watch import Watch
-from ..study.work import subnetwork_name
 from ..tasks import load_task
 from ..training.finetune import checkpoint_folder
 from ..units import check_sparsity

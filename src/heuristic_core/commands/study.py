@@ -14,7 +14,7 @@ from ..study.config import StudyConfig, load_study
 from ..study.forecast import Forecast, forecast
 from ..study.plan import make_plan
 from ..study.results import read_results, write_results
-from ..study.run import RunOptions, load_study_task, pick_device, run_study
+from ..study.run import RunOptions, analyze_run, load_study_task, pick_device, run_study
 from ..study.store import Store
 from ..study.watch import Watch
 from .console import DataOption, DeviceOption, JsonOption, command_line, err, out, print_json
@@ -87,14 +87,33 @@ def show(folder: RunArgument, as_json: JsonOption = False) -> None:
         render(results, out())
 
 
-def analyze(folder: RunArgument, as_json: JsonOption = False) -> None:
-    """Draw the conclusions from a run's stored tables again."""
+def analyze(
+    folder: RunArgument,
+    tables_only: Annotated[
+        bool, typer.Option("--tables-only", help="Run no model: conclude from what is stored.")
+    ] = False,
+    device: DeviceOption = "auto",
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what the analyses of a finished run need, resuming, and draw all conclusions."""
+    if not tables_only:
+        options = RunOptions(out=folder, device=device, data=data, command=command_line())
+        analyze_run(folder, options, Watch(err()))
     results = read_results(folder)
     write_results(results, folder)
     if as_json:
         print_json(results.analysis)
-    else:
-        out().print(f"{len(results.analysis)} analyses written to {folder / 'analysis.json'}")
+        return
+    for name, entries in results.analysis.items():
+        for entry in entries:
+            verdict = entry["verdict"]
+            out().print(
+                f"{name}: {verdict['decision']}: {verdict['claim']} ({verdict['reason']})",
+                markup=False,
+                soft_wrap=True,
+            )
+    out().print(f"\nReport: {(folder / 'report' / 'report.html').resolve()}", markup=False)
 
 
 def report(

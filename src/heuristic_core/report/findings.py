@@ -59,6 +59,7 @@ def findings(results: Results) -> list[Finding]:
         ("sparser", "Do sparser subnetworks generalise worse?", place, _sparser),
         ("core", "Do all subnetworks share a core of heads?", _at, _core),
         ("curves", "Does the model fit its task first and generalise later?", place, _curves),
+        *((key, *texts) for key, texts in _FURTHER.items()),
     ]
     found = []
     for key, question, where, limits in makers:
@@ -67,6 +68,80 @@ def findings(results: Results) -> list[Finding]:
         if cards:
             found.append(Finding(question, cards, tuple(limits(results, entries))))
     return found
+
+
+def _somewhere(results: Results, entry: Mapping[str, Any]) -> str:
+    """Name what an entry is about by whatever columns it has."""
+    words = [name(entry[key]) for key in ("suite", "weighting", "data") if key in entry]
+    if known(entry.get("sparsity")):
+        words.append(f"{level(entry['sparsity'])} sparsity")
+    if "finetune_seed" in entry:
+        words.append(place(results, entry))
+    return ", ".join(word for word in words if word)
+
+
+def _always(*limits: str) -> Callable[[Results, Sequence[Mapping[str, Any]]], list[str]]:
+    return lambda results, entries: list(limits)
+
+
+#: Questions whose limits do not depend on what was found: question, where, limits.
+_FURTHER: dict[str, tuple[str, Callable, Callable]] = {
+    "discrimination": (
+        "Do subnetworks differ in telling cases apart, or only in a lean to one label?",
+        _somewhere,
+        _always("It holds each adversarial case against friendly ones of its group only."),
+    ),
+    "ranks": (
+        "Does it depend on the case which subnetwork is best?",
+        _somewhere,
+        _always("It does not tell what makes a subnetwork good at a case."),
+    ),
+    "smoothness": (
+        "Does accuracy fall smoothly with sparsity?",
+        _somewhere,
+        _always("A transition narrower than the step between sparsities cannot be seen."),
+    ),
+    "size": (
+        "Does the model's effective size fall as it generalises?",
+        _somewhere,
+        _always("Effective size rests on a margin and on how well the search finds subnetworks."),
+    ),
+    "overlap": (
+        "Do subnetworks overlap more than chance?",
+        _somewhere,
+        _always("That searches agree does not show that the model has no other way."),
+    ),
+    "disjoint": (
+        "Does the model hold disjoint subnetworks that each match it?",
+        _somewhere,
+        _always("A search that finds none does not prove that there is none."),
+    ),
+    "core_overlap": (
+        "Do different fine-tunings have the same core?",
+        _somewhere,
+        _always("They start from the same pretrained model, so their heads can be compared."),
+    ),
+    "emergence": (
+        "Is the core there before the model generalises?",
+        _somewhere,
+        _always("Times are known to the nearest checkpoint of the grid only."),
+    ),
+    "patterns": (
+        "Do the core's heads attend to shallow features?",
+        _somewhere,
+        _always("What a head attends to is not yet what it does with it."),
+    ),
+    "repeated": (
+        "Did the core's heads for repeated tokens attend so before fine-tuning?",
+        _somewhere,
+        _always("What a head attends to is not yet what it does with it."),
+    ),
+    "dependency": (
+        "Do the added heads depend on what the core writes?",
+        _somewhere,
+        _always("Paths are patched one at a time; what two of them do together is not measured."),
+    ),
+}
 
 
 def _card(where: str, entry: Mapping[str, Any]) -> Card:

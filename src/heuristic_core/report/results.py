@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -19,6 +20,7 @@ class Results:
         evaluations: Rows as in ``tables.EVALUATION``.
         subnetworks: Rows as in ``tables.SUBNETWORKS``.
         finetuning: Rows as in ``tables.FINETUNING``.
+        measured: What else was measured, by the names in ``tables.MEASURED``.
         analysis: What ``heuristic_core.analysis.analyze`` makes of the tables.
         command: The command that produced the run; may be empty.
     """
@@ -31,3 +33,4 @@ class Results:
     finetuning: pd.DataFrame
     analysis: dict[str, Any]
     command: str
+    measured: Mapping[str, pd.DataFrame] = field(default_factory=dict)

@@ -103,14 +103,18 @@ def sparsity_table(results: Results) -> Table:
             text = share(row[part])
             text += "" if low == high else f" ({interval(low, high, 0)})"
             ends = row.get(f"{part}_95_low"), row.get(f"{part}_95_high")
-            return text if ends[0] == ends[1] else f"{text} [{interval(*ends, 0)}]"
+            return (
+                text
+                if not known(ends[0]) or ends[0] == ends[1]
+                else f"{text} [{interval(*ends, 0)}]"
+            )
 
         return show
 
     return Table(
         "by-sparsity",
         "Full model and subnetworks, by sparsity",
-        "Mean over subnetworks (lowest–highest) [95 % bootstrap interval of the mean]. "
+        "Mean over subnetworks (lowest–highest) [95 % interval of the mean, Student’s t]. "
         "Each subnetwork's adversarial and friendly accuracy is its mean over cases. “diff.” is "
         "the mean ID difference to the full model in points; “match” counts subnetworks within the "
         "margin.",

@@ -11,11 +11,22 @@ import numpy as np
 from ..models.sources import identity, shape
 from ..search.find import search_effort
 from ..tasks.task import Examples, Suite, Task
-from .config import StudyConfig
+from .config import SearchConfig, StudyConfig
 from .store import Cell
 
 #: Raised when a kind of cell comes to compute something else from the same spec.
-VERSIONS = {"finetune": 1, "prepare": 1, "search": 2, "evaluate": 2}
+VERSIONS = {
+    "finetune": 1,
+    "prepare": 1,
+    "search": 2,
+    "evaluate": 3,
+    "disjoint": 1,
+    "removal": 1,
+    "probe": 1,
+    "attention": 1,
+    "dependency": 1,
+}
+FULL: dict[str, Any] = {"kind": "full", "method": "", "sparsity": 0.0, "seed": -1}
 
 
 @dataclass(frozen=True)
@@ -48,45 +59,20 @@ def make_plan(
     Returns:
         The plan.
     """
-    cost = Cost(shape(config.model.source))
-    tested = task.suites if suites is None else tuple(suites)
-    model = {"identity": identity(config.model.source), "max_length": config.model.max_length}
-    running: dict[str, Any] = {"dtype": config.model.dtype}
+    planner = Planner(config, task, suites, tag)
     cells: list[Cell] = []
-    for finetune_seed in config.finetune.seeds if config.finetune else [0]:
-        tuned = _finetune_cell(config, task, model, finetune_seed, cost)
+    for finetune_seed in planner.finetune_seeds:
+        tuned = planner.finetune(finetune_seed)
         cells += [tuned] if tuned else []
-        origin = (tuned,) if tuned else ()
         for checkpoint in config.checkpoints:
-            where: dict[str, Any] = {"finetune_seed": finetune_seed, "checkpoint": checkpoint}
-            base = running | {"checkpoint": checkpoint} | ({} if tuned else {"model": model})
-            full = _evaluate_cell(
-                tag, base, tested, origin, where | FULL, f"f{finetune_seed}-s{checkpoint}", cost
-            )
+            full = planner.full(finetune_seed, checkpoint)
             cells.append(full)
-            if checkpoint not in config.pruned_checkpoints:
-                continue
-            data = Cell(
-                "prepare",
-                f"prepare-f{finetune_seed}-s{checkpoint}",
-                base
-                | {"search": task.search.digest, "ablation": config.search.ablation}
-                | _version("prepare"),
-                origin,
-                where,
-                cost.passes(task.search, 1),
-                1e6,
-            )
-            cells.append(data)
-            for seed in config.search.seeds if config.search.sparsities else []:
-                found, evaluations = _search_cells(
-                    config, task, tested, tag, base, data, full, where | {"seed": seed}, cost
-                )
-                cells += [found, *evaluations]
+            if checkpoint in config.pruned_checkpoints:
+                cells.append(planner.prepare(finetune_seed, checkpoint))
+                for seed in config.search.seeds if config.search.sparsities else []:
+                    search = config.search
+                    cells += planner.searched(finetune_seed, checkpoint, seed, search, full)
     return Plan(tuple(cells))
-
-
-FULL: dict[str, Any] = {"kind": "full", "method": "", "sparsity": 0.0, "seed": -1}
 
 
 class Cost:
@@ -104,94 +90,173 @@ class Cost:
         return self.per_token * passes * (len(examples) if n is None else n) * _tokens(examples)
 
 
-def _finetune_cell(
-    config: StudyConfig, task: Task, model: Mapping[str, Any], seed: int, cost: Cost
-) -> Cell | None:
-    if config.finetune is None:
-        return None
-    recipe = config.finetune.model_dump(exclude={"seeds"})
-    spec = recipe | {"model": model, "train": task.train.digest, "seed": seed}
-    return Cell(
-        "finetune",
-        f"finetune-f{seed}",
-        spec | {"checkpoints": sorted(recipe["checkpoints"])} | _version("finetune"),
-        (),
-        {"finetune_seed": seed},
-        cost.passes(task.train, 3, config.finetune.steps * config.finetune.batch_size),
-        cost.weights * len(recipe["checkpoints"]),
-    )
+class Planner:
+    """Makes the cells of one study.
 
+    Args:
+        config: The study.
+        task: Its task.
+        suites: What is evaluated on; the task's own suites if not given.
+        tag: Put before the labels of evaluations on other suites.
+    """
 
-def _search_cells(
-    config: StudyConfig,
-    task: Task,
-    suites: Sequence[Suite],
-    tag: str,
-    base: Mapping[str, Any],
-    data: Cell,
-    full: Cell,
-    where: Mapping[str, Any],
-    cost: Cost,
-) -> tuple[Cell, list[Cell]]:
-    search = config.search
-    n_examples = search_effort(search.method, search.options, search.sparsities)
-    label = f"f{where['finetune_seed']}-s{where['checkpoint']}-k{where['seed']}"
-    found = Cell(
-        "search",
-        f"search-{label}",
-        dict(base)
-        | {
-            "method": search.method,
-            "options": search.options,
-            "sparsities": sorted(search.sparsities),
-            "units": search.units,
-            "seed": where["seed"],
+    def __init__(
+        self,
+        config: StudyConfig,
+        task: Task,
+        suites: Sequence[Suite] | None = None,
+        tag: str = "",
+    ) -> None:
+        self.config = config
+        self.task = task
+        self.suites = task.suites if suites is None else tuple(suites)
+        self.tag = tag
+        self.cost = Cost(shape(config.model.source))
+        self._model = {
+            "identity": identity(config.model.source),
+            "max_length": config.model.max_length,
         }
-        | _version("search"),
-        (*data.inputs, data),
-        where,
-        cost.passes(task.search, 2.2, n_examples),
-        len(search.sparsities) * 5e4,
-    )
-    evaluations = [
-        _evaluate_cell(
-            tag,
-            dict(base) | {"sparsity": sparsity},
-            suites,
-            (*data.inputs, full, found),
-            dict(where) | {"kind": "subnetwork", "method": search.method, "sparsity": sparsity},
-            f"{label}-{sparsity * 100:g}pc",
-            cost,
+
+    @property
+    def finetune_seeds(self) -> list[int]:
+        """One for each model; 0 for a model that is given as it is."""
+        return self.config.finetune.seeds if self.config.finetune else [0]
+
+    def finetune(self, seed: int) -> Cell | None:
+        """Make the cell of one fine-tuning; ``None`` where the model is given as it is."""
+        if self.config.finetune is None:
+            return None
+        recipe = self.config.finetune.model_dump(exclude={"seeds"})
+        spec = recipe | {"model": self._model, "train": self.task.train.digest, "seed": seed}
+        n_examples = self.config.finetune.steps * self.config.finetune.batch_size
+        return Cell(
+            "finetune",
+            f"finetune-f{seed}",
+            spec | {"checkpoints": sorted(recipe["checkpoints"])} | version_of("finetune"),
+            (),
+            {"finetune_seed": seed},
+            self.cost.passes(self.task.train, 3, n_examples),
+            self.cost.weights * len(recipe["checkpoints"]),
         )
-        for sparsity in search.sparsities
-    ]
-    return found, evaluations
+
+    def origin(self, finetune_seed: int) -> tuple[Cell, ...]:
+        """Give what a checkpoint's cells need."""
+        tuned = self.finetune(finetune_seed)
+        return (tuned,) if tuned else ()
+
+    def base(self, checkpoint: int) -> dict[str, Any]:
+        """Give what every spec about a checkpoint holds."""
+        given = {} if self.config.finetune else {"model": self._model}
+        return {"dtype": self.config.model.dtype, "checkpoint": checkpoint} | given
+
+    def full(self, finetune_seed: int, checkpoint: int) -> Cell:
+        """Make the cell that evaluates a full model."""
+        return self._evaluate(
+            self.base(checkpoint),
+            self.origin(finetune_seed),
+            place(finetune_seed, checkpoint) | FULL,
+            f"f{finetune_seed}-s{checkpoint}",
+        )
+
+    def prepare(self, finetune_seed: int, checkpoint: int) -> Cell:
+        """Make the cell of what all searches in a checkpoint share."""
+        return Cell(
+            "prepare",
+            f"prepare-f{finetune_seed}-s{checkpoint}",
+            self.base(checkpoint)
+            | {"search": self.task.search.digest, "ablation": self.config.search.ablation}
+            | version_of("prepare"),
+            self.origin(finetune_seed),
+            place(finetune_seed, checkpoint),
+            self.cost.passes(self.task.search, 1),
+            1e6,
+        )
+
+    def searched(
+        self,
+        finetune_seed: int,
+        checkpoint: int,
+        seed: int,
+        search: SearchConfig,
+        full: Cell,
+        tag: str = "",
+    ) -> list[Cell]:
+        """Make the cells of one run of a search and of the evaluations of what it finds.
+
+        Args:
+            finetune_seed: The model's fine-tuning.
+            checkpoint: Its step.
+            seed: The search's seed.
+            search: The search.
+            full: The evaluation of the full model.
+            tag: Put before the label of the search.
+        """
+        data = self.prepare(finetune_seed, checkpoint)
+        where = place(finetune_seed, checkpoint) | {"seed": seed}
+        label = f"f{finetune_seed}-s{checkpoint}-k{seed}"
+        n_examples = search_effort(search.method, search.options, search.sparsities)
+        found = Cell(
+            "search",
+            f"{tag}search-{label}",
+            self.base(checkpoint)
+            | {
+                "method": search.method,
+                "options": search.options,
+                "sparsities": sorted(search.sparsities),
+                "units": search.units,
+                "seed": seed,
+            }
+            | version_of("search"),
+            (*data.inputs, data),
+            where,
+            self.cost.passes(self.task.search, 2.2, n_examples),
+            len(search.sparsities) * 5e4,
+        )
+        evaluations = [
+            self._evaluate(
+                self.base(checkpoint) | {"sparsity": sparsity},
+                (*data.inputs, full, found),
+                where | {"kind": "subnetwork", "method": search.method, "sparsity": sparsity},
+                f"{label}-{sparsity * 100:g}pc",
+            )
+            for sparsity in search.sparsities
+        ]
+        return [found, *evaluations]
+
+    def tested(self) -> dict[str, Any]:
+        """Give the entries of a spec that say what is tested on."""
+        return {
+            "suites": {suite.name: suite.examples.digest for suite in self.suites},
+            "kinds": {s.name: [s.kind(case) for case in s.cases] for s in self.suites},
+            "groups": {s.name: [s.group(case) for case in s.cases] for s in self.suites},
+            "maps": {suite.name: dict(suite.label_map) for suite in self.suites},
+        }
+
+    def _evaluate(
+        self,
+        base: Mapping[str, Any],
+        inputs: tuple[Cell, ...],
+        system: Mapping[str, Any],
+        label: str,
+    ) -> Cell:
+        return Cell(
+            "evaluate",
+            f"{self.tag}evaluate-{label}",
+            dict(base) | self.tested() | version_of("evaluate"),
+            inputs,
+            system,
+            sum(self.cost.passes(suite.examples, 1) for suite in self.suites),
+            2e4 + 12 * sum(len(suite.examples) for suite in self.suites),
+        )
 
 
-def _evaluate_cell(
-    tag: str,
-    base: Mapping[str, Any],
-    suites: Sequence[Suite],
-    inputs: tuple[Cell, ...],
-    system: Mapping[str, Any],
-    label: str,
-    cost: Cost,
-) -> Cell:
-    content = {suite.name: suite.examples.digest for suite in suites}
-    kinds = {suite.name: [suite.kind(case) for case in suite.cases] for suite in suites}
-    maps = {suite.name: dict(suite.label_map) for suite in suites}
-    return Cell(
-        "evaluate",
-        f"{tag}evaluate-{label}",
-        dict(base) | {"suites": content, "kinds": kinds, "maps": maps} | _version("evaluate"),
-        inputs,
-        system,
-        sum(cost.passes(suite.examples, 1) for suite in suites),
-        2e4 + 12 * sum(len(suite.examples) for suite in suites),
-    )
+def place(finetune_seed: int, checkpoint: int) -> dict[str, Any]:
+    """Give the columns that name a model."""
+    return {"finetune_seed": finetune_seed, "checkpoint": checkpoint}
 
 
-def _version(kind: str) -> dict[str, int]:
+def version_of(kind: str) -> dict[str, int]:
+    """Give the entry of a spec that says which code computes it."""
     return {"version": VERSIONS[kind]}
 
 

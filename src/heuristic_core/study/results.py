@@ -10,29 +10,46 @@ import pandas as pd
 
 from ..analysis import analyze
 from ..errors import InputError
-from ..measure.accuracy import with_system
 from ..report import Results, write_report
 from ..storage import read_json, read_table, write_json, write_table
 from ..subnetwork import Subnetwork
-from ..tables import EVALUATION, FINETUNING, SUBNETWORKS, conform
+from ..tables import (
+    ATTENTION,
+    DEPENDENCY,
+    DISCRIMINATION,
+    DISJOINT,
+    EVALUATION,
+    FINETUNING,
+    MEASURED,
+    REMOVAL,
+    REMOVAL_DISCRIMINATION,
+    SUBNETWORKS,
+    conform,
+    empty,
+)
 from .config import StudyConfig, check_study
+from .saved import load_subnetwork
 from .store import Cell, Store
-from .work import load_subnetwork
 
 #: Raised when analyses or the report change, so that finished runs are described anew.
-RESULTS_VERSION = 3
+RESULTS_VERSION = 4
 
 _TABLES = {"evaluations": EVALUATION, "subnetworks": SUBNETWORKS, "finetuning": FINETUNING}
 
 
 def collect(
-    config: StudyConfig, cells: Sequence[Cell], store: Store, manifest: Mapping[str, Any]
+    config: StudyConfig,
+    cells: Sequence[Cell],
+    further: Sequence[Cell],
+    store: Store,
+    manifest: Mapping[str, Any],
 ) -> Results:
     """Gather a run's tables from its cells and draw the conclusions.
 
     Args:
         config: The study.
         cells: Its cells, all finished.
+        further: The finished cells of analyses that run the model.
         store: Where they are.
         manifest: What to record with the results.
 
@@ -55,19 +72,36 @@ def collect(
             "subnetworks": subnetworks,
             "finetuning": conform(finetuning, FINETUNING),
         },
+        {
+            "discrimination": _joined(cells, store, "evaluate", "discrimination", DISCRIMINATION),
+            "grid": _joined(further, store, "evaluate", "table", EVALUATION),
+            "grid_subnetworks": subnetwork_table(further, store),
+            "disjoint": _joined(further, store, "disjoint", "table", DISJOINT),
+            "removal": _joined(further, store, "removal probe", "table", REMOVAL),
+            "removal_discrimination": _joined(
+                further, store, "removal probe", "discrimination", REMOVAL_DISCRIMINATION
+            ),
+            "attention": _joined(further, store, "attention", "table", ATTENTION),
+            "dependency": _joined(further, store, "dependency", "table", DEPENDENCY),
+        },
     )
+
+
+def _joined(
+    cells: Sequence[Cell], store: Store, kinds: str, name: str, columns: dict[str, str]
+) -> pd.DataFrame:
+    """Join the tables of one name in cells of some kinds, and say what each is about."""
+    parts = [
+        read_table(store.path(cell) / f"{name}.parquet").assign(**cell.system)
+        for cell in cells
+        if cell.kind in kinds.split()
+    ]
+    return conform(pd.concat(parts, ignore_index=True), columns) if parts else empty(columns)
 
 
 def evaluation_table(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
     """Join the tables of all evaluation cells, one row per system and case."""
-    parts = [
-        with_system(read_table(store.path(cell) / "table.parquet"), cell.system)
-        for cell in cells
-        if cell.kind == "evaluate"
-    ]
-    if not parts:
-        return conform(pd.DataFrame(columns=list(EVALUATION)), EVALUATION)
-    return pd.concat(parts, ignore_index=True)
+    return _joined(cells, store, "evaluate", "table", EVALUATION)
 
 
 def subnetwork_table(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
@@ -99,6 +133,8 @@ def write_results(results: Results, folder: Path) -> None:
     """Write tables, analyses and report into a run folder."""
     for name in _TABLES:
         write_table(folder / "tables" / f"{name}.parquet", getattr(results, name))
+    for name, table in results.measured.items():
+        write_table(folder / "tables" / f"{name}.parquet", table)
     write_json(folder / "analysis.json", results.analysis)
     write_report(results, folder / "report")
 
@@ -122,7 +158,11 @@ def read_results(folder: Path) -> Results:
         name: conform(read_table(folder / "tables" / f"{name}.parquet"), columns)
         for name, columns in _TABLES.items()
     }
-    return _results(config, dict(manifest), tables)
+    measured = {
+        name: conform(read_table(folder / "tables" / f"{name}.parquet"), columns)
+        for name, columns in MEASURED.items()
+    }
+    return _results(config, dict(manifest), tables, measured)
 
 
 def results_stand(folder: Path, stamp: str) -> bool:
@@ -136,11 +176,15 @@ def results_stand(folder: Path, stamp: str) -> bool:
 
 
 def _results(
-    config: StudyConfig, manifest: dict[str, Any], tables: Mapping[str, pd.DataFrame]
+    config: StudyConfig,
+    manifest: dict[str, Any],
+    tables: Mapping[str, pd.DataFrame],
+    measured: Mapping[str, pd.DataFrame],
 ) -> Results:
     analysis = analyze(
         tables["evaluations"],
         tables["subnetworks"],
+        measured,
         margin_points=config.analysis.margin_points,
         seed=config.analysis.seed,
     )
@@ -150,5 +194,6 @@ def _results(
         config=config.model_dump(mode="json"),
         analysis=analysis,
         command=str(manifest.get("command", "")),
+        measured=measured,
         **tables,
     )

@@ -19,6 +19,7 @@ from ..models.sources import identity, shape
 from ..storage import digest, read_json, write_json
 from ..tasks import load_task
 from ..tasks.task import Suite, Task
+from .analysis_plan import plan_analyses, sampled
 from .config import StudyConfig, check_study
 from .plan import Plan, make_plan
 from .results import RESULTS_VERSION, collect, results_stand, write_results
@@ -138,8 +139,45 @@ def run_study(
         store.sweep()
         fresh = compute(cells, store, Workbench(config, task, store, device), watch)
         if kinds is None:
+            if config.analysis.in_run:
+                fresh += _measure(config, task, plan, store, device, watch)
             finish(config, task, plan, store, options, fresh)
     return options.out
+
+
+def analyze_run(folder: Path, options: RunOptions, watch: Watch) -> None:
+    """Compute what a finished run's analyses need to run the model for, and conclude anew.
+
+    Args:
+        folder: The run folder.
+        options: Where and how.
+        watch: What shows progress.
+
+    Raises:
+        InputError: If the run is not finished.
+    """
+    config = open_run(folder)
+    device = pick_device(options.device)
+    task = load_study_task(config, options.data)
+    plan = make_plan(config, task)
+    store = Store(folder)
+    missing = [cell.label for cell in plan.cells if not store.has(cell)]
+    if missing:
+        raise InputError(
+            f"the run in {folder} is not finished ({missing[0]} is missing); finish it first with "
+            "`hcore run`"
+        )
+    with store.locked():
+        store.sweep()
+        fresh = _measure(config, task, plan, store, device, watch)
+        finish(config, task, plan, store, options, fresh)
+
+
+def _measure(
+    config: StudyConfig, task: Task, plan: Plan, store: Store, device: str, watch: Watch
+) -> int:
+    bench = Workbench(config, task, store, device, sampled(config, task))
+    return compute(plan_analyses(config, task, plan, store).cells, store, bench, watch)
 
 
 def compute(cells: Sequence[Cell], store: Store, bench: Workbench, watch: Watch) -> int:
@@ -161,17 +199,20 @@ def finish(
     config: StudyConfig, task: Task, plan: Plan, store: Store, options: RunOptions, fresh: int
 ) -> None:
     """Write tables, analyses, manifest and report, unless they stand for these very cells."""
+    wanted = plan_analyses(config, task, plan, store).cells
+    further = [cell for cell in wanted if store.has(cell)]
     stamp = digest(
         {
-            "cells": [c.key for c in plan.cells],
+            "cells": [c.key for c in (*plan.cells, *further)],
             "version": RESULTS_VERSION,
             "analysis": config.analysis.model_dump(),
         }
     )
     if not fresh and results_stand(store.folder, stamp):
         return
-    manifest = make_manifest(config, task, plan.cells, store, options.command) | {"stamp": stamp}
-    results = collect(config, plan.cells, store, manifest)
+    manifest = make_manifest(config, task, [*plan.cells, *further], store, options.command)
+    manifest |= {"stamp": stamp, "analyses": {"measured": len(further), "of": len(wanted)}}
+    results = collect(config, plan.cells, further, store, manifest)
     write_results(results, store.folder)
     write_json(
         store.folder / "manifest.json", manifest

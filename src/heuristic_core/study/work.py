@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from ..measure.accuracy import predict, score
+from ..measure.discrimination import discriminate
 from ..models.ablation import AblationValues
 from ..models.classifier import Classifier, Progress
 from ..models.encoding import Encoded
@@ -21,6 +22,8 @@ from ..subnetwork import Subnetwork
 from ..tasks.task import Suite, Task
 from ..training.finetune import checkpoint_folder, finetune
 from .config import StudyConfig
+from .measures import MEASURES
+from .saved import load_subnetwork, subnetwork_name
 from .store import Cell, Store
 
 
@@ -88,46 +91,31 @@ class Workbench:
         return {"truncated": {"train": model.encode(self.task.train).n_truncated}}
 
     def _prepare(self, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
-        model = self._classifier(cell)
+        model = self.classifier(cell)
         data = prepare(model, self.task, ablation=self.config.search.ablation)
         write_tensors(folder / "reference.safetensors", {"log_p": data.reference.numpy()})
         write_tensors(folder / "values.safetensors", data.values.arrays())
         return {"truncated": {"search": data.encoded.n_truncated}}
 
     def _search(self, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
-        search = self.config.search
-        model = self._classifier(cell)
-        found = find_subnetworks(
-            model,
-            self._search_data(cell.inputs[-1], model),
-            search.sparsities,
-            seed=cell.spec["seed"],
-            method=search.method,
-            units=search.units,
-            provenance={
-                "model": self.config.model.source,
-                "task": self.task.name,
-                **{k: cell.system[k] for k in ("finetune_seed", "checkpoint")},
-            },
-            progress=progress,
-            **search.options,
-        )
-        for sparsity, subnetwork in zip(search.sparsities, found, strict=True):
+        model = self.classifier(cell)
+        found = self.find(cell, cell.inputs[-1], model, cell.spec["sparsities"], progress=progress)
+        for sparsity, subnetwork in zip(cell.spec["sparsities"], found, strict=True):
             subnetwork.save(folder / subnetwork_name(sparsity))
         return {}
 
     def _evaluate(self, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
-        model = self._classifier(cell)
+        model = self.classifier(cell)
         subnetwork = load_subnetwork(self.store, cell)
         reference: dict[str, Any] = {}
         if subnetwork is not None:
             full = next(source for source in cell.inputs if source.kind == "evaluate")
             reference = read_tensors(self.store.path(full) / "logits.safetensors")
-        logits, tables, truncated = {}, [], {}
+        logits, tables, told_apart, truncated = {}, [], [], {}
         n_all = sum(len(suite.examples) for suite in self.suites)
         n_before = 0
         for suite in self.suites:
-            encoded = self._encode(suite, model)
+            encoded = self.encode(suite, model)
             logits[suite.name] = predict(
                 model,
                 encoded,
@@ -138,13 +126,53 @@ class Workbench:
             truncated[f"suite/{suite.name}"] = encoded.n_truncated
             full_logits = reference.get(suite.name, logits[suite.name])
             tables.append(score(suite, model.labels, logits[suite.name], full_logits))
+            told_apart.append(discriminate(suite, model.labels, logits[suite.name]))
         write_tensors(folder / "logits.safetensors", logits)
         write_table(folder / "table.parquet", pd.concat(tables, ignore_index=True))
+        write_table(folder / "discrimination.parquet", pd.concat(told_apart, ignore_index=True))
         return {"truncated": truncated}
 
     # --- shared between cells -----------------------------------------------------------------
 
-    def _classifier(self, cell: Cell) -> Classifier:
+    def find(
+        self,
+        cell: Cell,
+        data: Cell,
+        model: Classifier,
+        sparsities: Sequence[float],
+        *,
+        exclude: Collection[str] = (),
+        progress: Progress | None = None,
+    ) -> list[Subnetwork]:
+        """Search as the spec of a search cell says.
+
+        Args:
+            cell: The search's cell.
+            data: The cell of what searches share.
+            model: The model.
+            sparsities: What to look for.
+            exclude: Units that may not be kept.
+            progress: Called with (steps done, steps in all).
+        """
+        return find_subnetworks(
+            model,
+            self.search_data(data, model),
+            sparsities,
+            seed=cell.spec["seed"],
+            method=cell.spec["method"],
+            units=cell.spec["units"],
+            exclude=exclude,
+            provenance={
+                "model": self.config.model.source,
+                "task": self.task.name,
+                **{k: cell.system[k] for k in ("finetune_seed", "checkpoint")},
+            },
+            progress=progress,
+            **cell.spec["options"],
+        )
+
+    def classifier(self, cell: Cell) -> Classifier:
+        """Load the model that a cell is about, unless it is the last one that was loaded."""
         tuned = next((source for source in cell.inputs if source.kind == "finetune"), None)
         location: str | Path = self.config.model.source
         if tuned is not None:
@@ -160,7 +188,8 @@ class Workbench:
             self._model = (str(location), model)
         return self._model[1]
 
-    def _search_data(self, cell: Cell, model: Classifier) -> SearchData:
+    def search_data(self, cell: Cell, model: Classifier) -> SearchData:
+        """Read what searches in a model share from its cell."""
         if self._data is None or self._data[0] != cell.key:
             folder = self.store.path(cell)
             reference = read_tensors(folder / "reference.safetensors")["log_p"]
@@ -175,7 +204,8 @@ class Workbench:
             self._data = (cell.key, data)
         return self._data[1]
 
-    def _encode(self, suite: Suite, model: Classifier) -> Encoded:
+    def encode(self, suite: Suite, model: Classifier) -> Encoded:
+        """Tokenise a suite."""
         # All checkpoints of a study share one tokenizer, so a suite is tokenised once.
         if suite.name not in self._encoded:
             self._encoded[suite.name] = model.encode(suite.examples)
@@ -187,22 +217,10 @@ def _part(progress: Progress, before: int, n_all: int) -> Progress:
     return lambda done, _: progress(before + done, n_all)
 
 
-def subnetwork_name(sparsity: float) -> str:
-    """Name the folder of a subnetwork within its search's cell."""
-    return f"sparsity-{sparsity:g}"
-
-
-def load_subnetwork(store: Store, cell: Cell) -> Subnetwork | None:
-    """Read the subnetwork that an evaluation is about; ``None`` for the full model."""
-    found = next((source for source in cell.inputs if source.kind == "search"), None)
-    if found is None:
-        return None
-    return Subnetwork.load(store.path(found) / subnetwork_name(cell.system["sparsity"]))
-
-
 _KINDS: dict[str, Callable[..., dict[str, Any]]] = {
     "finetune": Workbench._finetune,
     "prepare": Workbench._prepare,
     "search": Workbench._search,
     "evaluate": Workbench._evaluate,
+    **MEASURES,
 }

@@ -1,0 +1,246 @@
+"""The cells of analyses that run the model: planned once a study's searches are finished."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ..analysis.core import core, whole_cores
+from ..tasks.task import Suite, Task
+from .config import SearchConfig, StudyConfig
+from .plan import Plan, Planner, place, version_of
+from .results import subnetwork_table
+from .store import Cell, Store
+
+#: The tag of everything that is measured on the analyses' own sample of the suites.
+GRID = "grid-"
+
+
+def sampled(config: StudyConfig, task: Task) -> tuple[Suite, ...]:
+    """Give the task's suites with as many examples as analyses that run the model take."""
+    n_id, per_case, seed = (
+        config.analysis.id_size,
+        config.analysis.per_case,
+        config.analysis.seed,
+    )
+    return tuple(
+        replace(
+            suite,
+            examples=suite.examples.sample(n_id, seed)
+            if suite.role == "id"
+            else suite.examples.sample_per_case(per_case, seed),
+        )
+        for suite in task.suites
+    )
+
+
+def plan_analyses(config: StudyConfig, task: Task, plan: Plan, store: Store) -> Plan:
+    """Lay out the cells of a study's analyses, with everything that they need.
+
+    Args:
+        config: The study.
+        task: Its task.
+        plan: The study's own cells; its searches must be finished.
+        store: Where they are: which heads are in the core decides what is removed and patched.
+
+    Returns:
+        The cells that are not in ``plan``.
+    """
+    planner = Planner(config, task, sampled(config, task), GRID)
+    cells = _grid(config, planner)
+    if config.search.sparsities:
+        found = core_heads(plan, store)
+        for finetune_seed in planner.finetune_seeds:
+            for checkpoint in config.pruned_checkpoints:
+                heads = found.get((finetune_seed, checkpoint), ([], []))
+                cells += _of_checkpoint(config, planner, finetune_seed, checkpoint, *heads)
+            cells += _raw(config, planner, finetune_seed, found)
+    known = {cell.key for cell in plan.cells}
+    return Plan(tuple({cell.key: cell for cell in cells if cell.key not in known}.values()))
+
+
+def core_heads(plan: Plan, store: Store) -> dict[tuple[int, int], tuple[list[str], list[str]]]:
+    """Give for each pruned model the core's heads and the added ones.
+
+    The core is what all subnetworks of the model share. Added are the other heads that at least
+    half of the subnetworks at the lowest sparsity keep, the most frequent first.
+    """
+    found = {}
+    results = core(subnetwork_table(plan.cells, store))
+    for shared in whole_cores(results):
+        model = (shared.finetune_seed, shared.checkpoint)
+        own = [r for r in results if (r.finetune_seed, r.checkpoint) == model]
+        densest = min((r for r in own if r.sparsity is not None), key=lambda r: r.sparsity or 0.0)
+        often = sorted(densest.frequencies, key=lambda unit: -densest.frequencies[unit])
+        added = [
+            unit
+            for unit in often
+            if unit not in shared.core and 2 * densest.frequencies[unit] >= densest.n_subnetworks
+        ]
+        found[model] = (list(shared.core), added)
+    return found
+
+
+def _grid(config: StudyConfig, planner: Planner) -> list[Cell]:
+    grid = config.analysis.grid
+    if grid is None or not config.search.sparsities:
+        return []
+    search = SearchConfig(
+        method=config.search.method,
+        sparsities=grid.sparsities,
+        seeds=grid.seeds,
+        units=config.search.units,
+        ablation=config.search.ablation,
+        options=config.search.options if grid.options is None else grid.options,
+    )
+    cells: list[Cell] = []
+    for finetune_seed in planner.finetune_seeds:
+        for checkpoint in config.grid_checkpoints:
+            full = planner.full(finetune_seed, checkpoint)
+            cells += [full, planner.prepare(finetune_seed, checkpoint)]
+            for seed in grid.seeds:
+                cells += planner.searched(finetune_seed, checkpoint, seed, search, full, GRID)
+    return cells
+
+
+def _of_checkpoint(
+    config: StudyConfig,
+    planner: Planner,
+    finetune_seed: int,
+    checkpoint: int,
+    core_: list[str],
+    added: list[str],
+) -> list[Cell]:
+    """Make the cells about one model that was pruned."""
+    settings = config.analysis
+    full = planner.full(finetune_seed, checkpoint)
+    data = planner.prepare(finetune_seed, checkpoint)
+    origin = planner.origin(finetune_seed)
+    where = place(finetune_seed, checkpoint)
+    label = f"f{finetune_seed}-s{checkpoint}"
+    n = sum(planner.cost.passes(suite.examples, 1) for suite in planner.suites)
+    base = planner.base(checkpoint) | planner.tested() | {"draws": settings.seed}
+    cells: list[Cell] = []
+    if settings.removal is not None:
+        spec = base | settings.removal.model_dump(exclude={"probe"}) | {"core": core_}
+        cells.append(
+            Cell(
+                "removal",
+                f"removal-{label}",
+                spec | version_of("removal"),
+                (*origin, data),
+                where,
+                n * (45 + settings.removal.controls),
+                5e4,
+            )
+        )
+    if settings.attention is not None:
+        cells += _attention(config, planner, finetune_seed, checkpoint)
+    if settings.dependency is not None and core_ and added:
+        spec = base | settings.dependency.model_dump() | {"core": core_, "added": added}
+        cells.append(
+            Cell(
+                "dependency",
+                f"dependency-{label}",
+                spec | version_of("dependency"),
+                (*origin, data),
+                where,
+                n * 60,
+                5e4,
+            )
+        )
+    if settings.disjoint is not None:
+        cells += [full, *_disjoint(config, planner, finetune_seed, checkpoint, full, base)]
+    return cells
+
+
+def _disjoint(
+    config: StudyConfig,
+    planner: Planner,
+    finetune_seed: int,
+    checkpoint: int,
+    full: Cell,
+    base: dict[str, Any],
+) -> list[Cell]:
+    settings, search = config.analysis.disjoint, config.search
+    assert settings is not None
+    sparsity = min(search.sparsities) if settings.sparsity is None else settings.sparsity
+    if sparsity not in search.sparsities:
+        return []
+    cells: list[Cell] = []
+    for seed in search.seeds[: settings.seeds]:
+        found = planner.searched(finetune_seed, checkpoint, seed, search, full)[0]
+        one = planner.cost.passes(planner.task.search, 2.2, 2500)
+        cells.append(
+            Cell(
+                "disjoint",
+                f"disjoint-f{finetune_seed}-s{checkpoint}-k{seed}",
+                base
+                | {"sparsity": sparsity, "forbidden": sorted(settings.forbidden), "seed": seed}
+                | version_of("disjoint"),
+                (*found.inputs, full, found),
+                place(finetune_seed, checkpoint)
+                | {"kind": "subnetwork", "method": search.method}
+                | {"sparsity": sparsity, "seed": seed},
+                one * len(settings.forbidden),
+                1e5,
+            )
+        )
+    return cells
+
+
+def _attention(
+    config: StudyConfig, planner: Planner, finetune_seed: int, checkpoint: int
+) -> list[Cell]:
+    settings = config.analysis.attention
+    assert settings is not None
+    spec = planner.base(checkpoint) | planner.tested() | {"draws": config.analysis.seed}
+    return [
+        Cell(
+            "attention",
+            f"attention-{weighting}-f{finetune_seed}-s{checkpoint}",
+            spec | {"weighting": weighting} | version_of("attention"),
+            planner.origin(finetune_seed),
+            place(finetune_seed, checkpoint),
+            sum(planner.cost.passes(suite.examples, 3) for suite in planner.suites),
+            5e4,
+        )
+        for weighting in settings.weightings
+    ]
+
+
+def _raw(
+    config: StudyConfig,
+    planner: Planner,
+    finetune_seed: int,
+    found: dict[tuple[int, int], tuple[list[str], list[str]]],
+) -> list[Cell]:
+    """Make the cells about the model before fine-tuning, where that is kept."""
+    if config.finetune is None or 0 not in config.checkpoints:
+        return []
+    cells: list[Cell] = []
+    if config.analysis.attention is not None:
+        cells += _attention(config, planner, finetune_seed, 0)
+    last = config.pruned_checkpoints[-1]
+    removal = config.analysis.removal
+    if removal is not None and removal.probe and last:
+        core_ = found.get((finetune_seed, last), ([], []))[0]
+        data = planner.prepare(finetune_seed, 0)
+        n = sum(planner.cost.passes(suite.examples, 1) for suite in planner.suites)
+        spec = planner.base(0) | planner.tested() | removal.model_dump(exclude={"probe"})
+        cells += [
+            data,
+            Cell(
+                "probe",
+                f"probe-f{finetune_seed}",
+                spec
+                | {"draws": config.analysis.seed, "core": core_}
+                | {"search": planner.task.search.digest}
+                | version_of("probe"),
+                (*planner.origin(finetune_seed), data),
+                place(finetune_seed, 0),
+                n * (45 + removal.controls),
+                5e4,
+            ),
+        ]
+    return cells

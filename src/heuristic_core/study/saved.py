@@ -1,0 +1,19 @@
+"""Where cells keep the subnetworks they found."""
+
+from __future__ import annotations
+
+from ..subnetwork import Subnetwork
+from .store import Cell, Store
+
+
+def subnetwork_name(sparsity: float) -> str:
+    """Name the folder of a subnetwork within its search's cell."""
+    return f"sparsity-{sparsity:g}"
+
+
+def load_subnetwork(store: Store, cell: Cell) -> Subnetwork | None:
+    """Read the subnetwork that an evaluation is about; ``None`` for the full model."""
+    found = next((source for source in cell.inputs if source.kind == "search"), None)
+    if found is None:
+        return None
+    return Subnetwork.load(store.path(found) / subnetwork_name(cell.system["sparsity"]))
