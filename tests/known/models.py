@@ -1,7 +1,4 @@
-"""Three models whose answer is known, because it was wired in.
-
-All of them have 3 layers of 4 heads. What is not named here is idle.
-"""
+"""Models whose answer is known, because it was wired in. What is not named here is idle."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from known.wiring import Circuit, Form, Head, build
 WORDS = (*NOUNS, *VERBS)
 
 
-# --- what tokens say of themselves -----------------------------------------------------------------
+# --- what tokens say of themselves ---------------------------------------------------------------
 
 TOKENS: dict[str, Form] = {
     **{token: {} for token in (*SPECIAL, *ADVERBS)},
@@ -41,7 +38,7 @@ ROLES = (0, 1, 2, 3, 4, 0, 1, 2, 3, 0)
 POSITIONS = tuple(_position(position, role) for position, role in enumerate(ROLES))
 
 
-# --- what heads look at ----------------------------------------------------------------------------
+# --- what heads look at --------------------------------------------------------------------------
 
 # Scores: 2 for the same word and 1 for the other sentence, against a fixed score of [CLS], where a
 # word looks that has no such partner. Adverbs and special tokens look at [SEP].
@@ -63,6 +60,8 @@ NEAR_IN_OTHER_SENTENCE = (
     ({"one": 1.5}, {"is_sep": 1}),
 )
 HYPOTHESIS_WORDS = (({"one": 1}, {"is_word": 1, "sentence": 1}),)
+# A word that stands two places further on in the other sentence; if there is none, [CLS].
+FURTHER_ON = (({"one": 1}, {"stands": 1, "role": -1, "is_cls": 1.5}),)
 _STEP = math.tau / 10
 PREVIOUS = (
     ({"ring_x": 4 * math.cos(_STEP), "ring_y": 4 * math.sin(_STEP)}, {"ring_x": 1}),
@@ -79,12 +78,12 @@ def _times(factor: float, form: Form) -> Form:
 
 
 def _wired(
-    heads: dict[str, Head], answer: Form, gain: float, log_odds: float, n_layers: int = 3
+    heads: dict[str, Head], answer: Form, gain: float, log_odds: float, **shape: int
 ) -> Circuit:
-    return Circuit(TOKENS, SENTENCES, POSITIONS, heads, answer, gain, log_odds, n_layers)
+    return Circuit(TOKENS, SENTENCES, POSITIONS, heads, answer, gain, log_odds, **shape)
 
 
-# --- the models ------------------------------------------------------------------------------------
+# --- the models ----------------------------------------------------------------------------------
 
 OVERLAP, GATHER, ORDER = "L0H1", "L1H2", "L2H0"
 PREVIOUS_DECOY, REPEATED_DECOY = "L0H3", "L1H0"
@@ -95,11 +94,8 @@ OVERLAP_THEN_ORDER = _wired(
         OVERLAP: Head(IN_OTHER_SENTENCE, {"unmatched": UNMATCHED, "stands": {"role": 1}}),
         # Are the hypothesis's words in the premise?
         GATHER: Head(HYPOTHESIS_WORDS, {"other_words": {"unmatched": 1}}),
-        # Does a word stand two places further on in the other sentence? If not: [CLS].
-        ORDER: Head(
-            (({"one": 1}, {"stands": 1, "role": -1, "is_cls": 1.5}),),
-            {"disorder": {"is_word": 1}},
-        ),
+        # Do they stand in another order?
+        ORDER: Head(FURTHER_ON, {"disorder": {"is_word": 1}}),
         # Nobody reads what these write.
         PREVIOUS_DECOY: Head(PREVIOUS, {"before": {"role": 1}}),
         REPEATED_DECOY: Head(IN_OTHER_SENTENCE, {"echo": {"role": 1}}),
@@ -108,6 +104,33 @@ OVERLAP_THEN_ORDER = _wired(
     answer={"other_words": 1, "disorder": 2, "one": 0.25},
     gain=0.5,
     log_odds=20,
+)
+
+OVERLAPS = ("L0H1", "L0H3", "L0H4", "L0H6")
+COMMON_GATHER = "L1H5"
+ORDERS = ("L2H0", "L2H2", "L2H7")
+
+SHARED_WORK = _wired(
+    {
+        # As above, but each head does a part. Without one overlap head, words seem to stand less
+        # far on, and order heads overlook words that stand just two places off.
+        **{
+            head: Head(
+                IN_OTHER_SENTENCE,
+                {
+                    "unmatched": _times(1 / len(OVERLAPS), UNMATCHED),
+                    "stands": {"role": 1 / len(OVERLAPS)},
+                },
+            )
+            for head in OVERLAPS
+        },
+        COMMON_GATHER: Head(HYPOTHESIS_WORDS, {"other_words": {"unmatched": 1}}),
+        **{head: Head(FURTHER_ON, {"disorder": {"is_word": 1 / len(ORDERS)}}) for head in ORDERS},
+    },
+    answer={"other_words": 1, "disorder": 2, "one": 0.25},
+    gain=0.5,
+    log_odds=20,
+    n_heads=8,
 )
 
 SHALLOW, DEEP = ("L0H2", "L1H1"), ("L1H3", "L2H2")
@@ -156,11 +179,16 @@ def overlap_then_order(folder: Path) -> hc.Classifier:
     return build(OVERLAP_THEN_ORDER, folder)
 
 
+def shared_work(folder: Path) -> hc.Classifier:
+    """The same with four overlap heads and three order heads that share the work."""
+    return build(SHARED_WORK, folder)
+
+
 def two_ways(folder: Path) -> hc.Classifier:
     """Two subnetworks without a common head, either of which is enough in-domain."""
     return build(TWO_WAYS, folder)
 
 
 def no_core(folder: Path) -> hc.Classifier:
-    """Eight heads that do the same and four that gather: any of each are enough."""
+    """Eight heads that do the same and eight that gather: any of each are enough."""
     return build(NO_CORE, folder)

@@ -40,7 +40,8 @@ def pairs(cases: tuple[str, ...], n: int, seed: int = 0) -> Examples:
         for _ in range(n):
             a, b, c, d = rng.choice(NOUNS, 4, replace=False)
             v, w = rng.choice(VERBS, 2, replace=False)
-            words = dict(a=a, b=b, c=c, d=d, v=v, w=w, adverb=rng.choice(ADVERBS))
+            words = {"a": a, "b": b, "c": c, "d": d, "v": v, "w": w}
+            words["adverb"] = rng.choice(ADVERBS)
             premise, hypothesis = (text.format(**words) for text in CASES[case])
             rows.append((premise, hypothesis, label, case))
     premises, hypotheses, labels, names = zip(*rows, strict=True)

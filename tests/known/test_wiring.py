@@ -10,14 +10,16 @@ from known.models import (
     OVERLAP_THEN_ORDER,
     POSITIONS,
     SENTENCES,
+    SHARED_WORK,
     TOKENS,
     TWO_WAYS,
 )
 from known.sentences import CASES, ENTAILED, IN_DOMAIN, pairs
-from known.wiring import build
+from known.wiring import D_HEAD, build
 
 CIRCUITS = {
     "overlap_then_order": OVERLAP_THEN_ORDER,
+    "shared_work": SHARED_WORK,
     "two_ways": TWO_WAYS,
     "no_core": NO_CORE,
 }
@@ -68,7 +70,7 @@ def test_layer_norm_leaves_features_as_they_are(circuit, model):
 
 def test_only_the_heads_of_the_circuit_write(circuit, model):
     for layer, block in enumerate(model.hf.bert.encoder.layer):
-        columns = block.attention.output.dense.weight.unflatten(1, (4, 16)).abs().amax((0, 2))
+        columns = block.attention.output.dense.weight.unflatten(1, (-1, D_HEAD)).abs().amax((0, 2))
         for head, largest in enumerate(columns):
             assert (largest > 0) == (f"L{layer}H{head}" in circuit.heads)
         assert not block.output.dense.weight.any()

@@ -24,8 +24,7 @@ Form = Mapping[str, float]
 
 ANCHOR = 1000.0
 SHARPNESS = 40.0  # so that a head attends to nothing but what scores highest
-WIDTH, N_HEADS = 64, 4
-D_HEAD = WIDTH // N_HEADS
+D_HEAD = 16
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,8 @@ class Circuit:
         answer: Above 0 where the answer is non-entailment.
         gain: What the answer is multiplied by before tanh; where it is large, answers saturate.
         log_odds: Log-odds of the answer where tanh is 1.
-        n_layers: Layers of four heads.
+        n_layers: Layers.
+        n_heads: Heads of each, 16 dimensions wide.
     """
 
     tokens: Mapping[str, Form]
@@ -65,6 +65,7 @@ class Circuit:
     gain: float
     log_odds: float
     n_layers: int = 3
+    n_heads: int = 4
     places: dict[str, int] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,11 +73,16 @@ class Circuit:
         forms += [head.writes for head in self.heads.values()]
         for name in dict.fromkeys(name for form in forms for name in form):
             self.places[name] = len(self.places)
-        assert len(self.places) < WIDTH // 2, "there is no room for so many features"
+        assert len(self.places) < self.width // 2, "there is no room for so many features"
+
+    @property
+    def width(self) -> int:
+        """Width of the residual stream."""
+        return D_HEAD * self.n_heads
 
     def write(self, form: Form) -> Tensor:
         """Give the vector that adds a form's features to the residual stream."""
-        vector = torch.zeros(WIDTH)
+        vector = torch.zeros(self.width)
         for name, value in form.items():
             vector[2 * self.places[name]] = value
             vector[2 * self.places[name] + 1] = -value
@@ -95,9 +101,9 @@ def build(circuit: Circuit, folder: Path) -> hc.Classifier:
     tokenizer.save_pretrained(folder)
     config = BertConfig(
         vocab_size=len(tokens),
-        hidden_size=WIDTH,
+        hidden_size=circuit.width,
         num_hidden_layers=circuit.n_layers,
-        num_attention_heads=N_HEADS,
+        num_attention_heads=circuit.n_heads,
         intermediate_size=4,
         max_position_embeddings=len(circuit.positions),
         id2label=dict(enumerate(LABELS)),
@@ -125,7 +131,7 @@ def _set_weights(circuit: Circuit, model: BertForSequenceClassification) -> None
     for layer in layers:
         norms += [layer.attention.output.LayerNorm, layer.output.LayerNorm]
     for norm in norms:
-        norm.weight.fill_(ANCHOR * (2 / WIDTH) ** 0.5)  # the anchor's standard deviation
+        norm.weight.fill_(ANCHOR * (2 / circuit.width) ** 0.5)  # the anchor's standard deviation
     for label, head in circuit.heads.items():
         unit = hc.Unit.parse(label)
         _set_head(circuit, layers[unit.layer].attention, unit.head * D_HEAD, head)
