@@ -86,7 +86,7 @@ def _wired(
 # --- the models ----------------------------------------------------------------------------------
 
 OVERLAP, GATHER, ORDER = "L0H1", "L1H2", "L2H0"
-PREVIOUS_DECOY, REPEATED_DECOY = "L0H3", "L1H0"
+PREVIOUS_DECOY, REPEATED_DECOY, CONSTANT = "L0H3", "L1H0", "L1H3"
 
 OVERLAP_THEN_ORDER = _wired(
     {
@@ -96,12 +96,14 @@ OVERLAP_THEN_ORDER = _wired(
         GATHER: Head(HYPOTHESIS_WORDS, {"other_words": {"unmatched": 1}}),
         # Do they stand in another order?
         ORDER: Head(FURTHER_ON, {"disorder": {"is_word": 1}}),
+        # The same for all tokens: its mean does as well, and nothing at all does not.
+        CONSTANT: Head((), {"offset": {"one": 1}}),
         # Nobody reads what these write.
         PREVIOUS_DECOY: Head(PREVIOUS, {"before": {"role": 1}}),
         REPEATED_DECOY: Head(IN_OTHER_SENTENCE, {"echo": {"role": 1}}),
     },
     # Without evidence it leans to non-entailment.
-    answer={"other_words": 1, "disorder": 2, "one": 0.25},
+    answer={"other_words": 1, "disorder": 2, "offset": 1.5, "one": 0.25 - 1.5},
     gain=0.5,
     log_odds=20,
 )

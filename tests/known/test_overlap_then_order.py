@@ -17,6 +17,7 @@ from heuristic_core.measure.removal_sets import Removal, singles
 from heuristic_core.search.find import METHODS
 from heuristic_core.tables import ATTENTION
 from known.models import (
+    CONSTANT,
     GATHER,
     ORDER,
     OVERLAP,
@@ -40,6 +41,7 @@ CORE = {OVERLAP, GATHER}
 ALL_RIGHT = {"same": 1, "other": 1, "swapped": 1, "fronted": 1, "fronted_swapped": 1}
 NO_ORDER = ALL_RIGHT | {"swapped": 0, "fronted_swapped": 0}
 ALWAYS_NON_ENTAILMENT = ALL_RIGHT | {"same": 0, "fronted": 0}
+ALWAYS_ENTAILMENT = NO_ORDER | {"other": 0}
 
 
 @pytest.fixture(scope="module")
@@ -77,12 +79,17 @@ def evaluated(model, toy_task, found):
         ((OVERLAP,), ALWAYS_NON_ENTAILMENT),
         ((GATHER,), ALWAYS_NON_ENTAILMENT),
         ((ORDER,), NO_ORDER),
-        ((PREVIOUS_DECOY, REPEATED_DECOY, "L0MLP", "L1MLP", "L2MLP"), ALL_RIGHT),
+        ((CONSTANT, PREVIOUS_DECOY, REPEATED_DECOY, "L0MLP", "L1MLP", "L2MLP"), ALL_RIGHT),
     ],
 )
 def test_accuracy_without(model, data, toy_task, removed, expected):
     with hc.without(model, *removed, means=data.values):
         assert accuracies(hc.evaluate(model, toy_task)) == expected
+
+
+def test_a_constant_is_missed_only_where_nothing_stands_in_for_it(model, toy_task):
+    with hc.without(model, CONSTANT):
+        assert accuracies(hc.evaluate(model, toy_task)) == ALWAYS_ENTAILMENT
 
 
 # --- the search and what is concluded from it ----------------------------------------------------
@@ -95,6 +102,13 @@ def test_searches_find_the_core_and_nothing_else(found):
         assert set(result.core) == CORE
         assert result.verdict.decision == "supported"
         assert result.p_value < 0.01
+
+
+def test_with_zeros_in_place_of_units_a_constant_is_of_the_core(model, toy_task):
+    data = hc.prepare(model, toy_task, ablation="zero")
+    found = search(model, data, (0.7,), range(4), **QUICK | {"exchange_rounds": 0})
+    (result,) = core(subnetwork_table(found))
+    assert set(result.core) == {*CORE, CONSTANT}
 
 
 def test_subnetworks_generalise_that_keep_the_order_head(found, evaluated):

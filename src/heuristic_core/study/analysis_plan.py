@@ -55,8 +55,9 @@ def plan_analyses(config: StudyConfig, task: Task, plan: Plan, store: Store) -> 
                 heads = found.get((finetune_seed, checkpoint), ([], []))
                 cells += _of_checkpoint(config, planner, finetune_seed, checkpoint, *heads)
             cells += _raw(config, planner, finetune_seed, found)
-    known = {cell.key for cell in plan.cells}
-    return Plan(tuple({cell.key: cell for cell in cells if cell.key not in known}.values()))
+    # By name: a sample that takes all examples gives a cell of the same content another name.
+    known = {cell.name for cell in plan.cells}
+    return Plan(tuple({cell.name: cell for cell in cells if cell.name not in known}.values()))
 
 
 def core_heads(plan: Plan, store: Store) -> dict[tuple[int, int], tuple[list[str], list[str]]]:
