@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from simulated_removals import CASES, heads, share_wrong, simulate, singles
+
+from heuristic_core.analysis.core_removal import core_removal, widening
+from heuristic_core.measure.removal_sets import matched_controls
+from heuristic_core.units import UnitSpace
+
+
+def layout(n_core: int, n_controls: int, n_layers: int = 4, n_heads: int = 12, seed: int = 0):
+    """Removals with a core spread over the layers, and which heads each removes."""
+    space = UnitSpace((n_heads,) * n_layers)
+    units = [unit for unit in space if unit.is_head]
+    core = [space.units[space.index(f"L{i % n_layers}H{i // n_layers}")] for i in range(n_core)]
+    controls, _ = matched_controls(space, core, n_controls, seed)
+    removals = [
+        *singles(heads(n_layers, n_heads)),
+        ("core", -1, "+".join(map(str, sorted(core)))),
+        *(("control", c.draw, "+".join(map(str, c.units))) for c in controls),
+    ]
+    member = np.array([[str(u) in r[2].split("+") for u in units] for r in removals])
+    return removals, member.astype(float)
+
+
+def is_core(removals) -> np.ndarray:
+    return np.array([group == "core" for group, _, _ in removals])[:, None]
+
+
+def test_a_core_that_matters():
+    removals, _ = layout(6, 20)
+    ood = np.array([case[0] != "i" for case in CASES])
+    table, apart = simulate(
+        np.random.default_rng(0),
+        removals,
+        area=-0.4 * is_core(removals),
+        change=-2.0 * is_core(removals) * ood,
+        n=100,
+    )
+    (result,) = core_removal(table, apart)
+    assert len(result.core) == 6
+    assert result.n_controls == 20
+    area, balanced, *_, in_domain = result.measures
+    assert area.measure == "area under the curve"
+    assert area.core.value == pytest.approx(-0.4, abs=0.05)
+    assert area.percentile == 0
+    assert area.p_more == pytest.approx(1 / 21)
+    assert area.p_less == 1
+    assert balanced.core.value == pytest.approx(-2, abs=0.2)
+    assert in_domain.measure == "in-domain margin"
+    assert result.verdict.decision == "supported"
+    (result,) = core_removal(table)
+    assert result.measures[0].measure == "balanced margin"
+    assert result.verdict.decision == "supported"
+
+
+def test_the_probability_counts_controls_by_hand():
+    removals, _ = layout(4, 4)
+    table, _ = simulate(np.random.default_rng(0), removals)
+    ood = (table["role"] == "ood") & (table["group"] != "none")
+    values = {("core", -1): -3.0, ("control", 0): -4.0, ("control", 1): -1.0, ("control", 2): 0.0}
+    for (group, draw), value in values.items():
+        table.loc[ood & (table["group"] == group) & (table["draw"] == draw), "margin_change"] = (
+            value
+        )
+    table.loc[ood & (table["draw"] == 3), "margin_change"] = 1.0
+    (result,) = core_removal(table)
+    balanced = result.measures[0]
+    assert (balanced.controls, balanced.lowest, balanced.highest) == (-1.0, -4.0, 1.0)
+    assert balanced.percentile == 25
+    assert (balanced.p_more, balanced.p_less) == (2 / 5, 4 / 5)
+    # One head of 12 in each layer: the widening is sqrt(12 / 10).
+    assert result.widening == pytest.approx(1.2**0.5)
+
+
+def test_a_core_that_matters_less():
+    removals, _ = layout(6, 120)
+    others = np.array([group == "control" for group, _, _ in removals])[:, None]
+    table, apart = simulate(np.random.default_rng(0), removals, area=-0.4 * others, n=100)
+    (result,) = core_removal(table, apart)
+    assert result.verdict.decision == "contradicted"
+
+
+def test_no_more_harm_is_no_support():
+    """A core whose removal helps a little where controls help a lot does no harm."""
+    removals, _ = layout(6, 20)
+    help_ = 0.3 - 0.2 * is_core(removals)
+    table, apart = simulate(np.random.default_rng(0), removals, area=help_, n=200, area_noise=0.05)
+    (result,) = core_removal(table, apart)
+    assert result.measures[0].p_more < 0.05
+    assert result.verdict.decision == "not decided by these data"
+
+
+def test_too_little_does_not_decide():
+    removals, _ = layout(6, 10)
+    table, apart = simulate(
+        np.random.default_rng(0), removals, area=-0.4 * is_core(removals), n=100
+    )
+    (result,) = core_removal(table, apart)
+    assert "fewer than 20 groups" in result.verdict.reason
+    assert core_removal(table.iloc[:0], apart.iloc[:0]) == []
+    assert core_removal(table[table["group"] != "control"]) == []
+    assert core_removal(table[table["group"] != "core"]) == []
+    assert core_removal(table[table["role"] == "id"]) == []
+    (result,) = core_removal(table[table["group"] != "single"], apart)
+    assert result.widening is None
+    assert "too few heads" in result.verdict.reason
+
+
+def test_a_group_drawn_twice_counts_once():
+    removals, _ = layout(2, 5)
+    again = ("control", 5, removals[-1][2])
+    table, _ = simulate(np.random.default_rng(0), [*removals, again])
+    assert core_removal(table)[0].n_controls == 5
+
+
+def test_widening_is_the_ratio_of_deviations():
+    rng = np.random.default_rng(0)
+    layers, core = Counter({0: 8, 1: 6}), Counter({0: 3, 1: 1})
+    effects = {layer: rng.normal(size=(20000, n)) for layer, n in layers.items()}
+    # Heads in random order: the first are the core, the next a control, then all others.
+    whole = sum(effects[i][:, :n].sum(1) for i, n in core.items())
+    control = sum(effects[i][:, n : 2 * n].sum(1) for i, n in core.items())
+    mean = sum(n * effects[i][:, n:].mean(1) for i, n in core.items())
+    ratio = (whole - mean).std() / (control - mean).std()
+    assert widening(layers, core) == pytest.approx(ratio, rel=0.03)
+
+
+def test_widening_where_heads_are_few():
+    assert widening(Counter({0: 4, 1: 4}), Counter({0: 3})) == pytest.approx((8 / 2) ** 0.5)
+    assert widening(Counter({0: 4}), Counter({0: 2})) is None
+    assert widening(Counter(), Counter({0: 2})) is None
+
+
+@pytest.mark.parametrize(("n_core", "n_controls"), [(6, 20), (20, 20), (6, 60)])
+@pytest.mark.parametrize("spread", [0.0, 0.1])
+def test_a_random_core_rarely_decides(n_core, n_controls, spread):
+    """Heads' effects add up and differ at random; the core is any group of them."""
+    rng = np.random.default_rng(3)
+    removals, member = layout(n_core, n_controls)
+    of_heads = rng.normal(size=(200, member.shape[1])) * spread - spread
+    area = (of_heads @ member.T)[:, :, None]
+    table, apart = simulate(rng, removals, n_studies=200, area=area, n=20, cases=("a1", "f1"))
+    results = core_removal(table, apart)
+    assert len(results) == 200
+    assert share_wrong(results) <= 0.09
