@@ -84,14 +84,29 @@ def test_a_lean_to_one_label_is_no_loss():
 def test_other_heads_that_do_more_harm_contradict():
     others = np.array([unit[0] == "single" for unit in REMOVALS]) & ~IN_CORE
     table, apart = simulate(
-        np.random.default_rng(0),
+        np.random.default_rng(1),
         REMOVALS,
         change=changes(-0.1, -1.5, others),
         area=-0.3 * others[:, None],
         n=100,
     )
     (result,) = removal(table, apart)
+    assert "0 of the core hurt ID more" in result.verdict.reason
     assert result.verdict.decision == "contradicted"
+
+
+def test_other_heads_that_do_as_much_harm_leave_it_open():
+    every = np.array([unit[0] == "single" for unit in REMOVALS])
+    table, apart = simulate(
+        np.random.default_rng(1),
+        REMOVALS,
+        change=changes(-0.1, -1.5, every),
+        area=-0.3 * every[:, None],
+        n=100,
+    )
+    (result,) = removal(table, apart)
+    assert "3 of them hurt it more than ID" in result.verdict.reason
+    assert result.verdict.decision == "not decided by these data"
 
 
 def test_in_domain_harm_contradicts():

@@ -78,6 +78,13 @@ def test_without_areas_the_balanced_margin_decides():
     assert result.verdict.decision == "supported"
 
 
+def test_telling_apart_worse_is_no_help():
+    result = one(effect((2, -4)), areas(-0.2))
+    assert result.units[-1].unit == "L0H0"
+    assert result.units[-1].p_discrimination < 0.05
+    assert result.helping == ()
+
+
 def test_the_other_side_alone_is_no_help():
     result = one(effect((0, 2)), areas(0.2))
     assert result.helping == ()
