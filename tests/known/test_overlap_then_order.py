@@ -156,7 +156,6 @@ def test_paper_mode_finds_the_core(model, data):
     assert all(labels(sub.kept) >= CORE for sub in found.values())
 
 
-@pytest.mark.xfail(strict=True, reason="exchanges follow rounding, alike in all seeds")
 def test_exchanges_are_not_made_for_nothing(model, data):
     found = search(model, data, (0.8,), range(2), **QUICK)
     assert not any(sub.provenance["exchanges"] for sub in found.values())

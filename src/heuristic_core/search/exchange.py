@@ -26,6 +26,9 @@ from .data import SearchData
 from .gate_gradients import logit_slopes
 from .gate_training import kl_divergence
 
+#: A fall of the divergence by less than so many nats may be rounding, and nobody would notice it.
+LEAST_FALL = 1e-6
+
 Pair = tuple[int, int]
 Mask = Bool[np.ndarray, " unit"]
 
@@ -133,7 +136,7 @@ def exchange(
         while pairs:
             logits = _logits(model, part, swapped(result.kept, pairs), batch_size).to(slopes)
             there = LinearModel(reference, logits, slopes)
-            if there.divergence < here.divergence:
+            if there.divergence < here.divergence - LEAST_FALL:
                 others = [model_of_part.moved(pairs) for model_of_part in list(seen)[:-1]]
                 seen = deque([*others, there], maxlen=len(pieces))
                 break
@@ -172,14 +175,15 @@ def best_pairs(linear: LinearModel, kept: Mask, movable: Mask, size: int) -> lis
         size: Exchanges at most; no unit is in two.
 
     Returns:
-        Pairs of a unit to drop and one to keep instead; none where none would help.
+        Pairs of a unit to drop and one to keep instead; none where none would help by more than
+        rounding may.
     """
     outs, backs = np.flatnonzero(kept & movable), np.flatnonzero(~kept & movable)
     pairs: list[Pair] = []
     while len(pairs) < size and len(outs) and len(backs):
         table = torch.stack([linear.foretold(int(out), backs) for out in outs])
         row, column = divmod(int(table.argmin()), len(backs))
-        if not table[row, column] < linear.divergence:
+        if not table[row, column] < linear.divergence - LEAST_FALL:
             break
         pairs.append((int(outs[row]), int(backs[column])))
         linear = linear.moved(pairs[-1:])
