@@ -6,7 +6,7 @@ import torch
 from scipy.special import softmax
 
 from heuristic_core.errors import InputError
-from heuristic_core.measure.probe import fit_probe, probe_removals
+from heuristic_core.measure.probe import choose_penalty, fit_probe, probe_removals
 from heuristic_core.measure.removal import removals, without
 from heuristic_core.measure.removal_sets import Removal, singles
 from heuristic_core.measure.rerun import features_of
@@ -55,6 +55,14 @@ def test_a_heavier_penalty_gives_smaller_weights():
     ]
     assert norms == sorted(norms, reverse=True)
     assert norms[-1] < 1e-3
+
+
+def test_the_penalty_fits_how_much_there_is_to_learn():
+    rng = np.random.default_rng(3)
+    features, labels = blobs(300, rng)
+    assert choose_penalty(features, labels, ("a", "b", "c")) < 100
+    assert choose_penalty(features, rng.permutation(labels), ("a", "b", "c")) >= 100
+    assert choose_penalty(features[:5], labels[:5], ("a", "b", "c")) == 1000
 
 
 def test_what_cannot_be_fitted():
@@ -110,6 +118,9 @@ def test_the_models_own_last_layer_plays_no_part(tiny, pairs):
     values = mean_values(tiny, tiny.encode(pairs))
     sets = [Removal("single", tiny.space.units[:1])]
     before = probe_removals(tiny, pairs, [suite], sets, values)
+    assert before.penalty == choose_penalty(
+        features_of(tiny, tiny.encode(pairs)), pairs.label_ids, pairs.labels
+    )
     with torch.no_grad():
         tiny.hf.classifier.weight.normal_()
     after = probe_removals(tiny, pairs, [suite], sets, values)

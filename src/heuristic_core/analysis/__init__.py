@@ -9,8 +9,10 @@ from typing import Any
 import pandas as pd
 
 from ..tables import EVALUATION, MEASURED, empty
+from .additivity import additivity
 from .core import core, whole_cores
 from .core_overlap import core_overlap
+from .core_removal import core_removal
 from .curves import curves
 from .dependency import dependency
 from .discrimination import discrimination
@@ -19,7 +21,9 @@ from .emergence import emergence, rises
 from .overlap import overlap
 from .patterns import patterns
 from .ranks import ranks
+from .removal import removal
 from .repeated import repeated
+from .roles import roles
 from .size import effective_size
 from .smoothness import smoothness
 from .sparser import sparser
@@ -53,7 +57,7 @@ def analyze(
     cores, over_time = core(subnetworks), curves(evaluations)
     shared = whole_cores(cores)
     last = {found.finetune_seed: found.core for found in shared}
-    apart = given["discrimination"]
+    apart, told_apart = given["discrimination"], given["removal_discrimination"]
     # Held against the full model and the ordinary subnetworks on the same sample of examples.
     searched, grid = given["disjoint"], given["grid"]
     again = searched[searched["forbidden"] > 0]
@@ -71,6 +75,10 @@ def analyze(
         "disjoint": disjoint(again, same_sample, margin_points),
         "core_overlap": core_overlap(cores),
         "emergence": emergence(subnetworks, given["grid_subnetworks"], rises(over_time)),
+        "removal": removal(given["removal"], told_apart, seed=seed),
+        "additivity": additivity(given["removal"]),
+        "core_removal": core_removal(given["removal"], told_apart),
+        "roles": roles(given["removal"], told_apart),
         "patterns": patterns(given["attention"], last, seed),
         "repeated": repeated(given["attention"], last),
         "dependency": dependency(given["dependency"], seed),

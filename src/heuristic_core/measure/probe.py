@@ -21,6 +21,10 @@ from .removal import measured
 from .removal_sets import Removal
 from .rerun import features_of
 
+#: Penalties to choose from.
+PENALTIES = (1.0, 10.0, 100.0, 1000.0)
+_N_FOLDS = 5
+
 
 @dataclass(frozen=True, eq=False)
 class Probe:
@@ -49,12 +53,14 @@ class ProbeRemovals:
     Args:
         removal: Rows as :func:`.removal.removals` gives them, ``head`` being ``probe``.
         discrimination: The same of its second table.
+        penalty: The penalty the probe was trained with.
         train_accuracy: The probe's accuracy on what it was trained on.
         accuracy: That on the in-domain suites, all units in place; ``None`` without such suites.
     """
 
     removal: pd.DataFrame
     discrimination: pd.DataFrame
+    penalty: float
     train_accuracy: float
     accuracy: float | None
 
@@ -66,7 +72,7 @@ def probe_removals(
     sets: Sequence[Removal],
     values: AblationValues,
     *,
-    penalty: float = 1.0,
+    penalty: float | None = None,
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> ProbeRemovals:
@@ -80,7 +86,7 @@ def probe_removals(
         suites: What to measure on.
         sets: What to remove.
         values: What stands in for removed units.
-        penalty: As for :func:`fit_probe`.
+        penalty: As for :func:`fit_probe`; by :func:`choose_penalty` if not given.
         batch_size: Examples a forward pass.
         progress: Called with (examples done, examples in all) while removals are measured.
 
@@ -91,6 +97,8 @@ def probe_removals(
         InputError: If there is nothing to train on, or as :func:`.removal.removals`.
     """
     features = features_of(model, model.encode(train), batch_size=batch_size)
+    if penalty is None:
+        penalty = choose_penalty(features, train.label_ids, train.labels)
     probe = fit_probe(features, train.label_ids, train.labels, penalty=penalty)
     right = probe(torch.from_numpy(features)).numpy().argmax(1) == train.label_ids
     removal, discrimination = measured(
@@ -106,7 +114,35 @@ def probe_removals(
     )
     known = removal[(removal["group"] == "none") & (removal["role"] == "id")]
     accuracy = float(known["correct"].sum() / known["n"].sum()) if len(known) else None
-    return ProbeRemovals(removal, discrimination, float(right.mean()), accuracy)
+    return ProbeRemovals(removal, discrimination, penalty, float(right.mean()), accuracy)
+
+
+def choose_penalty(
+    features: Float[np.ndarray, "example width"],
+    labels: Int[np.ndarray, " example"],
+    names: tuple[str, ...],
+) -> float:
+    """Give the one of ``PENALTIES`` whose probes have the lowest mean loss on held-out examples.
+
+    Args:
+        features: What to classify.
+        labels: The right classes.
+        names: Names of the classes.
+
+    Returns:
+        The penalty; the heaviest if there are too few examples to hold any out.
+    """
+    if len(features) < 2 * _N_FOLDS:
+        return PENALTIES[-1]
+    fold = np.arange(len(features)) % _N_FOLDS
+    losses = np.zeros(len(PENALTIES))
+    for out in range(_N_FOLDS):
+        held = fold == out
+        for i, penalty in enumerate(PENALTIES):
+            probe = fit_probe(features[~held], labels[~held], names, penalty=penalty)
+            log_p = log_softmax(features[held] @ probe.weight.T + probe.bias, axis=1)
+            losses[i] -= log_p[np.arange(held.sum()), labels[held]].sum()
+    return PENALTIES[int(losses.argmin())]
 
 
 def fit_probe(
@@ -142,22 +178,26 @@ def fit_probe(
     x = (features - mean) / scale
     target = np.eye(len(names))[labels]
     n, n_labels, width = len(x), len(names), x.shape[1]
+    # Features that go together make the loss steep in some directions and flat in others. Along
+    # the principal axes, in units of what the curvature may be, it is about as steep in all.
+    variances, axes = np.linalg.eigh(x.T @ x / n)
+    units = 1 / np.sqrt(np.maximum(variances, 0) / 4 + penalty / n)
+    x = (x @ axes) * units
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weight, bias = flat[:-n_labels].reshape(n_labels, width), flat[-n_labels:]
         log_p = log_softmax(x @ weight.T + bias, axis=1)
         error = (np.exp(log_p) - target) / n
-        value = -(log_p * target).sum() / n + penalty / (2 * n) * (weight**2).sum()
-        slope = error.T @ x + penalty / n * weight
-        return float(value), np.concatenate([slope.ravel(), error.sum(0)])
+        shrink = penalty / n * units**2 * weight
+        value = -(log_p * target).sum() / n + (shrink * weight).sum() / 2
+        return float(value), np.concatenate([(error.T @ x + shrink).ravel(), error.sum(0)])
 
-    start = np.zeros(n_labels * (width + 1))
     found = minimize(
         loss,
-        start,
+        np.zeros(n_labels * (width + 1)),
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": 2000, "ftol": 1e-14, "gtol": 1e-8},
     )
-    weight = found.x[:-n_labels].reshape(n_labels, width) / scale
+    weight = (found.x[:-n_labels].reshape(n_labels, width) * units) @ axes.T / scale
     return Probe(tuple(names), weight, found.x[-n_labels:] - weight @ mean)

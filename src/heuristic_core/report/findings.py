@@ -73,6 +73,8 @@ def findings(results: Results) -> list[Finding]:
 def _somewhere(results: Results, entry: Mapping[str, Any]) -> str:
     """Name what an entry is about by whatever columns it has."""
     words = [name(entry[key]) for key in ("suite", "weighting", "data") if key in entry]
+    if entry.get("head") == "probe":
+        words.append("a classifier on the features before fine-tuning")
     if known(entry.get("sparsity")):
         words.append(f"{level(entry['sparsity'])} sparsity")
     if "finetune_seed" in entry:
@@ -126,6 +128,26 @@ _FURTHER: dict[str, tuple[str, Callable, Callable]] = {
         _somewhere,
         _always("Times are known to the nearest checkpoint of the grid only."),
     ),
+    "removal": (
+        "Does removing single core heads hurt generalisation more than other heads do?",
+        _somewhere,
+        _always("What a removal does depends on what stands in for the unit: its mean."),
+    ),
+    "additivity": (
+        "Is removing several core heads worse than the sum of removing each?",
+        _somewhere,
+        _always("Heads in series and heads that stand in for each other both break additivity."),
+    ),
+    "core_removal": (
+        "Does the core as a whole matter more than other heads of its layers?",
+        _somewhere,
+        _always("The controls are random groups, few of all there are."),
+    ),
+    "roles": (
+        "Are there units whose removal helps out of domain?",
+        _somewhere,
+        _always("A lean to one label helps one side and hurts the other; only both count."),
+    ),
     "patterns": (
         "Do the core's heads attend to shallow features?",
         _somewhere,
@@ -147,7 +169,9 @@ _FURTHER: dict[str, tuple[str, Callable, Callable]] = {
 def _card(where: str, entry: Mapping[str, Any]) -> Card:
     verdict = entry["verdict"]
     claim, decision, reason = (name(verdict[key], 600) for key in ("claim", "decision", "reason"))
-    return Card(where, claim, decision, reason, ", ".join(map(name, entry.get("core", ()))))
+    core = entry.get("core")
+    heads = core if isinstance(core, list | tuple) else ()
+    return Card(where, claim, decision, reason, ", ".join(map(name, heads)))
 
 
 def _at(results: Results, entry: Mapping[str, Any]) -> str:
