@@ -25,6 +25,7 @@ app.command("prune", rich_help_panel=ONE)(steps.prune)
 app.command("evaluate", rich_help_panel=ONE)(evaluation.evaluate)
 app.command("tasks", rich_help_panel=SEE)(lists.tasks)
 app.command("models", rich_help_panel=SEE)(lists.models)
+app.command("published", rich_help_panel=SEE)(lists.published)
 
 
 def main() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
 from pydantic import BaseModel
 from rich.table import Table
 from rich.text import Text
@@ -9,6 +13,7 @@ from rich.text import Text
 from ..models.families import FAMILIES
 from ..models.sources import PACKAGED
 from ..search.find import METHODS
+from ..study.published_report import published_report
 from ..tasks import SUITES, TASKS
 from .console import JsonOption, out, print_json
 
@@ -64,3 +69,10 @@ def _options(options: type[BaseModel]) -> dict[str, dict[str, str]]:
         }
         for name, field in options.model_fields.items()
     }
+
+
+def published(
+    folder: Annotated[Path, typer.Argument(help="The folder of the authors' JSON files.")],
+) -> None:
+    """Recompute the paper's figures from its published accuracies and set them beside it."""
+    print(published_report(folder))
