@@ -4,9 +4,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy import stats
 from simulated_removals import CASES, heads, share_wrong, simulate, singles
 
-from heuristic_core.analysis.core_removal import core_removal, widening
+from heuristic_core.analysis.core_removal import core_removal, freedom, widening
 from heuristic_core.measure.removal_sets import matched_controls
 from heuristic_core.units import UnitSpace
 
@@ -47,8 +48,9 @@ def test_a_core_that_matters():
     assert area.measure == "area under the curve"
     assert area.core.value == pytest.approx(-0.4, abs=0.05)
     assert area.percentile == 0
-    assert area.p_more == pytest.approx(1 / 21)
-    assert area.p_less == 1
+    assert area.p_more < 1e-6
+    assert area.p_less == pytest.approx(1)
+    assert area.beyond.high < -0.3
     assert balanced.core.value == pytest.approx(-2, abs=0.2)
     assert in_domain.measure == "in-domain margin"
     assert result.verdict.decision == "supported"
@@ -57,7 +59,7 @@ def test_a_core_that_matters():
     assert result.verdict.decision == "supported"
 
 
-def test_the_probability_counts_controls_by_hand():
+def test_the_core_beside_its_controls_by_hand():
     removals, _ = layout(4, 4)
     table, _ = simulate(np.random.default_rng(0), removals)
     ood = (table["role"] == "ood") & (table["group"] != "none")
@@ -71,13 +73,42 @@ def test_the_probability_counts_controls_by_hand():
     balanced = result.measures[0]
     assert (balanced.controls, balanced.lowest, balanced.highest) == (-1.0, -4.0, 1.0)
     assert balanced.percentile == 25
-    assert (balanced.p_more, balanced.p_less) == (2 / 5, 4 / 5)
-    # One head of 12 in each layer: the widening is sqrt(12 / 10).
+    # One head of 12 in each layer: the widening is sqrt(12 / 10), and 4 times 10 others are free.
     assert result.widening == pytest.approx(1.2**0.5)
+    free = 1 / (1 / 3 + 1 / 40)
+    # Controls at -4, -1, 0 and 1 have a variance of 14 / 3.
+    error = (14 / 3 * 1.2 * (1 + 1 / 4)) ** 0.5
+    half = stats.t.ppf(0.975, free) * error
+    assert balanced.beyond.value == -2
+    assert (balanced.beyond.low, balanced.beyond.high) == pytest.approx((-2 - half, -2 + half))
+    assert balanced.p_more == pytest.approx(stats.t.cdf(-2 / error, free))
+    assert balanced.p_less == pytest.approx(1 - balanced.p_more)
+
+
+@pytest.mark.parametrize("n_controls", [5, 20, 40])
+def test_few_groups_allow_both_verdicts(n_controls):
+    removals, _ = layout(6, n_controls)
+    others = np.array([group == "control" for group, _, _ in removals])[:, None]
+    for harm, expected in ((is_core(removals), "supported"), (others, "contradicted")):
+        table, apart = simulate(np.random.default_rng(0), removals, area=-0.4 * harm, n=100)
+        (result,) = core_removal(table, apart)
+        assert result.n_controls == n_controls
+        assert result.verdict.decision == expected
+
+
+def test_differences_by_rounding_decide_nothing():
+    """No unit matters: changes are 1e-5 nats, and the core's are the largest every time."""
+    removals, _ = layout(6, 20)
+    table, _ = simulate(
+        np.random.default_rng(0), removals, change=-1e-5 * is_core(removals), noise=1e-7
+    )
+    (result,) = core_removal(table)
+    assert result.measures[0].core.high < 0
+    assert result.verdict.decision == "not decided by these data"
 
 
 def test_a_core_that_matters_less():
-    removals, _ = layout(6, 120)
+    removals, _ = layout(6, 20)
     others = np.array([group == "control" for group, _, _ in removals])[:, None]
     table, apart = simulate(np.random.default_rng(0), removals, area=-0.4 * others, n=100)
     (result,) = core_removal(table, apart)
@@ -90,17 +121,21 @@ def test_no_more_harm_is_no_support():
     help_ = 0.3 - 0.2 * is_core(removals)
     table, apart = simulate(np.random.default_rng(0), removals, area=help_, n=200, area_noise=0.05)
     (result,) = core_removal(table, apart)
-    assert result.measures[0].p_more < 0.05
+    assert result.measures[0].beyond.high < 0
     assert result.verdict.decision == "not decided by these data"
 
 
 def test_too_little_does_not_decide():
-    removals, _ = layout(6, 10)
+    removals, _ = layout(6, 4)
     table, apart = simulate(
         np.random.default_rng(0), removals, area=-0.4 * is_core(removals), n=100
     )
     (result,) = core_removal(table, apart)
-    assert "fewer than 20 groups" in result.verdict.reason
+    assert result.verdict.decision == "not decided by these data"
+    assert result.verdict.reason.endswith("fewer than 5 groups allow neither verdict")
+    (result,) = core_removal(table[(table["group"] != "control") | (table["draw"] == 0)], apart)
+    assert np.isnan(result.measures[0].beyond.low)
+    assert result.verdict.decision == "not decided by these data"
     assert core_removal(table.iloc[:0], apart.iloc[:0]) == []
     assert core_removal(table[table["group"] != "control"]) == []
     assert core_removal(table[table["group"] != "core"]) == []
@@ -135,13 +170,31 @@ def test_widening_where_heads_are_few():
     assert widening(Counter(), Counter({0: 2})) is None
 
 
-@pytest.mark.parametrize(("n_core", "n_controls"), [(6, 20), (20, 20), (6, 60)])
-@pytest.mark.parametrize("spread", [0.0, 0.1])
-def test_a_random_core_rarely_decides(n_core, n_controls, spread):
+def test_freedom_is_of_groups_and_of_heads():
+    # Ten others in each of two layers, of which one is drawn: 18 free; 19 groups: 18 free.
+    assert freedom(Counter({0: 11, 1: 11}), Counter({0: 1, 1: 1}), 19) == pytest.approx(9)
+    assert freedom(Counter({0: 11}), Counter({0: 1}), 10**9) == pytest.approx(9)
+
+
+#: Effects of heads out of whose sum a group's change is made, all with a standard deviation of 1.
+HEAD_EFFECTS = {
+    "normal": lambda rng, shape: rng.normal(size=shape) - 1,
+    "skewed": lambda rng, shape: -rng.exponential(size=shape),
+    "helpful": lambda rng, shape: rng.exponential(size=shape),
+    "heavy-tailed": lambda rng, shape: rng.standard_t(3, size=shape) / 3**0.5,
+}
+
+
+@pytest.mark.parametrize("effects", HEAD_EFFECTS)
+@pytest.mark.parametrize(
+    ("n_core", "n_controls", "spread"),
+    [(6, 5, 0.1), (6, 20, 0.0), (6, 20, 0.1), (6, 40, 0.1), (20, 20, 0.1)],
+)
+def test_a_random_core_rarely_decides(n_core, n_controls, spread, effects):
     """Heads' effects add up and differ at random; the core is any group of them."""
     rng = np.random.default_rng(3)
     removals, member = layout(n_core, n_controls)
-    of_heads = rng.normal(size=(200, member.shape[1])) * spread - spread
+    of_heads = HEAD_EFFECTS[effects](rng, (200, member.shape[1])) * spread
     area = (of_heads @ member.T)[:, :, None]
     table, apart = simulate(rng, removals, n_studies=200, area=area, n=20, cases=("a1", "f1"))
     results = core_removal(table, apart)

@@ -8,8 +8,10 @@ from scipy import stats
 
 from heuristic_core.analysis.separation import (
     MOST_D_PRIME,
+    RESOLUTION,
     auc_interval,
     auc_variance,
+    placements,
     separation,
 )
 from heuristic_core.errors import InputError
@@ -54,13 +56,36 @@ def test_exchanged_sides_are_mirrored(one, other):
 
 def test_scores_that_do_not_vary():
     same = separation(np.full(3, 0.1), np.full(7, 0.1))
-    assert (same.auc, same.d_prime) == (0.5, 0.0)
+    assert same.auc == 0.5
+    assert same.d_prime == pytest.approx(0, abs=1e-9)
     assert same.bias == pytest.approx(0.1)
     apart = separation(np.full(3, 0.1), np.full(7, 0.3))
     assert (apart.auc, apart.d_prime) == (0.0, -MOST_D_PRIME)
     assert separation(np.array([5.0]), np.array([1.0])).d_prime == MOST_D_PRIME
     # A spread so small that d' would be larger is cut to the same number.
     assert separation(np.array([9.0, 9.001]), np.array([0.0, 0.001])).d_prime == MOST_D_PRIME
+
+
+def test_scores_that_differ_by_rounding_are_ties():
+    """A saturated model: both sides score 6 nats, and 1e-5 nats in some order of sums."""
+    one, other = 6 + 1e-5 * np.array([3.0, 4.0, 5.0]), 6 + 1e-5 * np.array([0.0, 1.0, 2.0])
+    found = separation(one, other)
+    assert found.auc == 0.5
+    # Means 3e-5 apart, held against a thousandth.
+    assert found.d_prime == pytest.approx(3e-5 / RESOLUTION)
+    assert found.bias == pytest.approx(6 + 2.5e-5)
+    # Where a score lies on a grid makes no difference, and a real distance still counts.
+    assert separation(one - 0.00048, other - 0.00048).auc == 0.5
+    assert separation(one + 0.002, other).auc == 1.0
+
+
+def test_placements_by_hand():
+    # 1 ties with 1.0005 and is above 0; 2 is above both; 0.9996 ties with 1.0005 as well.
+    above, below = placements(np.array([1.0, 2.0, 0.9996]), np.array([1.0005, 0.0]))
+    assert above.tolist() == [0.75, 1.0, 0.75]
+    # 1.0005 is below 2 and ties with the others; 0 is below all.
+    assert below == pytest.approx([2 / 3, 1.0])
+    assert above.mean() == pytest.approx(below.mean())
 
 
 @pytest.mark.parametrize("bad", [[], [np.nan], [np.inf, 1.0]])

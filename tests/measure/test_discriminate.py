@@ -96,6 +96,21 @@ def test_changes_by_hand():
     assert np.isnan(alone[1])
 
 
+def test_changes_by_rounding_are_none():
+    """Two saturated answers in another order, by less than what tells scores apart."""
+    some = suite([("a1", NO)] * 3 + [("f1", YES)] * 3)
+    old = logits([8.00003, 8.00004, 8.00005, 8.0, 8.00001, 8.00002])
+    new = logits([8.0, 8.00001, 8.00002, 8.00003, 8.00004, 8.00005])
+    (row,) = discriminate(some, HANS_LABELS, new, old).to_dict("records")
+    assert row["auc"] == 0.5
+    assert (row["auc_change"], row["auc_change_se"], row["auc_change_common_se"]) == (0, 0, 0)
+    assert abs(row["d_prime"]) < 0.1
+    # A lean of all of them by two nats is told by the bias.
+    (leaning,) = discriminate(some, HANS_LABELS, new + np.array([0.0, 2.0]), old).to_dict("records")
+    assert leaning["auc_change"] == 0
+    assert leaning["bias"] - row["bias"] == pytest.approx(2)
+
+
 def test_changes_stand_beside_the_areas():
     rng = np.random.default_rng(1)
     some = suite([("a1", NO)] * 6 + [("f1", YES)] * 5)

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from ..units import Unit
 from .effects import Answerer, Effects, answerers
-from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, p_text
+from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict
+from .separation import RESOLUTION
 
 _CLAIM = "generalisation rests on the core more than on as many other heads of the same layers"
-#: The opposite is judged more strictly, so that both together are rarely wrong.
-_MORE, _LESS = 0.05, 0.01
+#: With fewer control groups their spread is hardly known.
+ENOUGH_CONTROLS = 5
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class BesideControls:
         controls: The mean change without a control group.
         lowest: The most harmful control's.
         highest: The least harmful one's.
+        beyond: The core's change less the controls' mean. 95 % of random groups would have 0 in
+            this interval, if their changes were normally distributed.
         percentile: Share of controls whose removal does more harm, in percent; ties half.
         p_more: Probability that the core would do so much harm if it were a random group.
         p_less: The same of so little harm.
@@ -38,6 +42,7 @@ class BesideControls:
     controls: float
     lowest: float
     highest: float
+    beyond: Estimate
     percentile: float
     p_more: float
     p_less: float
@@ -95,15 +100,16 @@ def _one(found: Answerer, core: Effects) -> CoreRemoval:
     heads = Counter(Unit.parse(s.removed[0]).layer for s in found.singles if _is_head(s.removed[0]))
     members = Counter(Unit.parse(unit).layer for unit in core.removed if _is_head(unit))
     wide = widening(heads, members)
+    free = freedom(heads, members, len(found.controls))
     measures = []
     if core.auc is not None:
         areas = [c.auc.value for c in found.controls if c.auc is not None]
-        measures.append(_beside("area under the curve", core.auc.estimate(), areas, wide))
+        measures.append(_beside("area under the curve", core.auc.estimate(), areas, wide, free))
     for part in ("balanced", "adversarial", "friendly", "in_domain"):
         if part in core.margin:
             values = [c.margin[part].value for c in found.controls if part in c.margin]
             name = f"{part.replace('in_domain', 'in-domain')} margin"
-            measures.append(_beside(name, core.margin[part].estimate(), values, wide))
+            measures.append(_beside(name, core.margin[part].estimate(), values, wide, free))
     return CoreRemoval(
         found.finetune_seed,
         found.checkpoint,
@@ -135,29 +141,56 @@ def widening(heads: Counter[int], core: Counter[int]) -> float | None:
         The ratio of standard deviations; ``None`` where the core has half of the heads or more,
         or the heads are not known.
     """
-    if any(2 * n > heads[layer] for layer, n in core.items()):  # controls are of other layers too
-        heads, core = Counter({0: heads.total()}), Counter({0: core.total()})
-    across = sum(n * heads[i] / (heads[i] - n) for i, n in core.items() if heads[i] > n)
-    within = sum(n * (heads[i] - 2 * n) / (heads[i] - n) for i, n in core.items() if heads[i] > n)
+    sizes = _pools(heads, core)
+    across = sum(n * total / (total - n) for total, n in sizes)
+    within = sum(n * (total - 2 * n) / (total - n) for total, n in sizes)
     return (across / within) ** 0.5 if within > 0 else None
 
 
+def freedom(heads: Counter[int], core: Counter[int], n_controls: int) -> float:
+    """Give the degrees of freedom of the spread of control groups.
+
+    Groups drawn from the same few heads tell less of how heads differ than as many independent
+    ones: the relative variance of their spread is the sum of that from drawing some groups only
+    and that from having these heads only.
+
+    Args:
+        heads: Heads of each layer.
+        core: How many of them are the core's.
+        n_controls: Control groups.
+    """
+    others = sum(total - n - 1 for total, n in _pools(heads, core))
+    parts = [1 / free for free in (n_controls - 1, others) if free > 0]
+    return 1 / sum(parts) if parts else 1.0
+
+
+def _pools(heads: Counter[int], core: Counter[int]) -> list[tuple[int, int]]:
+    """Give the sizes of the pools of heads that controls are drawn from, and the core's share."""
+    if any(2 * n > heads[layer] for layer, n in core.items()):  # controls are of other layers too
+        heads, core = Counter({0: heads.total()}), Counter({0: core.total()})
+    return [(heads[i], n) for i, n in core.items() if heads[i] > n]
+
+
 def _beside(
-    name: str, core: Estimate, controls: Sequence[float], wide: float | None
+    name: str, core: Estimate, controls: Sequence[float], wide: float | None, free: float
 ) -> BesideControls:
     values = np.array(controls)
-    mean = values.mean()
-    null = mean + (values - mean) * (wide or 1.0)
+    mean = float(values.mean())
     more, same = (values < core.value).sum(), (values == core.value).sum()
+    # Of the distance of one more group to the mean. Groups that differ by rounding do not differ.
+    spread = values.std(ddof=1) if len(values) > 1 else np.nan
+    error = np.maximum(spread, RESOLUTION) * (wide or 1.0) * (1 + 1 / len(values)) ** 0.5
+    beyond = core.value - mean
+    half = stats.t.ppf(0.975, free) * error
     return BesideControls(
         name,
         core,
-        float(mean),
+        mean,
         float(values.min()),
         float(values.max()),
+        Estimate(beyond, float(beyond - half), float(beyond + half)),
         float(100 * (more + same / 2) / len(values)),
-        float((1 + (null <= core.value).sum()) / (1 + len(values))),
-        float((1 + (null >= core.value).sum()) / (1 + len(values))),
+        *(float(stats.t.cdf(t, free)) for t in (beyond / error, -beyond / error)),
     )
 
 
@@ -168,7 +201,8 @@ def _verdict(found: Answerer, measures: Sequence[BesideControls], wide: float | 
         f"{judged.measure} changes by {judged.core.value:+.3f} [{judged.core.low:+.3f}, "
         f"{judged.core.high:+.3f}] without the core and by {judged.controls:+.3f} "
         f"({judged.lowest:+.3f} to {judged.highest:+.3f}) without {len(found.controls)} matched "
-        f"groups ({p_text(judged.p_more)})"
+        f"groups, a difference of {judged.beyond.value:+.3f} [{judged.beyond.low:+.3f}, "
+        f"{judged.beyond.high:+.3f}]"
     ) + "".join(
         f"; {other.measure} by {other.core.value:+.2f} and {other.controls:+.2f}"
         for other in others
@@ -178,10 +212,14 @@ def _verdict(found: Answerer, measures: Sequence[BesideControls], wide: float | 
         return Verdict(
             claim, UNDECIDED, f"{reason}; too few heads are outside of the core for a comparison"
         )
-    if judged.p_more < _MORE and judged.core.high < 0:
+    if len(found.controls) < ENOUGH_CONTROLS:
+        return Verdict(
+            claim,
+            UNDECIDED,
+            f"{reason}; fewer than {ENOUGH_CONTROLS} groups allow neither verdict",
+        )
+    if judged.beyond.high < 0 and judged.core.high < 0:
         return Verdict(claim, SUPPORTED, reason)
-    if judged.p_less < _LESS:
+    if judged.beyond.low > 0:
         return Verdict(claim, CONTRADICTED, reason)
-    if len(found.controls) + 1 <= 1 / _MORE:
-        reason += "; fewer than 20 groups decide nothing"
     return Verdict(claim, UNDECIDED, reason)

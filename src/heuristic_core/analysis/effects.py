@@ -12,14 +12,13 @@ import pandas as pd
 from scipy import stats
 
 from .intervals import Estimate, wilson
+from .separation import RESOLUTION
 
 _Model = tuple[int, int, str]
 _Removal = tuple[str, int, str]
 
 #: Group, draw and units of what is no removal.
 _NONE = ("none", -1, "")
-#: Smaller changes are rounding, however often they come out alike.
-_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,11 @@ class Effect:
 
     @property
     def p_value(self) -> float:
-        """Two-sided probability of so large a number if there were no effect; 1 if not known."""
-        if not self._error > 0 or abs(self.value) < _ROUNDING:
+        """Two-sided probability of so large a number if there were no effect; 1 if not known.
+
+        It is 1, too, below the scores' resolution, however often a number comes out alike.
+        """
+        if not self._error > 0 or abs(self.value) < RESOLUTION:
             return 1.0
         return float(2 * stats.t.sf(abs(self.value) / self._error, self._freedom))
 

@@ -11,9 +11,15 @@ from scipy import optimize, stats
 from ..errors import InputError
 from .intervals import Estimate
 
-#: d' is cut here, so that it is finite where scores of a side do not vary at all.
+#: Scores closer than this, in nats, are ties: odds that differ by a thousandth. Sums in float32 in
+#: another order move log-odds by 1e-6 to 1e-4 nats, and where a model's answers are saturated no
+#: larger difference is left.
+RESOLUTION = 1e-3
+#: d' is cut here, so that it does not say how little the scores of a side vary.
 MOST_D_PRIME = 20.0
 
+Adversarial = Float[np.ndarray, " adversarial"]
+Friendly = Float[np.ndarray, " friendly"]
 Scores = Float[np.ndarray, " example"]
 
 
@@ -23,8 +29,8 @@ class Separation:
 
     Args:
         auc: Probability that an adversarial example scores higher than a friendly one, ties half.
-        d_prime: Difference of the sides' means over the root of their mean variance, at most
-            ``MOST_D_PRIME`` either way; 0 where means are equal.
+        d_prime: Difference of the sides' means over the root of their mean variance, or over
+            ``RESOLUTION`` if that is larger; at most ``MOST_D_PRIME`` either way.
         bias: Mean of both sides' means: > 0 leans to the answer that is right on the adversarial
             side.
     """
@@ -34,12 +40,12 @@ class Separation:
     bias: float
 
 
-def separation(adversarial: Scores, friendly: Scores) -> Separation:
+def separation(adversarial: Adversarial, friendly: Friendly) -> Separation:
     """Tell discrimination from bias: how far apart two sides' scores are, and where they lie.
 
     Args:
-        adversarial: Scores of adversarial examples, such as log-odds of the label that is right
-            on them.
+        adversarial: Scores of adversarial examples: log-odds of the label that is right on them,
+            in nats.
         friendly: Scores of friendly examples, for the same label.
 
     Returns:
@@ -53,16 +59,36 @@ def separation(adversarial: Scores, friendly: Scores) -> Separation:
         raise InputError("adversarial and friendly examples are told apart; one side has none")
     if not all(np.isfinite(side).all() for side in sides):
         raise InputError("a score is not a finite number; are all labels' logits finite?")
-    # Counted from one of the scores, so that equal scores differ by exactly nothing.
-    origin = sides[0][0]
-    one, other = (side - origin for side in sides)
-    order = stats.rankdata(np.concatenate([one, other]))[: len(one)]
-    auc = (order.sum() - len(one) * (len(one) + 1) / 2) / (len(one) * len(other))
+    one, other = sides
     difference = one.mean() - other.mean()
     spread = np.sqrt((_variance(one) + _variance(other)) / 2)
-    limit = np.copysign(MOST_D_PRIME, difference) if difference else 0.0
-    d_prime = difference / spread if spread * MOST_D_PRIME > abs(difference) else limit
-    return Separation(float(auc), float(d_prime), float((one.mean() + other.mean()) / 2 + origin))
+    d_prime = np.clip(difference / max(spread, RESOLUTION), -MOST_D_PRIME, MOST_D_PRIME)
+    auc = placements(one, other)[0].mean()
+    return Separation(float(auc), float(d_prime), float((one.mean() + other.mean()) / 2))
+
+
+def placements(adversarial: Adversarial, friendly: Friendly) -> tuple[Adversarial, Friendly]:
+    """Give for each example the share of the other side that it stands rightly to, ties half.
+
+    Scores are ties if they differ by no more than ``RESOLUTION``.
+
+    Args:
+        adversarial: Scores of adversarial examples, in nats.
+        friendly: Scores of friendly ones.
+
+    Returns:
+        For each adversarial example the share of friendly ones with a lower score, and for each
+        friendly one the share of adversarial ones with a higher score. Either has the area under
+        the curve as its mean.
+    """
+    return _share_below(adversarial, friendly), _share_below(-friendly, -adversarial)
+
+
+def _share_below(scores: Scores, others: Float[np.ndarray, " other"]) -> Scores:
+    ordered = np.sort(others)
+    below = np.searchsorted(ordered, scores - RESOLUTION, side="left")
+    not_above = np.searchsorted(ordered, scores + RESOLUTION, side="right")
+    return (below + not_above) / (2 * len(others))
 
 
 def auc_variance(auc: float, n: int, n_friendly: int) -> float:
@@ -111,5 +137,4 @@ def _inside(auc: float) -> float:
 
 
 def _variance(scores: Scores) -> float:
-    # A constant's variance is not always computed as 0, and that of a single score not at all.
-    return float(scores.var(ddof=1)) if np.ptp(scores) > 0 else 0.0
+    return float(scores.var(ddof=1)) if len(scores) > 1 else 0.0

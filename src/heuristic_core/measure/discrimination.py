@@ -8,15 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
-from scipy.stats import rankdata
 
-from ..analysis.separation import separation
+from ..analysis.separation import Adversarial, Friendly, placements, separation
 from ..tables import DISCRIMINATION, SYSTEM
 from ..tasks.task import Suite
 from .accuracy import Logits, log_odds
-
-Adversarial = Float[np.ndarray, " adversarial"]
-Friendly = Float[np.ndarray, " friendly"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +63,8 @@ def discriminate(
 ) -> pd.DataFrame:
     """Hold each adversarial case of a suite against the friendly examples of its group.
 
-    An example's score is the log-odds of the adversarial case's label against all others.
+    An example's score is the log-odds of the adversarial case's label against all others, in nats.
+    Scores that differ by no more than ``separation.RESOLUTION`` are ties.
 
     Args:
         suite: What the logits are for.
@@ -138,18 +135,9 @@ def auc_change(
         DeLong, DeLong and Clarke-Pearson 1988.
     """
     after, before = (
-        _placements(adversarial, friendly),
-        _placements(adversarial_before, friendly_before),
+        placements(adversarial, friendly),
+        placements(adversarial_before, friendly_before),
     )
     changes = [new - old for new, old in zip(after, before, strict=True)]
     errors = [x.std(ddof=1) / len(x) ** 0.5 if len(x) > 1 else np.nan for x in changes]
     return float(changes[0].mean()), float(errors[0]), float(errors[1])
-
-
-def _placements(adversarial: Adversarial, friendly: Friendly) -> tuple[Adversarial, Friendly]:
-    """Give for each example the share of the other side that it stands rightly to, ties half."""
-    n, m = len(adversarial), len(friendly)
-    ranks = rankdata(np.concatenate([adversarial, friendly]))
-    below = (ranks[:n] - rankdata(adversarial)) / m
-    above = 1 - (ranks[n:] - rankdata(friendly)) / n
-    return below, above
