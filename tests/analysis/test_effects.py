@@ -29,8 +29,21 @@ def test_a_difference_of_two_is_welchs_test():
     assert ((effects[0] - effects[1]) * 3).p_value == pytest.approx(expected.pvalue)
 
 
-def test_without_spread_nothing_is_known():
-    assert Effect(1.0, (0.0,), (4.0,)).p_value == 1
+def test_without_spread_it_is_as_if_one_example_had_not_changed():
+    alike = Effect(-2.0, (0.0, 0.0), (9.0, 4.0))
+    sample = np.array([-2.0, -2.0, -2.0, -2.0, 0.0])
+    # One of five at 0 has this error beside changes of -2.
+    error = sample.std(ddof=1) / 5**0.5
+    assert error == pytest.approx(2 / 5)
+    assert alike.p_value == pytest.approx(2 * stats.t.sf(2 / error, 4))
+    half = stats.t.ppf(0.975, 4) * error
+    assert (alike.estimate().low, alike.estimate().high) == pytest.approx((-2 - half, -2 + half))
+    assert Effect(-2.0, (0.0,), (1.0,)).p_value > 0.05
+    assert Effect(0.0, (0.0,), (4.0,)).p_value == 1
+    assert Effect(0.0, (0.0,), (4.0,)).estimate().high == 0
+
+
+def test_what_is_not_known_decides_nothing():
     assert Effect(1.0, (np.nan, 1.0), (1.0, 4.0)).p_value == 1
     assert np.isnan(Effect(1.0, (np.nan, 1.0), (1.0, 4.0)).estimate().low)
     assert Effect(1e-8, (1e-20,), (4.0,)).p_value == 1  # rounding

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from dataclasses import replace
 
-import heuristic_core as hc
 from known.sentences import ADVERBS, NOUNS, SPECIAL, VERBS
-from known.wiring import Circuit, Form, Head, build
+from known.wiring import Circuit, Form, Head
 
 WORDS = (*NOUNS, *VERBS)
 
@@ -60,6 +59,8 @@ NEAR_IN_OTHER_SENTENCE = (
     ({"one": 1.5}, {"is_sep": 1}),
 )
 HYPOTHESIS_WORDS = (({"one": 1}, {"is_word": 1, "sentence": 1}),)
+# If a word of the hypothesis is out of place, it.
+MISPLACED = (({"one": 1}, {"is_word": 1, "sentence": 1, "misplaced": 1}),)
 # A word that stands two places further on in the other sentence; if there is none, [CLS].
 FURTHER_ON = (({"one": 1}, {"stands": 1, "role": -1, "is_cls": 1.5}),)
 _STEP = math.tau / 10
@@ -88,6 +89,7 @@ def _wired(
 OVERLAP, GATHER, ORDER = "L0H1", "L1H2", "L2H0"
 PREVIOUS_DECOY, REPEATED_DECOY, CONSTANT = "L0H3", "L1H0", "L1H3"
 
+#: A word-overlap head that all answers rest on, and an order head that reads its output.
 OVERLAP_THEN_ORDER = _wired(
     {
         # Each word finds itself in the other sentence, and notes where it stands there.
@@ -112,6 +114,7 @@ OVERLAPS = ("L0H1", "L0H3", "L0H4", "L0H6")
 COMMON_GATHER = "L1H5"
 ORDERS = ("L2H0", "L2H2", "L2H7")
 
+#: The same with four overlap heads and three order heads that share the work.
 SHARED_WORK = _wired(
     {
         # As above, but each head does a part. Without one overlap head, words seem to stand less
@@ -137,6 +140,7 @@ SHARED_WORK = _wired(
 
 SHALLOW, DEEP = ("L0H2", "L1H1"), ("L1H3", "L2H2")
 
+#: Two subnetworks without a common head, either of which is enough in-domain.
 TWO_WAYS = _wired(
     {
         # The same word anywhere: right in-domain, wrong where the order counts.
@@ -144,10 +148,7 @@ TWO_WAYS = _wired(
         SHALLOW[1]: Head(HYPOTHESIS_WORDS, {"other_words": {"unmatched": 1}}),
         # The same word at about the same place: right everywhere.
         DEEP[0]: Head(NEAR_IN_OTHER_SENTENCE, {"misplaced": UNMATCHED}),
-        DEEP[1]: Head(
-            (({"one": 1}, {"is_word": 1, "sentence": 1, "misplaced": 1}),),
-            {"other_places": {"misplaced": 1}},
-        ),
+        DEEP[1]: Head(MISPLACED, {"other_places": {"misplaced": 1}}),
     },
     # Where they disagree, the second has its way.
     answer={"other_words": 1, "other_places": 1.2, "one": 0.02},
@@ -155,9 +156,32 @@ TWO_WAYS = _wired(
     log_odds=6,
 )
 
+#: The same two, but where they disagree the comparison of words has its way: a heuristic.
+HEURISTIC_FIRST = replace(TWO_WAYS, answer={"other_words": 1.5, "other_places": 1, "one": 0.02})
+#: The same unsaturated: words that match move all answers towards entailment, and no more.
+LEANING = replace(HEURISTIC_FIRST, gain=0.5, log_odds=20)
+
+SPARE_COPIES, SPARE_GATHERERS = ("L0H2", "L1H0"), ("L2H1", "L3H2")
+
+#: The second of the two ways alone, each of its heads twice: one of each is enough everywhere.
+SPARE_HEADS = _wired(
+    {
+        **{
+            head: Head(NEAR_IN_OTHER_SENTENCE, {"misplaced": _times(0.5, UNMATCHED)})
+            for head in SPARE_COPIES
+        },
+        **{head: Head(MISPLACED, {"other_places": {"misplaced": 0.5}}) for head in SPARE_GATHERERS},
+    },
+    answer={"other_places": 1, "one": 0.02},
+    gain=80,  # so that a quarter of the evidence is enough
+    log_odds=6,
+    n_layers=4,
+)
+
 COPIES = tuple(f"L{layer}H{head}" for layer in (0, 1) for head in range(4))
 GATHERERS = tuple(f"L{layer}H{head}" for layer in (2, 3) for head in range(4))
 
+#: Eight heads that do the same and eight that gather: any of each are enough.
 NO_CORE = _wired(
     {
         **{
@@ -174,23 +198,3 @@ NO_CORE = _wired(
     log_odds=6,
     n_layers=4,
 )
-
-
-def overlap_then_order(folder: Path) -> hc.Classifier:
-    """A word-overlap head that all answers rest on, and an order head that reads its output."""
-    return build(OVERLAP_THEN_ORDER, folder)
-
-
-def shared_work(folder: Path) -> hc.Classifier:
-    """The same with four overlap heads and three order heads that share the work."""
-    return build(SHARED_WORK, folder)
-
-
-def two_ways(folder: Path) -> hc.Classifier:
-    """Two subnetworks without a common head, either of which is enough in-domain."""
-    return build(TWO_WAYS, folder)
-
-
-def no_core(folder: Path) -> hc.Classifier:
-    """Eight heads that do the same and eight that gather: any of each are enough."""
-    return build(NO_CORE, folder)

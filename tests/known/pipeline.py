@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,19 @@ import pandas as pd
 
 import heuristic_core as hc
 from heuristic_core.measure.accuracy import with_system
+from heuristic_core.measure.removal import removals
+from heuristic_core.measure.removal_sets import Removal, matched_controls, pairs, singles
 from heuristic_core.search.data import SearchData
 from heuristic_core.study.results import unit_rows
-from heuristic_core.tables import DISJOINT, EVALUATION, MODEL, SUBNETWORKS, conform
+from heuristic_core.tables import (
+    DISJOINT,
+    EVALUATION,
+    MODEL,
+    REMOVAL,
+    REMOVAL_DISCRIMINATION,
+    SUBNETWORKS,
+    conform,
+)
 from heuristic_core.tasks.task import Task
 
 #: Settings of the learned search that are enough for models of this size.
@@ -20,6 +30,12 @@ QUICK = {"ramp_steps": 60, "hold_steps": 8, "exchange_rounds": 3, "exchange_exam
 
 ONE_MODEL = {"finetune_seed": 1, "checkpoint": 100}
 FULL = ONE_MODEL | {"kind": "full", "method": "", "sparsity": 0.0, "seed": -1}
+
+#: From cases to accuracies.
+ALL_RIGHT = {"same": 1, "other": 1, "swapped": 1, "fronted": 1, "fronted_swapped": 1}
+NO_ORDER = ALL_RIGHT | {"swapped": 0, "fronted_swapped": 0}
+ALWAYS_NON_ENTAILMENT = ALL_RIGHT | {"same": 0, "fronted": 0}
+ALWAYS_ENTAILMENT = NO_ORDER | {"other": 0}
 
 #: Subnetworks by search seed and sparsity.
 Found = dict[tuple[int, float], hc.Subnetwork]
@@ -78,6 +94,20 @@ def disjoint_table(model: hc.Classifier, task: Task, pairs: dict) -> pd.DataFram
             )
             parts.append(rows)
     return conform(pd.concat(parts), DISJOINT)
+
+
+def removal_tables(
+    model: hc.Classifier, task: Task, data: SearchData, core: Iterable[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows as in ``tables.REMOVAL`` and ``tables.REMOVAL_DISCRIMINATION``.
+
+    Every unit alone, the pairs of a core, the core and groups to hold it against are removed.
+    """
+    units = tuple(hc.Unit.parse(label) for label in sorted(core))
+    controls, _ = matched_controls(model.space, units, 20, seed=0)
+    sets = [*singles(model.space), *pairs(units), Removal("core", units), *controls]
+    table, told_apart = removals(model, task.suites, sets, data.values)
+    return named(table, REMOVAL), named(told_apart, REMOVAL_DISCRIMINATION)
 
 
 def named(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:

@@ -5,28 +5,27 @@ from __future__ import annotations
 import pytest
 
 import heuristic_core as hc
+from heuristic_core.analysis.additivity import additivity
 from heuristic_core.analysis.core import core
+from heuristic_core.analysis.core_removal import core_removal
 from heuristic_core.analysis.overlap import overlap
+from heuristic_core.analysis.removal import removal
+from heuristic_core.analysis.roles import NONE, roles
 from heuristic_core.measure.dependency import dependencies
-from heuristic_core.measure.removal import removals
-from heuristic_core.measure.removal_sets import singles
-from known.models import COPIES, GATHERERS, no_core
-from known.pipeline import QUICK, accuracies, heads_of, labels, search, subnetwork_table
+from known.models import COPIES, GATHERERS, NO_CORE
+from known.pipeline import (
+    ALWAYS_NON_ENTAILMENT,
+    NO_ORDER,
+    QUICK,
+    accuracies,
+    heads_of,
+    labels,
+    removal_tables,
+    search,
+    subnetwork_table,
+)
 
-SHALLOW_RIGHT = {"same": 1, "other": 1, "swapped": 0, "fronted": 1, "fronted_swapped": 0}
-ALWAYS_NON_ENTAILMENT = {"same": 0, "other": 1, "swapped": 1, "fronted": 0, "fronted_swapped": 1}
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """The model."""
-    return no_core(tmp_path_factory.mktemp("known"))
-
-
-@pytest.fixture(scope="module")
-def data(model, toy_task):
-    """What searches share."""
-    return hc.prepare(model, toy_task)
+CIRCUIT = NO_CORE
 
 
 @pytest.fixture(scope="module")
@@ -38,28 +37,49 @@ def found(model, data):
 @pytest.mark.parametrize(
     ("removed", "expected"),
     [
-        ((), SHALLOW_RIGHT),
-        (COPIES[:-1] + GATHERERS[1:], SHALLOW_RIGHT),
-        (COPIES[1:] + GATHERERS[:-1], SHALLOW_RIGHT),
+        ((), NO_ORDER),
+        (COPIES[:-1] + GATHERERS[1:], NO_ORDER),
+        (COPIES[1:] + GATHERERS[:-1], NO_ORDER),
         (COPIES, ALWAYS_NON_ENTAILMENT),
         (GATHERERS, ALWAYS_NON_ENTAILMENT),
     ],
 )
-def test_accuracy_without(model, data, toy_task, removed, expected):
-    with hc.without(model, *removed, means=data.values):
-        assert accuracies(hc.evaluate(model, toy_task)) == expected
+def test_accuracy_without(accuracies_without, removed, expected):
+    assert accuracies_without(removed) == expected
 
 
-def test_no_single_unit_is_missed(model, data, toy_task):
-    table, _ = removals(model, toy_task.suites, singles(model.space), data.values)
+def test_nothing_rests_on_any_heads(model, data, toy_task):
+    # Two heads that could be taken for a core.
+    table, told_apart = removal_tables(model, toy_task, data, (COPIES[0], GATHERERS[0]))
     assert table["margin_change"].abs().max() < 1e-3
+    (beside,) = core_removal(table, told_apart)
+    assert beside.n_controls > 5
+    for (result,) in (
+        removal(table, told_apart),
+        [beside],
+        core_removal(table),
+        additivity(table),
+        roles(table, told_apart),
+    ):
+        assert result.verdict.decision == "not decided by these data"
+    (found,) = roles(table, told_apart)
+    assert found.counts[NONE] == len(model.space)
+
+
+def test_all_of_a_kind_are_missed_together_in_domain(model, data, toy_task):
+    table, _ = removal_tables(model, toy_task, data, COPIES)
+    (result,) = additivity(table)
+    assert result.core.change["in_domain"].value == pytest.approx(-6, abs=0.01)
+    assert result.core.interaction["in_domain"].high < -5
+    # Out of domain the model has no margin to lose, so on that nothing is said.
+    assert result.verdict.decision == "not decided by these data"
 
 
 def test_searches_find_faithful_subnetworks_without_a_core(model, toy_task, found):
     for sub in found.values():
         assert labels(sub.kept) & set(COPIES)
         assert labels(sub.kept) & set(GATHERERS)
-        assert accuracies(hc.evaluate(model, toy_task, subnetwork=sub)) == SHALLOW_RIGHT
+        assert accuracies(hc.evaluate(model, toy_task, subnetwork=sub)) == NO_ORDER
     table = subnetwork_table(found)
     (result,) = core(table)
     assert not result.core

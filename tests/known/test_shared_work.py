@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-import heuristic_core as hc
+from heuristic_core.analysis.additivity import additivity
 from heuristic_core.analysis.core import core
+from heuristic_core.analysis.core_removal import core_removal
 from heuristic_core.analysis.dependency import dependency
 from heuristic_core.analysis.patterns import patterns
+from heuristic_core.analysis.roles import HURTS, roles
 from heuristic_core.measure.attention import attention_patterns
 from heuristic_core.measure.dependency import dependencies
 from heuristic_core.tables import ATTENTION, DEPENDENCY
-from known.models import COMMON_GATHER, ORDERS, OVERLAPS, shared_work
-from known.pipeline import QUICK, accuracies, heads_of, named, search, subnetwork_table
+from known.models import COMMON_GATHER, ORDERS, OVERLAPS, SHARED_WORK
+from known.pipeline import (
+    ALL_RIGHT,
+    NO_ORDER,
+    QUICK,
+    heads_of,
+    named,
+    removal_tables,
+    search,
+    subnetwork_table,
+)
 
+CIRCUIT = SHARED_WORK
 CORE = {*OVERLAPS, COMMON_GATHER}
-ALL_RIGHT = {"same": 1, "other": 1, "swapped": 1, "fronted": 1, "fronted_swapped": 1}
-NO_ORDER = ALL_RIGHT | {"swapped": 0, "fronted_swapped": 0}
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """The model."""
-    return shared_work(tmp_path_factory.mktemp("known"))
-
-
-@pytest.fixture(scope="module")
-def data(model, toy_task):
-    """What searches share."""
-    return hc.prepare(model, toy_task)
 
 
 @pytest.mark.parametrize(
@@ -41,16 +39,29 @@ def data(model, toy_task):
         (ORDERS, NO_ORDER),
     ],
 )
-def test_accuracy_without(model, data, toy_task, removed, expected):
-    with hc.without(model, *removed, means=data.values):
-        assert accuracies(hc.evaluate(model, toy_task)) == expected
+def test_accuracy_without(accuracies_without, removed, expected):
+    assert accuracies_without(removed) == expected
 
 
 def test_searches_find_the_core_and_nothing_else(model, data):
-    found = search(model, data, (0.7,), range(5), **QUICK | {"exchange_rounds": 0})
+    found = search(model, data, (0.7,), range(5), **QUICK)
     (result,) = core(subnetwork_table(found))
     assert set(result.core) == CORE
     assert result.verdict.decision == "supported"
+
+
+def test_the_model_rests_on_the_core_and_not_on_other_heads(model, data, toy_task):
+    table, told_apart = removal_tables(model, toy_task, data, CORE)
+    (result,) = core_removal(table, told_apart)
+    assert result.n_controls == 7  # all there are outside of the core, but for the order heads
+    assert result.verdict.decision == "supported"
+    # Four overlap heads and what gathers from them are links of one chain.
+    (result,) = additivity(table)
+    assert result.verdict.decision == "contradicted"
+    (result,) = roles(table, told_apart)
+    hurting = {unit.unit for unit in result.units if unit.role == HURTS}
+    assert hurting == set(OVERLAPS)
+    assert result.verdict.decision != "supported"
 
 
 def test_the_core_attends_to_repeated_words_more_than_others(model, toy_task):

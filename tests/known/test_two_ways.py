@@ -2,56 +2,41 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 import heuristic_core as hc
+from heuristic_core.analysis.additivity import additivity
 from heuristic_core.analysis.core import core
+from heuristic_core.analysis.core_removal import core_removal
 from heuristic_core.analysis.disjoint import disjoint
+from heuristic_core.analysis.removal import removal
 from heuristic_core.analysis.spread import spread
 from heuristic_core.measure.dependency import dependencies
-from heuristic_core.measure.removal import removals
-from heuristic_core.measure.removal_sets import Removal, singles
-from known.models import DEEP, SHALLOW, two_ways
+from known.models import DEEP, SHALLOW, TWO_WAYS
 from known.pipeline import (
+    ALL_RIGHT,
+    ALWAYS_NON_ENTAILMENT,
+    NO_ORDER,
     QUICK,
     accuracies,
     disjoint_table,
-    evaluation_table,
     heads_of,
     labels,
+    removal_tables,
     search,
     subnetwork_table,
 )
 
-ALL_RIGHT = {"same": 1, "other": 1, "swapped": 1, "fronted": 1, "fronted_swapped": 1}
-NO_ORDER = ALL_RIGHT | {"swapped": 0, "fronted_swapped": 0}
-ALWAYS_NON_ENTAILMENT = ALL_RIGHT | {"same": 0, "fronted": 0}
-
+CIRCUIT = TWO_WAYS
 SPARSITY = 0.87  # keeps 2 of 15 units, as many as each way has
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """The model."""
-    return two_ways(tmp_path_factory.mktemp("known"))
-
-
-@pytest.fixture(scope="module")
-def data(model, toy_task):
-    """What searches share."""
-    return hc.prepare(model, toy_task)
 
 
 @pytest.fixture(scope="module")
 def found(model, data):
     """Subnetworks of independent searches."""
     return search(model, data, (SPARSITY,), range(6), **QUICK)
-
-
-@pytest.fixture(scope="module")
-def evaluated(model, toy_task, found):
-    """How the model and its subnetworks do."""
-    return evaluation_table(model, toy_task, found)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +51,8 @@ def evaluated(model, toy_task, found):
         ((SHALLOW[0], DEEP[1]), ALWAYS_NON_ENTAILMENT),
     ],
 )
-def test_accuracy_without(model, data, toy_task, removed, expected):
-    with hc.without(model, *removed, means=data.values):
-        assert accuracies(hc.evaluate(model, toy_task)) == expected
+def test_accuracy_without(accuracies_without, removed, expected):
+    assert accuracies_without(removed) == expected
 
 
 def test_each_way_alone_gives_the_full_models_answers(model, data, toy_task):
@@ -117,16 +101,31 @@ def test_competing_subnetworks_are_supported(model, data, toy_task, found, evalu
 
 
 def test_nothing_but_both_ways_together_is_missed_in_domain(model, data, toy_task):
-    ways = [Removal("pair", tuple(map(hc.Unit.parse, way))) for way in (SHALLOW, DEEP)]
-    both = Removal("core", (*ways[0].units, *ways[1].units))
-    sets = [*singles(model.space), *ways, both]
-    table, _ = removals(model, [toy_task.suite("in-domain")], sets, data.values)
-    assert set(table.loc[table["correct"] < table["n"], "removed"]) == {
-        "+".join(sorted(SHALLOW + DEEP))
+    table, _ = removal_tables(model, toy_task, data, SHALLOW + DEEP)
+    in_domain = table[(table["role"] == "id") & (table["group"] != "control")]
+    alone = in_domain[in_domain["group"] == "single"]
+    assert alone["margin_change"].abs().max() < 1e-3
+    assert set(in_domain.loc[in_domain["correct"] < in_domain["n"], "removed"]) == {
+        "+".join(sorted(pair, key=hc.Unit.parse))
+        for pair in [SHALLOW + DEEP, *itertools.product(SHALLOW, DEEP)]
     }
-    # Accuracy and margin are saturated by one way alone, so the two are super-additive.
-    of_both = table[(table["group"] == "core") & (table["case"] == "same")]
-    assert of_both["interaction"].item() < -10
+    # Answers are saturated by one way alone, so a head of each is super-additive.
+    (result,) = additivity(table)
+    for pair in result.pairs:
+        of_both = len(set(pair.units) & set(SHALLOW)) == 1
+        assert (pair.interaction["in_domain"].high < -5) == of_both
+        assert of_both or abs(pair.interaction["in_domain"].value) < 1e-3
+
+
+def test_out_of_domain_one_way_is_missed(model, data, toy_task):
+    table, told_apart = removal_tables(model, toy_task, data, DEEP)
+    (beside,) = core_removal(table, told_apart)
+    assert beside.verdict.decision == "supported"
+    assert beside.measures[-1].measure == "in-domain margin"
+    assert beside.measures[-1].core.value == pytest.approx(0, abs=1e-3)
+    (alone,) = removal(table, told_apart)
+    more = {unit.unit for unit in alone.units if unit.beyond_p_value < 0.05}
+    assert more == {unit.unit for unit in alone.units if unit.p_value < 0.05} == set(DEEP)
 
 
 def test_dependencies_stay_within_each_way(model, data, toy_task):

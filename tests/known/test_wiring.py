@@ -11,6 +11,7 @@ from known.models import (
     POSITIONS,
     SENTENCES,
     SHARED_WORK,
+    SPARE_HEADS,
     TOKENS,
     TWO_WAYS,
 )
@@ -22,6 +23,7 @@ CIRCUITS = {
     "shared_work": SHARED_WORK,
     "two_ways": TWO_WAYS,
     "no_core": NO_CORE,
+    "spare_heads": SPARE_HEADS,
 }
 
 

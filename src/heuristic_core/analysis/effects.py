@@ -19,6 +19,8 @@ _Removal = tuple[str, int, str]
 
 #: Group, draw and units of what is no removal.
 _NONE = ("none", -1, "")
+#: Errors that are so small a share of their effect are rounding: there is no variation.
+_ALIKE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,21 @@ class Effect:
         return float(2 * stats.t.sf(abs(self.value) / self._error, self._freedom))
 
     @property
+    def _alike(self) -> bool:
+        return bool(np.sum(self.variances) <= (_ALIKE * self.value) ** 2)
+
+    @property
     def _error(self) -> float:
+        # That all examples change alike does not show that all others would: the error is the one
+        # that there would be if one example had not changed.
+        if self._alike:
+            return abs(self.value) / (1 + min(self.freedom, default=0.0))
         return float(np.sum(self.variances)) ** 0.5
 
     @property
     def _freedom(self) -> float:
+        if self._alike:
+            return min(self.freedom, default=1.0)
         # Welch's approximation; parts without variance add nothing to either sum.
         parts = [(v, f) for v, f in zip(self.variances, self.freedom, strict=True) if v > 0]
         return sum(v for v, _ in parts) ** 2 / sum(v**2 / f for v, f in parts) if parts else 1.0
