@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -41,13 +42,20 @@ def test_a_cell_exists_only_when_it_is_whole(tmp_path):
     assert record["device"] == "cpu"
 
 
-def test_what_a_killed_run_left_is_swept(tmp_path):
-    store = Store(tmp_path)
+def test_what_a_killed_run_left_is_swept_unless_it_can_be_gone_on_with(tmp_path):
+    store, mine = Store(tmp_path), cell(seed=1)
     leftover = store.cells / ".partial-search-x"
-    leftover.mkdir()
-    (leftover / "file").write_text("x")
-    store.sweep()
+    kept, other = store.unfinished(mine), store.unfinished(cell(seed=2))
+    for folder in (leftover, kept, other):
+        folder.mkdir()
+        (folder / "file").write_text("x")
+    store.sweep([mine])
     assert not leftover.exists()
+    assert not other.exists()
+    assert (kept / "file").read_text() == "x"
+    with store.writing(mine, {}, seconds_before=100.0):
+        pass
+    assert 100 <= json.loads((store.path(mine) / "record.json").read_text())["seconds"] < 110
 
 
 def test_a_second_writer_is_refused_and_a_killed_one_forgotten(tmp_path):

@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +19,7 @@ from ..errors import InputError
 from ..storage import digest, read_json, write_json, write_text
 
 _PARTIAL = ".partial-"
+_UNFINISHED = ".unfinished-"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +84,10 @@ class Store:
         """Say where a finished cell lies."""
         return self.cells / cell.name
 
+    def unfinished(self, cell: Cell) -> Path:
+        """Say where a cell that takes long keeps what it goes on from if it is killed."""
+        return self.cells / f"{_UNFINISHED}{cell.name}"
+
     def has(self, cell: Cell) -> bool:
         """Say whether a cell is finished."""
         return (self.path(cell) / "record.json").is_file()
@@ -93,20 +98,38 @@ class Store:
         Raises:
             InputError: If it is damaged.
         """
-        record = read_json(self.path(cell) / "record.json")
-        if not isinstance(record, dict) or "seconds" not in record:
-            raise InputError(
-                f"{self.path(cell)} is damaged; remove that folder and run the same command again"
-            )
+        with self.reading(cell) as path:
+            record = read_json(path / "record.json")
+            known = isinstance(record, dict)
+            if not known or not {"seconds", "effort", "device"} <= record.keys():
+                raise InputError("record.json does not say how it was computed")
         return record
 
     @contextmanager
-    def writing(self, cell: Cell, facts: Mapping[str, Any]) -> Iterator[Path]:
+    def reading(self, cell: Cell) -> Iterator[Path]:
+        """Give a finished cell's folder; what cannot be read in it ends in how to mend that.
+
+        Raises:
+            InputError: If the block raises one.
+        """
+        path = self.path(cell)
+        try:
+            yield path
+        except InputError as error:
+            raise InputError(
+                f"{path} is damaged ({error}); remove that folder and run the same command again"
+            ) from error
+
+    @contextmanager
+    def writing(
+        self, cell: Cell, facts: Mapping[str, Any], seconds_before: float = 0.0
+    ) -> Iterator[Path]:
         """Give a folder to fill; it becomes the cell when the block ends well, and vanishes if not.
 
         Args:
             cell: The cell.
             facts: What to record beside its spec, such as versions and the device.
+            seconds_before: What earlier, killed attempts took whose work is gone on from.
         """
         partial = self.cells / f"{_PARTIAL}{cell.name}"
         shutil.rmtree(partial, ignore_errors=True)
@@ -120,7 +143,7 @@ class Store:
                 "key": cell.key,
                 "spec": dict(cell.spec),
                 "inputs": [source.name for source in cell.inputs],
-                "seconds": round(time.perf_counter() - start, 3),
+                "seconds": round(seconds_before + time.perf_counter() - start, 3),
                 "effort": cell.effort,
             }
             write_json(partial / "record.json", record | dict(facts))
@@ -135,10 +158,16 @@ class Store:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
-    def sweep(self) -> None:
-        """Remove what a killed run left half done; call it only with the lock held."""
-        for leftover in self.cells.glob(f"{_PARTIAL}*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+    def sweep(self, cells: Iterable[Cell] = ()) -> None:
+        """Remove what a killed run left half done; call it only with the lock held.
+
+        Args:
+            cells: Those that may still be gone on with.
+        """
+        kept = {self.unfinished(cell) for cell in cells}
+        for pattern in (f"{_PARTIAL}*", f"{_UNFINISHED}*"):
+            for leftover in set(self.cells.glob(pattern)) - kept:
+                shutil.rmtree(leftover, ignore_errors=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

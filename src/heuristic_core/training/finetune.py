@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +20,13 @@ from ..errors import InputError
 from ..models.classifier import Classifier, Progress
 from ..models.encoding import Encoded
 from ..models.loading import quiet
+from ..storage import read_json, write_json
 from ..tables import FINETUNING, conform
 from ..tasks.task import Examples
+
+_LOG_STEPS = 10
+#: In a folder of unfinished training: which state is whole, and the seconds that it took.
+_STATE = "state.json"
 
 
 def checkpoint_folder(folder: Path, step: int) -> Path:
@@ -40,12 +47,14 @@ def finetune(
     warmup_steps: int = 0,
     weight_decay: float = 0.0,
     bf16: bool = False,
+    unfinished: Path | None = None,
+    save_seconds: float = 120.0,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Fine-tune a classifier in place and save it at chosen steps.
 
     The Trainer draws from the global random generators; they are seeded for the run and restored
-    after it.
+    after it. Training that goes on from a saved state gives the weights it would have given.
 
     Args:
         model: A classifier, usually with a fresh head.
@@ -59,6 +68,9 @@ def finetune(
         warmup_steps: Length of the warm-up.
         weight_decay: AdamW's weight decay.
         bf16: Compute in bfloat16 where that is safe; weights stay in float32.
+        unfinished: Where the state of training is kept on the way. If there is one, of the same
+            call, training goes on from it; removed at the end. Without it, nothing is kept.
+        save_seconds: Seconds between two states; they are saved at steps that are logged.
         progress: Called with (steps done, steps in all).
 
     Returns:
@@ -77,17 +89,22 @@ def finetune(
     if not len(examples):
         raise InputError("there are no examples to fine-tune on")
     wanted = frozenset(checkpoints)
+    # What is saved on the way to an unfinished end has to outlive it.
+    place = folder if unfinished is None else unfinished
 
     def save(step: int) -> None:
         if step in wanted:
-            target = checkpoint_folder(folder, step)
+            target = checkpoint_folder(place, step)
             with quiet():
                 model.hf.save_pretrained(target)
                 model.tokenizer.save_pretrained(target)
 
-    save(0)
+    states = None if unfinished is None else _States(unfinished, save_seconds)
+    start = None if states is None else states.last()
+    if start is None:
+        save(0)
     arguments = TrainingArguments(
-        output_dir=str(folder / "trainer"),
+        output_dir=str(place / "trainer"),
         max_steps=steps,
         per_device_train_batch_size=batch_size,
         learning_rate=learning_rate,
@@ -99,7 +116,7 @@ def finetune(
         bf16=bf16,
         use_cpu=model.device.type == "cpu",
         dataloader_pin_memory=model.device.type != "cpu",
-        logging_steps=10,
+        logging_steps=_LOG_STEPS,
         save_strategy="no",
         # Not grouped by length, which pads less: where length tells of the label, as in generated
         # data, batches would be of one label each and training would sway between labels.
@@ -114,13 +131,17 @@ def finetune(
             args=arguments,
             train_dataset=as_dataset(model.encode(examples), examples.label_ids),
             data_collator=DataCollatorWithPadding(model.tokenizer),
-            callbacks=[_Steps(save, progress)],
+            callbacks=[_Steps(save, progress), *([] if states is None else [states])],
         )
         # The Trainer's own printing of losses would break through a progress bar.
         trainer.callback_handler.callbacks = [
             c for c in trainer.callback_handler.callbacks if type(c).__name__ != "PrinterCallback"
         ]
-        trainer.train()
+        trainer.train(resume_from_checkpoint=start)
+    if unfinished is not None:
+        for step in sorted(wanted):
+            shutil.move(checkpoint_folder(unfinished, step), checkpoint_folder(folder, step))
+        shutil.rmtree(unfinished)
     rows = [
         {
             "finetune_seed": seed,
@@ -150,6 +171,54 @@ class _Steps(TrainerCallback):
         self.save(state.global_step)
         if self.progress is not None:
             self.progress(state.global_step, args.max_steps)
+
+
+class _States(TrainerCallback):
+    """Lets the Trainer save its state now and then, and remembers which states are whole.
+
+    Args:
+        folder: Where.
+        seconds: Time from one state to the next.
+    """
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self.folder = folder
+        self.seconds = seconds
+        self._saved_at = time.perf_counter()
+
+    def last(self) -> str | None:
+        """Give the folder of the last whole state, if there is one, and remove all others."""
+        state = _read_state(self.folder)
+        name = state.get("state")
+        for other in self.folder.glob("trainer/checkpoint-*"):
+            if other.name != name:
+                shutil.rmtree(other, ignore_errors=True)
+        path = self.folder / "trainer" / str(name)
+        return str(path) if name and path.is_dir() else None
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        # Only where the loss is logged: the mean loss since the last entry is no part of a state.
+        due = time.perf_counter() - self._saved_at >= self.seconds
+        if due and state.global_step % _LOG_STEPS == 0 and state.global_step < args.max_steps:
+            control.should_save = True
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        now = time.perf_counter()
+        seconds = seconds_so_far(self.folder) + now - self._saved_at
+        self._saved_at = now
+        content = {"state": f"checkpoint-{state.global_step}", "seconds": seconds}
+        write_json(self.folder / _STATE, content)
+        self.last()  # the one before is of no use any more
+
+
+def seconds_so_far(unfinished: Path) -> float:
+    """Give the seconds that went into the state in a folder of unfinished training."""
+    return float(_read_state(unfinished).get("seconds", 0.0))
+
+
+def _read_state(folder: Path) -> dict[str, Any]:
+    state = read_json(folder / _STATE) if (folder / _STATE).is_file() else {}
+    return state if isinstance(state, dict) else {}
 
 
 @contextmanager

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from safetensors.torch import load_file
+
+from heuristic_core.errors import InputError
+from heuristic_core.models.loading import new_classifier
+from heuristic_core.training.finetune import checkpoint_folder, finetune, seconds_so_far
+from tiny import LABELS, save_tiny, some_pairs
+
+#: More than two epochs of 48 examples, so that training is also gone on with in a later one.
+RECIPE = {"steps": 40, "checkpoints": [0, 15, 40], "seed": 3, "batch_size": 4}
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("encoder"), classifier=False)
+
+
+@pytest.fixture(scope="module")
+def pairs_to_learn():
+    return some_pairs(48, seed=5)
+
+
+def fresh(encoder, labels=LABELS):
+    return new_classifier(encoder, labels, seed=1)
+
+
+def killed_at(step):
+    def progress(done, of):
+        if done == step:
+            raise Killed
+
+    return progress
+
+
+def weights(folder, step):
+    return load_file(checkpoint_folder(folder, step) / "model.safetensors")
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(one[k].equal(other[k]) for k in one)
+
+
+def test_training_goes_on_where_it_was_killed_and_ends_in_the_same_weights(
+    encoder, pairs_to_learn, tmp_path
+):
+    whole, pieces, unfinished = (tmp_path / name for name in ("whole", "pieces", "unfinished"))
+    for folder in (whole, pieces):
+        folder.mkdir()
+    expected = finetune(fresh(encoder), pairs_to_learn, whole, **RECIPE)
+    states = []
+    for kill in (14, 33):
+        with pytest.raises(Killed):
+            finetune(
+                fresh(encoder),
+                pairs_to_learn,
+                pieces,
+                **RECIPE,
+                unfinished=unfinished,
+                save_seconds=0,
+                progress=killed_at(kill),
+            )
+        states.append(json.loads((unfinished / "state.json").read_text())["state"])
+        assert [path.name for path in unfinished.glob("trainer/*")] == states[-1:]
+    assert states == ["checkpoint-10", "checkpoint-30"]
+    assert seconds_so_far(unfinished) > 0
+    seen = []
+    table = finetune(
+        fresh(encoder),
+        pairs_to_learn,
+        pieces,
+        **RECIPE,
+        unfinished=unfinished,
+        progress=lambda done, of: seen.append(done),
+    )
+    assert seen == list(range(31, 41))
+    assert table.equals(expected)
+    assert len(table) == 4
+    for step in RECIPE["checkpoints"]:
+        assert same(weights(pieces, step), weights(whole, step))
+    assert not same(weights(whole, 15), weights(whole, 40))
+    assert not unfinished.exists()
+
+
+def test_a_state_that_is_not_whole_is_not_gone_on_from(encoder, pairs_to_learn, tmp_path):
+    unfinished = tmp_path / "unfinished"
+    half = unfinished / "trainer" / "checkpoint-10"
+    half.mkdir(parents=True)
+    (half / "model.safetensors").write_bytes(b"half")
+    seen = []
+    finetune(
+        fresh(encoder),
+        pairs_to_learn,
+        tmp_path,
+        **RECIPE | {"steps": 12, "checkpoints": [12]},
+        unfinished=unfinished,
+        progress=lambda done, of: seen.append(done),
+    )
+    assert seen == list(range(1, 13))
+    assert checkpoint_folder(tmp_path, 12).is_dir()
+    assert not unfinished.exists()
+
+
+def test_what_cannot_be_trained_is_refused(encoder, pairs_to_learn, tmp_path):
+    with pytest.raises(InputError, match="checkpoint 41 is no step"):
+        finetune(fresh(encoder), pairs_to_learn, tmp_path, **RECIPE | {"checkpoints": [41]})
+    with pytest.raises(InputError, match="are not the model's"):
+        finetune(fresh(encoder, ("a", "b")), pairs_to_learn, tmp_path, **RECIPE)
