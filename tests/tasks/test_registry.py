@@ -230,19 +230,21 @@ def test_mnli_and_hans(folder):
     assert hans.class_map(task.labels).tolist() == [0, 1, 1]
     check_disjoint(task)
     assert "mnli_train: read from mnli_train.jsonl" in task.notes
-    assert "2 training pairs dropped: repeated, or test pairs too" in task.notes
-    assert "of 60 training pairs 20 drawn to learn masks on, 30 of the others to fine-tune on" in (
-        task.notes
+    assert "1 training examples dropped that are repeated" in task.notes
+    assert "1 training examples dropped that are test examples too" in task.notes
+    assert (
+        "of 60 training examples 20 drawn to learn masks on, 30 of the others to fine-tune on"
+        in task.notes
     )
-    assert "mnli: 10 of 24 pairs drawn" in task.notes
-    assert "hans: 90 of 120 pairs drawn" in task.notes
+    assert "mnli: 10 of 24 examples drawn" in task.notes
+    assert "hans: 90 of 120 examples drawn" in task.notes
     assert not any(str(folder) in note for note in task.notes)
 
 
 def test_test_sets_can_be_had_whole(folder):
     whole = load_task("mnli+hans", data=folder, **SMALL_NLI | {"id_size": None, "per_case": None})
     assert [len(suite.examples) for suite in whole.suites] == [24, 120]
-    assert not any("pairs drawn" in note for note in whole.notes)
+    assert not any("drawn" in note and ":" in note for note in whole.notes)
 
 
 def test_train_size_does_not_change_the_search(folder):
@@ -307,8 +309,8 @@ def test_a_missing_file_is_read_from_the_hub(folder, monkeypatch):
 def test_no_file_and_no_hub_says_what_to_do(folder):
     with pytest.raises(
         InputError,
-        match=r"there is no snli_test\.jsonl\.gz or snli_1\.0_test\.jsonl\.gz in .*, and cannot "
-        r"load hub:stanfordnlp/snli",
+        match=r"there is no snli_test or snli_1\.0_test \(\.jsonl, \.csv, \.tsv or \.txt, each "
+        r"also with \.gz, or \.parquet\) in .*, and cannot load hub:stanfordnlp/snli",
     ):
         load_task("snli+hans", data=folder)
     with pytest.raises(InputError, match=r"no --data and no HCORE_DATA"):
@@ -324,7 +326,7 @@ def test_wrong_folders(folder, monkeypatch):
 
 
 def test_too_many_search_pairs(folder):
-    with pytest.raises(InputError, match="search_size 60 leaves nothing of the 60 training pairs"):
+    with pytest.raises(InputError, match="search_size 60 leaves nothing of the 60 training"):
         load_task("mnli+hans", data=folder, **SMALL_NLI | {"search_size": 60})
 
 
@@ -354,5 +356,5 @@ def test_real_tasks(name, files):
 
 
 def test_every_task_and_suite_is_known():
-    assert set(TASKS) == {"hans-grammar", "mnli+hans", "snli+hans"}
-    assert set(SUITES) == {"hans", "hans-grammar", "mnli", "snli"}
+    assert set(TASKS) == {"hans-grammar", "mnli+hans", "snli+hans", "qqp+paws"}
+    assert set(SUITES) == {"hans", "hans-grammar", "mnli", "snli", "qqp", "paws", "paws-all"}

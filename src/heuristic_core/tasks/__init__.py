@@ -2,12 +2,14 @@
 
 from .hans import hans_suite
 from .labels import HANS_LABELS, NLI_LABELS, NLI_TO_HANS, PARAPHRASE_LABELS
-from .readers import read_hans, read_nli, read_pairs
+from .nli import NliOptions
+from .paraphrase import ParaphraseOptions
+from .readers import read_hans, read_nli, read_paws, read_qqp
+from .reading import read_examples
 from .registry import (
     SUITES,
     TASKS,
     HansGrammarOptions,
-    NliOptions,
     TaskEntry,
     load_suite,
     load_task,
@@ -24,13 +26,16 @@ __all__ = [
     "Examples",
     "HansGrammarOptions",
     "NliOptions",
+    "ParaphraseOptions",
     "Suite",
     "Task",
     "TaskEntry",
     "hans_suite",
     "load_suite",
     "load_task",
+    "read_examples",
     "read_hans",
     "read_nli",
-    "read_pairs",
+    "read_paws",
+    "read_qqp",
 ]

@@ -17,33 +17,46 @@ NLI_TO_HANS: Mapping[str, str] = MappingProxyType(
 )
 
 #: The classes of QQP and PAWS, in the order of their numbers 0, 1.
-PARAPHRASE_LABELS = ("not_equivalent", "equivalent")
+PARAPHRASE_LABELS = ("not_duplicate", "duplicate")
 
 #: What SNLI and MNLI write where the annotators did not agree; -1 in numbered versions.
 NO_GOLD_LABEL = "-"
 
 
-def label_names(values: Sequence[object], labels: Sequence[str]) -> list[str | None]:
+def label_names(
+    values: Sequence[object], labels: Sequence[str], written: Mapping[str, str] | None = None
+) -> list[str | None]:
     """Turn label values as files write them into label names.
 
     Args:
         values: Names in any case, or class numbers as numbers or text.
         labels: The names, in the order of their numbers.
+        written: From what a file writes, in any case, to label names; if it is given, names and
+            numbers are not looked at.
 
     Returns:
         For each value its name, ``NO_GOLD_LABEL`` where it says that there is none, or ``None``
         where it is no label at all.
     """
-    known = {str(i): name for i, name in enumerate(labels)}
-    known |= {"-1": NO_GOLD_LABEL, NO_GOLD_LABEL: NO_GOLD_LABEL}
-    known |= {name.lower(): name for name in labels}
-    return [known.get(_written(value)) for value in values]
+    known = {"-1": NO_GOLD_LABEL, NO_GOLD_LABEL: NO_GOLD_LABEL}
+    if written is None:
+        known = {str(i): name for i, name in enumerate(labels)} | known
+        known |= {name.lower(): name for name in labels}
+    else:
+        known |= {as_text(value).lower(): name for value, name in written.items()}
+    # Without a map a column of true and false does not say which of them is class 1.
+    return [
+        None if isinstance(value, bool) and written is None else known.get(as_text(value).lower())
+        for value in values
+    ]
 
 
-def _written(value: object) -> str:
-    """Write a label value as text; the empty text for what cannot be a label."""
+def as_text(value: object) -> str:
+    """Write a value as text, the same whatever the format of its file; empty for what is none."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # a column of numbers with a gap is read as floats
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(value, float) and value != value:
         return ""
-    return str(value).strip().lower()
+    return str(value).strip() if isinstance(value, str | int | float) else ""

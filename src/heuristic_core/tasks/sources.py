@@ -10,11 +10,9 @@ import csv
 import gzip
 import json
 import os
-import re
 import warnings
 import zlib
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -22,8 +20,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from ..errors import InputError, one_line, unknown
-from .labels import NO_GOLD_LABEL
+from ..errors import InputError, one_line
+from .hub import HUB_NAME, HUB_PREFIX, checked_hub_name, read_hub
+from .records import Records, check_columns
 
 #: The extensions of files that can be read, the most usual first.
 EXTENSIONS = (
@@ -38,37 +37,12 @@ EXTENSIONS = (
     ".txt.gz",
 )
 
-_HUB_PREFIX = "hub:"
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-
-
-@dataclass(frozen=True, eq=False)
-class Records:
-    """Some columns of a table, with where each row stands in its source.
-
-    Args:
-        name: The source, fit for a message.
-        unit: What ``numbers`` count: ``line`` or ``row``.
-        present: The names of all columns of the source.
-        columns: The values of those columns that were wanted and are there.
-        numbers: For each row its number in the source, from 1.
-    """
-
-    name: str
-    unit: str
-    present: tuple[str, ...]
-    columns: dict[str, list[Any]]
-    numbers: list[int]
-
-    def only(self, rows: Collection[int]) -> Records:
-        """Give the rows at some positions."""
-        columns = {name: [values[i] for i in rows] for name, values in self.columns.items()}
-        numbers = [self.numbers[i] for i in rows]
-        return Records(self.name, self.unit, self.present, columns, numbers)
-
 
 def read_records(
-    source: str | os.PathLike[str], wanted: Collection[str], split: str | None = None
+    source: str | os.PathLike[str],
+    wanted: Collection[str],
+    split: str | None = None,
+    config: str | None = None,
 ) -> Records:
     """Read some columns of a file or of a data set on the hub.
 
@@ -77,6 +51,7 @@ def read_records(
             ``hub:namespace/name``.
         wanted: Names of the columns to read; those that are not there are left out.
         split: Which split of a data set on the hub; files are read whole.
+        config: Which configuration of a data set on the hub.
 
     Returns:
         The columns.
@@ -86,7 +61,7 @@ def read_records(
     """
     name = _hub_name(source)
     if name is not None:
-        return _read_hub(name, wanted, split)
+        return read_hub(name, wanted, split, config)
     path = Path(os.path.expanduser(source))
     shown = one_line(str(source))
     extension = _check_file(path, shown)
@@ -103,29 +78,11 @@ def _hub_name(source: str | os.PathLike[str]) -> str | None:
     """Give the hub name a source is meant as, or None for a path."""
     if not isinstance(source, str) or os.path.exists(os.path.expanduser(source)):
         return None
-    if source.startswith(_HUB_PREFIX):
-        return _checked_hub_name(source.removeprefix(_HUB_PREFIX))
+    if source.startswith(HUB_PREFIX):
+        return checked_hub_name(source.removeprefix(HUB_PREFIX))
     # A missing file must not be looked for on the hub.
     looks_like_file = source.lower().endswith(EXTENSIONS) or os.path.isdir(os.path.dirname(source))
-    return source if _HUB_NAME.fullmatch(source) and not looks_like_file else None
-
-
-def _checked_hub_name(name: str) -> str:
-    """Make sure that the hub's client takes a name for one on the hub and for nothing else."""
-    shown = f"{_HUB_PREFIX}{one_line(name)}"
-    # Names without namespace may be the client's own readers: some versions have one, "pandas",
-    # that unpickles whatever lies in the working folder.
-    if not _HUB_NAME.fullmatch(name):
-        raise InputError(
-            f"{shown} is no name on the hub; write hub:namespace/name, or give a local file"
-        )
-    # The client would read the local one and call it the hub's.
-    if os.path.exists(name):
-        raise InputError(
-            f"{shown} is also the name of something in the working folder; start from another "
-            "folder, or give a local file"
-        )
-    return name
+    return source if HUB_NAME.fullmatch(source) and not looks_like_file else None
 
 
 def _check_file(path: Path, shown: str) -> str:
@@ -140,6 +97,8 @@ def _check_file(path: Path, shown: str) -> str:
         raise InputError(f"{shown} is a folder; give the data file inside it")
     if not os.path.isfile(path):
         raise InputError(f"{shown} is no regular file; give a data file")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{shown} may not be read; change its permissions (chmod u+r)")
     extension = next((e for e in EXTENSIONS if path.name.lower().endswith(e)), None)
     if extension is None:
         raise InputError(
@@ -156,6 +115,7 @@ def _read_parquet(path: Path, shown: str, wanted: Collection[str]) -> Records:
         # Not read_table: it takes folder names for columns. Nor pandas: it trusts file metadata.
         with pa.parquet.ParquetFile(path) as file:
             present = tuple(file.schema_arrow.names)
+            check_columns(shown, present)
             names = [name for name in dict.fromkeys(present) if name in wanted]
             read = file.read(columns=names)
             n_rows = file.metadata.num_rows
@@ -195,7 +155,9 @@ def _read_jsonl(handle: IO[bytes], shown: str, wanted: Collection[str]) -> Recor
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
             if not text.strip():
                 continue
-            record = json.loads(text)
+            if "\0" in text:
+                raise _wrong_encoding(f"{shown}, line {number},")
+            record = json.loads(text, object_pairs_hook=_unique)
         except UnicodeDecodeError as error:
             raise _wrong_encoding(f"{shown}, line {number},") from error
         except (ValueError, RecursionError) as error:
@@ -203,6 +165,11 @@ def _read_jsonl(handle: IO[bytes], shown: str, wanted: Collection[str]) -> Recor
                 f"{shown}, line {number}, is no valid JSON ({one_line(str(error), 120)}); the file "
                 "may be truncated: fetch it again or mend the line"
             ) from error
+        if isinstance(record, _Twice):
+            raise InputError(
+                f"{shown}, line {number}, has two values of {one_line(record.name, 60)!r}; remove "
+                "one"
+            )
         if not isinstance(record, dict):
             raise InputError(
                 f"{shown}, line {number}, is no JSON object; write one "
@@ -227,6 +194,7 @@ def _read_csv(handle: IO[bytes], shown: str, wanted: Collection[str], *, comma: 
                 # The official tab-separated files hold bare quotation marks.
                 quoting=csv.QUOTE_MINIMAL if comma else csv.QUOTE_NONE,
                 encoding="utf-8-sig",
+                header=None,  # pandas would rename columns of one name
                 dtype=str,
                 na_filter=False,
                 index_col=False,
@@ -240,50 +208,33 @@ def _read_csv(handle: IO[bytes], shown: str, wanted: Collection[str], *, comma: 
             f"{shown} is no valid table ({one_line(str(error), 160)}); the file may be truncated, "
             f"or not separated by {'commas' if comma else 'tabs'}"
         ) from error
-    present = tuple(str(name) for name in table.columns)
-    columns = {name: table[name].astype(object).tolist() for name in wanted if name in present}
-    return Records(shown, "row", present, columns, list(range(1, len(table) + 1)))
+    present = tuple(str(name) for name in table.iloc[0])
+    if any("\0" in name for name in present):
+        raise _wrong_encoding(shown)
+    check_columns(shown, present)
+    columns = {
+        name: table[place].iloc[1:].astype(object).tolist()
+        for place, name in enumerate(present)
+        if name in wanted
+    }
+    return Records(shown, "row", present, columns, list(range(1, len(table))))
+
+
+class _Twice:
+    """Stands for a JSON object that has two values of one name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Twice:
+    names = [name for name, _ in pairs]
+    record = dict(pairs)
+    if len(record) == len(names):
+        return record
+    return _Twice(next(name for i, name in enumerate(names) if name in names[:i]))
 
 
 def _wrong_encoding(place: str) -> InputError:
+    # Where it stands for a zero byte: UTF-16 without a mark is valid UTF-8, but no text.
     return InputError(f"{place} is not UTF-8; convert the file, for instance with iconv -t UTF-8")
-
-
-def _read_hub(name: str, wanted: Collection[str], split: str | None) -> Records:
-    shown = f"{_HUB_PREFIX}{one_line(name)}"
-    try:
-        import datasets  # takes a second, and files do not need it
-
-        try:
-            loaded = datasets.load_dataset(name, split=split)
-        except RuntimeError as error:
-            if "scripts are no longer supported" not in str(error):
-                raise
-            # The hub keeps a converted copy of data sets that were published as a program.
-            loaded = datasets.load_dataset(name, split=split, revision="refs/convert/parquet")
-    except Exception as error:  # whatever the hub's client raises, it is no bug of the caller
-        raise InputError(
-            f"cannot load {shown} ({one_line(str(error), 160)}); check name, split and connection, "
-            "or download the data and give the file"
-        ) from error
-    if not isinstance(loaded, datasets.Dataset):
-        splits = list(loaded) if isinstance(loaded, datasets.DatasetDict) else []
-        if len(splits) != 1:
-            raise unknown(f"split of {shown}:", split, splits)
-        loaded = loaded[splits[0]]
-    present = tuple(loaded.column_names)
-    names = [column for column in wanted if column in present]
-    columns = {column: list(loaded[column]) for column in names}
-    for column in names:
-        feature = loaded.features[column]
-        if isinstance(feature, datasets.ClassLabel):
-            columns[column] = [_class_name(value, feature.names) for value in columns[column]]
-    if not len(loaded):
-        raise InputError(f"{shown} has no examples; name another split")
-    return Records(shown, "row", present, columns, list(range(1, len(loaded) + 1)))
-
-
-def _class_name(number: int | None, names: list[str]) -> str | None:
-    if number is None:
-        return None
-    return names[number] if number >= 0 else NO_GOLD_LABEL

@@ -1,0 +1,252 @@
+"""Reading labelled texts or text pairs from any table."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from ..errors import InputError, one_line, unknown
+from .hub import HUB_PREFIX
+from .labels import NO_GOLD_LABEL, as_text, label_names
+from .records import Records
+from .sources import read_records
+from .task import Examples
+
+Source = str | os.PathLike[str]
+# One column name, or several of which the first that is there counts.
+Column = str | Sequence[str]
+Filter = Mapping[str, Collection[object]]
+
+#: Longer texts are taken for a file that is not what it seems, such as one with a lost quotation
+#: mark; models read a few hundred words.
+LONGEST_TEXT = 100_000
+
+
+def read_examples(
+    source: Source,
+    *,
+    text: Column,
+    text_pair: Column | None = None,
+    label: Column,
+    labels: Sequence[str],
+    label_map: Mapping[str, str] | None = None,
+    case: str = "all",
+    case_column: Column | None = None,
+    known_cases: Collection[str] | None = None,
+    split: str | None = None,
+    config: str | None = None,
+    keep: Filter | None = None,
+    drop: Filter | None = None,
+    drop_incomplete: bool = False,
+    tidy: Callable[[str], str] | None = None,
+    notes: list[str] | None = None,
+) -> Examples:
+    """Read labelled texts or pairs of texts from any table.
+
+    Files are told apart by extension: ``.jsonl``, ``.csv`` (quoted), ``.tsv`` and ``.txt`` (tabs,
+    nothing quoted), all four also with ``.gz``, and ``.parquet``. Rows whose label is ``-`` or -1
+    have no gold label and are dropped.
+
+    Args:
+        source: A path. If there is no such path: a name on the hub, ``namespace/name`` or
+            ``hub:namespace/name``.
+        text: The column of the first texts; of several names the first that is there.
+        text_pair: The column of the second texts; none for single texts.
+        label: The column of labels, names or class numbers.
+        labels: The label names, in the order of the classes.
+        label_map: From what the column of labels holds to label names, where it holds neither.
+        case: The case of all examples, if there is no column for it.
+        case_column: The column of the cases.
+        known_cases: The names that cases in that column may have; any if not given.
+        split: Which split of a data set on the hub. Of a file with a column ``split`` those rows
+            are kept; any other file is read whole.
+        config: Which configuration of a data set on the hub.
+        keep: For each of some columns the values of which a row must have one.
+        drop: For each of some columns the values of which a row must have none.
+        drop_incomplete: Leave out rows that lack a text or a label, rather than refuse them.
+        tidy: What is done to each text.
+        notes: A list to which a sentence is added if rows were dropped.
+
+    Returns:
+        The examples, in the order of the source.
+
+    Raises:
+        InputError: If the source cannot be read, lacks a column, or holds an empty text, an
+            unknown label, an unknown case or nothing that is kept; the message names the first
+            such line or row.
+    """
+    roles = {"text": text, "text_pair": text_pair, "label": label, "case": case_column}
+    options = {role: _names(column) for role, column in roles.items() if column is not None}
+    wanted = [name for names in options.values() for name in names]
+    wanted += ["split", *(keep or ()), *(drop or ())]
+    records = _of_split(read_records(source, wanted, split, config), split)
+    found = {role: _pick(records, names) for role, names in options.items()}
+    said = notes if notes is not None else []
+    records = _filtered(records, keep or {}, drop or {}, said)
+    if drop_incomplete:
+        needed = [found[role] for role in ("text", "text_pair", "label") if role in found]
+        records = _complete(records, needed, said)
+
+    names = label_names(records.columns[found["label"]], labels, label_map)
+    allowed = list(labels if label_map is None else label_map)
+    wrong = [name is None for name in names]
+    _refuse(records, found["label"], wrong, f"must be one of {one_line(str(allowed), 200)}")
+    rows = [i for i, name in enumerate(names) if name != NO_GOLD_LABEL]
+    if not rows:
+        raise InputError(f"{records.name} has no row with a gold label; give labelled data")
+    if len(rows) < len(names):
+        said.append(
+            f"{_short(records)}: {len(names) - len(rows)} rows without a gold label dropped"
+        )
+    records = records.only(rows)
+    columns = [
+        _texts(records, found[role], tidy) for role in ("text", "text_pair") if role in found
+    ]
+    cases = _cases(records, found["case"], known_cases) if "case" in found else case
+    texts, pairs = columns[0], columns[1] if len(columns) == 2 else None
+    return Examples.build(texts, pairs, [str(names[i]) for i in rows], cases, tuple(labels))
+
+
+def fits_one_line(name: str) -> bool:
+    """Say whether a text can be shown as a name: printable, not empty, not too long."""
+    return bool(name.strip()) and name.isprintable() and len(name) <= 100
+
+
+def _names(column: Column) -> tuple[str, ...]:
+    return (column,) if isinstance(column, str) else tuple(column)
+
+
+def _short(records: Records) -> str:
+    """Give the source's name for a note, which must not tell where a user's files lie."""
+    return records.name if records.name.startswith(HUB_PREFIX) else PurePath(records.name).name
+
+
+def _of_split(records: Records, split: str | None) -> Records:
+    """Keep the rows of one split, if the source tells splits apart by a column."""
+    values = records.columns.get("split")
+    if split is None or values is None:
+        return records
+    rows = [i for i, value in enumerate(values) if value == split]
+    if not rows:
+        raise unknown(f"split of {records.name}:", split, _seen(values))
+    return records.only(rows)
+
+
+def _filtered(records: Records, keep: Filter, drop: Filter, notes: list[str]) -> Records:
+    """Keep the rows with certain values and leave out those with others."""
+    chosen = [True] * len(records.numbers)
+    for columns, wanted in ((keep, True), (drop, False)):
+        for column, values in columns.items():
+            written = [as_text(value) for value in records.columns[_pick(records, (column,))]]
+            listed = {as_text(value) for value in values}
+            if wanted and (missing := sorted(listed - set(written))):
+                raise unknown(f"value of {column} in {records.name}:", missing[0], _seen(written))
+            chosen = [
+                yes and (value in listed) is wanted
+                for yes, value in zip(chosen, written, strict=True)
+            ]
+    if not any(chosen):
+        raise InputError(
+            f"no row of {records.name} is left by what is kept of {list(keep)} and dropped of "
+            f"{list(drop)}; ask for less"
+        )
+    if not all(chosen):
+        notes.append(f"{_short(records)}: {sum(chosen)} of {len(chosen)} rows kept by their values")
+    return records.only([i for i, yes in enumerate(chosen) if yes])
+
+
+def _complete(records: Records, columns: Sequence[str], notes: list[str]) -> Records:
+    """Leave out the rows that lack a value."""
+    kept = [
+        i
+        for i, row in enumerate(zip(*(records.columns[name] for name in columns), strict=True))
+        if all(as_text(value) or isinstance(value, list | dict) for value in row)
+    ]
+    if not kept:
+        raise InputError(
+            f"no row of {records.name} has all of {list(columns)}; is this the right file?"
+        )
+    if len(kept) < len(records.numbers):
+        dropped = len(records.numbers) - len(kept)
+        notes.append(f"{_short(records)}: {dropped} incomplete rows dropped")
+    return records.only(kept)
+
+
+def _pick(records: Records, names: tuple[str, ...]) -> str:
+    """Choose the first of some columns that is there."""
+    for name in names:
+        if name in records.columns:
+            return name
+    message = f"{records.name} has no column " + " or ".join(map(repr, names))
+    near = [
+        match
+        for name in names
+        for match in difflib.get_close_matches(name, records.present, n=1, cutoff=0.6)
+    ]
+    if near:
+        message += f"; is it {one_line(near[0], 60)!r}? rename it"
+    else:
+        message += "; rename the column that holds it"
+    shown = ", ".join(one_line(name, 40) for name in records.present[:20]) or "none"
+    raise InputError(f"{message}; columns there: {one_line(shown)}")
+
+
+def _seen(values: Collection[Any]) -> list[str]:
+    """Give the different values of a column, made safe, as they come from the file."""
+    return sorted({one_line(str(value), 40) for value in values})
+
+
+def _texts(records: Records, column: str, tidy: Callable[[str], str] | None) -> list[str]:
+    """Give the texts of a column, tidied."""
+    values = records.columns[column]
+    wrong = [not _is_text(value) for value in values]
+    _refuse(records, column, wrong, "must be text that is not empty")
+    for number, value in zip(records.numbers, values, strict=True):
+        if len(value) > LONGEST_TEXT:
+            raise InputError(
+                f"{records.name}, {records.unit} {number}: {column} has {len(value)} characters, "
+                f"but {LONGEST_TEXT} at most; is a quotation mark lost? mend or cut it"
+            )
+    return [tidy(value) for value in values] if tidy else values
+
+
+def _is_text(value: object) -> bool:
+    if not isinstance(value, str) or not value.strip():
+        return False
+    try:
+        value.encode()  # half a surrogate pair, which JSON can smuggle in, breaks tokenizers
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _cases(records: Records, column: str, known: Collection[str] | None) -> list[str]:
+    """Give the names of the cases, and fail on the first that is none or not one of the known."""
+    names = [as_text(value) for value in records.columns[column]]
+    wrong = [not fits_one_line(name) for name in names]
+    _refuse(records, column, wrong, "must be a name of up to 100 printable characters")
+    if known is not None:
+        for number, name in zip(records.numbers, names, strict=True):
+            if name not in known:
+                place = f"{records.name}, {records.unit} {number}"
+                raise unknown(f"{column} in {place}:", name, known)
+    return names
+
+
+def _refuse(records: Records, column: str, wrong: list[bool], rule: str) -> None:
+    """Fail on the first wrong value of a column, if there is one."""
+    if not any(wrong):
+        return
+    first = wrong.index(True)
+    value: Any = records.columns[column][first]
+    others = sum(wrong) - 1
+    more = f" (and in {others} other {records.unit}s)" if others else ""
+    missing = value is None or value != value  # NaN is what differs from itself
+    found = "nothing" if missing else one_line(repr(value), 80)
+    raise InputError(
+        f"{records.name}, {records.unit} {records.numbers[first]}: {column} is {found}{more}, but "
+        f"{rule}; correct or remove it"
+    )
