@@ -7,11 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-#: What names a model, the subnetworks found in it by one method, and those of one sparsity.
-MODEL = ["finetune_seed", "checkpoint"]
-RUNS = [*MODEL, "method"]
-GROUP = [*RUNS, "sparsity"]
-
 
 def subnetworks_of(evaluations: pd.DataFrame) -> pd.DataFrame:
     """Give the rows of subnetworks, by seed, so that no rounding depends on the order of rows."""

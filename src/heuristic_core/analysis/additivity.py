@@ -14,6 +14,7 @@ import pandas as pd
 from .effects import Answerer, Effect, Effects, answerers
 from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, holm, p_text
 from .removal import estimates
+from .systems import OfAnswers
 
 _CLAIM = "removing several heads of the core hurts OOD more than the sum of removing each"
 
@@ -38,13 +39,10 @@ class Interaction:
 
 
 @dataclass(frozen=True)
-class Additivity:
+class Additivity(OfAnswers):
     """How the core's heads work together in one model.
 
     Args:
-        finetune_seed: Seed of the fine-tuning.
-        checkpoint: Its step.
-        head: Who answers: ``model``, or ``probe`` for one on frozen features.
         measure: The part of the margin that is judged by.
         core: The core as a whole; ``None`` if it has fewer than two units.
         pairs: Pairs, the most super-additive first.
@@ -54,9 +52,6 @@ class Additivity:
             of removing each (finding 7): from the core as a whole, else from pairs.
     """
 
-    finetune_seed: int
-    checkpoint: int
-    head: str
     measure: str
     core: Interaction | None
     pairs: tuple[Interaction, ...]
@@ -99,9 +94,7 @@ def _one(found: Answerer, core: Effects | None, pairs: Sequence[Effects]) -> Add
     measure = "balanced" if "balanced" in measured.interaction else "adversarial"
     whole = _judged(core) if core is not None else None
     return Additivity(
-        found.finetune_seed,
-        found.checkpoint,
-        found.head,
+        *found.key,
         f"{measure} OOD margin" if measure == "balanced" else f"{measure} margin",
         None if core is None or whole is None else _interaction(core, whole.p_value),
         tuple(_interaction(pairs[i], float(corrected[i])) for i in order),

@@ -13,18 +13,14 @@ from jaxtyping import Int
 from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, wilson
 from .kept import Kept
 from .nulls import Chance, at_least, intersection_distribution, pooled_intersection
-
-_GROUP = ["finetune_seed", "checkpoint", "method"]
+from .systems import METHOD, MethodKey, OfMethod, by_system
 
 
 @dataclass(frozen=True)
-class Core:
+class Core(OfMethod):
     """The heads that all of some subnetworks keep.
 
     Args:
-        finetune_seed: Seed of the fine-tuning.
-        checkpoint: Its step.
-        method: The search method.
         sparsity: The sparsity; ``None`` for all sparsities together.
         n_subnetworks: How many subnetworks.
         n_heads: Heads of the model.
@@ -47,9 +43,6 @@ class Core:
         verdict: On the claim that there is a shared core.
     """
 
-    finetune_seed: int
-    checkpoint: int
-    method: str
     sparsity: float | None
     n_subnetworks: int
     n_heads: int
@@ -79,7 +72,7 @@ def core(subnetworks: pd.DataFrame) -> list[Core]:
         there are several.
     """
     results = []
-    for key, group in subnetworks.groupby(_GROUP):
+    for key, group in by_system(subnetworks, METHOD):
         kept = Kept.of(group)
         levels = sorted(group["sparsity"].unique())
         results += [_one(key, kept.at(level), float(level)) for level in levels]
@@ -93,7 +86,7 @@ def whole_cores(cores: Sequence[Core]) -> list[Core]:
     return list({(c.finetune_seed, c.checkpoint, c.method): c for c in cores}.values())
 
 
-def _one(key: tuple, kept: Kept, sparsity: float | None) -> Core:
+def _one(key: MethodKey, kept: Kept, sparsity: float | None) -> Core:
     counts = kept.table.sum()
     # Subnetworks of one seed may come from one run, so they are not independent draws: over all
     # sparsities each seed counts once, with the heads that all its subnetworks share.
@@ -108,11 +101,8 @@ def _one(key: tuple, kept: Kept, sparsity: float | None) -> Core:
     layered = pooled_intersection(kept.pools, in_layers)
     chances = at_least(anywhere, len(shared)), at_least(layered, len(shared))
     none_shared = max(float(anywhere[0]), float(layered[0]))
-    finetune_seed, checkpoint, method = key
     return Core(
-        int(finetune_seed),
-        int(checkpoint),
-        str(method),
+        *key,
         sparsity,
         len(kept.table),
         n_heads,

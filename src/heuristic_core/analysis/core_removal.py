@@ -14,6 +14,7 @@ from ..units import Unit
 from .effects import Answerer, Effects, answerers
 from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict
 from .separation import RESOLUTION
+from .systems import OfAnswers
 
 _CLAIM = "generalisation rests on the core more than on as many other heads of the same layers"
 #: With fewer control groups their spread is hardly known.
@@ -49,13 +50,10 @@ class BesideControls:
 
 
 @dataclass(frozen=True)
-class CoreRemoval:
+class CoreRemoval(OfAnswers):
     """The removal of the core as a whole beside that of random groups of other heads.
 
     Args:
-        finetune_seed: Seed of the fine-tuning.
-        checkpoint: Its step.
-        head: Who answers: ``model``, or ``probe`` for one on frozen features.
         core: The core's heads.
         n_controls: Different control groups.
         widening: By what the controls' spread is widened: groups that cannot contain the core's
@@ -66,9 +64,6 @@ class CoreRemoval:
             heads of the same layers (finding 7), from the first of the measures.
     """
 
-    finetune_seed: int
-    checkpoint: int
-    head: str
     core: tuple[str, ...]
     n_controls: int
     widening: float | None
@@ -111,9 +106,7 @@ def _one(found: Answerer, core: Effects) -> CoreRemoval:
             name = f"{part.replace('in_domain', 'in-domain')} margin"
             measures.append(_beside(name, core.margin[part].estimate(), values, wide, free))
     return CoreRemoval(
-        found.finetune_seed,
-        found.checkpoint,
-        found.head,
+        *found.key,
         core.removed,
         len(found.controls),
         wide,

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from ..tables import MODEL
 from ..units import Unit
 from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, p_text
 from .matched import Contrast, within_layers
 from .patterns import p_above, score_interval
+from .systems import MODEL, ModelKey, OfModel, by_system
 
 #: An edge needs an excess of at least this share of how far the receiver is from its mean. In a
 #: trained model nearly every head changes those above it a little more or less than another does.
@@ -69,12 +69,10 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Dependency:
+class Dependency(OfModel):
     """What added heads owe to the core in one model.
 
     Args:
-        finetune_seed: Seed of the fine-tuning.
-        checkpoint: Its step.
         n: Examples.
         core: The core's heads that have controls in their layer and added heads above.
         controls: Their controls.
@@ -87,8 +85,6 @@ class Dependency:
         verdict: On the claim that the added heads depend on the core's outputs.
     """
 
-    finetune_seed: int
-    checkpoint: int
     n: int
     core: tuple[str, ...]
     controls: tuple[str, ...]
@@ -110,10 +106,10 @@ def dependency(table: pd.DataFrame, seed: int = 0) -> list[Dependency]:
     Returns:
         One result per fine-tuning and checkpoint.
     """
-    return [_one(key, group, seed) for key, group in table.groupby(list(MODEL))]
+    return [_one(key, group, seed) for key, group in by_system(table, MODEL)]
 
 
-def _one(key: tuple, group: pd.DataFrame, seed: int) -> Dependency:
+def _one(key: ModelKey, group: pd.DataFrame, seed: int) -> Dependency:
     layer = group["sender"].map(lambda label: Unit.parse(label).layer)
     above = group["receiver"].map(lambda label: Unit.parse(label).layer) > layer
     rows = group.assign(layer=layer)[above & (group["receiver_group"] == "added")]
@@ -127,8 +123,7 @@ def _one(key: tuple, group: pd.DataFrame, seed: int) -> Dependency:
     compared = tuple(effect for effect in effects if effect is not None)
     units = {edge.sender: "core" for edge in edges} | {edge.receiver: "added" for edge in edges}
     return Dependency(
-        int(key[0]),
-        int(key[1]),
+        *key,
         int(group["n"].max()),
         _sorted(senders.index[senders["sender_group"] == "core"]),
         _sorted(senders.index[senders["sender_group"] == "control"]),

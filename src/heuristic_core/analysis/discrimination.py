@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .accuracies import GROUP, full_model, part_means, subnetworks_of
+from .accuracies import full_model, part_means, subnetworks_of
 from .intervals import (
     CONTRADICTED,
     SUPPORTED,
@@ -21,6 +21,7 @@ from .intervals import (
     student,
 )
 from .separation import auc_interval, auc_variance
+from .systems import SPARSITY, OfSparsity, SparsityKey, by_system
 
 #: Subnetworks differ in discrimination if areas under the curve of a case span at least this.
 WIDE_AREA = 0.1
@@ -73,14 +74,10 @@ class CaseDiscrimination:
 
 
 @dataclass(frozen=True)
-class Discrimination:
+class Discrimination(OfSparsity):
     """What the subnetworks of one model and sparsity tell apart.
 
     Args:
-        finetune_seed: Seed of the fine-tuning.
-        checkpoint: Its step.
-        method: The search method.
-        sparsity: The sparsity asked for.
         n_subnetworks: Subnetworks.
         full: The full model's mean area under the curve over cases; ``None`` if not measured.
         auc: The subnetworks' mean of the same.
@@ -92,10 +89,6 @@ class Discrimination:
             friendly cases, and not just in bias.
     """
 
-    finetune_seed: int
-    checkpoint: int
-    method: str
-    sparsity: float
     n_subnetworks: int
     full: float | None
     auc: Estimate
@@ -120,16 +113,17 @@ def discrimination(
     accuracies = {}
     if evaluations is not None:
         accuracies = {
-            key: part_means(group) for key, group in subnetworks_of(evaluations).groupby(GROUP)
+            key: part_means(group)
+            for key, group in by_system(subnetworks_of(evaluations), SPARSITY)
         }
     return [
         _one(key, group, full_model(table, key[0], key[1]), accuracies.get(key))
-        for key, group in subnetworks_of(table).groupby(GROUP)
+        for key, group in by_system(subnetworks_of(table), SPARSITY)
     ]
 
 
 def _one(
-    key: tuple, group: pd.DataFrame, full: pd.DataFrame, accuracy: pd.DataFrame | None
+    key: SparsityKey, group: pd.DataFrame, full: pd.DataFrame, accuracy: pd.DataFrame | None
 ) -> Discrimination:
     means = group.groupby("seed")[["auc", "bias"]].mean()
     cases = _cases(group, full.set_index(_CASE))
@@ -138,12 +132,8 @@ def _one(
         both = means.join(accuracy["adversarial"], how="inner").dropna()
         for name in goes_with:
             goes_with[name] = correlation(both["adversarial"].to_numpy(), both[name].to_numpy())
-    finetune_seed, checkpoint, method, sparsity = key
     return Discrimination(
-        int(finetune_seed),
-        int(checkpoint),
-        str(method),
-        float(sparsity),
+        *key,
         len(means),
         float(full["auc"].mean()) if len(full) else None,
         student(means["auc"].to_numpy(), (0.0, 1.0)),

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .accuracies import GROUP, full_model, part_means, subnetworks_of
+from .accuracies import full_model, part_means, subnetworks_of
 from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, student, wilson
+from .systems import SPARSITY, OfSparsity, SparsityKey, by_system
 
 #: Fewer pairs decide nothing.
 ENOUGH_PAIRS = 3
@@ -90,14 +91,10 @@ class FaithfulPair:
 
 
 @dataclass(frozen=True)
-class Disjoint:
+class Disjoint(OfSparsity):
     """How well a model can be matched without the heads of a subnetwork.
 
     Args:
-        finetune_seed: Seed of the fine-tuning.
-        checkpoint: Its step.
-        method: The search method.
-        sparsity: The sparsity of all subnetworks here.
         margin_points: Subnetworks within so many points of the full model's ID accuracy match it.
         others_points: Mean difference of the ordinary subnetworks' ID accuracy to the full model.
         without_heads_points: The same of subnetworks without any heads; ``None`` where there are
@@ -107,10 +104,6 @@ class Disjoint:
         verdict: On the claim that the model holds disjoint subnetworks that match it.
     """
 
-    finetune_seed: int
-    checkpoint: int
-    method: str
-    sparsity: float
     margin_points: float
     others_points: Estimate
     without_heads_points: float | None
@@ -137,9 +130,9 @@ def disjoint(
     """
     ordinary = subnetworks_of(evaluations)
     results = []
-    for key, rows in table.groupby(GROUP):
+    for key, rows in by_system(table, SPARSITY):
         full = full_model(evaluations, key[0], key[1])
-        others = ordinary[(ordinary[GROUP] == list(key)).all(axis=1)]
+        others = ordinary[(ordinary[SPARSITY] == list(key)).all(axis=1)]
         rows = rows[rows["seed"].isin(others["seed"])]
         if len(full) and len(rows):
             others = others[others["seed"].isin(rows["seed"])]
@@ -148,7 +141,7 @@ def disjoint(
 
 
 def _one(
-    key: tuple, rows: pd.DataFrame, others: pd.DataFrame, full: pd.DataFrame, margin: float
+    key: SparsityKey, rows: pd.DataFrame, others: pd.DataFrame, full: pd.DataFrame, margin: float
 ) -> Disjoint:
     reference = float(part_means(full)["in_domain"].iloc[0])
     other = _systems(others, ["seed"], reference).set_index("seed")
@@ -161,10 +154,7 @@ def _one(
     ordinary = student(other["points"].to_numpy())
     control = float(without_heads.mean()) if len(without_heads) else None
     return Disjoint(
-        int(key[0]),
-        int(key[1]),
-        str(key[2]),
-        float(key[3]),
+        *key,
         margin,
         ordinary,
         control,

@@ -13,6 +13,7 @@ from scipy import stats
 
 from .intervals import Estimate, wilson
 from .separation import RESOLUTION
+from .systems import OfAnswers
 
 _Model = tuple[int, int, str]
 _Removal = tuple[str, int, str]
@@ -126,13 +127,10 @@ class Effects:
 
 
 @dataclass(frozen=True, eq=False)
-class Answerer:
+class Answerer(OfAnswers):
     """All removals from one model.
 
     Args:
-        finetune_seed: Seed of the fine-tuning.
-        checkpoint: Its step.
-        head: Who answers: the model's own head, or a probe.
         singles: Effects of each unit alone.
         pairs: Those of pairs.
         core: Those of the core as a whole; ``None`` if there is none.
@@ -142,9 +140,6 @@ class Answerer:
         n_adversarial: Adversarial examples.
     """
 
-    finetune_seed: int
-    checkpoint: int
-    head: str
     singles: tuple[Effects, ...]
     pairs: tuple[Effects, ...]
     core: Effects | None

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from .accuracies import RUNS
 from .agreement import Agreement, Sides, all_levels, by_draws, half_sides, sides
 from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, correlation
 from .kept import Kept
 from .nulls import Chance, expected_jaccard, relabelled
 from .pairs import jaccard, pair_mean
+from .systems import METHOD, MethodKey, OfMethod, by_system
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,10 @@ class NeighbourOverlap:
 
 
 @dataclass(frozen=True)
-class Overlap:
+class Overlap(OfMethod):
     """How alike the subnetworks of one model and method are.
 
     Args:
-        finetune_seed: Seed of the fine-tuning.
-        checkpoint: Its step.
-        method: The search method.
         n_searches: Independent searches.
         levels: One entry per sparsity with two subnetworks or more.
         neighbours: One entry per pair of neighbouring sparsities among them.
@@ -104,9 +101,6 @@ class Overlap:
         verdict: On the claim that subnetworks overlap more than chance.
     """
 
-    finetune_seed: int
-    checkpoint: int
-    method: str
     n_searches: int
     levels: tuple[LevelOverlap, ...]
     neighbours: tuple[NeighbourOverlap, ...]
@@ -126,10 +120,10 @@ def overlap(subnetworks: pd.DataFrame, seed: int = 0, n_draws: int = 2000) -> li
     Returns:
         One result per fine-tuning, checkpoint and method.
     """
-    return [_one(key, Kept.of(rows), seed, n_draws) for key, rows in subnetworks.groupby(RUNS)]
+    return [_one(key, Kept.of(rows), seed, n_draws) for key, rows in by_system(subnetworks, METHOD)]
 
 
-def _one(key: tuple, kept: Kept, seed: int, n_draws: int) -> Overlap:
+def _one(key: MethodKey, kept: Kept, seed: int, n_draws: int) -> Overlap:
     per_level = kept.table.groupby(level="sparsity").size()
     levels = [float(level) for level in per_level.index[per_level >= 2]]
     searches = list(kept.table.index.get_level_values("seed").unique())
@@ -154,11 +148,8 @@ def _one(key: tuple, kept: Kept, seed: int, n_draws: int) -> Overlap:
         observed = np.array([level.heads_jaccard.value for level in compared])
         together = all_levels(observed, layers.mean)
     p_above, p_below = together or (None, None)
-    finetune_seed, checkpoint, method = key
     return Overlap(
-        int(finetune_seed),
-        int(checkpoint),
-        str(method),
+        *key,
         len(searches),
         tuple(compared),
         tuple(neighbours),

@@ -13,6 +13,7 @@ from scipy import special, stats
 
 from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, holm, wilson
 from .matched import Contrast, within_layers
+from .systems import OfModel
 
 #: What the paper sees the core's heads attend to.
 SHALLOW = ("repeated", "previous", "next", "sep")
@@ -49,12 +50,10 @@ class HeadPattern:
 
 
 @dataclass(frozen=True)
-class Patterns:
+class Patterns(OfModel):
     """What the heads of one model attend to.
 
     Args:
-        finetune_seed: Seed of the fine-tuning.
-        checkpoint: Its step.
         suite: The examples.
         weighting: ``attention`` or ``value_norm``.
         heads: One entry per head.
@@ -71,8 +70,6 @@ class Patterns:
         verdict: On the claim that the core's heads attend to shallow features more than others.
     """
 
-    finetune_seed: int
-    checkpoint: int
     suite: str
     weighting: str
     heads: tuple[HeadPattern, ...]

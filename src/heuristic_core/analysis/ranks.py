@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
-from .accuracies import GROUP, part_means, subnetworks_of
+from .accuracies import part_means, subnetworks_of
 from .intervals import (
     CONTRADICTED,
     SUPPORTED,
@@ -21,6 +21,7 @@ from .intervals import (
     holm,
     p_text,
 )
+from .systems import SPARSITY, OfSparsity, SparsityKey, by_system
 
 #: From this concordance on, cases rank subnetworks alike.
 ALIKE = 0.7
@@ -84,14 +85,10 @@ class Crossing:
 
 
 @dataclass(frozen=True)
-class Ranks:
+class Ranks(OfSparsity):
     """How the adversarial cases rank the subnetworks of one sparsity.
 
     Args:
-        finetune_seed: Seed of the fine-tuning.
-        checkpoint: Its step.
-        method: The search method.
-        sparsity: The sparsity asked for.
         n_subnetworks: Subnetworks that were measured on all cases.
         cases: The adversarial cases that tell subnetworks apart at all.
         concordance: Kendall's W over those cases, corrected for ties: 1 if all rank subnetworks
@@ -106,10 +103,6 @@ class Ranks:
         verdict: On the claim that which subnetwork generalises best depends on the case.
     """
 
-    finetune_seed: int
-    checkpoint: int
-    method: str
-    sparsity: float
     n_subnetworks: int
     cases: tuple[str, ...]
     concordance: float | None
@@ -135,7 +128,7 @@ def ranks(evaluations: pd.DataFrame, seed: int) -> list[Ranks]:
     """
     return [
         _one(key, group, seed)
-        for key, group in subnetworks_of(evaluations).groupby(GROUP)
+        for key, group in by_system(subnetworks_of(evaluations), SPARSITY)
         if (group["case_kind"] == "adversarial").any()
     ]
 
@@ -153,7 +146,7 @@ def kendall_w(accuracy: Accuracy) -> float:
     return float(np.square(ranked.sum(1)).sum() / _most(ranked))
 
 
-def _one(key: tuple, group: pd.DataFrame, seed: int) -> Ranks:
+def _one(key: SparsityKey, group: pd.DataFrame, seed: int) -> Ranks:
     rows = group[group["case_kind"] == "adversarial"]
     correct, n = (
         rows.pivot(index="seed", columns=["suite", "case"], values=column).dropna()
@@ -171,12 +164,8 @@ def _one(key: tuple, group: pd.DataFrame, seed: int) -> Ranks:
         w, by_chance, p, pairs = _concordance(share[:, telling], cases, seed)
     crossings = _crossings(correct.to_numpy(), n.to_numpy(), seeds, names)
     means = part_means(group)
-    finetune_seed, checkpoint, method, sparsity = key
     return Ranks(
-        int(finetune_seed),
-        int(checkpoint),
-        str(method),
-        float(sparsity),
+        *key,
         len(seeds),
         cases,
         w,

@@ -12,6 +12,7 @@ from ..units import Unit
 from .effects import Answerer, Effect, Effects, answerers
 from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, holm, p_text
 from .matched import Contrast, within_layers
+from .systems import OfAnswers
 
 _CLAIM = "removing one head of the core hurts OOD more than ID, and more than other heads do"
 
@@ -49,13 +50,10 @@ class UnitRemoval:
 
 
 @dataclass(frozen=True)
-class SingleRemovals:
+class SingleRemovals(OfAnswers):
     """Every unit of one model, removed alone.
 
     Args:
-        finetune_seed: Seed of the fine-tuning.
-        checkpoint: Its step.
-        head: Who answers: ``model``, or ``probe`` for one on frozen features.
         measure: What generalisation is measured by.
         core: The core's heads.
         units: One entry per unit, the most harmful removal first.
@@ -65,9 +63,6 @@ class SingleRemovals:
             than other heads do (finding 7).
     """
 
-    finetune_seed: int
-    checkpoint: int
-    head: str
     measure: str
     core: tuple[str, ...]
     units: tuple[UnitRemoval, ...]
@@ -121,9 +116,7 @@ def _one(found: Answerer, seed: int) -> SingleRemovals:
     contrast = _beside_others(singles, changes, core, seed)
     order = sorted(range(len(units)), key=lambda i: changes[i].value)
     return SingleRemovals(
-        found.finetune_seed,
-        found.checkpoint,
-        found.head,
+        *found.key,
         singles[0].measure,
         core,
         tuple(units[i] for i in order),

@@ -11,6 +11,7 @@ import pandas as pd
 
 from .effects import Answerer, Effect, Effects, answerers
 from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, holm, p_text
+from .systems import OfAnswers
 
 _CLAIM = "some units hold a heuristic whose removal helps OOD"
 #: Changes of the area under the curve below this are small; above this area is no room to rise.
@@ -58,13 +59,10 @@ class UnitRole:
 
 
 @dataclass(frozen=True)
-class Roles:
+class Roles(OfAnswers):
     """The roles of all units of one model.
 
     Args:
-        finetune_seed: Seed of the fine-tuning.
-        checkpoint: Its step.
-        head: Who answers: ``model``, or ``probe`` for one on frozen features.
         units: One entry per unit, the most helpful removal first.
         counts: How many units have each role.
         helping: Units whose removal raises the adversarial margin and discrimination, both beyond
@@ -72,9 +70,6 @@ class Roles:
         verdict: On the claim that some units hold a heuristic whose removal helps OOD (finding 9).
     """
 
-    finetune_seed: int
-    checkpoint: int
-    head: str
     units: tuple[UnitRole, ...]
     counts: dict[str, int]
     helping: tuple[str, ...]
@@ -132,9 +127,7 @@ def _one(found: Answerer, singles: Sequence[Effects]) -> Roles:
     order = sorted(range(len(units)), key=lambda i: -told_apart[i].value)
     counts = Counter(unit.role for unit in units)
     return Roles(
-        found.finetune_seed,
-        found.checkpoint,
-        found.head,
+        *found.key,
         tuple(units[i] for i in order),
         {name: counts[name] for name in _ROLES},
         tuple(units[i].unit for i in order if units[i].unit in helping),

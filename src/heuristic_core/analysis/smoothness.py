@@ -9,8 +9,9 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import optimize
 
-from .accuracies import RUNS, judged_by, part_means, subnetworks_of
+from .accuracies import judged_by, part_means, subnetworks_of
 from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, student
+from .systems import METHOD, MethodKey, OfMethod, by_system
 
 #: Fewer sparsities make no curve, and fewer seeds no interval of use.
 ENOUGH_SPARSITIES, ENOUGH_SEEDS = 5, 3
@@ -27,13 +28,10 @@ Points = Float[np.ndarray, " point"]
 
 
 @dataclass(frozen=True)
-class Smoothness:
+class Smoothness(OfMethod):
     """How accuracy out of domain falls over the sparsities of one model.
 
     Args:
-        finetune_seed: Seed of the fine-tuning.
-        checkpoint: Its step.
-        method: The search method.
         data: What falls: balanced accuracy where there are friendly cases, else adversarial.
         n_seeds: Curves, one per search seed.
         sparsities: The sparsities.
@@ -49,9 +47,6 @@ class Smoothness:
         verdict: On the claim that accuracy out of domain falls smoothly with sparsity.
     """
 
-    finetune_seed: int
-    checkpoint: int
-    method: str
     data: str
     n_seeds: int
     sparsities: tuple[float, ...]
@@ -73,7 +68,7 @@ def smoothness(evaluations: pd.DataFrame) -> list[Smoothness]:
         One result per fine-tuning, checkpoint and method with at least five sparsities.
     """
     results = []
-    for key, group in subnetworks_of(evaluations).groupby(RUNS):
+    for key, group in by_system(subnetworks_of(evaluations), METHOD):
         means = part_means(group, ["seed", "sparsity"])
         data = judged_by(means)
         if data is None:
@@ -122,7 +117,7 @@ def gentle_rss(x: Points, y: Points) -> float:
     return float(max(np.square(deviation).sum() - explained.max(), 0.0))
 
 
-def _one(key: tuple, data: str, curves: pd.DataFrame) -> Smoothness:
+def _one(key: MethodKey, data: str, curves: pd.DataFrame) -> Smoothness:
     levels = curves.columns.to_numpy(dtype=np.float64)
     mean = curves.mean().to_numpy()
     each = [(levels[curve.notna()], curve.dropna().to_numpy()) for _, curve in curves.iterrows()]
@@ -139,9 +134,7 @@ def _one(key: tuple, data: str, curves: pd.DataFrame) -> Smoothness:
     evidence = float(len(y) * np.log(ratio) - np.log(len(y)))
     steepest = int(_steps(mean).argmax())
     return Smoothness(
-        int(key[0]),
-        int(key[1]),
-        str(key[2]),
+        *key,
         data,
         len(curves),
         tuple(map(float, levels)),

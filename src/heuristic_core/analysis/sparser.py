@@ -8,21 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .accuracies import GROUP, RUNS, part_means, subnetworks_of
+from .accuracies import part_means, subnetworks_of
 from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, student
+from .systems import METHOD, SPARSITY, MethodKey, OfMethod, by_system
 
 #: Fewer pairs of subnetworks decide nothing.
 ENOUGH_PAIRS = 3
 
 
 @dataclass(frozen=True)
-class Sparser:
+class Sparser(OfMethod):
     """How a denser and a sparser set of subnetworks compare, paired by seed.
 
     Args:
-        finetune_seed: Seed of the fine-tuning.
-        checkpoint: Its step.
-        method: The search method.
         denser: The lower sparsity.
         sparser: The higher.
         n: Pairs.
@@ -38,9 +36,6 @@ class Sparser:
             adversarial accuracy.
     """
 
-    finetune_seed: int
-    checkpoint: int
-    method: str
     denser: float
     sparser: float
     n: int
@@ -64,12 +59,12 @@ def sparser(evaluations: pd.DataFrame, discrimination: pd.DataFrame | None = Non
     """
     areas = _areas(discrimination)
     results = []
-    for key, group in subnetworks_of(evaluations).groupby(RUNS):
+    for key, group in by_system(subnetworks_of(evaluations), METHOD):
         levels = sorted(group["sparsity"].unique())
         for low, high in itertools.pairwise(levels):
             one, other = (
                 part_means(group[group["sparsity"] == level]).join(
-                    areas[(areas[GROUP] == [*key, level]).all(axis=1)].set_index("seed")["auc"]
+                    areas[(areas[SPARSITY] == [*key, level]).all(axis=1)].set_index("seed")["auc"]
                 )
                 for level in (low, high)
             )
@@ -83,12 +78,12 @@ def sparser(evaluations: pd.DataFrame, discrimination: pd.DataFrame | None = Non
 def _areas(discrimination: pd.DataFrame | None) -> pd.DataFrame:
     """Give each subnetwork's mean area under the curve over adversarial cases."""
     if discrimination is None:
-        return pd.DataFrame(columns=[*GROUP, "seed", "auc"])
+        return pd.DataFrame(columns=[*SPARSITY, "seed", "auc"])
     found = subnetworks_of(discrimination)
-    return found.groupby([*GROUP, "seed"], as_index=False)["auc"].mean()
+    return found.groupby([*SPARSITY, "seed"], as_index=False)["auc"].mean()
 
 
-def _one(key: tuple, low: float, high: float, change: pd.DataFrame) -> Sparser:
+def _one(key: MethodKey, low: float, high: float, change: pd.DataFrame) -> Sparser:
     def estimate(part: str) -> Estimate | None:
         known = change[part].dropna().to_numpy(dtype=float) if part in change else np.empty(0)
         return student(known) if len(known) else None
@@ -117,9 +112,7 @@ def _one(key: tuple, low: float, high: float, change: pd.DataFrame) -> Sparser:
     else:
         verdict = Verdict(claim, UNDECIDED, reason)
     return Sparser(
-        int(key[0]),
-        int(key[1]),
-        str(key[2]),
+        *key,
         float(low),
         float(high),
         len(change),

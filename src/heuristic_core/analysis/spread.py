@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .accuracies import GROUP, full_model, part_means, subnetworks_of
+from .accuracies import full_model, part_means, subnetworks_of
 from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, holm, p_text, student
+from .systems import SPARSITY, OfSparsity, SparsityKey, by_system
 
 #: A case counts as spread out if its accuracies span at least so many points.
 WIDE_POINTS = 20.0
@@ -62,14 +63,10 @@ class SubnetworkAccuracy:
 
 
 @dataclass(frozen=True)
-class Spread:
+class Spread(OfSparsity):
     """All subnetworks of one model, method and sparsity beside the full model.
 
     Args:
-        finetune_seed: Seed of the fine-tuning.
-        checkpoint: Its step.
-        method: The search method.
-        sparsity: The sparsity asked for.
         margin_points: Subnetworks within so many points of the full model's ID accuracy match it.
         n_matching: How many do.
         full: The full model's accuracies.
@@ -80,10 +77,6 @@ class Spread:
         verdict: On the claim that matching subnetworks generalise differently.
     """
 
-    finetune_seed: int
-    checkpoint: int
-    method: str
-    sparsity: float
     margin_points: float
     n_matching: int
     full: SubnetworkAccuracy
@@ -105,14 +98,14 @@ def spread(evaluations: pd.DataFrame, margin_points: float) -> list[Spread]:
         One result per fine-tuning, checkpoint, method and sparsity.
     """
     results = []
-    for key, group in subnetworks_of(evaluations).groupby(GROUP):
+    for key, group in by_system(subnetworks_of(evaluations), SPARSITY):
         full = full_model(evaluations, key[0], key[1])
         if len(full):
             results.append(_one_spread(key, group, full, margin_points))
     return results
 
 
-def _one_spread(key: tuple, group: pd.DataFrame, full: pd.DataFrame, margin: float) -> Spread:
+def _one_spread(key: SparsityKey, group: pd.DataFrame, full: pd.DataFrame, margin: float) -> Spread:
     of_full = _accuracies(full)[0]
     found = tuple(
         SubnetworkAccuracy(
@@ -127,12 +120,8 @@ def _one_spread(key: tuple, group: pd.DataFrame, full: pd.DataFrame, margin: flo
     )
     matching = sum(abs(s.difference_points) <= margin + 1e-9 for s in found)
     cases = _cases(group[group["role"] == "ood"], full)
-    finetune_seed, checkpoint, method, level = key
     return Spread(
-        int(finetune_seed),
-        int(checkpoint),
-        str(method),
-        float(level),
+        *key,
         margin,
         matching,
         of_full,
