@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
@@ -10,6 +12,7 @@ from transformers import BertConfig, BertForSequenceClassification, BertTokenize
 from heuristic_core.models.classifier import Classifier
 from heuristic_core.tasks.grammar import SUBCASES, generate, training_mix
 from heuristic_core.tasks.task import Examples
+from tiny_families import tiny_hf, tokenizer_for
 
 LABELS = ("entailment", "non-entailment")
 IDLE = ("L0H1", "L0H2", "L1H0", "L1H3", "L1MLP")
@@ -24,6 +27,7 @@ def some_pairs(n: int, seed: int = 0, split: str = "train") -> Examples:
     )
 
 
+@cache
 def words() -> list[str]:
     """Every word form that a sample of all constructions needs, lower case."""
     found = {"."}
@@ -43,8 +47,19 @@ def save_tiny(
     width: int = 32,
     seed: int = 0,
     classifier: bool = True,
+    family: str = "bert",
+    **changes: Any,
 ) -> Path:
-    """Save a tiny random BERT and a tokenizer of the grammar's words; give the folder."""
+    """Save a tiny random model and a tokenizer of the grammar's words; give the folder.
+
+    Sizes are those of a BERT; other families have their own, which ``changes`` changes.
+    """
+    if family != "bert":
+        tokenizer = tokenizer_for(family, words())
+        tokenizer.save_pretrained(folder)
+        model = tiny_hf(family, labels, len(tokenizer), seed, **changes)
+        (model if classifier else model.base_model).save_pretrained(folder)
+        return folder
     vocabulary = {word: i for i, word in enumerate([*SPECIAL, *words()])}
     (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
     tokenizer = BertTokenizer(vocab=vocabulary, do_lower_case=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from transformers import BertTokenizer
 
 from heuristic_core.errors import InputError
-from heuristic_core.measure.attention import WEIGHTINGS, _ReadNorms, _wins, attention_patterns
+from heuristic_core.measure.attention import WEIGHTINGS, _wins, attention_patterns
 from heuristic_core.measure.patterns import (
     NO_WORD,
     PADDING,
@@ -312,21 +312,6 @@ def test_norms_of_what_is_read_equal_their_definition(tiny):
     plain = attention_patterns(tiny, examples)
     plain = plain[(plain["unit"] == "L1H2") & (plain["pattern"] == "cls")]
     assert plain["score"].item() != pytest.approx(expected, rel=1e-2)
-
-
-def test_heads_of_a_group_read_the_same_values(tiny):
-    """With half as many values as heads, each value is read by two heads in turn."""
-    rng = np.random.default_rng(0)
-    values = torch.tensor(rng.normal(size=(1, 5, 2, 8)))
-    attention = torch.tensor(rng.dirichlet(np.ones(5), size=(1, 4, 5)))
-    norms = _ReadNorms(tiny)
-    norms.values[0] = values.flatten(2)
-    grouped = norms.weigh(0, attention)
-    norms.values[0] = values[:, :, [0, 0, 1, 1]].flatten(2)
-    torch.testing.assert_close(grouped, norms.weigh(0, attention))
-    norms.values[0] = torch.ones(1, 5, 24)
-    with pytest.raises(InputError, match="weighting='attention'"):
-        norms.weigh(0, attention)
 
 
 def test_a_head_that_reads_nothing_scores_nothing_by_norm(tiny, pairs):

@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 
 import heuristic_core as hc
 from heuristic_core.errors import InputError
-from heuristic_core.models import families
-from heuristic_core.models.compaction import CompactClassifier, Constant
+from heuristic_core.models.compaction import CompactClassifier
 from heuristic_core.models.loading import load_model, new_classifier
+from heuristic_core.models.smaller import Constant
 from heuristic_core.subnetwork import Subnetwork
 from heuristic_core.tasks.task import Suite
 from heuristic_core.units import Unit, UnitSpace
@@ -274,13 +274,6 @@ def test_a_subnetwork_that_does_not_fit_is_refused(model):
         Subnetwork(SPACE, frozenset()).compact(model)
     with pytest.raises(InputError, match="another model's"):
         subnetwork([], width=8).compact(model)
-
-
-def test_families_without_the_entries_are_refused(model, monkeypatch):
-    bare = families.Family("bert", "bert.encoder.layer", "attention.output.dense", "output.dropout")
-    monkeypatch.setattr(model, "family", bare)
-    with pytest.raises(InputError, match="cannot be compacted yet; possible for: bert"):
-        subnetwork([]).compact(model)
 
 
 def test_modules_that_are_no_linear_maps_are_refused(tiny_folder):

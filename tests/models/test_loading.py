@@ -69,8 +69,8 @@ def change_config(folder, **changes):
 
 
 def test_other_families_are_refused_by_name(tmp_path):
-    change_config(save_tiny(tmp_path), model_type="roberta")
-    with pytest.raises(InputError, match=r"'roberta' are not supported yet; supported: bert"):
+    change_config(save_tiny(tmp_path), model_type="ernie")
+    with pytest.raises(InputError, match=r"'ernie' are not supported yet; supported: bert, rob"):
         load_model(tmp_path)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -41,10 +40,9 @@ def predict(
     Returns:
         The logits, in float32.
     """
-    if subnetwork is not None and model.family.parts is not None:
-        model, subnetwork = subnetwork.compact(model), None  # the same logits, sooner
-    with nullcontext() if subnetwork is None else subnetwork.applied(model):
-        return model.logits(encoded, batch_size=batch_size, progress=progress).numpy()
+    if subnetwork is not None:
+        model = subnetwork.compact(model)  # the same logits, sooner
+    return model.logits(encoded, batch_size=batch_size, progress=progress).numpy()
 
 
 def evaluate(

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import InputError, one_line, unknown
 from ..models.classifier import Classifier, Progress
+from ..models.hooks import on_values
 from ..tables import ATTENTION, MODEL, conform
 from ..tasks.task import Examples
 from .patterns import PADDING, PATTERNS, describe_tokens, pattern_scores, relate
@@ -177,7 +178,9 @@ def _maps_shown(model: Classifier) -> Iterator[None]:
 
 
 def _maps(model: Classifier, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
-    maps = model(**batch, output_attentions=True).attentions
+    # An encoder with a decoder on it has maps of both.
+    name = "encoder_attentions" if model.family.kind == "encoder-decoder" else "attentions"
+    maps = getattr(model(**batch, output_attentions=True), name)
     if not maps or any(layer is None for layer in maps):
         raise InputError(
             f"models of the family {model.family.name!r} do not show their attention maps, so "
@@ -203,11 +206,11 @@ class _ReadNorms:
         self.values: dict[int, Tensor] = {}
         self._written = [_written(model, layer) for layer in range(model.space.n_layers)]
 
-    def hook(self, layer: int) -> Any:
-        """Give a forward hook that keeps a layer's values."""
+    def keep(self, layer: int) -> Any:
+        """Give a function that keeps a layer's values."""
 
-        def keep(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-            self.values[layer] = output
+        def keep(values: Tensor) -> None:
+            self.values[layer] = values
 
         return keep
 
@@ -215,17 +218,7 @@ class _ReadNorms:
         self, layer: int, attention: Float[Tensor, "batch head query key"]
     ) -> Float[Tensor, "batch head query key"]:
         """Multiply attention by the norms and scale it to sum to 1; 0 where nothing is read."""
-        n_heads, d_head = self.model.space.heads[layer], self.model.d_heads[layer]
         values = self.values[layer].double()
-        n_values, odd = divmod(values.shape[-1], d_head)
-        if odd or n_heads % n_values:
-            raise InputError(
-                f"it is not known which values the heads of the family "
-                f"{self.model.family.name!r} read; use weighting='attention'"
-            )
-        values = values.unflatten(-1, (n_values, d_head))
-        # Grouped-query attention: several heads in turn read the same values.
-        values = values.repeat_interleave(n_heads // n_values, dim=2)
         squares = torch.einsum("bkhi,hij,bkhj->bhk", values, self._written[layer], values)
         weighted = attention.double() * squares.clamp(min=0).sqrt()[:, :, None]
         total = weighted.sum(-1, keepdim=True)
@@ -252,8 +245,7 @@ def _hooked(norms: _ReadNorms | None) -> Iterator[None]:
     try:
         if norms is not None:
             for layer in range(norms.model.space.n_layers):
-                projection = norms.model.projections(layer)[2]
-                handles.append(projection.register_forward_hook(norms.hook(layer)))
+                handles.append(on_values(norms.model, layer, norms.keep(layer)))
         yield
     finally:
         for handle in handles:

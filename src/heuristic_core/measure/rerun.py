@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..models.ablation import AblationValues
 from ..models.classifier import Classifier, Progress
 from ..models.encoding import Encoded
+from ..models.hooks import on_readout
 from ..models.trace import starting_at, tracing
 from ..units import Unit
 
@@ -52,7 +52,7 @@ def answers_without(
     Of each batch the layers below a set's lowest are not run again.
 
     Args:
-        model: The full model, of a family whose projections are known.
+        model: The full model.
         encoded: The examples as tokens.
         sets: What to remove, at least one unit each.
         values: What stands in for removed units.
@@ -126,10 +126,10 @@ def reading(model: Classifier) -> Iterator[list[Tensor]]:
     """
     seen: list[Tensor] = []
 
-    def hook(module: nn.Module, args: tuple[Any, ...]) -> None:
-        seen[:] = [args[0]]
+    def see(read: Tensor) -> None:
+        seen[:] = [read]
 
-    handle = model.hf.get_submodule(model.family.readout).register_forward_pre_hook(hook)
+    handle = on_readout(model, see)
     try:
         yield seen
     finally:

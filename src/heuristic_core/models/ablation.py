@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..units import UnitSpace
+from .hooks import Change, on_heads, on_mlp
 
 if TYPE_CHECKING:
     from .classifier import Classifier
@@ -68,8 +69,13 @@ class AblationValues:
     def zeros(cls, model: Classifier) -> AblationValues:
         """Give zeros in the model's shapes."""
         return cls(
-            tuple(torch.zeros(n, d) for n, d in zip(model.space.heads, model.d_heads, strict=True)),
-            tuple(torch.zeros(model.d_model) for _ in range(model.space.n_layers)),
+            tuple(
+                torch.zeros(n, d, dtype=torch.float32)
+                for n, d in zip(model.space.heads, model.d_heads, strict=True)
+            ),
+            tuple(
+                torch.zeros(model.d_model, dtype=torch.float32) for _ in range(model.space.n_layers)
+            ),
         )
 
     def check_fits(self, space: UnitSpace, d_heads: Sequence[int], d_model: int) -> None:
@@ -139,19 +145,15 @@ def averaging(model: Classifier) -> Iterator[Means]:
     def before(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
         means.start(kwargs["attention_mask"])
 
-    def heads_of(name: str) -> Any:
-        return lambda module, args: means.add(name, args[0])
+    def adding(name: str) -> Change:
+        return lambda output: means.add(name, output)
 
-    def mlp_of(name: str) -> Any:
-        return lambda module, args, output: means.add(name, output)
-
-    handles = []
+    handles: list[Any] = []
     try:
         handles.append(model.hf.register_forward_pre_hook(before, with_kwargs=True))
         for layer in range(model.space.n_layers):
-            heads, mlp = model.attention_out(layer), model.mlp_out(layer)
-            handles.append(heads.register_forward_pre_hook(heads_of(f"L{layer}.heads")))
-            handles.append(mlp.register_forward_hook(mlp_of(f"L{layer}.mlp")))
+            handles.append(on_heads(model, layer, adding(f"L{layer}.heads")))
+            handles.append(on_mlp(model, layer, adding(f"L{layer}.mlp")))
         yield means
     finally:
         for handle in handles:

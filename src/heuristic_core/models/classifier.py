@@ -18,7 +18,10 @@ from ..units import UnitSpace
 from .ablation import AblationValues
 from .encoding import Encoded, encode
 from .families import family_of
+from .fit import check_tokenizer, check_tokens, longest, takes_token_types
 from .gates import Gates, gated
+from .hooks import weight_of
+from .sharing import separate_layers
 
 Progress = Callable[[int, int], None]
 
@@ -27,14 +30,15 @@ class Classifier:
     """A Hugging Face sequence classifier whose heads and MLP layers can be gated.
 
     Args:
-        hf: The model; its weights are never changed.
+        hf: The model; its weights are never changed. Layers that are one module called again and
+            again become modules that share their weights.
         tokenizer: Its tokenizer.
         name: What to call it in records, such as the path or hub id it came from.
         max_length: Longest input in tokens; longer ones are cut.
 
     Raises:
-        InputError: If the family is not supported, or the model does not look as its family
-            should.
+        InputError: If the family is not supported, the tokenizer does not fit it, or the model
+            does not look as its family should.
     """
 
     def __init__(self, hf: Any, tokenizer: Any, name: str = "", max_length: int = 128) -> None:
@@ -42,9 +46,10 @@ class Classifier:
         self.tokenizer = tokenizer
         self.name = name
         self.family = family_of(hf.config.model_type)
-        limit = getattr(hf.config, "max_position_embeddings", None)
-        self.max_length = min(max_length, limit) if limit else max_length
+        check_tokenizer(name, self.family, hf.config, tokenizer)
+        self.max_length = min(max_length, longest(self.family, hf.config) or max_length)
         try:
+            separate_layers(hf)
             self.layers = self.family.layer_list(hf)
             self._attention_out = [x.get_submodule(self.family.attention_out) for x in self.layers]
             self._mlp_out = [layer.get_submodule(self.family.mlp_out) for layer in self.layers]
@@ -59,7 +64,7 @@ class Classifier:
     @cached_property
     def space(self) -> UnitSpace:
         """The units that can be gated."""
-        n_heads = int(getattr(self.hf.config, self.family.heads))
+        n_heads = int(self.hf.config.num_attention_heads)
         return UnitSpace((n_heads,) * len(self._attention_out))
 
     @property
@@ -81,7 +86,7 @@ class Classifier:
     def d_heads(self) -> tuple[int, ...]:
         """Width of a head's output before the projection, for each layer."""
         return tuple(
-            int(module.get_parameter("weight").shape[1]) // n
+            int(weight_of(module).shape[1]) // n
             for module, n in zip(self._attention_out, self.space.heads, strict=True)
         )
 
@@ -94,29 +99,30 @@ class Classifier:
         return self._mlp_out[layer]
 
     def projections(self, layer: int) -> tuple[nn.Module, ...]:
-        """Give the linear maps to a layer's queries, keys and values.
-
-        Raises:
-            InputError: If where they are is not known for the family.
-        """
-        parts = self.family.parts
-        if parts is None:
-            raise InputError(
-                f"it is not known where models of the family {self.family.name!r} keep their "
-                "queries, keys and values"
-            )
-        attention = self.layers[layer].get_submodule(parts.attention)
-        return tuple(attention.get_submodule(name) for name in parts.projections)
+        """Give the linear maps to a layer's queries, keys and values, or the one map to all."""
+        attention = self.layers[layer].get_submodule(self.family.attention)
+        return tuple(attention.get_submodule(name) for name in self.family.maps)
 
     # --- running it ---------------------------------------------------------------------------
 
     def __call__(self, **batch: Any) -> Any:
         """Run the underlying model."""
+        if self.family.kind != "encoder":
+            # Nothing is generated, and a layer that is skipped has no keys and values to keep.
+            batch.setdefault("use_cache", False)
         return self.hf(**batch)
 
     def encode(self, examples: Examples) -> Encoded:
-        """Tokenise examples, at most ``max_length`` tokens each."""
-        return encode(self.tokenizer, examples, self.max_length)
+        """Tokenise examples, at most ``max_length`` tokens each.
+
+        Raises:
+            InputError: If the tokenizer has no padding token, or does not fit the model.
+        """
+        encoded = encode(self.tokenizer, examples, self.max_length)
+        if not takes_token_types(self.family, self.hf.config):
+            encoded.columns.pop("token_type_ids", None)
+        check_tokens(self, encoded)
+        return encoded
 
     @contextmanager
     def frozen(self, dropout: bool = False) -> Iterator[None]:
@@ -156,7 +162,7 @@ class Classifier:
         Returns:
             The logits in the examples' order, in float32 on the CPU.
         """
-        result = torch.empty(len(encoded), len(self.labels))
+        result = torch.empty(len(encoded), len(self.labels), dtype=torch.float32)
         done = 0
         with self.inference():
             for rows in encoded.by_length(batch_size):

@@ -17,40 +17,20 @@ from jaxtyping import Float
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+from transformers.pytorch_utils import Conv1D
 
 from ..errors import InputError, one_line
 from ..subnetwork import Subnetwork
 from ..units import Unit, UnitSpace
 from .ablation import AblationValues
 from .classifier import Classifier, describe
-from .families import FAMILIES, Family, Parts, family_of
+from .families import Family, family_of
+from .hooks import weight_of
+from .sharing import share_nothing
+from .smaller import Constant, Picked, count_heads, linear, no_heads, picking, rows_of
 
 #: The entry of a model's configuration that says which units are left.
 RECORD = "heuristic_core"
-
-
-class Constant(nn.Module):
-    """In place of a map whose output no longer depends on its input.
-
-    Args:
-        bias: The output at every position.
-    """
-
-    def __init__(self, bias: Float[Tensor, " d_model"]) -> None:
-        super().__init__()
-        self.bias = nn.Parameter(bias)
-
-    def forward(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d_model"]:
-        """Give the constant in the shape of the input, without copying it."""
-        return self.bias.expand(*x.shape[:-1], -1)
-
-
-class NoHeads(nn.Module):
-    """In place of an attention module all of whose heads are dropped."""
-
-    def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, None]:
-        """Pass the input on: the constant that follows needs its shape alone."""
-        return hidden_states, None
 
 
 class CompactClassifier(Classifier):
@@ -135,6 +115,7 @@ def compact(model: Classifier, subnetwork: Subnetwork) -> CompactClassifier:
     # A module that the memo already holds is not copied: its replacement takes its place.
     memo: dict[int, Any] = {id(hf.get_submodule(path)): module for path, module in new.items()}
     small = copy.deepcopy(hf, memo).eval().requires_grad_(True)
+    share_nothing(small)
     _count_heads(small, model.family, subnetwork)
     for layer in model.family.layer_list(small):
         # Hooks are copied too: without this, a model that is gated right now would stay so.
@@ -160,9 +141,7 @@ def recorded(source: object, config: Any) -> Subnetwork | None:
     if record is None:
         return None
     subnetwork = Subnetwork.from_record(record, where=f"{source}/config.json: {RECORD!r}")
-    family = family_of(config.model_type)
-    _parts(family)
-    space = UnitSpace((int(getattr(config, family.heads)),) * int(config.num_hidden_layers))
+    space = UnitSpace((int(config.num_attention_heads),) * int(config.num_hidden_layers))
     if subnetwork.space != space:
         raise InputError(
             f"{source}/config.json is damaged: its {RECORD!r} is of a model of "
@@ -191,82 +170,86 @@ def small_class(config: Any, subnetwork: Subnetwork) -> Any:
     return type(base.__name__, (base,), {"__init__": build})
 
 
-def _parts(family: Family) -> Parts:
-    if family.parts is None:
-        able = ", ".join(name for name, other in FAMILIES.items() if other.parts is not None)
-        raise InputError(
-            f"models of the family {family.name!r} cannot be compacted yet; possible for: {able}"
-        )
-    return family.parts
-
-
 @torch.no_grad()
 def _replacements(
     hf: nn.Module, family: Family, subnetwork: Subnetwork, values: AblationValues | None
 ) -> dict[str, nn.Module]:
     """Make what takes the place of modules that change, by path; without values fold zeros."""
-    parts = _parts(family)
     new: dict[str, nn.Module] = {}
     for i, layer in enumerate(family.layer_list(hf)):
         changed: dict[str, nn.Module] = {}
-        out = _linear_at(layer, family.attention_out)
+        out = weight_of(_linear_at(layer, family.attention_out))
         kept = _kept_heads(subnetwork, i)
         n_heads = subnetwork.space.heads[i]
         if len(kept) < n_heads:
-            heads = out.weight.new_zeros(n_heads, out.in_features // n_heads)
+            heads = out.new_zeros(n_heads, out.shape[1] // n_heads)
             if values is not None:
                 heads = values.heads[i].to(heads.dtype)
-            changed |= _fewer_heads(layer, family.attention_out, parts, kept, heads)
+            changed |= _fewer_heads(layer, family, kept, heads)
         if Unit(i) not in subnetwork.kept:
-            mlp = out.weight.new_zeros(out.out_features)
+            mlp = out.new_zeros(out.shape[0])
             if values is not None:
                 mlp = values.mlps[i].to(mlp.dtype)
-            changed |= {path: nn.Identity() for path in parts.mlp}
+            changed |= {path: nn.Identity() for path in family.mlp_before}
             changed[family.mlp_out] = Constant(mlp)
         new |= {f"{family.layers}.{i}.{path}": module for path, module in changed.items()}
     return new
 
 
 def _fewer_heads(
-    layer: nn.Module,
-    out_path: str,
-    parts: Parts,
-    kept: list[int],
-    values: Float[Tensor, "head d_head"],
+    layer: nn.Module, family: Family, kept: list[int], values: Float[Tensor, "head d_head"]
 ) -> dict[str, nn.Module]:
     """Make a layer's attention modules without some heads, by path within the layer."""
     n_heads, d_head = values.shape
     gone = [head for head in range(n_heads) if head not in kept]
-    out = _linear_at(layer, out_path)
-    blocks = out.weight.unflatten(1, (n_heads, d_head))
+    out = layer.get_submodule(family.attention_out)
+    blocks = weight_of(out).unflatten(1, (n_heads, d_head))
     # The stand-ins enter as the gates would have them: in the model's type.
     bias = blocks[:, gone].flatten(1).double() @ values[gone].flatten().double()
     if out.bias is not None:
-        bias += out.bias.double()
-    bias = bias.to(out.weight.dtype)
+        bias += out.get_parameter("bias").double()
+    bias = bias.to(blocks.dtype)
+    attention = layer.get_submodule(family.attention)
     if not kept:
-        return {parts.attention: NoHeads(), out_path: Constant(bias)}
-    new: dict[str, nn.Module] = {out_path: _linear(blocks[:, kept].flatten(1), bias)}
-    for name in parts.projections:
-        path = f"{parts.attention}.{name}"
-        full = _linear_at(layer, path)
-        rows = full.weight.unflatten(0, (n_heads, d_head))[kept].flatten(0, 1)
-        some = None if full.bias is None else full.bias.unflatten(0, (n_heads, d_head))[kept]
-        new[path] = _linear(rows, None if some is None else some.flatten())
-    return new
+        if family.out_inside:
+            return {family.attention: no_heads(family.name, attention, bias)}
+        empty = no_heads(family.name, attention, None)
+        return {family.attention: empty, family.attention_out: Constant(bias)}
+    new: dict[str, nn.Module] = {}
+    for which, name in enumerate(family.maps):
+        full = _linear_at(layer, f"{family.attention}.{name}")
+        n_rows = len(weight_of(full))
+        shared = n_heads * d_head // n_rows if len(family.maps) == 3 else 1
+        read = [head // shared for head in kept]
+        if which < len(family.joint_norms):
+            # The norm depends on all heads, so that the map has to stay whole.
+            norm = family.joint_norms[which]
+            new[norm] = Picked(copy.deepcopy(attention.get_submodule(norm)), read, d_head)
+            continue
+        if len(family.maps) == 3:
+            heads = [head * shared for head in sorted(set(read))]
+            rows = family.rows(which, heads, n_heads, d_head, n_rows)
+        else:
+            parts = [family.rows(i, kept, n_heads, d_head, n_rows) for i in range(3)]
+            rows = torch.cat(parts) if family.fused == "stacked" else torch.cat(parts).sort().values
+        new[name] = picking(rows_of(full, rows), read, d_head)
+    for name in family.more_maps:
+        if hasattr(attention, name):
+            full = _linear_at(layer, f"{family.attention}.{name}")
+            rows = family.rows(0, kept, n_heads, d_head, len(weight_of(full)))
+            new[name] = rows_of(full, rows)
+    paths = {f"{family.attention}.{name}": module for name, module in new.items()}
+    return paths | {family.attention_out: linear(blocks[:, kept].flatten(1), bias)}
 
 
 def _count_heads(hf: nn.Module, family: Family, subnetwork: Subnetwork) -> None:
-    """Tell each attention module how many heads it has left."""
-    parts = _parts(family)
-    heads, width = parts.counts
+    """Tell each attention module that has lost heads which it has left."""
     for i, layer in enumerate(family.layer_list(hf)):
-        attention = layer.get_submodule(parts.attention)
-        if not isinstance(attention, NoHeads):
-            n_kept = len(_kept_heads(subnetwork, i))
-            d_head = getattr(attention, width) // getattr(attention, heads)
-            setattr(attention, heads, n_kept)
-            setattr(attention, width, n_kept * d_head)
+        kept, n_heads = _kept_heads(subnetwork, i), subnetwork.space.heads[i]
+        if 0 < len(kept) < n_heads:
+            out = weight_of(layer.get_submodule(family.attention_out))
+            attention = layer.get_submodule(family.attention)
+            count_heads(family.name, attention, kept, out.shape[1] // len(kept))
 
 
 def _kept_heads(subnetwork: Subnetwork, layer: int) -> list[int]:
@@ -274,20 +257,11 @@ def _kept_heads(subnetwork: Subnetwork, layer: int) -> list[int]:
     return [head for head in range(n_heads) if Unit(layer, head) in subnetwork.kept]
 
 
-def _linear_at(layer: nn.Module, path: str) -> nn.Linear:
-    module = layer.get_submodule(path)
-    if not isinstance(module, nn.Linear):
+def _linear_at(module: nn.Module, path: str) -> nn.Module:
+    found = module.get_submodule(path)
+    if not isinstance(found, nn.Linear | Conv1D):
         raise InputError(
-            f"{path} is no linear map but a {type(module).__name__}; only transformers' own "
+            f"{path} is no linear map but a {type(found).__name__}; only transformers' own "
             "classes can be compacted"
         )
-    return module
-
-
-def _linear(weight: Float[Tensor, "d_out d_in"], bias: Float[Tensor, " d_out"] | None) -> nn.Linear:
-    # On the meta device nothing is drawn from torch's global generator.
-    linear = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
-    linear.weight = nn.Parameter(weight)
-    if bias is not None:
-        linear.bias = nn.Parameter(bias)
-    return linear
+    return found

@@ -47,7 +47,7 @@ class Encoded:
     def batch(
         self, rows: Sequence[int] | np.ndarray, device: torch.device, length: int | None = None
     ) -> dict[str, Tensor]:
-        """Pad some examples, ready to be passed to the model.
+        """Pad some examples, ready to be passed to the model; on the left, with positions.
 
         Args:
             rows: Their positions.
@@ -65,6 +65,10 @@ class Encoded:
                 else:
                     block[i, longest - len(ids) :] = ids
             tensors[name] = torch.from_numpy(block).to(device)
+        if self.padding_side == "left" and "attention_mask" in tensors:
+            # Counted from the first token that is no padding, as on the right.
+            counted = tensors["attention_mask"].cumsum(-1) - 1
+            tensors["position_ids"] = counted.clamp(min=0)
         return tensors
 
     def by_length(self, batch_size: int) -> Iterator[np.ndarray]:

@@ -1,80 +1,255 @@
 """The table of supported families: where each keeps its layers, heads and MLP outputs.
 
-This is all the program knows of an architecture. A new family is one more entry, and a line in
-the contract tests.
+This is all the program knows of an architecture, but for the few modules of ``smaller.py``. A new
+family is one more entry, and one in the tests' table of tiny models.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from torch import nn
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
 
 from ..errors import InputError, one_line
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Where a layer of one architecture keeps what compaction takes out.
-
-    Args:
-        attention: Path within a layer to the module that computes the heads and hands them, first
-            in a tuple, to the output projection, which is no part of it.
-        projections: Paths within that module to the linear maps to queries, keys and values; the
-            rows of their weights are the heads, in order.
-        mlp: Paths within a layer to the modules that compute the MLP, all that come before
-            ``mlp_out``.
-        counts: Names of the attention module's attributes for the number of heads and their width
-            taken together.
-    """
-
-    attention: str
-    projections: tuple[str, ...]
-    mlp: tuple[str, ...]
-    counts: tuple[str, str] = ("num_attention_heads", "all_head_size")
-
-
-@dataclass(frozen=True)
 class Family:
-    """Where one architecture keeps what is gated.
+    """Where one architecture keeps what is gated, traced, patched and compacted.
+
+    Paths to modules are within a layer, unless it says otherwise.
 
     Args:
         name: The configuration's ``model_type``.
         layers: Path from the classifier to the list of layers.
-        attention_out: Path within a layer to the linear map that projects the concatenated heads;
-            its input is what head gates scale.
-        mlp_out: Path within a layer to the last module of the MLP before the residual sum, dropout
-            included; its output is what MLP gates scale.
-        heads: Name of the configuration's entry for the number of heads.
-        readout: Path from the classifier to the linear map that gives the logits; its input, one
-            vector per example, is what the model's answer rests on.
-        parts: What compaction needs to know; ``None`` where it is not supported.
+        attention: Path to the module that computes the heads. It may hold the output projection or
+            hand the heads to it as the first of its results.
+        maps: Paths within that module to the linear maps to queries, keys and values, or to the
+            one map that gives all three.
+        attention_out: Path to the linear map that projects the concatenated heads; its input is
+            what head gates scale.
+        mlp_out: Path to the last module of the MLP before the residual sum, or before a norm in
+            front of it; its output is what MLP gates scale.
+        mlp_before: Paths to the modules before ``mlp_out`` that compute nothing but the MLP.
+        readout: Path from the classifier to the linear map that gives the logits.
+        kind: ``encoder``, ``decoder`` (classified at the last token), or ``encoder-decoder``, of
+            which the encoder's units are gated.
+        fused: How the rows of one map of all three lie: ``stacked`` is all heads' queries, then
+            keys, then values; ``by_head`` is one head's three, then the next one's.
+        more_maps: Paths within the attention module to further maps whose rows are the heads, each
+            where the module has it.
+        joint_norms: Paths within the attention module to norms that take all heads' queries and
+            all heads' keys together.
+        positions_after_padding: Whether positions are counted from the padding token's id on, so
+            that texts have to be shorter than the configuration's limit.
+        flat_mlp: Whether the MLP sees all examples' tokens in one row.
     """
 
     name: str
     layers: str
+    attention: str
+    maps: tuple[str, ...]
     attention_out: str
     mlp_out: str
-    heads: str = "num_attention_heads"
+    mlp_before: tuple[str, ...] = ()
     readout: str = "classifier"
-    parts: Parts | None = None
+    kind: Literal["encoder", "decoder", "encoder-decoder"] = "encoder"
+    fused: Literal["no", "stacked", "by_head"] = "no"
+    more_maps: tuple[str, ...] = ()
+    joint_norms: tuple[str, ...] = ()
+    positions_after_padding: bool = False
+    flat_mlp: bool = False
 
     def layer_list(self, model: nn.Module) -> list[nn.Module]:
         """Give the model's layers in order."""
         return list(model.get_submodule(self.layers).children())
 
+    @property
+    def out_inside(self) -> bool:
+        """Whether the attention module holds the output projection."""
+        return self.attention_out.startswith(f"{self.attention}.")
+
+    def rows(
+        self, which: int, heads: Sequence[int], n_heads: int, d_head: int, n_rows: int
+    ) -> Int[Tensor, " row"]:
+        """Say which rows of its map give some heads' queries, keys or values, head by head.
+
+        Where query heads share keys and values, so do they share rows.
+
+        Args:
+            which: 0 for queries, 1 for keys, 2 for values.
+            heads: The query heads.
+            n_heads: Query heads of the layer.
+            d_head: Width of a head.
+            n_rows: Rows of the map.
+        """
+        if self.fused == "stacked":
+            starts = [(which * n_heads + head) * d_head for head in heads]
+        elif self.fused == "by_head":
+            starts = [(3 * head + which) * d_head for head in heads]
+        else:
+            shared_by = n_heads * d_head // n_rows
+            starts = [head // shared_by * d_head for head in heads]
+        return (torch.tensor(starts, dtype=torch.long)[:, None] + torch.arange(d_head)).flatten()
+
+
+_BERT = Family(
+    "bert",
+    layers="bert.encoder.layer",
+    attention="attention.self",
+    maps=("query", "key", "value"),
+    attention_out="attention.output.dense",
+    mlp_out="output.dropout",
+    mlp_before=("intermediate", "output.dense"),
+)
+
+_ROBERTA = replace(
+    _BERT,
+    name="roberta",
+    layers="roberta.encoder.layer",
+    readout="classifier.out_proj",
+    positions_after_padding=True,
+)
+
+_LLAMA = Family(
+    "llama",
+    layers="model.layers",
+    attention="self_attn",
+    maps=("q_proj", "k_proj", "v_proj"),
+    attention_out="self_attn.o_proj",
+    mlp_out="mlp",
+    readout="score",
+    kind="decoder",
+)
 
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
+        _BERT,
+        _ROBERTA,
+        replace(_ROBERTA, name="xlm-roberta"),
+        replace(_ROBERTA, name="camembert"),
+        replace(
+            _BERT, name="electra", layers="electra.encoder.layer", readout="classifier.out_proj"
+        ),
+        replace(
+            _BERT,
+            name="deberta-v2",
+            layers="deberta.encoder.layer",
+            maps=("query_proj", "key_proj", "value_proj"),
+            more_maps=("pos_key_proj", "pos_query_proj"),
+        ),
         Family(
-            "bert",
-            "bert.encoder.layer",
-            "attention.output.dense",
-            "output.dropout",
-            parts=Parts(
-                "attention.self", ("query", "key", "value"), ("intermediate", "output.dense")
-            ),
+            "mpnet",
+            layers="mpnet.encoder.layer",
+            attention="attention.attn",
+            maps=("q", "k", "v"),
+            attention_out="attention.attn.o",
+            mlp_out="output.dropout",
+            mlp_before=("intermediate", "output.dense"),
+            readout="classifier.out_proj",
+            positions_after_padding=True,
+        ),
+        Family(
+            "distilbert",
+            layers="distilbert.transformer.layer",
+            attention="attention",
+            maps=("q_lin", "k_lin", "v_lin"),
+            attention_out="attention.out_lin",
+            mlp_out="ffn",
+        ),
+        Family(
+            "albert",
+            layers="albert.encoder.albert_layer_groups",
+            attention="albert_layers.0.attention",
+            maps=("query", "key", "value"),
+            attention_out="albert_layers.0.attention.dense",
+            mlp_out="albert_layers.0.ffn_output",
+            mlp_before=("albert_layers.0.ffn",),
+        ),
+        Family(
+            "modernbert",
+            layers="model.layers",
+            attention="attn",
+            maps=("Wqkv",),
+            attention_out="attn.Wo",
+            mlp_out="mlp",
+            fused="stacked",
+        ),
+        Family(
+            "gpt2",
+            layers="transformer.h",
+            attention="attn",
+            maps=("c_attn",),
+            attention_out="attn.c_proj",
+            mlp_out="mlp",
+            readout="score",
+            kind="decoder",
+            fused="stacked",
+        ),
+        Family(
+            "gpt_neo",
+            layers="transformer.h",
+            attention="attn.attention",
+            maps=("q_proj", "k_proj", "v_proj"),
+            attention_out="attn.attention.out_proj",
+            mlp_out="mlp",
+            readout="score",
+            kind="decoder",
+        ),
+        Family(
+            "gpt_neox",
+            layers="gpt_neox.layers",
+            attention="attention",
+            maps=("query_key_value",),
+            attention_out="attention.dense",
+            mlp_out="post_mlp_dropout",
+            mlp_before=("mlp",),
+            readout="score",
+            kind="decoder",
+            fused="by_head",
+        ),
+        replace(
+            _LLAMA,
+            name="opt",
+            layers="model.decoder.layers",
+            attention_out="self_attn.out_proj",
+            mlp_out="fc2",
+            mlp_before=("fc1",),
+            flat_mlp=True,
+        ),
+        _LLAMA,
+        *(
+            replace(_LLAMA, name=name)
+            for name in ("mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text")
+        ),
+        replace(_LLAMA, name="olmo2", joint_norms=("q_norm", "k_norm")),
+        replace(_LLAMA, name="phi", attention_out="self_attn.dense"),
+        Family(
+            "t5",
+            layers="transformer.encoder.block",
+            attention="layer.0.SelfAttention",
+            maps=("q", "k", "v"),
+            attention_out="layer.0.SelfAttention.o",
+            mlp_out="layer.1.dropout",
+            mlp_before=("layer.1.DenseReluDense",),
+            readout="classification_head.out_proj",
+            kind="encoder-decoder",
+        ),
+        Family(
+            "bart",
+            layers="model.encoder.layers",
+            attention="self_attn",
+            maps=("q_proj", "k_proj", "v_proj"),
+            attention_out="self_attn.out_proj",
+            mlp_out="fc2",
+            mlp_before=("fc1",),
+            readout="classification_head.out_proj",
+            kind="encoder-decoder",
         ),
     )
 }

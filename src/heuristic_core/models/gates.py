@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import InputError
 from .ablation import AblationValues
+from .hooks import Change, on_heads, on_mlp
 
 if TYPE_CHECKING:
     from .classifier import Classifier
@@ -32,7 +33,7 @@ class Gates:
     z: Float[Tensor, "*batch unit"]
 
     def __init__(self, n_units: int) -> None:
-        self.z = torch.ones(n_units)
+        self.z = torch.ones(n_units, dtype=torch.float32)
 
 
 def interpolate(
@@ -67,31 +68,31 @@ def gated(model: Classifier, values: AblationValues) -> Iterator[Gates]:
             n_heads = model.space.heads[layer]
             # One by one, so that an error in between leaves no hook behind.
             head_hook = _head_hook(gates, slice(start, start + n_heads), values.heads[layer])
-            handles.append(model.attention_out(layer).register_forward_pre_hook(head_hook))
+            handles.append(on_heads(model, layer, head_hook))
             mlp_hook = _mlp_hook(gates, start + n_heads, values.mlps[layer])
-            handles.append(model.mlp_out(layer).register_forward_hook(mlp_hook))
+            handles.append(on_mlp(model, layer, mlp_hook))
         yield gates
     finally:
         for handle in handles:
             handle.remove()
 
 
-def _head_hook(gates: Gates, units: slice, value: Float[Tensor, "head d_head"]) -> Any:
+def _head_hook(gates: Gates, units: slice, value: Float[Tensor, "head d_head"]) -> Change:
     n_heads, d_head = value.shape
 
-    def hook(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        output = args[0].unflatten(-1, (n_heads, d_head))  # batch, position, head, d_head
+    def hook(heads: Tensor) -> Tensor:
+        output = heads.unflatten(-1, (n_heads, d_head))  # batch, position, head, d_head
         z = gates.z[..., units].unsqueeze(-1)
         if z.dim() == 3:  # one gate vector per example: the same at every position
             _check_batch(z, output)
             z = z.unsqueeze(1)
-        return (interpolate(z, output, value).flatten(-2), *args[1:])
+        return interpolate(z, output, value).flatten(-2)
 
     return hook
 
 
-def _mlp_hook(gates: Gates, unit: int, value: Float[Tensor, " d_model"]) -> Any:
-    def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+def _mlp_hook(gates: Gates, unit: int, value: Float[Tensor, " d_model"]) -> Change:
+    def hook(output: Tensor) -> Tensor:
         z = gates.z[..., unit]
         if z.dim() == 1:
             _check_batch(z, output)

@@ -21,6 +21,7 @@ from ..errors import InputError, one_line, unknown
 from .classifier import Classifier
 from .compaction import RECORD, CompactClassifier, recorded, small_class
 from .families import family_of
+from .fit import check_label_names, check_labels, padding_for
 from .sources import PACKAGED, resolve
 
 #: What transformers raises for folders that are no intact model.
@@ -105,8 +106,11 @@ def _load(
             raise InputError(
                 f"{source} is a compacted model and takes no new head; give a full one"
             )
+        check_label_names("the new head", labels)
         names = dict(enumerate(labels))
         extra = {"id2label": names, "label2id": {v: k for k, v in names.items()}}
+        if config.problem_type is not None:
+            extra["problem_type"] = None  # the old head's
     try:
         with _seeded(seed), quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -129,6 +133,9 @@ def _load(
     except RuntimeError as error:
         raise InputError(f"cannot use device {device}: {one_line(str(error), 120)}") from error
     model.eval()
+    if labels is not None and family_of(config.model_type).kind == "decoder":
+        padding_for(tokenizer)
+        model.config.pad_token_id = tokenizer.pad_token_id
     if kept is not None:
         _check_only_kept(source, info)
         return CompactClassifier(model, tokenizer, kept, str(source), max_length)
@@ -154,6 +161,7 @@ def check_model(source: str | os.PathLike[str], *, fresh_head: bool) -> Any:
         raise InputError(f"{source}: transformers has no sequence classifier for this family")
     if not fresh_head:
         _check_is_classifier(source, config)
+        check_labels(source, config)
     return config
 
 

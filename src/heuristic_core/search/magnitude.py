@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..models.ablation import AblationValues
 from ..models.classifier import Classifier, Progress
+from ..models.hooks import Change, on_heads, on_mlp, weight_of
 from .data import SearchData
 from .ranking import Ranking, by_label, from_scores
 
@@ -99,16 +99,16 @@ def _measuring(
     sums: list[Tensor] = []
     handles = []
 
-    def head_hook(slot: int, value: Tensor, factors: Tensor) -> Any:
-        def hook(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-            output = args[0][real[0]].unflatten(-1, value.shape)  # token, head, d_head
+    def head_hook(slot: int, value: Tensor, factors: Tensor) -> Change:
+        def hook(heads: Tensor) -> None:
+            output = heads[real[0]].unflatten(-1, value.shape)  # token, head, d_head
             written = torch.einsum("thd,hed->the", (output - value).float(), factors)
             sums[slot] += written.norm(dim=-1).sum(0, dtype=torch.float64)
 
         return hook
 
-    def mlp_hook(slot: int, value: Tensor) -> Any:
-        def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+    def mlp_hook(slot: int, value: Tensor) -> Change:
+        def hook(output: Tensor) -> None:
             written = (output[real[0]] - value).float()
             sums[slot] += written.norm(dim=-1).sum(dtype=torch.float64)
 
@@ -118,13 +118,13 @@ def _measuring(
         for layer, n_heads in enumerate(model.space.heads):
             slot = len(sums)
             sums += [torch.zeros(n, dtype=torch.float64, device=model.device) for n in (n_heads, 1)]
-            heads, mlp = model.attention_out(layer), model.mlp_out(layer)
-            projection = heads.get_parameter("weight").float().unflatten(1, (n_heads, -1))
+            weight = weight_of(model.attention_out(layer))
+            projection = weight.float().unflatten(1, (n_heads, -1))
             # ||W x|| = ||R x|| for W = QR, and R is far smaller than a head's columns of W.
             factors = torch.linalg.qr(projection.transpose(0, 1), mode="r").R
             hook = head_hook(slot, values.heads[layer], factors)
-            handles.append(heads.register_forward_pre_hook(hook))
-            handles.append(mlp.register_forward_hook(mlp_hook(slot + 1, values.mlps[layer])))
+            handles.append(on_heads(model, layer, hook))
+            handles.append(on_mlp(model, layer, mlp_hook(slot + 1, values.mlps[layer])))
         yield sums
     finally:
         for handle in handles:

@@ -1,0 +1,152 @@
+"""Whether a configuration, a tokenizer and a classifier go together, told before a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, one_line
+from .families import Family
+
+if TYPE_CHECKING:
+    from .classifier import Classifier
+    from .encoding import Encoded
+
+
+def longest(family: Family, config: Any) -> int | None:
+    """Give the longest text in tokens that a model has positions for; ``None`` if any is."""
+    limit = getattr(config, "max_position_embeddings", None)
+    if limit and family.positions_after_padding:
+        limit -= (config.pad_token_id or 0) + 1
+    return limit or None
+
+
+def takes_token_types(family: Family, config: Any) -> bool:
+    """Say whether a model tells a pair's two texts apart by token types."""
+    return family.kind == "encoder" and getattr(config, "type_vocab_size", 0) > 1
+
+
+def check_labels(source: object, config: Any) -> None:
+    """Make sure that a configuration is that of a classifier into two classes or more.
+
+    Raises:
+        InputError: If it is a regression's, one with several labels at once, or one whose labels
+            are not named one by one.
+    """
+    names = config.id2label
+    if config.problem_type == "regression" or len(names) == 1:
+        raise InputError(
+            f"{source} gives a number, not a class (regression, or a single label); only "
+            "classifiers into two or more classes are supported"
+        )
+    if config.problem_type == "multi_label_classification":
+        raise InputError(
+            f"{source} gives an example several labels at once (multi_label_classification); only "
+            "classifiers into one of several classes are supported"
+        )
+    if not isinstance(names, Mapping) or sorted(names) != list(range(len(names))):
+        raise InputError(
+            f"{source}: id2label in config.json must name the classes 0, 1 and so on; it has "
+            f"{one_line(str(sorted(names)), 80)}"
+        )
+    check_label_names(source, [names[i] for i in range(len(names))])
+    ids = config.label2id or {}
+    wrong = [name for i, name in names.items() if ids.get(name, i) != i]
+    if wrong:
+        raise InputError(
+            f"{source}: id2label and label2id in config.json do not agree about "
+            f"{one_line(str(wrong[0]), 60)!r}; correct one of them"
+        )
+
+
+def check_label_names(source: object, names: Sequence[str]) -> None:
+    """Make sure that there are two labels or more, all different.
+
+    Raises:
+        InputError: If there are not.
+    """
+    if len(names) < 2:
+        raise InputError(f"{source}: a classifier needs two labels or more, not {len(names)}")
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    if twice:
+        raise InputError(
+            f"{source}: the label {one_line(str(twice[0]), 60)!r} names two classes; rename one"
+        )
+
+
+def check_tokenizer(source: object, family: Family, config: Any, tokenizer: Any) -> None:
+    """Make sure that a tokenizer pads as a model expects it.
+
+    Raises:
+        InputError: If it pads on a side that the family does not allow for, or a decoder has no
+            padding token, or another than its tokenizer.
+    """
+    if family.kind != "decoder":
+        if tokenizer.padding_side != "right":
+            raise InputError(
+                f"{source}: the tokenizer pads on the left, but models of the family "
+                f"{family.name!r} count positions from the first token; set padding_side to "
+                "'right' in tokenizer_config.json"
+            )
+        return
+    if config.pad_token_id is None or tokenizer.pad_token_id is None:
+        raise InputError(
+            f"{source}: a decoder classifies the last token that is no padding, and has no padding "
+            "token; set the tokenizer's pad_token and pad_token_id in config.json, and save both"
+        )
+    if config.pad_token_id != tokenizer.pad_token_id:
+        raise InputError(
+            f"{source}: the padding token is {config.pad_token_id} in config.json but "
+            f"{tokenizer.pad_token_id} for the tokenizer; make them the same"
+        )
+
+
+def check_tokens(model: Classifier, encoded: Encoded) -> None:
+    """Make sure that a model can be run on tokens.
+
+    Raises:
+        InputError: If a token has no embedding, the last token of a decoder's text is the padding
+            token, or a text for a model that classifies at ``<eos>`` does not have as many as the
+            others.
+    """
+    texts = encoded.columns["input_ids"]
+    if not texts:
+        return
+    n_known = model.hf.get_input_embeddings().num_embeddings
+    largest = max(max(ids, default=0) for ids in texts)
+    if largest >= n_known:
+        raise InputError(
+            f"the tokenizer gives token {largest}, but the model has embeddings for {n_known} "
+            "only; use the model's own tokenizer, or resize its embeddings and fine-tune it"
+        )
+    config = model.hf.config
+    if model.family.kind == "decoder" and any(ids[-1:] == [config.pad_token_id] for ids in texts):
+        raise InputError(
+            "a text's last token is the padding token, which a decoder's classifier skips; choose "
+            "another pad_token for the tokenizer and config.json, or let the tokenizer add no "
+            "end-of-text token"
+        )
+    if model.family.kind == "encoder-decoder":
+        counts = {ids.count(config.eos_token_id) for ids in texts}
+        if len(counts) > 1 or 0 in counts:
+            raise InputError(
+                f"models of the family {model.family.name!r} classify at the end-of-text token "
+                f"{config.eos_token_id}, and texts have {sorted(counts)} of them; use a tokenizer "
+                "that adds it, and texts that do not contain it"
+            )
+
+
+def padding_for(tokenizer: Any) -> None:
+    """Give a decoder's tokenizer without a padding token one that no text ends with.
+
+    Raises:
+        InputError: If it has no token for that.
+    """
+    if tokenizer.pad_token_id is not None:
+        return
+    last = tokenizer("a")["input_ids"][-1:]
+    for token in (tokenizer.eos_token, tokenizer.unk_token, tokenizer.bos_token):
+        if token is not None and tokenizer.convert_tokens_to_ids([token]) != last:
+            tokenizer.pad_token = token
+            return
+    raise InputError("the tokenizer has no padding token; set its pad_token and save it")
