@@ -10,6 +10,7 @@ import pandas as pd
 
 import heuristic_core as hc
 from heuristic_core.measure.accuracy import with_system
+from heuristic_core.measure.dependency import dependencies
 from heuristic_core.measure.removal import removals
 from heuristic_core.measure.removal_sets import Removal, matched_controls, pairs, singles
 from heuristic_core.search.data import SearchData
@@ -108,6 +109,25 @@ def removal_tables(
     sets = [*singles(model.space), *pairs(units), Removal("core", units), *controls]
     table, told_apart = removals(model, task.suites, sets, data.values)
     return named(table, REMOVAL), named(told_apart, REMOVAL_DISCRIMINATION)
+
+
+def all_edges(model: hc.Classifier, task: Task, data: SearchData) -> pd.DataFrame:
+    """Between which heads something passes, on each path; smaller changes are rounding."""
+    heads = dict.fromkeys(heads_of(model), "core")
+    table = dependencies(
+        model,
+        task.suites,
+        senders=heads,
+        receivers=heads,
+        values=data.values,
+        margin_paths=(),
+    )
+    return table[table["change"] > 1e-3]
+
+
+def ends(edges: pd.DataFrame) -> set[tuple[str, str, str]]:
+    """Each edge's sender, receiver and the projection that reads."""
+    return set(zip(edges["sender"], edges["receiver"], edges["reads"], strict=True))
 
 
 def named(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:

@@ -11,14 +11,14 @@ from heuristic_core.analysis.core_removal import core_removal
 from heuristic_core.analysis.overlap import overlap
 from heuristic_core.analysis.removal import removal
 from heuristic_core.analysis.roles import NONE, roles
-from heuristic_core.measure.dependency import dependencies
 from known.models import COPIES, GATHERERS, NO_CORE
 from known.pipeline import (
     ALWAYS_NON_ENTAILMENT,
     NO_ORDER,
     QUICK,
     accuracies,
-    heads_of,
+    all_edges,
+    ends,
     labels,
     removal_tables,
     search,
@@ -89,17 +89,6 @@ def test_searches_find_faithful_subnetworks_without_a_core(model, toy_task, foun
 
 
 def test_all_that_gather_read_all_copies_alike(model, data, toy_task):
-    heads = heads_of(model)
-    table = dependencies(
-        model,
-        toy_task.suites,
-        senders=dict.fromkeys(heads, "core"),
-        receivers=dict.fromkeys(heads, "core"),
-        values=data.values,
-        margin_paths=(),
-    )
-    edges = table[table["change"] > 1e-3]
-    assert set(zip(edges["sender"], edges["receiver"], edges["reads"], strict=True)) == {
-        (copy, gatherer, "v") for copy in COPIES for gatherer in GATHERERS
-    }
+    edges = all_edges(model, toy_task, data)
+    assert ends(edges) == {(copy, gatherer, "v") for copy in COPIES for gatherer in GATHERERS}
     assert edges["change"].to_numpy() == pytest.approx(1 / len(COPIES), abs=1e-3)

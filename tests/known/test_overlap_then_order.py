@@ -35,6 +35,7 @@ from known.pipeline import (
     QUICK,
     accuracies,
     disjoint_table,
+    ends,
     heads_of,
     labels,
     named,
@@ -223,7 +224,7 @@ def test_dependencies_are_the_wired_ones_and_no_others(model, data, toy_task):
     )
     for _, on_path in table.groupby("path"):
         edges = on_path[on_path["change"] > 1e-3]
-        assert set(zip(edges["sender"], edges["receiver"], edges["reads"], strict=True)) == {
+        assert ends(edges) == {
             (OVERLAP, GATHER, "v"),
             (OVERLAP, ORDER, "k"),
         }

@@ -13,7 +13,6 @@ from heuristic_core.analysis.core_removal import core_removal
 from heuristic_core.analysis.disjoint import disjoint
 from heuristic_core.analysis.removal import removal
 from heuristic_core.analysis.spread import spread
-from heuristic_core.measure.dependency import dependencies
 from known.models import DEEP, SHALLOW, TWO_WAYS
 from known.pipeline import (
     ALL_RIGHT,
@@ -21,8 +20,9 @@ from known.pipeline import (
     NO_ORDER,
     QUICK,
     accuracies,
+    all_edges,
     disjoint_table,
-    heads_of,
+    ends,
     labels,
     removal_tables,
     search,
@@ -129,18 +129,9 @@ def test_out_of_domain_one_way_is_missed(model, data, toy_task):
 
 
 def test_dependencies_stay_within_each_way(model, data, toy_task):
-    heads = heads_of(model)
-    table = dependencies(
-        model,
-        toy_task.suites,
-        senders=dict.fromkeys(heads, "core"),
-        receivers=dict.fromkeys(heads, "core"),
-        values=data.values,
-        margin_paths=(),
-    )
-    edges = table[table["change"] > 1e-3]
+    edges = all_edges(model, toy_task, data)
     for _, on_path in edges.groupby("path"):
-        assert set(zip(on_path["sender"], on_path["receiver"], on_path["reads"], strict=True)) == {
+        assert ends(on_path) == {
             (*SHALLOW, "v"),
             (*DEEP, "k"),
             (*DEEP, "v"),
