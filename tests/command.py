@@ -13,6 +13,19 @@ from unittest import mock
 
 from heuristic_core.cli import main
 
+#: Settings that make the study ``smoke`` run in seconds on a tiny model.
+SMALL = [
+    "--set", "task.options.train_size=32",
+    "--set", "task.options.search_size=16",
+    "--set", "task.options.id_size=10",
+    "--set", "task.options.per_case=1",
+    "--set", "finetune.steps=2",
+    "--set", "finetune.checkpoints=[0, 2]",
+    "--set", "finetune.batch_size=4",
+    "--set", "search.options={ramp_steps=2, hold_steps=0, batch_size=4}",
+    "--set", "analysis.grid.options={ramp_steps=2, hold_steps=0, batch_size=4}",
+]  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Done:

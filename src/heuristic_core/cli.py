@@ -5,14 +5,15 @@ from __future__ import annotations
 import typer
 
 from .commands import evaluation, lists, steps, study
-from .commands.console import run_app
+from .commands.console import run_app, version_option
 
 app = typer.Typer(
     name="hcore",
-    help="How a fine-tuned transformer generalises, from the subnetworks inside it.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.callback()(version_option)
 
 WHOLE, ONE, SEE = "A whole study", "One step on a model of your own", "What there is"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from .errors import InputError
+from .errors import InputError, one_line
 
 SYSTEM: dict[str, str] = {
     "finetune_seed": "int64",  # seed of the fine-tuning
@@ -170,9 +170,14 @@ def conform(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     """Give a table exactly these columns, in this order, with these types.
 
     Raises:
-        InputError: If a column is missing.
+        InputError: If a column is missing, or holds values of another type.
     """
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise InputError(f"a results table lacks the columns {missing}; was it written by hand?")
-    return table[list(columns)].astype(columns).reset_index(drop=True)
+    try:
+        return table[list(columns)].astype(columns).reset_index(drop=True)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"a results table holds other values than it should ({one_line(str(error), 120)})"
+        ) from error

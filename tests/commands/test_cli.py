@@ -5,30 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
-from command import hcore, mistake
+from command import SMALL, hcore, mistake
 from tiny import save_tiny
-
-SMALL = [
-    "--set", "task.options.train_size=32",
-    "--set", "task.options.search_size=16",
-    "--set", "task.options.id_size=10",
-    "--set", "task.options.per_case=1",
-    "--set", "finetune.steps=2",
-    "--set", "finetune.checkpoints=[0, 2]",
-    "--set", "finetune.batch_size=4",
-    "--set", "search.options={ramp_steps=2, hold_steps=0, batch_size=4}",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory, tiny_folder):
-    """A folder with a finished tiny run in it."""
-    folder = tmp_path_factory.mktemp("place")
-    hcore("run", "smoke", "--set", f"model.source={tiny_folder}", *SMALL, cwd=folder)
-    return folder
 
 
 def test_run_prints_findings_and_writes_the_page(place, tiny_folder):
@@ -48,8 +31,12 @@ def test_show_analyze_and_report_run_no_model(place):
     as_json = json.loads(hcore("show", "runs/smoke", "--json", cwd=place).stdout)
     assert as_json == json.loads((place / "runs/smoke/analysis.json").read_text())
     before = (place / "runs/smoke/analysis.json").read_text()
-    hcore("analyze", "runs/smoke", "--tables-only", cwd=place)
+    concluded = hcore("analyze", "runs/smoke", "--tables-only", cwd=place)
     assert (place / "runs/smoke/analysis.json").read_text() == before
+    assert "cells of the analyses are not measured" in concluded.stderr
+    # The conclusions end in the view of `hcore show`.
+    assert concluded.stdout.startswith(shown)
+    assert "report.html" in concluded.stdout[len(shown) :]
     hcore("report", "runs/smoke", "--out", "elsewhere", cwd=place)
     assert (place / "elsewhere" / "report.html").is_file()
 
@@ -118,6 +105,12 @@ def test_lists(place):
     assert "run" in hcore("--help", cwd=place).stdout
 
 
+def test_the_version():
+    done = hcore("--version", cwd=Path.cwd())
+    assert done.stdout == f"hcore {version('heuristic-core')}\n"
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -140,7 +133,6 @@ def test_lists(place):
         ("run --nonsense", "No such option"),
         ("frobnicate", "No such command"),
         ("show nowhere", "no run folder"),
-        ("analyze nowhere", "no run folder"),
         ("report nowhere", "no run folder"),
         ("evaluate nowhere/at/all/there", "no such folder"),
         ("evaluate MODEL --suite hnas", "did you mean 'hans'"),

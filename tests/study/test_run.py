@@ -6,65 +6,22 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-import pandas as pd
 import pytest
-from rich.console import Console
+from studies import cells, equal, quiet, study, tables
 
 from heuristic_core.errors import InputError
-from heuristic_core.study.config import StudyConfig, check_study
 from heuristic_core.study.plan import make_plan
 from heuristic_core.study.results import read_results
 from heuristic_core.study.run import (
     RunOptions,
-    analyze_run,
     evaluate_run,
     load_study_task,
     run_study,
 )
 from heuristic_core.study.store import Store
-from heuristic_core.study.watch import Watch
 from heuristic_core.subnetwork import Subnetwork
 from heuristic_core.tasks import load_suite
-
-TABLES = ("evaluations", "subnetworks", "finetuning")
-
-
-def study(source: Path, **changes) -> StudyConfig:
-    raw = {
-        "name": "tiny",
-        "model": {"source": str(source)},
-        "task": {
-            "name": "hans-grammar",
-            "options": {"train_size": 64, "search_size": 32, "id_size": 20, "per_case": 2},
-        },
-        "finetune": {"steps": 4, "checkpoints": [0, 2, 4], "seeds": [1], "batch_size": 8},
-        "search": {
-            "sparsities": [0.5, 0.7],
-            "seeds": [1, 2],
-            "options": {"ramp_steps": 4, "hold_steps": 1, "batch_size": 8},
-        },
-    }
-    return check_study(raw | changes)
-
-
-def quiet() -> Watch:
-    return Watch(Console(stderr=True, quiet=True))
-
-
-def cells(folder: Path) -> dict[str, float]:
-    """Name and time of change of every finished cell."""
-    return {path.parent.name: path.stat().st_mtime for path in folder.glob("cells/*/record.json")}
-
-
-def tables(folder: Path) -> dict[str, pd.DataFrame]:
-    return {name: pd.read_parquet(folder / "tables" / f"{name}.parquet") for name in TABLES}
-
-
-def equal(one: Path, other: Path) -> bool:
-    a, b = tables(one), tables(other)
-    return all(a[name].equals(b[name]) for name in TABLES)
 
 
 @pytest.fixture(scope="module")
@@ -274,51 +231,3 @@ def test_the_plan_names_every_cell_once_and_inputs_first(tiny_folder):
     assert [c.kind for c in plan.of_kind("finetune")] == ["finetune"]
     assert {c.kind for c in plan.of_kind("search")} == {"finetune", "prepare", "search"}
     assert all(cell.effort > 0 for cell in plan.cells)
-
-
-def test_analyses_run_the_model_once_and_leave_their_tables(tiny_folder, tmp_path):
-    folder = tmp_path / "tiny"
-    options = RunOptions(folder, device="cpu")
-    small = {
-        "id_size": 10,
-        "per_case": 2,
-        "grid": {"sparsities": [0.3, 0.5], "seeds": [1]},
-        "disjoint": {"seeds": 2},
-        "removal": {"controls": 2, "pairs": 2},
-        "dependency": {"per_case": 2, "receivers": 3},
-    }
-    run_study(study(tiny_folder, analysis=small), options, quiet())
-    before = cells(folder)
-    assert read_results(folder).manifest["analyses"]["measured"] == 0
-    assert read_results(folder).measured["grid"].empty
-
-    analyze_run(folder, options, quiet())
-    results = read_results(folder)
-    after = cells(folder)
-    assert before.items() <= after.items()
-    kinds = {name.rsplit("-", 1)[0] for name in after.keys() - before.keys()}
-    assert {"removal-f1-s4", "probe-f1", "disjoint-f1-s4-k1", "grid-search-f1-s2-k1"} <= kinds
-    assert {"attention-attention-f1-s0", "attention-attention-f1-s4"} <= kinds
-    analyses = results.manifest["analyses"]
-    assert analyses["measured"] == analyses["of"] == len(after) - len(before) > 10
-    measured = results.measured
-    assert set(measured["grid"]["checkpoint"]) == {2, 4}
-    assert set(measured["grid_subnetworks"]["sparsity"]) == {0.3, 0.5}
-    assert set(measured["disjoint"]["forbidden"]) == {0.0, 0.5, 1.0}
-    full = measured["disjoint"][measured["disjoint"]["forbidden"] == 1.0]
-    assert (full["shared_heads"] == 0).all()
-    assert set(measured["removal"]["head"]) == {"model", "probe"}
-    assert set(measured["attention"]["checkpoint"]) == {0, 4}
-    assert len(measured["discrimination"]) == 15 * 7
-    # Nothing is measured twice, and a changed setting measures only what depends on it.
-    analyze_run(folder, options, quiet())
-    assert cells(folder) == after
-    equal_tables = {name: table.equals(measured[name]) for name, table in measured.items()}
-    assert all(equal_tables.values())
-
-
-def test_analyses_of_an_unfinished_run_are_refused(tiny_folder, tmp_path):
-    options = RunOptions(tmp_path / "tiny", device="cpu")
-    run_study(study(tiny_folder), options, quiet(), kinds=("finetune",))
-    with pytest.raises(InputError, match="is not finished"):
-        analyze_run(options.out, options, quiet())

@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,6 +58,23 @@ def print_json(value: Any) -> None:
 def command_line() -> str:
     """Give the command being run, as a user would type it again."""
     return shlex.join(["hcore", *sys.argv[1:]])
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"hcore {version('heuristic-core')}")
+        raise typer.Exit
+
+
+def version_option(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """How a fine-tuned transformer generalises, from the subnetworks inside it."""
 
 
 def run_app(app: typer.Typer) -> None:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.padding import Padding
+from rich.text import Text
 
-from ..errors import unknown
+from ..errors import InputError, unknown
 from ..report import render, write_report
-from ..study.config import StudyConfig, load_study
-from ..study.forecast import Forecast, forecast
+from ..study.analyses import analyze_run, open_finished
+from ..study.beside import beside
+from ..study.config import load_study
 from ..study.plan import make_plan
-from ..study.results import read_results, write_results
-from ..study.run import RunOptions, analyze_run, load_study_task, pick_device, run_study
-from ..study.store import Store
+from ..study.results import read_results
+from ..study.run import RunOptions, load_study_task, pick_device, run_study
 from ..study.watch import Watch
 from .console import DataOption, DeviceOption, JsonOption, command_line, err, out, print_json
+from .planning import print_plan
 
 UNTIL = {"finetune": ("finetune",), "search": ("search",), "evaluate": ("evaluate",)}
 
@@ -64,18 +67,14 @@ def run(
         command=command_line(),
     )
     if plan:
-        _print_plan(config, options, as_json)
+        cells = make_plan(config, load_study_task(config, data)).cells
+        print_plan(config.name, options.out, cells, pick_device(device), as_json)
         return
     folder = run_study(config, options, Watch(err()), kinds=UNTIL[until] if until else None)
     if until is not None:
         err().print(f"cells up to {until} are finished in {folder}", markup=False)
         return
-    page = folder / "report" / "report.html"
-    if as_json:
-        print_json({"run": str(folder), "report": str(page), **read_results(folder).analysis})
-        return
-    render(read_results(folder), out())
-    out().print(f"\nReport: {page.resolve()}", markup=False, soft_wrap=True)
+    _print_results(folder, as_json)
 
 
 def show(folder: RunArgument, as_json: JsonOption = False) -> None:
@@ -90,30 +89,41 @@ def show(folder: RunArgument, as_json: JsonOption = False) -> None:
 def analyze(
     folder: RunArgument,
     tables_only: Annotated[
-        bool, typer.Option("--tables-only", help="Run no model: conclude from what is stored.")
+        bool,
+        typer.Option("--tables-only", help="Run no model: conclude from what is measured already."),
     ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print cells, forecast time and disk; start nothing.")
+    ] = False,
+    beside_run: Annotated[
+        Path | None,
+        typer.Option(
+            "--beside",
+            metavar="OTHER_RUN",
+            help="Compare the cores of both runs instead, from stored tables; runs no model.",
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure what the analyses of a finished run need, resuming, and draw all conclusions."""
-    if not tables_only:
-        options = RunOptions(out=folder, device=device, data=data, command=command_line())
-        analyze_run(folder, options, Watch(err()))
-    results = read_results(folder)
-    write_results(results, folder)
-    if as_json:
-        print_json(results.analysis)
+    if plan and (tables_only or beside_run is not None):
+        raise InputError("--plan is about running models, which --tables-only and --beside do not")
+    if beside_run is not None:
+        _print_beside(folder, beside_run, as_json)
         return
-    for name, entries in results.analysis.items():
-        for entry in entries:
-            verdict = entry["verdict"]
-            out().print(
-                f"{name}: {verdict['decision']}: {verdict['claim']} ({verdict['reason']})",
-                markup=False,
-                soft_wrap=True,
-            )
-    out().print(f"\nReport: {(folder / 'report' / 'report.html').resolve()}", markup=False)
+    if plan:
+        run = open_finished(folder, data)
+        title = f"analyses of {run.config.name}"
+        cells = run.analyses().cells
+        print_plan(title, folder, cells, pick_device(device), as_json, run.plan.cells)
+        return
+    options = RunOptions(out=folder, device=device, data=data, command=command_line())
+    missing = analyze_run(folder, options, Watch(err()), run_models=not tables_only)
+    if missing:
+        err().print(missing, markup=False, soft_wrap=True)
+    _print_results(folder, as_json)
 
 
 def report(
@@ -127,53 +137,30 @@ def report(
     out().print(f"{page.resolve()}", markup=False, soft_wrap=True)
 
 
-def _print_plan(config: StudyConfig, options: RunOptions, as_json: bool) -> None:
-    device = pick_device(options.device)
-    cells = make_plan(config, load_study_task(config, options.data)).cells
-    store = Store(options.out) if (options.out / "cells").is_dir() else None
-    forecasts = forecast(cells, store, device)
-    missing = [f for f in forecasts if not f.finished]
-    known = all(f.seconds is not None for f in missing)
-    seconds = sum(f.seconds or 0.0 for f in missing) if known else None
-    megabytes = sum(f.megabytes for f in missing)
+def _print_results(folder: Path, as_json: bool) -> None:
+    """Print what a run found, and where its page is."""
+    page, results = folder / "report" / "report.html", read_results(folder)
     if as_json:
-        print_json(
-            {
-                "run": str(options.out),
-                "device": device,
-                "cells": [_plan_row(f) for f in forecasts],
-                "missing_seconds": seconds,
-                "missing_megabytes": megabytes,
-            }
-        )
+        print_json({"run": str(folder), "report": str(page), **results.analysis})
         return
-    table = Table("cell", "state", "time", "disk", title=f"{config.name} in {options.out}")
-    for f in forecasts:
-        table.add_row(
-            f.cell.label,
-            "finished" if f.finished else "to do",
-            _duration(f.seconds),
-            f"{f.megabytes:.1f} MB",
-        )
-    out().print(table)
-    out().print(
-        f"{len(missing)} of {len(cells)} cells to do, about {_duration(seconds)} on {device} "
-        f"and {megabytes:.0f} MB; nothing was started"
-    )
+    render(results, out())
+    out().print(f"\nReport: {page.resolve()}", markup=False, soft_wrap=True)
 
 
-def _plan_row(f: Forecast) -> dict[str, object]:
-    return {
-        "cell": f.cell.label,
-        "finished": f.finished,
-        "seconds": f.seconds,
-        "megabytes": f.megabytes,
-    }
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "?"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+def _print_beside(folder: Path, other: Path, as_json: bool) -> None:
+    """Print the comparison of two runs' cores, a verdict for each pair of models."""
+    found = beside(folder, other)
+    if as_json:
+        print_json({"runs": [str(folder), str(other)], "beside": [asdict(pair) for pair in found]})
+        return
+    console = out()
+    console.print(Text("Do the two runs have the same core?", style="bold"))
+    for pair in found:
+        models = zip((folder, other), pair.finetune_seeds, pair.checkpoints, strict=True)
+        named = [f"{path}, fine-tuning {seed}, step {step}" for path, seed, step in models]
+        verdict = pair.verdict
+        about = f"{' and '.join(named)}, both searched by {pair.method}"
+        line = Text(f"{verdict.decision.upper()}  {verdict.claim} ({about})")
+        console.print(Padding(line, (0, 0, 0, 2)))
+        reason = f"{verdict.reason}; in both: {', '.join(pair.shared) or 'no head'}"
+        console.print(Padding(Text(reason, style="dim"), (0, 0, 0, 4)))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 from ..analysis.core import core, whole_cores
+from ..measure.dependency import dependency_passes
+from ..search.find import search_effort
 from ..tasks.task import Suite, Task
+from ..units import Unit
+from .analysis_config import DependencyConfig, RemovalConfig
 from .config import SearchConfig, StudyConfig
 from .plan import Plan, Planner, place, version_of
 from .results import subnetwork_table
@@ -119,7 +124,6 @@ def _of_checkpoint(
     origin = planner.origin(finetune_seed)
     where = place(finetune_seed, checkpoint)
     label = f"f{finetune_seed}-s{checkpoint}"
-    n = sum(planner.cost.passes(suite.examples, 1) for suite in planner.suites)
     base = planner.base(checkpoint) | planner.tested() | {"draws": settings.seed}
     cells: list[Cell] = []
     if settings.removal is not None:
@@ -131,7 +135,7 @@ def _of_checkpoint(
                 spec | version_of("removal"),
                 (*origin, data),
                 where,
-                n * (45 + settings.removal.controls),
+                _removals(planner, settings.removal, core_),
                 5e4,
             )
         )
@@ -146,7 +150,7 @@ def _of_checkpoint(
                 spec | version_of("dependency"),
                 (*origin, data),
                 where,
-                n * 60,
+                _paths(planner, settings.dependency, core_, added),
                 5e4,
             )
         )
@@ -166,12 +170,11 @@ def _disjoint(
     settings, search = config.analysis.disjoint, config.search
     assert settings is not None
     sparsity = min(search.sparsities) if settings.sparsity is None else settings.sparsity
-    if sparsity not in search.sparsities:
-        return []
     cells: list[Cell] = []
     for seed in search.seeds[: settings.seeds]:
         found = planner.searched(finetune_seed, checkpoint, seed, search, full)[0]
-        one = planner.cost.passes(planner.task.search, 2.2, 2500)
+        n = search_effort(search.method, search.options, [sparsity])
+        one = planner.cost.passes(planner.task.search, 2.2, n)
         cells.append(
             Cell(
                 "disjoint",
@@ -227,7 +230,6 @@ def _raw(
     if removal is not None and removal.probe and last:
         core_ = found.get((finetune_seed, last), ([], []))[0]
         data = planner.prepare(finetune_seed, 0)
-        n = sum(planner.cost.passes(suite.examples, 1) for suite in planner.suites)
         spec = planner.base(0) | planner.tested() | removal.model_dump(exclude={"probe"})
         cells += [
             data,
@@ -240,8 +242,37 @@ def _raw(
                 | version_of("probe"),
                 (*planner.origin(finetune_seed), data),
                 place(finetune_seed, 0),
-                n * (45 + removal.controls),
+                _removals(planner, removal, core_),
                 5e4,
             ),
         ]
     return cells
+
+
+def _removals(planner: Planner, settings: RemovalConfig, core_: list[str]) -> float:
+    """Forecast the cost of removing every unit, pairs of core heads, the core and its controls."""
+    pairs = math.comb(min(settings.pairs, len(core_)), 2)
+    n = planner.cost.units + pairs + settings.controls + 2
+    return sum(planner.cost.passes(suite.examples, n) for suite in planner.suites)
+
+
+def _paths(
+    planner: Planner, settings: DependencyConfig, core_: list[str], added: list[str]
+) -> float:
+    """Forecast the cost of patching the paths from core heads and their controls."""
+    senders = core_[: settings.senders]
+    # Which heads are the controls does not matter here: they are of the core heads' layers.
+    layers = sorted({Unit.parse(label).layer for label in senders})
+    controls = [f"L{layer}H0" for layer in layers] * settings.controls
+    n = dependency_passes(
+        planner.cost.layers or 1,
+        [*senders, *controls],
+        [*added[: settings.receivers], *senders],
+        margin_paths=settings.margin_paths,
+    )
+    adversarial = [
+        suite.only([case for case in suite.cases if suite.kind(case) == "adversarial"])
+        for suite in planner.suites
+        if any(suite.kind(case) == "adversarial" for case in suite.cases)
+    ]
+    return sum(planner.cost.passes(suite.examples, n) for suite in adversarial)

@@ -132,6 +132,16 @@ class StudyConfig(BaseModel):
         return [step for step in self.checkpoints if step or not trained]
 
     @model_validator(mode="after")
+    def _disjoint_sparsity_is_searched_for(self) -> StudyConfig:
+        disjoint = self.analysis.disjoint
+        sparsity = None if disjoint is None else disjoint.sparsity
+        if sparsity is not None and sparsity not in self.search.sparsities:
+            raise ValueError(
+                f"analysis.disjoint.sparsity is {sparsity:g}, which search.sparsities does not hold"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _pruned_checkpoints_exist(self) -> StudyConfig:
         for key, steps in (
             ("search", self.pruned_checkpoints),

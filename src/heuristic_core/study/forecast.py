@@ -11,7 +11,17 @@ import torch
 from .store import Cell, Store
 
 #: Share of a plain matrix product's speed that whole models reach, from measured quickstart runs.
-EFFICIENCY = {"finetune": 0.33, "prepare": 0.4, "search": 0.38, "evaluate": 0.45}
+EFFICIENCY = {
+    "finetune": 0.33,
+    "prepare": 0.4,
+    "search": 0.38,
+    "evaluate": 0.45,
+    "disjoint": 0.4,
+    "removal": 0.4,
+    "probe": 0.4,
+    "attention": 0.4,
+    "dependency": 0.4,
+}
 #: Loading a model and opening files, per cell, in seconds.
 OVERHEAD = 0.5
 
@@ -33,7 +43,9 @@ class Forecast:
     megabytes: float
 
 
-def forecast(cells: Sequence[Cell], store: Store | None, device: str) -> list[Forecast]:
+def forecast(
+    cells: Sequence[Cell], store: Store | None, device: str, others: Sequence[Cell] = ()
+) -> list[Forecast]:
     """Forecast every cell of a plan.
 
     Finished cells of the same kind give the speed; without any, a matrix product is timed.
@@ -42,20 +54,25 @@ def forecast(cells: Sequence[Cell], store: Store | None, device: str) -> list[Fo
         cells: The cells.
         store: The run folder, if it exists.
         device: Where models will run.
+        others: Further cells; those that are finished give speeds too.
 
     Returns:
         One forecast per cell, in order.
     """
     records = {
-        cell.key: store.record(cell) for cell in cells if store is not None and store.has(cell)
+        cell.key: store.record(cell)
+        for cell in (*cells, *others)
+        if store is not None and store.has(cell)
     }
     rates: dict[str, float] = {}
     for kind in {cell.kind for cell in cells}:
-        done = [records[c.key] for c in cells if c.kind == kind and c.key in records]
-        seconds = sum(record["seconds"] for record in done)
-        if seconds and any(record["effort"] for record in done):
-            rates[kind] = sum(record["effort"] for record in done) / seconds
-    speed = None if len(records) == len(cells) else matrix_speed(device)
+        # By their forecast efforts of today, which may not be those of when they were computed.
+        done = [c for c in {*cells, *others} if c.kind == kind and c.key in records]
+        seconds = sum(records[cell.key]["seconds"] for cell in done)
+        effort = sum(cell.effort for cell in done)
+        if seconds and effort:
+            rates[kind] = effort / seconds
+    speed = None if all(cell.key in records for cell in cells) else matrix_speed(device)
     result = []
     for cell in cells:
         if cell.key in records:

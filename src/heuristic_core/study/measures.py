@@ -33,7 +33,8 @@ def _disjoint(bench: Workbench, cell: Cell, folder: Path, progress: Progress) ->
     search = next(source for source in cell.inputs if source.kind == "search")
     data = next(source for source in cell.inputs if source.kind == "prepare")
     full = next(source for source in cell.inputs if source.kind == "evaluate")
-    reference = read_tensors(bench.store.path(full) / "logits.safetensors")
+    with bench.store.reading(full) as path:
+        reference = read_tensors(path / "logits.safetensors")
     other = load_subnetwork(bench.store, cell)
     assert other is not None
     ranked = _by_soft_value(other)

@@ -80,10 +80,13 @@ class Cost:
 
     def __init__(self, size: Mapping[str, int] | None) -> None:
         self.weights = 0 if size is None else size["bytes"]
+        self.layers = self.units = 0
         self.per_token = 0.0
         if size is not None:
             width, inner = size["hidden_size"], size["intermediate_size"]
-            self.per_token = size["num_hidden_layers"] * (4 * width**2 + 2 * width * inner)
+            self.layers = size["num_hidden_layers"]
+            self.units = self.layers * (size["num_attention_heads"] + 1)
+            self.per_token = self.layers * (4 * width**2 + 2 * width * inner)
 
     def passes(self, examples: Examples, passes: float, n: int | None = None) -> float:
         """Forecast multiply-adds of running n of the examples, counted in forward passes."""

@@ -91,6 +91,12 @@ def read_published(folder: Path, *, keep_failed: bool = False) -> Published:
     Raises:
         InputError: If a file is missing or has another shape.
     """
+    missing = [name for name in _FILES if not (folder / name).is_file()]
+    if missing:
+        raise InputError(
+            f"{folder} lacks {missing[0]}; give the folder with the authors' {len(_FILES)} JSON "
+            "files of accuracies on MNLI and HANS"
+        )
     files = {name: _Reader(folder / name, shape) for name, shape in _FILES.items()}
     at_50, real_50 = files["mnli-sp50.json"].lists(0.5)
     at_70, real_70 = files["mnli-sp70.json"].lists(0.7)

@@ -58,19 +58,13 @@ def collect(
     """
     evaluations = evaluation_table(cells, store)
     subnetworks = subnetwork_table(cells, store)
-    losses = [
-        read_table(store.path(cell) / "finetuning.parquet")
-        for cell in cells
-        if cell.kind == "finetune"
-    ]
-    finetuning = pd.concat(losses) if losses else pd.DataFrame(columns=list(FINETUNING))
     return _results(
         config,
         dict(manifest),
         {
             "evaluations": evaluations,
             "subnetworks": subnetworks,
-            "finetuning": conform(finetuning, FINETUNING),
+            "finetuning": _joined(cells, store, "finetune", "finetuning", FINETUNING),
         },
         {
             "discrimination": _joined(cells, store, "evaluate", "discrimination", DISCRIMINATION),
@@ -91,12 +85,13 @@ def _joined(
     cells: Sequence[Cell], store: Store, kinds: str, name: str, columns: dict[str, str]
 ) -> pd.DataFrame:
     """Join the tables of one name in cells of some kinds, and say what each is about."""
-    parts = [
-        read_table(store.path(cell) / f"{name}.parquet").assign(**cell.system)
-        for cell in cells
-        if cell.kind in kinds.split()
-    ]
-    return conform(pd.concat(parts, ignore_index=True), columns) if parts else empty(columns)
+    parts = []
+    for cell in cells:
+        if cell.kind in kinds.split():
+            with store.reading(cell) as path:
+                table = read_table(path / f"{name}.parquet").assign(**cell.system)
+                parts.append(conform(table, columns))
+    return pd.concat(parts, ignore_index=True) if parts else empty(columns)
 
 
 def evaluation_table(cells: Sequence[Cell], store: Store) -> pd.DataFrame:
@@ -154,15 +149,20 @@ def read_results(folder: Path) -> Results:
         raise InputError(f"{folder / 'manifest.json'} is damaged; `hcore run` makes it anew")
     # Its own configuration: study.json may be ahead of it where a changed study is not finished.
     config = check_study(manifest["config"])
-    tables = {
-        name: conform(read_table(folder / "tables" / f"{name}.parquet"), columns)
-        for name, columns in _TABLES.items()
-    }
-    measured = {
-        name: conform(read_table(folder / "tables" / f"{name}.parquet"), columns)
-        for name, columns in MEASURED.items()
-    }
+    tables = {name: _stored(folder, name, columns) for name, columns in _TABLES.items()}
+    measured = {name: _stored(folder, name, columns) for name, columns in MEASURED.items()}
     return _results(config, dict(manifest), tables, measured)
+
+
+def _stored(folder: Path, name: str, columns: dict[str, str]) -> pd.DataFrame:
+    """Read one of a run folder's tables."""
+    try:
+        return conform(read_table(folder / "tables" / f"{name}.parquet"), columns)
+    except InputError as error:
+        raise InputError(
+            f"the table {name} of {folder} is of no use ({error}); make it anew from the finished "
+            f"cells with `hcore analyze {folder} --tables-only`"
+        ) from error
 
 
 def results_stand(folder: Path, stamp: str) -> bool:

@@ -19,6 +19,7 @@ from ..models.sources import identity, shape
 from ..storage import digest, read_json, write_json
 from ..tasks import load_task
 from ..tasks.task import Suite, Task
+from ..training.finetune import seconds_so_far
 from .analysis_plan import plan_analyses, sampled
 from .config import StudyConfig, check_study
 from .plan import Plan, make_plan
@@ -136,46 +137,23 @@ def run_study(
     with store.locked():
         check_claim(options.out, config, options.update)  # nobody can change it any more
         write_json(options.out / "study.json", config.model_dump(mode="json"))
-        store.sweep()
+        store.sweep(plan.cells)
         fresh = compute(cells, store, Workbench(config, task, store, device), watch)
         if kinds is None:
             if config.analysis.in_run:
-                fresh += _measure(config, task, plan, store, device, watch)
-            finish(config, task, plan, store, options, fresh)
+                fresh += measure(config, task, plan, store, device, watch)
+            finish(config, task, plan, store, options.command, anew=fresh > 0)
     return options.out
 
 
-def analyze_run(folder: Path, options: RunOptions, watch: Watch) -> None:
-    """Compute what a finished run's analyses need to run the model for, and conclude anew.
-
-    Args:
-        folder: The run folder.
-        options: Where and how.
-        watch: What shows progress.
-
-    Raises:
-        InputError: If the run is not finished.
-    """
-    config = open_run(folder)
-    device = pick_device(options.device)
-    task = load_study_task(config, options.data)
-    plan = make_plan(config, task)
-    store = Store(folder)
-    missing = [cell.label for cell in plan.cells if not store.has(cell)]
-    if missing:
-        raise InputError(
-            f"the run in {folder} is not finished ({missing[0]} is missing); finish it first with "
-            "`hcore run`"
-        )
-    with store.locked():
-        store.sweep()
-        fresh = _measure(config, task, plan, store, device, watch)
-        finish(config, task, plan, store, options, fresh)
-
-
-def _measure(
+def measure(
     config: StudyConfig, task: Task, plan: Plan, store: Store, device: str, watch: Watch
 ) -> int:
+    """Compute what the analyses of a study run the model for, and the store lacks.
+
+    Returns:
+        How many cells were computed.
+    """
     bench = Workbench(config, task, store, device, sampled(config, task))
     return compute(plan_analyses(config, task, plan, store).cells, store, bench, watch)
 
@@ -190,15 +168,25 @@ def compute(cells: Sequence[Cell], store: Store, bench: Workbench, watch: Watch)
     facts = {"versions": versions(), "device": bench.device, "threads": torch.get_num_threads()}
     with watch.running(cells, missing, store):
         for cell in missing:
-            with watch.cell(cell) as progress, store.writing(cell, facts) as folder:
+            before = seconds_so_far(store.unfinished(cell))
+            with watch.cell(cell) as progress, store.writing(cell, facts, before) as folder:
                 write_json(folder / "facts.json", bench.run(cell, folder, progress))
     return len(missing)
 
 
 def finish(
-    config: StudyConfig, task: Task, plan: Plan, store: Store, options: RunOptions, fresh: int
+    config: StudyConfig, task: Task, plan: Plan, store: Store, command: str, *, anew: bool
 ) -> None:
-    """Write tables, analyses, manifest and report, unless they stand for these very cells."""
+    """Write tables, analyses, manifest and report.
+
+    Args:
+        config: The study.
+        task: Its task.
+        plan: Its own cells, all finished.
+        store: Where they are.
+        command: The command to record.
+        anew: Write them even if they stand for these very cells.
+    """
     wanted = plan_analyses(config, task, plan, store).cells
     further = [cell for cell in wanted if store.has(cell)]
     stamp = digest(
@@ -208,9 +196,9 @@ def finish(
             "analysis": config.analysis.model_dump(),
         }
     )
-    if not fresh and results_stand(store.folder, stamp):
+    if not anew and results_stand(store.folder, stamp):
         return
-    manifest = make_manifest(config, task, [*plan.cells, *further], store, options.command)
+    manifest = make_manifest(config, task, [*plan.cells, *further], store, command)
     manifest |= {"stamp": stamp, "analyses": {"measured": len(further), "of": len(wanted)}}
     results = collect(config, plan.cells, further, store, manifest)
     write_results(results, store.folder)
@@ -226,8 +214,11 @@ def make_manifest(
     records = [store.record(cell) for cell in cells]
     truncated: dict[str, int] = {}
     for cell in cells:
-        facts = read_json(store.path(cell) / "facts.json")
-        truncated |= facts.get("truncated", {}) if isinstance(facts, Mapping) else {}
+        with store.reading(cell) as path:
+            facts = read_json(path / "facts.json")
+            if not isinstance(facts, Mapping):
+                raise InputError("facts.json holds no facts")
+        truncated |= facts.get("truncated", {})
     return {
         "study": config.name,
         "config": config.model_dump(mode="json"),

@@ -16,4 +16,5 @@ def load_subnetwork(store: Store, cell: Cell) -> Subnetwork | None:
     found = next((source for source in cell.inputs if source.kind == "search"), None)
     if found is None:
         return None
-    return Subnetwork.load(store.path(found) / subnetwork_name(cell.system["sparsity"]))
+    with store.reading(found) as path:
+        return Subnetwork.load(path / subnetwork_name(cell.system["sparsity"]))

@@ -43,7 +43,8 @@ class Watch:
         if finished and missing:
             self.console.print(f"{finished} of {len(cells)} cells are finished already")
         if not missing:
-            self.console.print(f"all {len(cells)} cells are finished: nothing to compute")
+            if cells:
+                self.console.print(f"all {len(cells)} cells are finished: nothing to compute")
             yield
             return
         bars = Progress(

@@ -84,6 +84,7 @@ class Workbench:
             self.task.train,
             folder,
             seed=seed,
+            unfinished=self.store.unfinished(cell),
             progress=progress,
             **recipe.model_dump(exclude={"seeds"}),
         )
@@ -110,7 +111,8 @@ class Workbench:
         reference: dict[str, Any] = {}
         if subnetwork is not None:
             full = next(source for source in cell.inputs if source.kind == "evaluate")
-            reference = read_tensors(self.store.path(full) / "logits.safetensors")
+            with self.store.reading(full) as path:
+                reference = read_tensors(path / "logits.safetensors")
         logits, tables, told_apart, truncated = {}, [], [], {}
         n_all = sum(len(suite.examples) for suite in self.suites)
         n_before = 0
@@ -191,9 +193,9 @@ class Workbench:
     def search_data(self, cell: Cell, model: Classifier) -> SearchData:
         """Read what searches in a model share from its cell."""
         if self._data is None or self._data[0] != cell.key:
-            folder = self.store.path(cell)
-            reference = read_tensors(folder / "reference.safetensors")["log_p"]
-            values = read_tensors(folder / "values.safetensors")
+            with self.store.reading(cell) as folder:
+                reference = read_tensors(folder / "reference.safetensors")["log_p"]
+                values = read_tensors(folder / "values.safetensors")
             data = SearchData(
                 model.encode(self.task.search),
                 torch.from_numpy(reference),

@@ -1,0 +1,80 @@
+"""What ``--plan`` prints: cells, forecast time and disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from ..study.forecast import Forecast, forecast
+from ..study.store import Cell, Store
+from .console import out, print_json
+
+
+def print_plan(
+    title: str,
+    folder: Path,
+    cells: Sequence[Cell],
+    device: str,
+    as_json: bool,
+    others: Sequence[Cell] = (),
+) -> None:
+    """Print cells with what they are forecast to take.
+
+    Args:
+        title: What the cells are of.
+        folder: The run folder, which need not exist.
+        cells: The cells.
+        device: Where models will run.
+        as_json: Print JSON.
+        others: Further cells; those that are finished give speeds too.
+    """
+    store = Store(folder) if (folder / "cells").is_dir() else None
+    forecasts = forecast(cells, store, device, others)
+    missing = [f for f in forecasts if not f.finished]
+    known = all(f.seconds is not None for f in missing)
+    seconds = sum(f.seconds or 0.0 for f in missing) if known else None
+    megabytes = sum(f.megabytes for f in missing)
+    if as_json:
+        print_json(
+            {
+                "run": str(folder),
+                "device": device,
+                "cells": [_row(f) for f in forecasts],
+                "missing_seconds": seconds,
+                "missing_megabytes": megabytes,
+            }
+        )
+        return
+    table = Table("cell", "state", "time", "disk", title=Text(f"{title} in {folder}"))
+    for f in forecasts:
+        table.add_row(
+            f.cell.label,
+            "finished" if f.finished else "to do",
+            _duration(f.seconds),
+            f"{f.megabytes:.1f} MB",
+        )
+    out().print(table)
+    out().print(
+        f"{len(missing)} of {len(cells)} cells to do, about {_duration(seconds)} on {device} "
+        f"and {megabytes:.0f} MB; nothing was started"
+    )
+
+
+def _row(f: Forecast) -> dict[str, object]:
+    return {
+        "cell": f.cell.label,
+        "finished": f.finished,
+        "seconds": f.seconds,
+        "megabytes": f.megabytes,
+    }
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "?"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,55 @@
+"""The cores of two runs beside each other: other tasks, or other starts of training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..analysis.core import Core, core
+from ..analysis.core_overlap import CoreOverlap, core_overlap
+from ..errors import InputError
+from ..report import Results
+from .results import read_results
+
+
+def beside(folder: Path, other: Path) -> list[CoreOverlap]:
+    """Compare the cores of two finished runs from their stored tables; no model is run.
+
+    Args:
+        folder: One run folder.
+        other: The other.
+
+    Returns:
+        One result for each pair of a model of one run and a model of the other.
+
+    Raises:
+        InputError: If a folder holds no finished run, or the runs cannot be compared: they hold
+            the same model, or models of different heads, or no cores of one search method.
+    """
+    runs = {path: read_results(path) for path in (folder, other)}
+    same = _models(runs[folder]) & _models(runs[other])
+    if same:
+        raise InputError(
+            f"{folder} and {other} hold the same model ({min(same)}); give --beside a run of "
+            "another task, or from another start"
+        )
+    cores = {path: _cores(path, results) for path, results in runs.items()}
+    methods = {path: sorted({found.method for found in cores[path]}) for path in cores}
+    if not set(methods[folder]) & set(methods[other]):
+        raise InputError(
+            f"{folder} was searched by {', '.join(methods[folder])}, {other} by "
+            f"{', '.join(methods[other])}; only cores found by one method can be compared"
+        )
+    return core_overlap(cores[folder], cores[other])
+
+
+def _models(results: Results) -> set[str]:
+    """Name the cells that make a run's models, or what searches in them start from."""
+    cells = results.manifest.get("cells", [])
+    return {cell["name"] for cell in cells if cell["kind"] in ("finetune", "prepare")}
+
+
+def _cores(folder: Path, results: Results) -> list[Core]:
+    cores = core(results.subnetworks)
+    if not cores:
+        raise InputError(f"the run in {folder} has no subnetworks, so no core; search for some")
+    return cores

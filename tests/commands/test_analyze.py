@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from command import SMALL, hcore, mistake
+
+
+@pytest.fixture(scope="module")
+def other(place, tiny_folder):
+    """A run of another start beside the finished tiny run, its analyses measured."""
+    hcore(
+        "run", "smoke", "--set", f"model.source={tiny_folder}", *SMALL,
+        "--set", "finetune.seeds=[2]", "--out", "runs/other", cwd=place,
+    )  # fmt: skip
+    hcore("analyze", "runs/other", cwd=place)
+    return "runs/other"
+
+
+def test_the_plan_of_analyses(place, other):
+    before = sorted(place.rglob("*"))
+    done = hcore("analyze", "runs/smoke", "--plan", cwd=place)
+    assert "analyses of smoke in runs/smoke" in done.stdout
+    plan = json.loads(hcore("analyze", "runs/smoke", "--plan", "--json", cwd=place).stdout)
+    rows = {row["cell"]: row for row in plan["cells"]}
+    assert {"removal-f1-s2", "probe-f1", "disjoint-f1-s2-k1", "grid-search-f1-s2-k1"} <= rows.keys()
+    assert not any(row["finished"] for row in rows.values())
+    assert all(row["seconds"] > 0 for row in rows.values())
+    assert plan["missing_seconds"] == pytest.approx(sum(r["seconds"] for r in rows.values()))
+    assert plan["missing_megabytes"] > 0
+    assert f"{len(rows)} of {len(rows)} cells to do" in done.stdout
+    assert sorted(place.rglob("*")) == before
+    finished = json.loads(hcore("analyze", other, "--plan", "--json", cwd=place).stdout)
+    assert len(finished["cells"]) > 10
+    assert all(row["finished"] for row in finished["cells"])
+    assert finished["missing_seconds"] == 0
+
+
+def test_analyses_end_in_what_show_shows(place, other):
+    shown = hcore("show", other, cwd=place).stdout
+    analyzed = hcore("analyze", other, cwd=place)
+    assert analyzed.stdout.startswith(shown)
+    assert "nothing to compute" in analyzed.stderr
+    assert "not measured" not in analyzed.stderr
+    as_json = json.loads(hcore("analyze", other, "--json", cwd=place).stdout)
+    stored = json.loads((place / other / "analysis.json").read_text())
+    assert {key: as_json[key] for key in stored} == stored
+    assert as_json["report"] == f"{other}/report/report.html"
+
+
+def test_two_runs_beside_each_other(place, other):
+    arguments = ["analyze", "runs/smoke", "--beside", other]
+    before = {path: path.stat().st_mtime_ns for path in sorted(place.rglob("*"))}
+    text = hcore(*arguments, cwd=place).stdout
+    found = json.loads(hcore(*arguments, "--tables-only", "--json", cwd=place).stdout)
+    (pair,) = found["beside"]
+    assert found["runs"] == ["runs/smoke", "runs/other"]
+    assert pair["finetune_seeds"] == [1, 2]
+    assert pair["checkpoints"] == [2, 2]
+    assert text.count(pair["verdict"]["decision"].upper()) == 1
+    assert "runs/smoke, fine-tuning 1, step 2 and runs/other, fine-tuning 2, step 2" in text
+    after = {path: path.stat().st_mtime_ns for path in sorted(place.rglob("*"))}
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("analyze nowhere", "nowhere is no run folder"),
+        ("analyze nowhere --plan", "nowhere is no run folder"),
+        ("analyze nowhere --tables-only", "nowhere is no run folder"),
+        ("analyze empty", "empty is no run folder"),
+        ("analyze file", "file is no run folder"),
+        ("analyze unfinished", "is not finished (finetune-f1 is missing); finish it first with"),
+        ("analyze unfinished --plan", "is not finished"),
+        ("analyze unfinished --tables-only", "is not finished"),
+        ("analyze runs/smoke --beside unfinished", "unfinished is not finished yet"),
+        ("analyze unfinished --beside runs/smoke", "unfinished is not finished yet"),
+        ("analyze runs/smoke --beside nowhere", "nowhere is no run folder"),
+        ("analyze runs/smoke --beside runs/smoke", "hold the same model"),
+        ("analyze runs/smoke --beside runs/../runs/smoke", "hold the same model"),
+        ("analyze runs/smoke --plan --tables-only", "--plan is about running models"),
+        ("analyze runs/smoke --plan --beside runs/other", "--plan is about running models"),
+        ("analyze runs/smoke --device cuda:99", "CUDA"),
+        ("analyze damaged", "no valid JSON"),
+        ("analyze list", "study.json is damaged"),
+        ("analyze changed", "unknown study key 'analysis.removal.control'; did you mean"),
+        ("run smoke --set analysis.gird=false", "did you mean 'analysis.grid'"),
+        ("run smoke --set analysis.removal.control=3", "did you mean 'analysis.removal.controls'"),
+        ("run smoke --set analysis.disjoint.seed=3", "did you mean 'analysis.disjoint.seeds'"),
+        ("run smoke --set analysis.attention.weights=3", "'analysis.attention.weightings'"),
+        ("run smoke --set analysis.dependency.sender=3", "'analysis.dependency.senders'"),
+        ("run smoke --set analysis.grid.checkpoints=[7]", "analysis.grid.checkpoints names 7"),
+        ("run smoke --set analysis.disjoint.sparsity=0.4", "which search.sparsities does not hold"),
+        ("run smoke --set analysis.disjoint.forbidden=[0]", "analysis.disjoint.forbidden"),
+        ("run smoke --set analysis.removal=3", "analysis.removal is a table"),
+    ],
+)
+def test_mistakes_end_in_one_line(place, other, arguments, message):
+    (place / "empty").mkdir(exist_ok=True)
+    (place / "file").write_text("")
+    study = json.loads((place / "runs/smoke/study.json").read_text())
+    changed = study | {"analysis": {"removal": {"control": 3}}}
+    contents = {
+        "unfinished": json.dumps(study),
+        "damaged": "{",
+        "list": "[]",
+        "changed": json.dumps(changed),
+    }
+    for name, content in contents.items():
+        (place / name).mkdir(exist_ok=True)
+        (place / name / "study.json").write_text(content)
+    before = {path: path.stat().st_mtime_ns for path in place.glob("runs/**/*")}
+    assert message in mistake(*arguments.split(), cwd=place)
+    after = {path: path.stat().st_mtime_ns for path in place.glob("runs/**/*")}
+    assert after.keys() == before.keys()
+
+
+@pytest.mark.parametrize("command", ["show", "report", "analyze --beside runs/other"])
+def test_a_damaged_table_is_told_by_what_reads_it(place, other, tmp_path, command):
+    shutil.copytree(place / "runs", tmp_path / "runs")
+    (tmp_path / "runs/smoke/tables/attention.parquet").write_bytes(b"PAR1")
+    name, *options = command.split()
+    said = mistake(name, "runs/smoke", *options, cwd=tmp_path)
+    assert "the table attention of runs/smoke is of no use" in said
+    assert "`hcore analyze runs/smoke --tables-only`" in said
+    hcore("analyze", "runs/smoke", "--tables-only", cwd=tmp_path)
+    hcore(name, "runs/smoke", *options, cwd=tmp_path)
+
+
+def test_a_damaged_cell_is_told_and_made_anew(place, other, tmp_path):
+    shutil.copytree(place / other, tmp_path / "run")
+    (cell,) = (tmp_path / "run" / "cells").glob("removal-*")
+    (cell / "table.parquet").unlink()
+    assert f"{cell.name} is damaged" in mistake("analyze", "run", "--tables-only", cwd=tmp_path)
+    shutil.rmtree(cell)
+    assert "removal-f2-s2" in hcore("analyze", "run", cwd=tmp_path).stderr
+    assert (cell / "table.parquet").is_file()

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from studies import SMALL, cells, quiet, study
+
+from heuristic_core.errors import InputError
+from heuristic_core.study.analyses import analyze_run, open_finished
+from heuristic_core.study.results import read_results
+from heuristic_core.study.run import RunOptions, run_study
+from heuristic_core.tables import MEASURED
+
+
+def options(folder: Path, **changes) -> RunOptions:
+    return RunOptions(folder, device="cpu", command="hcore analyze", **changes)
+
+
+@pytest.fixture(scope="module")
+def run(tiny_folder, tmp_path_factory):
+    """A finished run of the tiny study, nothing analysed yet."""
+    folder = tmp_path_factory.mktemp("run") / "tiny"
+    made = RunOptions(folder, device="cpu", command="hcore run tiny")
+    run_study(study(tiny_folder, analysis=SMALL), made, quiet())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def analyzed(run, tmp_path_factory):
+    """The same with all its analyses."""
+    folder = tmp_path_factory.mktemp("analyzed") / "tiny"
+    shutil.copytree(run, folder)
+    assert analyze_run(folder, options(folder), quiet()) == ""
+    return folder
+
+
+@pytest.fixture
+def copy(analyzed, tmp_path):
+    """A copy of the analysed run, to be changed."""
+    shutil.copytree(analyzed, tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+def test_analyses_run_the_model_once_and_leave_their_tables(run, analyzed):
+    assert read_results(run).manifest["analyses"]["measured"] == 0
+    assert read_results(run).measured["grid"].empty
+    before, after = cells(run), cells(analyzed)
+    assert before.keys() <= after.keys()
+    kinds = {name.rsplit("-", 1)[0] for name in after.keys() - before.keys()}
+    assert {"removal-f1-s4", "probe-f1", "disjoint-f1-s4-k1", "grid-search-f1-s2-k1"} <= kinds
+    assert {"attention-attention-f1-s0", "attention-attention-f1-s4"} <= kinds
+    results = read_results(analyzed)
+    analyses = results.manifest["analyses"]
+    assert analyses["measured"] == analyses["of"] == len(after) - len(before) > 10
+    measured = results.measured
+    assert set(measured["grid"]["checkpoint"]) == {2, 4}
+    assert set(measured["grid_subnetworks"]["sparsity"]) == {0.3, 0.5}
+    assert set(measured["disjoint"]["forbidden"]) == {0.0, 0.5, 1.0}
+    full = measured["disjoint"][measured["disjoint"]["forbidden"] == 1.0]
+    assert (full["shared_heads"] == 0).all()
+    assert set(measured["removal"]["head"]) == {"model", "probe"}
+    assert set(measured["attention"]["checkpoint"]) == {0, 4}
+    assert len(measured["discrimination"]) == 15 * 7
+    # Nothing is measured twice.
+    analyze_run(analyzed, options(analyzed), quiet())
+    assert cells(analyzed) == after
+
+
+def test_the_record_names_the_commands_that_made_the_results(run, analyzed):
+    assert read_results(run).command == "hcore run tiny"
+    for _ in range(2):
+        assert read_results(analyzed).command == "hcore run tiny && hcore analyze"
+        analyze_run(analyzed, options(analyzed), quiet(), run_models=False)
+
+
+def test_the_plan_of_analyses_starts_nothing(run):
+    before = sorted(run.rglob("*"))
+    found = open_finished(run, None)
+    planned = found.analyses().cells
+    assert not any(found.store.has(cell) for cell in planned)
+    assert all(cell.effort > 0 for cell in planned)
+    kinds = {"prepare", "search", "evaluate", "disjoint", "removal", "probe", "attention"}
+    assert kinds <= {cell.kind for cell in planned}
+    assert sorted(run.rglob("*")) == before
+
+
+def test_stopped_analyses_keep_what_is_finished(run, tmp_path, monkeypatch):
+    from heuristic_core.study.work import _KINDS
+
+    folder = tmp_path / "tiny"
+    shutil.copytree(run, folder)
+
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(_KINDS, "attention", stop)
+    with pytest.raises(KeyboardInterrupt):
+        analyze_run(folder, options(folder), quiet())
+    kept = cells(folder)
+    assert any(name.startswith("removal-") for name in kept)
+    assert not any(name.startswith("attention-") for name in kept)
+    assert not list(folder.glob("cells/.partial-*"))
+    # What is finished can be concluded from at once, still without running a model.
+    assert "are not measured" in analyze_run(folder, options(folder), quiet(), run_models=False)
+    assert cells(folder) == kept
+    assert set(read_results(folder).measured["removal"]["head"]) == {"model"}
+    monkeypatch.undo()
+    assert analyze_run(folder, options(folder), quiet()) == ""
+    assert {name: cells(folder)[name] for name in kept} == kept
+
+
+@pytest.mark.parametrize(
+    ("gone", "empty"),
+    [
+        (("removal", "probe"), {"removal", "removal_discrimination"}),
+        (("attention",), {"attention"}),
+        (("grid", "disjoint", "removal", "probe", "attention", "dependency"), set(MEASURED)),
+    ],
+)
+def test_conclusions_without_some_or_all_measurements(copy, gone, empty):
+    n = sum(len(list(copy.glob(f"cells/{kind}-*"))) for kind in gone)
+    for kind in gone:
+        for path in copy.glob(f"cells/{kind}-*"):
+            shutil.rmtree(path)
+    said = analyze_run(copy, options(copy), quiet(), run_models=False)
+    analyses = read_results(copy).manifest["analyses"]
+    assert analyses["of"] - analyses["measured"] == n
+    assert said.startswith(f"{n} of the {analyses['of']} cells of the analyses are not measured")
+    measured = read_results(copy).measured
+    # Telling cases apart is measured in the run's own cells, and a raw model may have no core.
+    assert {name for name in empty if len(measured[name])} <= {"discrimination"}
+    assert json.loads((copy / "analysis.json").read_text())["core"]
+
+
+def test_conclusions_follow_changed_settings(copy, tiny_folder):
+    full = read_results(copy)
+    analysis = {**SMALL, "removal": {"controls": 1, "pairs": 1}, "margin_points": 50.0}
+    changed = study(tiny_folder, analysis=analysis)
+    # The new settings are in the folder, its tables are still those of the old ones.
+    run_study(changed, options(copy, update=True), quiet(), kinds=("search",))
+    assert not read_results(copy).measured["removal"].empty
+    said = analyze_run(copy, options(copy), quiet(), run_models=False)
+    assert said.startswith("2 of the ")
+    results = read_results(copy)
+    assert results.measured["removal"].empty
+    assert results.measured["attention"].equals(full.measured["attention"])
+    assert results.config["analysis"]["margin_points"] == 50.0
+    assert results.manifest["analyses"]["measured"] == full.manifest["analyses"]["of"] - 2
+    # Back to the old ones: what was measured with them is still there.
+    run_study(study(tiny_folder, analysis=SMALL), options(copy, update=True), quiet())
+    assert read_results(copy).measured["removal"].equals(full.measured["removal"])
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def lose_a_column(path: Path) -> None:
+    table = pd.read_parquet(path)
+    table.drop(columns=table.columns[-1]).to_parquet(path)
+
+
+def hold_words(path: Path) -> None:
+    table = pd.read_parquet(path)
+    table.assign(**{table.columns[-1]: "many"}).to_parquet(path)
+
+
+@pytest.mark.parametrize("name", ["evaluations", "removal", "grid_subnetworks"])
+@pytest.mark.parametrize("damage", [truncate, lose_a_column, hold_words, Path.unlink])
+def test_damaged_tables_are_told_and_made_anew(copy, name, damage):
+    expected = read_results(copy)
+    if damage is hold_words and name == "evaluations":
+        damage = lose_a_column  # its last column holds numbers that words cannot stand for
+    before = cells(copy)
+    damage(copy / "tables" / f"{name}.parquet")
+    with pytest.raises(InputError, match=rf"the table {name} of .* with `hcore analyze .*-only`"):
+        read_results(copy)
+    assert analyze_run(copy, options(copy), quiet(), run_models=False) == ""
+    assert read_results(copy).evaluations.equals(expected.evaluations)
+    tables = read_results(copy).measured
+    assert all(table.equals(tables[key]) for key, table in expected.measured.items())
+    assert cells(copy) == before
+
+
+@pytest.mark.parametrize("run_models", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "file", "damage"),
+    [
+        ("removal", "facts.json", Path.unlink),
+        ("removal", "facts.json", lambda path: path.write_text("[]")),
+        ("removal", "table.parquet", Path.unlink),
+        ("removal", "discrimination.parquet", lose_a_column),
+        ("attention", "table.parquet", truncate),
+        ("disjoint", "record.json", lambda path: path.write_text("{}")),
+        ("grid-search", "sparsity-0.3/subnetwork.json", Path.unlink),
+    ],
+)
+def test_damaged_cells_are_told_and_nothing_is_lost(copy, kind, file, damage, run_models):
+    (path, *_) = sorted(copy.glob(f"cells/{kind}-*/{file}"))
+    cell = copy / "cells" / path.relative_to(copy / "cells").parts[0]
+    kept = {name for name in cells(copy) if name != cell.name}
+    (copy / "manifest.json").unlink()  # else the results stand, and nobody looks at the cell
+    damage(path)
+    with pytest.raises(InputError, match=f"{cell.name} is damaged .*; remove that folder") as error:
+        analyze_run(copy, options(copy), quiet(), run_models=run_models)
+    assert "\n" not in str(error.value)
+    assert kept <= set(cells(copy))
+    shutil.rmtree(cell)
+    analyze_run(copy, options(copy), quiet())
+    assert read_results(copy).manifest["analyses"]["measured"] > 0
+
+
+def test_analyses_of_an_unfinished_run_are_refused(tiny_folder, tmp_path):
+    folder = tmp_path / "tiny"
+    run_study(study(tiny_folder), options(folder), quiet(), kinds=("finetune",))
+    kept = cells(folder)
+    for run_models in (True, False):
+        with pytest.raises(InputError, match="is not finished"):
+            analyze_run(folder, options(folder), quiet(), run_models=run_models)
+    with pytest.raises(InputError, match="is not finished"):
+        open_finished(folder, None)
+    assert cells(folder) == kept
+
+
+@pytest.mark.parametrize(
+    ("sparsities", "decisions"), [([0.5], {"not decided by these data"}), ([], set())]
+)
+def test_runs_of_one_subnetwork_or_none(tiny_folder, tmp_path, sparsities, decisions):
+    search = {"sparsities": sparsities, "options": {"ramp_steps": 2, "hold_steps": 0}}
+    finetune = {"steps": 2, "checkpoints": [2], "batch_size": 4}
+    config = study(tiny_folder, search=search, finetune=finetune, analysis=SMALL)
+    run_study(config, options(tmp_path / "run"), quiet())
+    said = analyze_run(tmp_path / "run", options(tmp_path / "run"), quiet())
+    assert said == ("" if sparsities else "the study has no analyses that run the model")
+    found = read_results(tmp_path / "run").analysis
+    assert {entry["verdict"]["decision"] for entry in found["core"]} == decisions
+    assert {entry["verdict"]["decision"] for entry in found["overlap"]} <= decisions

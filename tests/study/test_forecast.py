@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from heuristic_core.storage import write_json
+from heuristic_core.study import forecast as module
+from heuristic_core.study.forecast import EFFICIENCY, OVERHEAD, forecast
+from heuristic_core.study.plan import VERSIONS
+from heuristic_core.study.store import Cell, Store
+from heuristic_core.study.work import _KINDS
+
+
+def cell(kind: str, number: int, effort: float) -> Cell:
+    return Cell(kind, f"{kind}-{number}", {"number": number}, effort=effort, disk=2e6)
+
+
+def finish(store: Store, cell: Cell, seconds: float) -> None:
+    # An effort as it was forecast by another version, which must not count.
+    record = {"seconds": seconds, "effort": 1.0, "device": "cpu"}
+    write_json(store.path(cell) / "record.json", record)
+
+
+def test_every_kind_of_cell_has_a_version_an_efficiency_and_work_to_do():
+    assert EFFICIENCY.keys() == VERSIONS.keys() == _KINDS.keys()
+    assert all(0 < value <= 1 for value in EFFICIENCY.values())
+
+
+def test_finished_cells_of_the_kind_give_the_rate(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "matrix_speed", lambda device: 1000.0)
+    store = Store(tmp_path)
+    done, to_do, unlike = cell("removal", 1, 50.0), cell("removal", 2, 200.0), cell("probe", 3, 80)
+    finish(store, done, 5.0)
+    found = forecast([done, to_do, unlike], store, "cpu")
+    assert [f.finished for f in found] == [True, False, False]
+    assert found[0].seconds == 5.0
+    assert found[1].seconds == pytest.approx(200 / 10 + OVERHEAD)
+    assert found[2].seconds == pytest.approx(80 / (1000 * EFFICIENCY["probe"]) + OVERHEAD)
+    assert [f.megabytes for f in found] == [2.0, 2.0, 2.0]
+
+
+def test_other_finished_cells_give_rates_but_no_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "matrix_speed", lambda device: 1000.0)
+    store = Store(tmp_path)
+    other, to_do = cell("search", 1, 30.0), cell("search", 2, 60.0)
+    finish(store, other, 10.0)
+    (found,) = forecast([to_do], store, "cpu", [other])
+    assert found.seconds == pytest.approx(60 / 3 + OVERHEAD)
+
+
+def test_a_model_of_unknown_size_has_no_forecast():
+    (found,) = forecast([cell("search", 1, 0.0)], None, "cpu")
+    assert found.seconds is None
