@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,31 @@ def read_json(path: Path) -> Any:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no valid JSON ({one_line(str(error), 120)})") from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        InputError: If it is missing or is no TOML.
+    """
+    shown = one_line(str(path))
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"cannot read {shown}: it is not UTF-8; convert it, for instance with iconv -t UTF-8"
+        ) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot read {shown}: {one_line(reason, 120)}") from error
+    try:
+        return tomllib.loads(text)
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # also very long numbers, deep nesting
+        raise InputError(f"{shown} is no valid TOML: {one_line(str(error), 160)}") from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:

@@ -32,7 +32,7 @@ def evaluate(
         str | None, typer.Option(help="A suite by name, such as hans. [default: the task's own]")
     ] = None,
     task: Annotated[
-        str, typer.Option("--task", help="For a model: whose suites, and whose means.")
+        str, typer.Option("--task", help="For a model: whose suites and means; or a task file.")
     ] = "hans-grammar",
     case: Annotated[list[str] | None, typer.Option(help="Only this case; repeatable.")] = None,
     per_case: Annotated[

@@ -7,19 +7,34 @@ from typing import Annotated
 
 import typer
 from pydantic import BaseModel
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from ..errors import one_line
 from ..models.families import FAMILIES
 from ..models.sources import PACKAGED
 from ..search.find import METHODS
 from ..study.published_report import published_report
-from ..tasks import SUITES, TASKS
-from .console import JsonOption, out, print_json
+from ..tasks import SUITES, TASKS, describe, load_task
+from ..tasks.task import Task
+from .console import DataOption, JsonOption, out, print_json
 
 
-def tasks(as_json: JsonOption = False) -> None:
-    """List the tasks with their settings, and the suites to evaluate on."""
+def tasks(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Load this task, or this task file, and print what was read.", show_default=False
+        ),
+    ] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the tasks with their settings and the suites, or show one task's data."""
+    if name is not None:
+        _show(load_task(name, data=data), as_json)
+        return
     if as_json:
         print_json(
             {
@@ -44,7 +59,32 @@ def tasks(as_json: JsonOption = False) -> None:
             table.add_row(option, Text(str(field["default"])), Text(field["description"]))
         out().print(table)
         out().print(f"Data: {entry.data}\n", markup=False)
+    out().print("A task file of your own: see docs/tutorial-own-task.md\n", markup=False)
     out().print(f"Suites for `hcore evaluate --suite`: {', '.join(SUITES)}")
+
+
+def _show(task: Task, as_json: bool) -> None:
+    """Print what a task holds, so that a wrong column, label or case is seen."""
+    described = describe(task)
+    if as_json:
+        print_json(described)
+        return
+    title = f"{described['name']}: {described['form']}, labels {', '.join(task.labels)}"
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
+    for column in ("part", "case", "kind", "group", "n", "labels"):
+        table.add_column(column, no_wrap=column == "case")
+    for row in described["cases"]:
+        labels = ", ".join(f"{label} {n}" for label, n in row["labels"].items())
+        cells = [*(row[name] for name in ("part", "case", "kind", "group")), str(row["n"]), labels]
+        table.add_row(*map(Text, cells))
+    out().print(table)
+    for part, examples in described["examples"].items():
+        out().print(f"{part}, for instance:", markup=False)
+        for example in examples:
+            texts = " / ".join(example["texts"])
+            out().print(f"  {example['label']}: {texts}", markup=False, soft_wrap=True)
+    for note in task.notes:
+        out().print(f"Note: {one_line(note)}", markup=False, soft_wrap=True)
 
 
 def models(as_json: JsonOption = False) -> None:

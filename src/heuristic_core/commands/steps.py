@@ -26,7 +26,9 @@ from ..training.finetune import checkpoint_folder
 from ..units import check_sparsity
 from .console import DataOption, DeviceOption, JsonOption, command_line, err, out, print_json
 
-TaskOption = Annotated[str, typer.Option("--task", help="A task that `hcore tasks` lists.")]
+TaskOption = Annotated[
+    str, typer.Option("--task", help="A task that `hcore tasks` lists, or a task file.")
+]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder for the result.")]
 DtypeOption = Annotated[str, typer.Option("--dtype", help="Type of the weights.")]
 

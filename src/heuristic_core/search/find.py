@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -126,11 +127,13 @@ def method_options(method: str, options: Mapping[str, Any]) -> BaseModel:
     if method not in METHODS:
         raise unknown("search method", method, METHODS)
     kind = METHODS[method].options
-    for name in options:
+    for name, value in options.items():
         if name not in kind.model_fields:
             raise unknown(f"option of the search method {method!r}", name, kind.model_fields)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"search option {name} is {value}, but must be a finite number")
     try:
-        return kind(**options)
+        return kind.model_validate(dict(options), strict=True)  # true is not the number 1
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

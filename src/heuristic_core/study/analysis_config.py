@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from ..errors import InputError
 from ..units import check_sparsity
 
-STRICT = ConfigDict(extra="forbid", frozen=True)
+# Strict: true is not the number 1, nor 1.0 the whole number 1; no key means infinity.
+STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def different_seeds(value: list[int]) -> list[int]:

@@ -1,5 +1,6 @@
 """What a model is trained and tested on: tasks and suites by name, readers, the grammar."""
 
+from .describe import describe
 from .hans import hans_suite
 from .labels import HANS_LABELS, NLI_LABELS, NLI_TO_HANS, PARAPHRASE_LABELS
 from .nli import NliOptions
@@ -30,6 +31,7 @@ __all__ = [
     "Suite",
     "Task",
     "TaskEntry",
+    "describe",
     "hans_suite",
     "load_suite",
     "load_task",

@@ -13,7 +13,12 @@ Texts = tuple[str, ...]
 
 
 def without_tests(
-    train: Examples, tests: Sequence[Examples], notes: list[str], *, texts: bool = False
+    train: Examples,
+    tests: Sequence[Examples],
+    notes: list[str],
+    *,
+    texts: bool = False,
+    name: str = "training",
 ) -> Examples:
     """Leave out repeated training examples and those that are also test examples.
 
@@ -25,6 +30,7 @@ def without_tests(
         tests: The test examples, whole.
         notes: A list to which sentences on what was dropped are added.
         texts: Also leave out examples that have only one text in common with a test example.
+        name: What the notes call the training examples.
 
     Returns:
         The others, in their order.
@@ -46,18 +52,24 @@ def without_tests(
     n_repeated = len(train) - len(rows) - n_tested
     if n_tested:
         what = "have a text in common with test examples" if texts else "are test examples too"
-        notes.append(f"{n_tested} training examples dropped that {what}")
+        notes.append(f"{n_tested} {name} examples dropped that {what}")
     if n_repeated:
-        notes.append(f"{n_repeated} training examples dropped that are repeated")
+        notes.append(f"{n_repeated} {name} examples dropped that are repeated")
     if not rows:
         raise InputError(
-            "every training example is a test example too; train and test on different data"
+            f"all {len(train)} {name} examples are test examples too; train and test on different "
+            "data"
         )
     return train if len(rows) == len(train) else train.take(np.array(rows, dtype=np.int64))
 
 
 def hold_out(
-    train: Examples, n: int, train_size: int | None, seed: int, notes: list[str]
+    train: Examples,
+    n: int,
+    train_size: int | None,
+    seed: int,
+    notes: list[str],
+    setting: str = "search_size",
 ) -> tuple[Examples, Examples]:
     """Divide training examples into those to learn masks on and those to fine-tune on.
 
@@ -67,6 +79,7 @@ def hold_out(
         train_size: How many of the others to fine-tune on, at most; all if not given.
         seed: Which.
         notes: A list to which a sentence on the division is added.
+        setting: What n is called where it is set.
 
     Returns:
         The examples to fine-tune on and those to learn masks on.
@@ -76,8 +89,8 @@ def hold_out(
     """
     if len(train) <= n:
         raise InputError(
-            f"search_size {n} leaves nothing of the {len(train)} training examples to fine-tune "
-            "on; lower it"
+            f"{setting} {n} leaves nothing of the {len(train)} training examples to fine-tune on; "
+            "lower it"
         )
     order = np.random.default_rng(seed).permutation(len(train))
     # The first for the search, so that train_size does not change what masks are learned on.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from .grammar import training_mix
 from .hans import grammar_examples, hans_grammar_suite
 from .labels import HANS_LABELS, NLI_TO_HANS
 from .nli import Folder, NliOptions, load_hans, load_nli, nli_and_hans
+from .own import is_task_file, load_own_task
 from .paraphrase import ParaphraseOptions, load_paws, load_qqp, qqp_and_paws
 from .task import Examples, Suite, Task
 
@@ -104,15 +106,19 @@ TASKS: dict[str, TaskEntry] = {
 }
 
 
-def load_task(name: str, *, data: Folder = None, seed: int = 0, **options: Any) -> Task:
-    """Load a task by name.
+def load_task(
+    name: str | os.PathLike[str], *, data: Folder = None, seed: int = 0, **options: Any
+) -> Task:
+    """Load a task by name, or from a task file.
 
     Args:
-        name: One of ``TASKS``.
+        name: One of ``TASKS``, or a file that ends in ``.toml`` and says what the task is, looked
+            for in the working folder, then in the data folder.
         data: The folder of data files; if not given, the environment variable ``HCORE_DATA``
             names it. What is not there is read from the hub.
         seed: Which pairs are generated or sampled.
-        **options: The task's own settings, as ``TASKS[name].options`` explains them.
+        **options: The task's own settings, as ``TASKS[name].options`` explains them; a task file
+            has none beside what it says.
 
     Returns:
         The task.
@@ -121,10 +127,17 @@ def load_task(name: str, *, data: Folder = None, seed: int = 0, **options: Any) 
         InputError: If the name or a setting is unknown, a value does not fit, or data are missing
             or broken.
     """
-    if name not in TASKS:
-        raise unknown("task", name, TASKS)
     _check_seed(seed)
-    entry = TASKS[name]
+    if is_task_file(name):
+        if options:
+            raise InputError(
+                f"task files have no options, but {one_line(str(next(iter(options))))} was given; "
+                "write it into the file"
+            )
+        return load_own_task(name, data, seed)
+    if name not in TASKS:
+        raise unknown("task", name, [*TASKS, "or a file that ends in .toml"])
+    entry = TASKS[str(name)]
     return entry.build(_checked(options, entry.options, f"option of task {name}:"), data, seed)
 
 
