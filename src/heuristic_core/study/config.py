@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from ..errors import InputError, one_line, unknown
+from ..storage import read_toml
 from .analysis_config import (
     STRICT,
     AnalysisConfig,
@@ -43,7 +44,10 @@ class TaskConfig(BaseModel):
     """What it is trained and tested on."""
 
     model_config = STRICT
-    name: str = Field("hans-grammar", description="A task that `hcore tasks` lists.")
+    name: str = Field(
+        "hans-grammar",
+        description="A task that `hcore tasks` lists, or a task file of your own, ending in .toml.",
+    )
     seed: int = Field(0, ge=0, description="Seed of generation and sampling.")
     options: dict[str, Any] = Field(default_factory=dict, description="The task's own settings.")
 
@@ -178,23 +182,15 @@ def load_study(source: str | Path = "quickstart", sets: Sequence[str] = ()) -> S
     text = str(source)
     path = Path(text)
     if text in builtin_studies():
-        content = (resources.files("heuristic_core.study") / "builtin" / f"{text}.toml").read_text(
-            "utf-8"
-        )
+        file = resources.files("heuristic_core.study") / "builtin" / f"{text}.toml"
+        raw = tomllib.loads(file.read_text("utf-8"))
     elif path.is_file():
-        try:
-            content = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot read {text}: {one_line(str(error), 120)}") from error
+        raw = read_toml(path)
     elif path.suffix == ".toml" or path.exists():
         what = "a folder" if path.is_dir() else "missing"
         raise InputError(f"study file {text} is {what}; give a TOML file")
     else:
         raise unknown("study", text, builtin_studies())
-    try:
-        raw = tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{text} is no valid TOML: {one_line(str(error), 160)}") from error
     return check_study(settings(sets, raw))
 
 
@@ -272,5 +268,5 @@ def settings(changes: Sequence[str], into: dict[str, Any] | None = None) -> dict
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text.strip()  # a bare word is a string: --set model.source=minilm
