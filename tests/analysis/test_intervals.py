@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heuristic_core.analysis.intervals import bootstrap, correlation, holm, student, wilson
+from heuristic_core.analysis.intervals import (
+    bootstrap,
+    correlation,
+    ends_text,
+    holm,
+    student,
+    wilson,
+)
 
 
 def test_wilson_against_a_known_value():
@@ -39,6 +46,11 @@ def test_student_by_hand_and_covers():
     rng = np.random.default_rng(0)
     estimates = [student(rng.normal(3.0, 1.0, size=3)) for _ in range(400)]
     assert 0.92 <= np.mean([e.low <= 3.0 <= e.high for e in estimates]) <= 0.98
+
+
+def test_an_interval_that_is_not_known_is_not_written():
+    assert ends_text(student(np.array([1.0, 3.0])), "+.1f") == " [-10.7, +14.7]"
+    assert ends_text(student(np.array([2.0])), "+.1f") == ""
 
 
 def test_correlation_by_hand():

@@ -50,6 +50,18 @@ def p_text(p: float) -> str:
     return f"p = {p:.2g}" if p > 0 else "p < 1e-300"
 
 
+def ends_text(estimate: Estimate, form: str) -> str:
+    """Write an interval in brackets for a reason, after a space; nothing where it is not known.
+
+    Args:
+        estimate: The estimate.
+        form: How to write a number, such as ``+.1f``.
+    """
+    if np.isnan(estimate.low) or np.isnan(estimate.high):
+        return ""
+    return f" [{estimate.low:{form}}, {estimate.high:{form}}]"
+
+
 def wilson(successes: int, n: int) -> Estimate:
     """Give a proportion with its 95 % Wilson score interval.
 

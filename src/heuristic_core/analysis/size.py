@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from .accuracies import judged_by, part_means
-from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, student
+from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, ends_text, student
 
 #: The margins, in points, at which the size is given beside the margin asked for.
 MARGINS = (1.0, 2.0, 3.0, 4.0, 5.0)
@@ -293,5 +293,5 @@ def _written(change: SizeChange) -> str:
     points = change.points
     return (
         f"from step {change.before} to {change.after} it changes by {points.value:+.1f} % of the "
-        f"units [{points.low:+.1f}, {points.high:+.1f}]"
+        f"units{ends_text(points, '+.1f')}"
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .accuracies import part_means, subnetworks_of
-from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, student
+from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, ends_text, student
 from .systems import METHOD, SPARSITY, MethodKey, OfMethod, by_system
 
 #: Fewer pairs of subnetworks decide nothing.
@@ -98,9 +98,8 @@ def _one(key: MethodKey, low: float, high: float, change: pd.DataFrame) -> Spars
     known = {name: part for name, part in parts.items() if part is not None}
     (name, judged), *others = known.items()
     claim = f"subnetworks at {high:.0%} sparsity generalise worse than at {low:.0%}"
-    reason = (
-        f"{name} changes by {judged.value:+.1f} points [{judged.low:+.1f}, {judged.high:+.1f}]"
-        + "".join(f", {name} by {part.value:+.1f}" for name, part in others)
+    reason = f"{name} changes by {judged.value:+.1f} points{ends_text(judged, '+.1f')}" + "".join(
+        f", {name} by {part.value:+.1f}" for name, part in others
     )
     n = len(change["auc"].dropna()) if parts["AUC x 100"] else len(change)
     if n < ENOUGH_PAIRS:
