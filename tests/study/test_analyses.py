@@ -168,49 +168,61 @@ def hold_words(path: Path) -> None:
     table.assign(**{table.columns[-1]: "many"}).to_parquet(path)
 
 
-@pytest.mark.parametrize("name", ["evaluations", "removal", "grid_subnetworks"])
-@pytest.mark.parametrize("damage", [truncate, lose_a_column, hold_words, Path.unlink])
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("evaluations", truncate),
+        ("removal", truncate),
+        ("grid_subnetworks", lose_a_column),
+        ("evaluations", hold_words),
+        ("discrimination", Path.unlink),
+    ],
+)
 def test_damaged_tables_are_told_and_made_anew(copy, name, damage):
     expected = read_results(copy)
-    if damage is hold_words and name == "evaluations":
-        damage = lose_a_column  # its last column holds numbers that words cannot stand for
     before = cells(copy)
     damage(copy / "tables" / f"{name}.parquet")
     with pytest.raises(InputError, match=rf"the table {name} of .* with `hcore analyze .*-only`"):
         read_results(copy)
     assert analyze_run(copy, options(copy), quiet(), run_models=False) == ""
-    assert read_results(copy).evaluations.equals(expected.evaluations)
-    tables = read_results(copy).measured
-    assert all(table.equals(tables[key]) for key, table in expected.measured.items())
+    made = read_results(copy)
+    assert made.evaluations.equals(expected.evaluations)
+    assert all(table.equals(made.measured[key]) for key, table in expected.measured.items())
     assert cells(copy) == before
 
 
-@pytest.mark.parametrize("run_models", [True, False])
+@pytest.mark.parametrize("name", sorted(MEASURED))
+def test_every_table_is_missed(copy, name):
+    (copy / "tables" / f"{name}.parquet").unlink()
+    with pytest.raises(InputError, match=rf"the table {name} of .* is of no use \(cannot read"):
+        read_results(copy)
+
+
 @pytest.mark.parametrize(
-    ("kind", "file", "damage"),
+    ("kind", "file", "damage", "run_models"),
     [
-        ("removal", "facts.json", Path.unlink),
-        ("removal", "facts.json", lambda path: path.write_text("[]")),
-        ("removal", "table.parquet", Path.unlink),
-        ("removal", "discrimination.parquet", lose_a_column),
-        ("attention", "table.parquet", truncate),
-        ("disjoint", "record.json", lambda path: path.write_text("{}")),
-        ("grid-search", "sparsity-0.3/subnetwork.json", Path.unlink),
+        ("removal", "facts.json", Path.unlink, True),
+        ("removal", "facts.json", lambda path: path.write_text("[]"), False),
+        ("probe", "table.parquet", Path.unlink, False),
+        ("removal", "discrimination.parquet", lose_a_column, False),
+        ("attention", "table.parquet", truncate, True),
+        ("disjoint", "record.json", lambda path: path.write_text("{}"), False),
+        ("grid-search", "sparsity-0.3/subnetwork.json", Path.unlink, False),
     ],
 )
 def test_damaged_cells_are_told_and_nothing_is_lost(copy, kind, file, damage, run_models):
     (path, *_) = sorted(copy.glob(f"cells/{kind}-*/{file}"))
     cell = copy / "cells" / path.relative_to(copy / "cells").parts[0]
-    kept = {name for name in cells(copy) if name != cell.name}
+    kept = {name: time for name, time in cells(copy).items() if name != cell.name}
     (copy / "manifest.json").unlink()  # else the results stand, and nobody looks at the cell
     damage(path)
     with pytest.raises(InputError, match=f"{cell.name} is damaged .*; remove that folder") as error:
         analyze_run(copy, options(copy), quiet(), run_models=run_models)
     assert "\n" not in str(error.value)
-    assert kept <= set(cells(copy))
+    assert kept.items() <= cells(copy).items()
     shutil.rmtree(cell)
-    analyze_run(copy, options(copy), quiet())
-    assert read_results(copy).manifest["analyses"]["measured"] > 0
+    assert bool(analyze_run(copy, options(copy), quiet(), run_models=run_models)) != run_models
+    assert cell.is_dir() == run_models
 
 
 def test_analyses_of_an_unfinished_run_are_refused(tiny_folder, tmp_path):

@@ -47,6 +47,14 @@ def test_other_finished_cells_give_rates_but_no_rows(tmp_path, monkeypatch):
     assert found.seconds == pytest.approx(60 / 3 + OVERHEAD)
 
 
+def test_a_cell_of_the_same_content_under_another_name_is_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "matrix_speed", lambda device: 1000.0)
+    store, one = Store(tmp_path), cell("search", 1, 30.0)
+    finish(store, one, 10.0)
+    (found,) = forecast([Cell("search", "again", one.spec, effort=30.0)], store, "cpu", [one])
+    assert not found.finished
+
+
 def test_a_model_of_unknown_size_has_no_forecast():
     (found,) = forecast([cell("search", 1, 0.0)], None, "cpu")
     assert found.seconds is None

@@ -86,7 +86,7 @@ def analyze_run(folder: Path, options: RunOptions, watch: Watch, *, run_models: 
         anew = fresh > 0 or not run_models
         finish(run.config, run.task, run.plan, run.store, command, anew=anew)
     wanted = run.analyses().cells
-    n = sum(not run.store.has(cell) for cell in wanted)
+    n = sum(not run.store.has_whole(cell) for cell in wanted)
     if not wanted:
         return "the study has no analyses that run the model"
     if n:

@@ -60,29 +60,29 @@ def forecast(
         One forecast per cell, in order.
     """
     records = {
-        cell.key: store.record(cell)
+        cell.name: store.record(cell)
         for cell in (*cells, *others)
         if store is not None and store.has(cell)
     }
     rates: dict[str, float] = {}
     for kind in {cell.kind for cell in cells}:
         # By their forecast efforts of today, which may not be those of when they were computed.
-        done = [c for c in {*cells, *others} if c.kind == kind and c.key in records]
-        seconds = sum(records[cell.key]["seconds"] for cell in done)
+        done = [c for c in {*cells, *others} if c.kind == kind and c.name in records]
+        seconds = sum(records[cell.name]["seconds"] for cell in done)
         effort = sum(cell.effort for cell in done)
         if seconds and effort:
             rates[kind] = effort / seconds
-    speed = None if all(cell.key in records for cell in cells) else matrix_speed(device)
+    speed = None if all(cell.name in records for cell in cells) else matrix_speed(device)
     result = []
     for cell in cells:
-        if cell.key in records:
-            seconds = records[cell.key]["seconds"]
+        if cell.name in records:
+            seconds = records[cell.name]["seconds"]
         elif not cell.effort or speed is None:
             seconds = None
         else:
             rate = rates.get(cell.kind, speed * EFFICIENCY[cell.kind])
             seconds = cell.effort / rate + OVERHEAD
-        result.append(Forecast(cell, cell.key in records, seconds, cell.disk / 1e6))
+        result.append(Forecast(cell, cell.name in records, seconds, cell.disk / 1e6))
     return result
 
 

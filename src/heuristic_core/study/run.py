@@ -188,7 +188,7 @@ def finish(
         anew: Write them even if they stand for these very cells.
     """
     wanted = plan_analyses(config, task, plan, store).cells
-    further = [cell for cell in wanted if store.has(cell)]
+    further = [cell for cell in wanted if store.has_whole(cell)]
     stamp = digest(
         {
             "cells": [c.key for c in (*plan.cells, *further)],

@@ -92,6 +92,10 @@ class Store:
         """Say whether a cell is finished."""
         return (self.path(cell) / "record.json").is_file()
 
+    def has_whole(self, cell: Cell) -> bool:
+        """Say whether a cell is finished and what it was made from is still there."""
+        return all(self.has(one) for one in (cell, *cell.inputs))
+
     def record(self, cell: Cell) -> dict[str, Any]:
         """Read a finished cell's record.
 
