@@ -74,6 +74,7 @@ TINY: dict[str, dict[str, Any]] = {
         "num_layers": 2,
         "num_heads": 4,
         "feed_forward_proj": "gated-gelu",
+        "max_position_embeddings": None,  # positions are relative, and any number will do
     },
     "bart": {
         "d_model": 32,

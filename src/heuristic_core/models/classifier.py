@@ -51,13 +51,16 @@ class Classifier:
         try:
             separate_layers(hf)
             self.layers = self.family.layer_list(hf)
-            self._attention_out = [x.get_submodule(self.family.attention_out) for x in self.layers]
-            self._mlp_out = [layer.get_submodule(self.family.mlp_out) for layer in self.layers]
+            self._find_units()
         except AttributeError as error:
             raise InputError(
                 f"{one_line(name)!r} is of the family {self.family.name!r} but not built like "
                 f"one ({one_line(str(error), 120)}); only transformers' own classes are supported"
             ) from error
+
+    def _find_units(self) -> None:
+        self._attention_out = [x.get_submodule(self.family.attention_out) for x in self.layers]
+        self._mlp_out = [layer.get_submodule(self.family.mlp_out) for layer in self.layers]
 
     # --- what it is ---------------------------------------------------------------------------
 

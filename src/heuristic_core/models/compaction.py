@@ -58,6 +58,9 @@ class CompactClassifier(Classifier):
         super().__init__(hf, tokenizer, name, max_length)
         self.subnetwork = subnetwork
 
+    def _find_units(self) -> None:
+        """Find nothing: where a layer has no heads left, there may be no output projection."""
+
     @property
     def space(self) -> UnitSpace:
         """None: some units are gone, and the others' places are no longer theirs.
@@ -119,9 +122,10 @@ def compact(model: Classifier, subnetwork: Subnetwork) -> CompactClassifier:
     _count_heads(small, model.family, subnetwork)
     for layer in model.family.layer_list(small):
         # Hooks are copied too: without this, a model that is gated right now would stay so.
-        for path in (model.family.attention_out, model.family.mlp_out):
-            layer.get_submodule(path)._forward_hooks.clear()
-            layer.get_submodule(path)._forward_pre_hooks.clear()
+        for path, module in layer.named_modules():
+            if path in (model.family.attention_out, model.family.mlp_out):
+                module._forward_hooks.clear()
+                module._forward_pre_hooks.clear()
     setattr(small.config, RECORD, subnetwork.record())
     kept = Subnetwork.from_record(subnetwork.record(), where=model.name)
     return CompactClassifier(small, model.tokenizer, kept, model.name, model.max_length)

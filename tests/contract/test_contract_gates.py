@@ -1,0 +1,147 @@
+"""Gates, for every family: exact where open or shut, differentiable, and gone afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from family_matrix import (
+    batch_of,
+    edited,
+    for_every_family,
+    logits,
+    own,
+    pairs,
+    shared,
+    some_mask,
+    some_values,
+    state_of,
+)
+from torch.overrides import TorchFunctionMode
+
+from heuristic_core.measure.removal import without
+from heuristic_core.models.ablation import AblationValues, mean_values
+
+
+@for_every_family()
+def test_open_gates_change_no_bit(family):
+    model = shared(family)
+    batch = batch_of(model)
+    plain = logits(model, batch)
+    with model.gated(some_values(model)) as gates:
+        assert torch.equal(logits(model, batch), plain)
+        gates.z = torch.ones(len(plain), len(model.space))
+        assert torch.equal(logits(model, batch), plain)
+    # The examples' answers differ, so that the others of these tests can fail.
+    assert (plain[:, 0] - plain[:, 1]).std() > 1e-2
+
+
+@for_every_family(kind=("zero", "mean"))
+def test_shut_gates_equal_edited_weights(family, kind):
+    model = shared(family)
+    batch = batch_of(model)
+    values = some_values(model) if kind == "mean" else AblationValues.zeros(model)
+    plain = logits(model, batch)
+    for seed in range(3):
+        mask = some_mask(model, seed)
+        with model.gated(values) as gates:
+            gates.z = torch.tensor(mask).float()
+            gated = logits(model, batch)
+        torch.testing.assert_close(
+            gated, logits(edited(model, mask, values), batch), atol=2e-5, rtol=1e-4
+        )
+        assert (gated - plain).abs().max() > 1e-3
+
+
+@for_every_family()
+def test_every_unit_is_one_of_its_own(family):
+    """Shut alone, each unit changes the answers in its own way: none is another's gate."""
+    model = shared(family)
+    batch = batch_of(model)
+    seen = []
+    with model.gated(some_values(model)) as gates:
+        for shut in torch.eye(len(model.space)):
+            gates.z = 1 - shut
+            seen.append(logits(model, batch).flatten())
+    distances = torch.cdist(torch.stack(seen), torch.stack(seen))
+    assert (distances + torch.eye(len(seen)) > 1e-5).all()
+
+
+@for_every_family()
+def test_each_example_has_gates_of_its_own(family):
+    model = shared(family)
+    batch = batch_of(model)
+    z = torch.rand(6, len(model.space), generator=torch.Generator().manual_seed(1))
+    with model.gated(some_values(model)) as gates:
+        gates.z = z
+        together = logits(model, batch)
+        for i in range(6):
+            gates.z = z[i]
+            alone = logits(model, {k: v[i : i + 1] for k, v in batch.items()})
+            torch.testing.assert_close(together[i], alone[0], atol=1e-5, rtol=1e-4)
+
+
+class AllDouble(TorchFunctionMode):
+    """Lets no operation fall back to float32, as norms and softmaxes of many families do."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        def wide(x: Any) -> Any:
+            return torch.float64 if x is torch.float32 else x
+
+        if function is torch.Tensor.float:
+            return args[0].double()
+        kwargs = {name: wide(x) for name, x in (kwargs or {}).items()}
+        return function(*map(wide, args), **kwargs)
+
+
+@for_every_family()
+def test_gradients_of_gates_are_exact(family):
+    model = own(family)
+    model.hf.double()
+    values = some_values(model)
+    values = AblationValues(
+        tuple(v.double() for v in values.heads), tuple(v.double() for v in values.mlps)
+    )
+    batch = {k: v[:2] for k, v in batch_of(model).items()}
+    start = torch.rand(
+        len(model.space), dtype=torch.float64, generator=torch.Generator().manual_seed(2)
+    )
+    with model.frozen(), AllDouble(), model.gated(values) as gates:
+
+        def loss(z):
+            gates.z = z
+            return model(**batch).logits.sin().sum()
+
+        assert torch.autograd.gradcheck(loss, start.requires_grad_(), atol=1e-6)
+
+
+@for_every_family()
+def test_the_model_is_left_as_found_even_by_an_error(family):
+    model = own(family)
+    model.hf.train()
+    next(model.hf.parameters()).requires_grad_(False)
+    values = some_values(model)
+    batch = batch_of(model)
+    before = state_of(model)
+    for enter in (
+        lambda: model.gated(values),
+        lambda: without(model, "L0H1", means=values),
+        model.frozen,
+        model.inference,
+    ):
+        with pytest.raises(ZeroDivisionError), enter():
+            logits(model, batch)
+            raise ZeroDivisionError
+        assert state_of(model) == before
+
+
+@for_every_family()
+def test_means_exclude_padding(family):
+    """One by one there is no padding."""
+    model = shared(family)
+    encoded = model.encode(pairs())
+    one, many = mean_values(model, encoded, batch_size=1), mean_values(model, encoded, batch_size=7)
+    for a, b in zip(one.heads + one.mlps, many.heads + many.mlps, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+    assert min(float(v.abs().max()) for v in one.heads + one.mlps) > 1e-4

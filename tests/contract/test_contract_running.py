@@ -1,0 +1,201 @@
+"""Running, saving and loading, for every family: the same answers whatever should not matter."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from family_matrix import (
+    DECODERS,
+    NAMES,
+    batch_of,
+    folder_of,
+    for_every_family,
+    logits,
+    own,
+    pairs,
+    shared,
+    some_mask,
+    some_subnetwork,
+)
+
+from heuristic_core.errors import InputError
+from heuristic_core.models.ablation import mean_values
+from heuristic_core.models.classifier import Classifier
+from heuristic_core.models.families import FAMILIES
+from heuristic_core.models.loading import load_model, new_classifier
+from heuristic_core.models.sources import shape
+from heuristic_core.tasks.task import Examples
+from heuristic_core.training.finetune import finetune
+from tiny import LABELS, save_tiny
+from tiny_families import LONGEST, TINY
+
+
+@for_every_family()
+def test_eager_and_sdpa_agree(family):
+    model = own(family)
+    batch = batch_of(model)
+    found = {}
+    if not model.hf._supports_sdpa or family == "gemma2":  # which caps its attention's logits
+        assert model.hf.config._attn_implementation == "eager"
+        return
+    for implementation in ("sdpa", "eager"):
+        model.hf.set_attn_implementation(implementation)
+        found[implementation] = logits(model, batch)
+    torch.testing.assert_close(found["sdpa"], found["eager"], atol=1e-5, rtol=1e-4)
+
+
+@for_every_family()
+def test_neither_batches_nor_their_order_matter(family):
+    model = shared(family)
+    encoded = model.encode(pairs())
+    together = model.logits(encoded, batch_size=10)
+    torch.testing.assert_close(model.logits(encoded, batch_size=1), together, atol=1e-5, rtol=1e-4)
+    order = np.random.default_rng(0).permutation(10)
+    shuffled = model.logits(encoded.take(order), batch_size=3)
+    torch.testing.assert_close(shuffled, together[order], atol=1e-5, rtol=1e-4)
+
+
+@for_every_family(DECODERS)
+def test_the_padding_side_makes_no_difference_to_decoders(family):
+    model = own(family)
+    assert model.tokenizer.padding_side == "left"
+    left = model.logits(model.encode(pairs()), batch_size=10)
+    means = mean_values(model, model.encode(pairs()))
+    model.tokenizer.padding_side = "right"
+    right = model.logits(model.encode(pairs()), batch_size=10)
+    torch.testing.assert_close(left, right, atol=1e-5, rtol=1e-4)
+    others = mean_values(model, model.encode(pairs()))
+    for a, b in zip(means.heads + means.mlps, others.heads + others.mlps, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+
+
+@for_every_family(tuple(name for name in NAMES if name not in DECODERS))
+def test_others_padded_on_the_left_are_refused(family):
+    model = own(family)
+    model.tokenizer.padding_side = "left"
+    with pytest.raises(InputError, match=r"pads on the left, .* set padding_side to 'right'"):
+        Classifier(model.hf, model.tokenizer)
+
+
+@for_every_family()
+def test_saved_and_loaded_no_bit_changes(family, tmp_path):
+    model = shared(family)
+    batch = batch_of(model)
+    model.hf.save_pretrained(tmp_path)
+    model.tokenizer.save_pretrained(tmp_path)
+    back = load_model(tmp_path)
+    assert torch.equal(logits(back, batch), logits(model, batch))
+    assert back.space == model.space
+    # One set of weights stays one set of weights.
+    sizes = [(f / "model.safetensors").stat().st_size for f in (tmp_path, folder_of(family))]
+    assert sizes[0] == sizes[1]
+
+
+@for_every_family()
+def test_torchs_default_dtype_makes_no_difference(family):
+    model = shared(family)
+    batch, encoded = batch_of(model), model.encode(pairs())
+    subnetwork = some_subnetwork(model, some_mask(model, 0), "zero")
+    plain, means = logits(model, batch), mean_values(model, encoded)
+    with subnetwork.applied(model):
+        gated = model.logits(encoded)
+    torch.set_default_dtype(torch.float64)
+    try:
+        other = own(family)
+        assert other.hf.dtype == torch.float32
+        assert torch.equal(logits(other, batch), plain)
+        with subnetwork.applied(other):
+            found = other.logits(encoded)
+        others = mean_values(other, encoded)
+        small = subnetwork.compact(other).logits(encoded)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert found.dtype == small.dtype == torch.float32
+    assert torch.equal(found, gated)
+    torch.testing.assert_close(small, gated, atol=2e-5, rtol=1e-4)
+    for a, b in zip(means.heads + means.mlps, others.heads + others.mlps, strict=True):
+        assert torch.equal(a, b)
+
+
+@for_every_family()
+def test_texts_as_long_as_the_positions_can_be_run(family):
+    model = load_model(folder_of(family), max_length=1000)
+    limited = family != "t5"  # whose positions are relative
+    assert model.max_length == (LONGEST if limited else 1000)
+    long = Examples.build(["the author " * 60], ["the judges " * 60], ["entailment"], ["x"], LABELS)
+    encoded = model.encode(long)
+    assert encoded.n_truncated == int(limited)
+    assert encoded.lengths[0] == LONGEST if limited else encoded.lengths[0] > 200
+    assert torch.isfinite(model.logits(encoded)).all()
+
+
+@for_every_family()
+def test_a_new_head_on_a_pretrained_model(family, tmp_path):
+    save_tiny(tmp_path, family=family, classifier=False)
+    new = new_classifier(tmp_path, ("a", "b", "c"), seed=7)
+    again = new_classifier(tmp_path, ("a", "b", "c"), seed=7)
+    other = new_classifier(tmp_path, ("a", "b", "c"), seed=8)
+    weight = [x.hf.get_submodule(x.family.readout).weight for x in (new, again, other)]
+    assert weight[0].shape[0] == 3
+    assert torch.equal(weight[0], weight[1])
+    assert not torch.equal(weight[0], weight[2])
+    assert new.labels == ("a", "b", "c")
+    assert new.logits(new.encode(pairs())).shape == (10, 3)
+    # The rest is what was pretrained.
+    kept = dict(shared(family).hf.base_model.named_parameters())
+    found = dict(new.hf.base_model.named_parameters())
+    assert all(torch.equal(found[k], kept[k]) for k in found if "pooler" not in k)
+
+
+@for_every_family(DECODERS)
+def test_decoders_get_a_padding_token_with_a_new_head(family, tmp_path):
+    save_tiny(tmp_path, family=family, pad_token_id=None)
+    _without_padding_token(tmp_path)
+    with pytest.raises(InputError, match=r"has no padding token; set .* pad_token_id in config"):
+        load_model(tmp_path)
+    model = new_classifier(tmp_path, ("a", "b"), seed=0)
+    assert model.hf.config.pad_token_id == model.tokenizer.pad_token_id is not None
+    encoded = model.encode(pairs())
+    together, alone = model.logits(encoded), model.logits(encoded, batch_size=1)
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
+
+
+def _without_padding_token(folder):
+    file = folder / "tokenizer_config.json"
+    settings = json.loads(file.read_text())
+    settings["pad_token"] = None
+    file.write_text(json.dumps(settings))
+
+
+@for_every_family()
+def test_its_size_is_read_from_the_configuration(family):
+    model = shared(family)
+    size = shape(folder_of(family))
+    assert size["num_hidden_layers"] == model.space.n_layers
+    assert size["num_attention_heads"] == model.space.heads[0]
+    assert size["hidden_size"] == model.d_model
+    assert size["intermediate_size"] == 64
+    assert size["bytes"] > 10_000
+
+
+@for_every_family()
+def test_fine_tuning_teaches_and_is_saved(family, tmp_path):
+    model = own(family)
+    model.hf.config.problem_type = None
+    before = model.logits(model.encode(pairs()))
+    finetune(
+        model, pairs(), tmp_path, steps=2, checkpoints=[2], seed=0, batch_size=5, learning_rate=1e-2
+    )
+    after = model.logits(model.encode(pairs()))
+    assert (after - before).abs().max() > 1e-2
+    back = load_model(tmp_path / "step-000002")
+    assert torch.equal(back.logits(back.encode(pairs())), after)
+    shutil.rmtree(tmp_path)
+
+
+def test_every_family_has_a_tiny_model():
+    assert set(TINY) == set(FAMILIES)
