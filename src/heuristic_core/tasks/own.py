@@ -87,12 +87,16 @@ class _Builder:
         train = self._read(config.train, "train")
         search = self._read(config.search, "search") if config.search.has_source else None
         self._check_pairs({"train": train, "search": search} | self._named(whole))
-        if config.overlap != "keep":
-            train, search = self._without_tests(train, search, whole)
+        train = self._without(train, whole, "train")
         if search is None:
             train, search = self._held_out(train, config.search)
+        else:  # drawn first, as what is not drawn of it may be trained on
+            search = self._without(search, whole, "search")
+            search = self._drawn(search, config.search, "search")
+            if config.overlap != "keep":
+                with _within(f"{self.shown}, train"):
+                    train = without_tests(train, [search], self.notes, tests_are="search examples")
         train = self._drawn(train, config.train, "train")
-        search = self._drawn(search, config.search, "search")
         for label in sorted(set(self.labels) - set(train.table["label"])):
             self.notes.append(f"train: no example has the label {label}")
         suites = tuple(
@@ -103,7 +107,7 @@ class _Builder:
         return Task(name, self.labels, train, search, suites, tuple(self.notes))
 
     def _read(
-        self, table: SourceTable, key: str, labels: list[str] | None = None, case: str = "all"
+        self, table: SourceTable, key: str, labels: list[str] | None = None, case: str = "train"
     ) -> Examples:
         columns = self.config.columns.model_dump(exclude_none=True)
         columns |= table.columns.model_dump(exclude_none=True)
@@ -117,6 +121,7 @@ class _Builder:
         if label_map is None and labels is None:
             label_map = self.config.label_map
         source = f"{HUB_PREFIX}{table.hub}" if table.file is None else self._data_file(table, key)
+        said: list[str] = []
         with _within(f"{self.shown}, {key}"):
             examples = read_examples(
                 source,
@@ -132,10 +137,11 @@ class _Builder:
                 keep=table.keep,
                 drop=table.drop,
                 drop_incomplete=table.drop_incomplete,
-                notes=self.notes,
+                notes=said,
             )
         read_from = table.file if table.file is not None else f"hub:{table.hub}"
         self.notes.append(f"{key}: {len(examples)} examples read from {read_from}")
+        self.notes += [f"{key}: {note}" for note in said]
         return examples
 
     def _data_file(self, table: SourceTable, key: str) -> Path:
@@ -168,16 +174,13 @@ class _Builder:
                     "both or for neither"
                 )
 
-    def _without_tests(
-        self, train: Examples, search: Examples | None, tests: list[Examples]
-    ) -> tuple[Examples, Examples | None]:
-        texts = self.config.overlap == "texts"
-        if search is not None:
-            with _within(f"{self.shown}, search"):
-                search = without_tests(search, tests, self.notes, texts=texts, name="search")
-            tests = [*tests, search]
-        with _within(f"{self.shown}, train"):
-            return without_tests(train, tests, self.notes, texts=texts), search
+    def _without(self, examples: Examples, tests: list[Examples], key: str) -> Examples:
+        overlap = self.config.overlap
+        if overlap == "keep":
+            return examples
+        name = "training" if key == "train" else key
+        with _within(f"{self.shown}, {key}"):
+            return without_tests(examples, tests, self.notes, texts=overlap == "texts", name=name)
 
     def _held_out(self, train: Examples, table: SearchTable) -> tuple[Examples, Examples]:
         n = table.size or max(1, round(len(train) * (table.share or SEARCH_SHARE)))

@@ -19,6 +19,7 @@ def without_tests(
     *,
     texts: bool = False,
     name: str = "training",
+    tests_are: str = "test examples",
 ) -> Examples:
     """Leave out repeated training examples and those that are also test examples.
 
@@ -31,6 +32,7 @@ def without_tests(
         notes: A list to which sentences on what was dropped are added.
         texts: Also leave out examples that have only one text in common with a test example.
         name: What the notes call the training examples.
+        tests_are: What they call the test examples.
 
     Returns:
         The others, in their order.
@@ -51,15 +53,12 @@ def without_tests(
             n_tested += 1
     n_repeated = len(train) - len(rows) - n_tested
     if n_tested:
-        what = "have a text in common with test examples" if texts else "are test examples too"
+        what = f"have a text in common with {tests_are}" if texts else f"are {tests_are} too"
         notes.append(f"{n_tested} {name} examples dropped that {what}")
     if n_repeated:
         notes.append(f"{n_repeated} {name} examples dropped that are repeated")
     if not rows:
-        raise InputError(
-            f"all {len(train)} {name} examples are test examples too; train and test on different "
-            "data"
-        )
+        raise InputError(f"all {len(train)} {name} examples are {tests_are} too; give other data")
     return train if len(rows) == len(train) else train.take(np.array(rows, dtype=np.int64))
 
 
