@@ -19,10 +19,10 @@ VERSIONS = {
     "finetune": 1,
     "prepare": 1,
     "search": 2,
-    "evaluate": 3,
+    "evaluate": 4,
     "disjoint": 1,
-    "removal": 1,
-    "probe": 1,
+    "removal": 2,
+    "probe": 2,
     "attention": 1,
     "dependency": 1,
 }
