@@ -12,12 +12,11 @@ from heuristic_core.analysis import analyze
 from heuristic_core.report import Results
 from heuristic_core.tables import EVALUATION, FINETUNING, SUBNETWORKS, conform
 from heuristic_core.tasks.grammar import SUBCASES
+from report.measured import CORE, N_HEADS, N_LAYERS, measured
 
 FULL = {"kind": "full", "method": "", "sparsity": 0.0, "seed": -1}
-CORE = ("L1H3", "L2H5", "L3H7", "L4H0")
 #: Adversarial cases that the full model comes to solve.
 LEARNED = ("ln_subject/object_swap", "cn_embedded_under_verb", "sn_PP_on_subject")
-N_LAYERS, N_HEADS = 6, 12
 
 MANIFEST: dict[str, Any] = {
     "study": "synthetic",
@@ -61,8 +60,21 @@ def synthetic(
     per_case: int = 50,
     manifest: dict[str, Any] | None = None,
     rename: dict[str, str] | None = None,
+    further: bool = False,
 ) -> Results:
-    """Build results and analyse them with the real analyses."""
+    """Build results and analyse them with the real analyses.
+
+    Args:
+        name: The study's name.
+        checkpoints: The full model's checkpoints; subnetworks are of the last.
+        seeds: Search seeds.
+        sparsities: Sparsities.
+        ood: Whether there are cases out of domain.
+        per_case: Examples of each of them.
+        manifest: In place of the usual one.
+        rename: From names of cases and patterns to those to be used instead.
+        further: Whether the tables of further analyses are there too.
+    """
     rng = np.random.default_rng(7)
     last = max(checkpoints)
     rows = []
@@ -81,6 +93,7 @@ def synthetic(
     evaluations = conform(evaluations, EVALUATION)
     subnetworks = conform(pd.DataFrame(units, columns=list(SUBNETWORKS)), SUBNETWORKS)
     losses = [(1, step, 0.7 * np.exp(-step / 40), 1e-4) for step in range(10, last + 1, 10)]
+    tables = measured(checkpoints, subnetworks, rename or {}) if further else {}
     return Results(
         name=name,
         manifest=MANIFEST if manifest is None else manifest,
@@ -97,7 +110,8 @@ def synthetic(
         evaluations=evaluations,
         subnetworks=subnetworks,
         finetuning=conform(pd.DataFrame(losses, columns=list(FINETUNING)), FINETUNING),
-        analysis=analyze(evaluations, subnetworks),
+        analysis=analyze(evaluations, subnetworks, tables),
+        measured=tables,
         command=MANIFEST["command"] if manifest is None else "",
     )
 

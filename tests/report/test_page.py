@@ -5,52 +5,16 @@ from __future__ import annotations
 import copy
 import io
 import re
-from dataclasses import replace
-from html.parser import HTMLParser
+from dataclasses import asdict, replace
 
 import pandas as pd
 import pytest
 
 from heuristic_core.analysis import analyze
+from heuristic_core.analysis.sparser import sparser
 from heuristic_core.report import write_report
+from report.page import Page, write
 from report.synthetic import CORE, MANIFEST, synthetic
-
-VOID = {"meta", "br", "hr", "img", "input", "link"}
-
-
-class Page(HTMLParser):
-    """Checks that tags are closed in order and collects what a browser would act on."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.stack: list[str] = []
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str]] = []
-        self.words: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self.stack == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(key, value or "") for key, value in attrs]
-        if tag not in VOID:
-            self.stack.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(key, value or "") for key, value in attrs]
-
-    def handle_endtag(self, tag):
-        assert self.stack.pop() == tag
-
-    def handle_data(self, data):
-        if self.stack and self.stack[-1] not in {"style", "code"}:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +32,6 @@ def folder(results, tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(folder):
     return Page((folder / "report.html").read_text(encoding="utf-8"))
-
-
-def write(results, folder) -> Page:
-    page = Page(write_report(results, folder).read_text(encoding="utf-8"))
-    assert not re.search(r"\b(nan|None|inf|undefined)\b", page.text)
-    return page
 
 
 def test_nothing_is_fetched_from_outside(page, folder):
@@ -102,7 +60,9 @@ def test_every_figure_has_a_title_and_a_description(page):
 def test_the_same_results_give_the_same_bytes(results, folder, tmp_path):
     write_report(results, tmp_path)
     written = sorted(p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
-    assert len(written) == 1 + 6 + 6
+    names = {path.stem for path in written if path.suffix == ".csv"}
+    assert {"by-sparsity", "subnetworks", "cases", "core", "frequencies", "full-model"} < names
+    assert [sum(path.suffix == end for path in written) for end in (".html", ".svg")] == [1, 6]
     for path in written:
         assert (tmp_path / path).read_bytes() == (folder / path).read_bytes()
 
@@ -219,3 +179,11 @@ def test_several_models_are_told_apart(tmp_path):
     assert "fine-tuning 2, step 300" in page.text
     ids = [value for key, value in page.attributes if key == "id"]
     assert len(ids) == len(set(ids))
+
+
+def test_sparser_subnetworks_without_in_domain_cases(tmp_path):
+    whole = synthetic(seeds=(1, 2, 3, 4))
+    (found,) = sparser(whole.evaluations[whole.evaluations["role"] == "ood"])
+    assert found.in_domain_points is None
+    page = write(replace(whole, analysis=whole.analysis | {"sparser": [asdict(found)]}), tmp_path)
+    assert found.verdict.reason in page.text

@@ -34,9 +34,36 @@ def test_eighty_columns_hold_every_verdict_and_core_head(results):
             assert f"{verdict['decision'].upper()} {verdict['claim']}" in joined
             assert verdict["reason"] in joined
             for head in entry.get("core", ()):
-                assert head in text
+                assert head in joined
     for words in ("8.4e−22", "cn_embedded_under_verb", "full model", "19.1 (14–26)"):
         assert words in text
+
+
+def test_the_most_useful_of_the_further_analyses_is_there(further):
+    text = shown(further)
+    assert max(map(len, text.splitlines())) <= 80
+    joined = " ".join(text.split())
+    assert joined.index("Does the model fit its task first") < joined.index("Further analyses")
+    (dependency,) = further.analysis["dependency"]
+    last = [found for found in further.analysis["core_removal"] if found["checkpoint"] == 300]
+    area = last[0]["measures"][0]["core"]
+    size = further.analysis["size"][0]["sizes"][-1]["size"]["value"]
+    for words in (
+        "Effective size over fine-tuning",
+        f"in-domain 300 97.0 {size:.1f} [",
+        f"{area['value']:.3f}".replace("-", "−"),
+        "cls 2, repeated 2, previous 2",
+        f"3 of {dependency['n_tested']}",
+    ):
+        assert words in joined
+
+
+def test_what_has_not_been_computed_is_said():
+    counts = {"analyses": {"measured": 1, "of": 3}}
+    text = " ".join(shown(synthetic(seeds=(1, 2), manifest=counts)).split())
+    assert "2 of 3 measurements that further analyses take from the model" in text
+    assert "hcore analyze RUN" in text
+    assert "hcore analyze" not in shown(synthetic(seeds=(1, 2)))
 
 
 def test_without_colour_there_are_no_control_codes(results):
@@ -66,6 +93,8 @@ def test_names_are_no_markup_and_no_control_codes():
         {"ood": False, "seeds": (), "checkpoints": (0,)},
         {"seeds": (1,), "sparsities": (0.5,)},
         {"manifest": {}},
+        {"further": True, "checkpoints": (300,)},
+        {"further": True, "ood": False},
     ],
     ids=str,
 )

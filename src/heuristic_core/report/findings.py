@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,8 @@ import numpy as np
 from scipy import stats
 
 from .results import Results
-from .summary import mean_curves
 from .table import place
+from .tables.accuracies import mean_curves
 from .wording import change, count, known, level, name, number, percent
 
 #: A shift of the friendly mean by so many points is worth a word beside an adversarial change.
@@ -42,18 +43,30 @@ class Finding:
     """One question of the study with its verdicts.
 
     Args:
+        key: The analysis that answers it.
         question: The question.
         cards: A verdict per model and sparsity.
         limits: What the verdicts cannot tell.
     """
 
+    key: str
     question: str
     cards: tuple[Card, ...]
     limits: tuple[str, ...]
 
+    @property
+    def further(self) -> bool:
+        """Whether it goes beyond the four questions that a study is about first."""
+        return self.key in _FURTHER
+
+    @property
+    def decisions(self) -> dict[str, int]:
+        """How many verdicts there are of each decision, in the order in which they come."""
+        return dict(Counter(card.decision for card in self.cards))
+
 
 def findings(results: Results) -> list[Finding]:
-    """Give every question that has a verdict."""
+    """Give every question that has a verdict, the four that a study is about first."""
     makers: list[tuple[str, str, Callable, Callable]] = [
         ("spread", "Do subnetworks that agree in-domain differ out of domain?", _at, _spread),
         ("sparser", "Do sparser subnetworks generalise worse?", place, _sparser),
@@ -64,9 +77,9 @@ def findings(results: Results) -> list[Finding]:
     found = []
     for key, question, where, limits in makers:
         entries = results.analysis.get(key, ())
-        cards = tuple(_card(where(results, entry), entry) for entry in entries)
+        cards = tuple(_card(where(results, entry), entry, key == "core") for entry in entries)
         if cards:
-            found.append(Finding(question, cards, tuple(limits(results, entries))))
+            found.append(Finding(key, question, cards, tuple(limits(results, entries))))
     return found
 
 
@@ -166,11 +179,10 @@ _FURTHER: dict[str, tuple[str, Callable, Callable]] = {
 }
 
 
-def _card(where: str, entry: Mapping[str, Any]) -> Card:
+def _card(where: str, entry: Mapping[str, Any], with_core: bool) -> Card:
     verdict = entry["verdict"]
     claim, decision, reason = (name(verdict[key], 600) for key in ("claim", "decision", "reason"))
-    core = entry.get("core")
-    heads = core if isinstance(core, list | tuple) else ()
+    heads = entry["core"] if with_core else ()
     return Card(where, claim, decision, reason, ", ".join(map(name, heads)))
 
 
@@ -221,7 +233,9 @@ def _sparser(results: Results, entries: Sequence[Mapping[str, Any]]) -> list[str
         f"{change(e['in_domain_points']['value'])} points too: what is lost is not generalisation "
         "alone."
         for e in entries
-        if e["in_domain_points"]["high"] < 0 and e["verdict"]["decision"] == "supported"
+        if e["in_domain_points"] is not None
+        and e["in_domain_points"]["high"] < 0
+        and e["verdict"]["decision"] == "supported"
     ]
     pairs = min(entry["n"] for entry in entries)
     limits.append(
@@ -235,8 +249,8 @@ def _core(results: Results, entries: Sequence[Mapping[str, Any]]) -> list[str]:
     limits = [
         "That all subnetworks keep a head does not show what it computes, nor that the model "
         "needs it; that takes removing it.",
-        "Random sets are a weak rival: any preference that searches share, such as for certain "
-        "layers, also makes a core.",
+        "Its rivals are random sets with as many heads, and with as many in each layer. Any other "
+        "preference that searches share, such as for heads with large outputs, also makes a core.",
     ]
     if any(sum(entry["mlp_frequencies"].values()) for entry in entries):
         limits.append("MLPs are counted apart and are no part of the core or of its null.")

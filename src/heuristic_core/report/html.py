@@ -9,16 +9,17 @@ from markupsafe import Markup
 
 from ..storage import write_text
 from .findings import findings
-from .heads import core_table, frequency_table
 from .provenance import configuration, provenance
 from .results import Results
-from .story import story
-from .summary import case_table, curve_table, sparsity_table, subnetwork_table
-from .table import Table
+from .story import outstanding, story
+from .tables import tables
 from .wording import name
 
 #: The mark beside a decision, so that it does not rest on colour.
 _MARKS = {"supported": ("yes", "✓"), "contradicted": ("no", "✕")}
+
+#: Analyses whose figures may shrink to the page's width; the others keep their size.
+_WIDE = {"spread", "curves", "size", "smoothness", "discrimination", "dependency", "core_removal"}
 
 
 def write_report(results: Results, folder: Path) -> Path:
@@ -39,8 +40,8 @@ def write_report(results: Results, folder: Path) -> Path:
     drawings = draw(results)
     for drawing in (d for some in drawings.values() for d in some):
         write_text(folder / "figures" / f"{drawing.name}.svg", drawing.svg)
-    tables = {table.name: table for table in _tables(results)}
-    for table in tables.values():
+    made = tables(results)
+    for table in (t for some in made.values() for t in some):
         write_text(folder / "tables" / f"{table.name}.csv", table.csv())
     environment = Environment(
         loader=PackageLoader("heuristic_core.report"),
@@ -52,11 +53,13 @@ def write_report(results: Results, folder: Path) -> Path:
     page = environment.get_template("report.html.j2").render(
         name=name(results.name),
         story=story(results),
+        outstanding=outstanding(results),
         findings=findings(results),
         marks=_MARKS,
+        wide=_WIDE,
         drawings=drawings,
         svg=Markup,
-        tables=tables,
+        tables=made,
         method=results.config.get("search") or {},
         margin=(results.config.get("analysis") or {}).get("margin_points"),
         command=name(results.command, 2000),
@@ -66,15 +69,3 @@ def write_report(results: Results, folder: Path) -> Path:
     path = folder / "report.html"
     write_text(path, page)
     return path
-
-
-def _tables(results: Results) -> list[Table]:
-    makers = (
-        sparsity_table,
-        curve_table,
-        subnetwork_table,
-        case_table,
-        core_table,
-        frequency_table,
-    )
-    return [table for make in makers if (table := make(results)).rows]

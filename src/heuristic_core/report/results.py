@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from ..tables import MEASURED, empty
+
 
 @dataclass(frozen=True, eq=False)
 class Results:
@@ -34,3 +36,7 @@ class Results:
     analysis: dict[str, Any]
     command: str
     measured: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    def measurements(self, name: str) -> pd.DataFrame:
+        """Give one of the tables of ``tables.MEASURED``, without rows where it was not measured."""
+        return self.measured[name] if name in self.measured else empty(MEASURED[name])

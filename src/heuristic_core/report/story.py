@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from .results import Results
-from .summary import sparsity_table
 from .table import MODEL
+from .tables.accuracies import sparsity_table
 from .wording import SPACE, count, interval, known, level, listing, name
 
 
@@ -17,6 +17,21 @@ def story(results: Results) -> str:
     """Tell what was done and what the numbers are at large."""
     sentences = [_model(results), _searches(results), _tests(results.evaluations)]
     return " ".join([*filter(None, sentences), *_outcome(results)])
+
+
+def outstanding(results: Results) -> str:
+    """Say how many analyses that run the model have not been computed; empty if none."""
+    counts = results.manifest.get("analyses")
+    known_of = counts if isinstance(counts, Mapping) else {}
+    measured, wanted = known_of.get("measured"), known_of.get("of")
+    if not (isinstance(measured, int) and isinstance(wanted, int)) or measured >= wanted:
+        return ""
+    n = wanted - measured
+    have, them = ("has", "it") if n == 1 else ("have", "them")
+    return (
+        f"{n} of {count(wanted, 'measurement')} that further analyses take from the model {have} "
+        f"not been made; hcore analyze RUN makes {them}, RUN being the run's folder."
+    )
 
 
 def _model(results: Results) -> str:

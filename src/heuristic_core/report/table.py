@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from .results import Results
-from .wording import name
+from .wording import bounded, name
 
 Row = Mapping[str, Any]
 
@@ -42,6 +42,7 @@ class Table:
         fields: The keys of the rows that are written to the CSV file, in order.
         columns: The columns that are shown.
         rows: The rows.
+        folded: Whether the page hides it until it is asked for.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Table:
     fields: tuple[str, ...]
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    folded: bool = False
 
     def shown(self, titles: Sequence[str] | None = None) -> tuple[list[Column], list[list[str]]]:
         """Give the columns worth showing and the cells as text.
@@ -60,7 +62,7 @@ class Table:
         columns, cells = [], []
         for column in self.columns:
             texts = [column.show(row) for row in self.rows]
-            if column.only_if_varied and len(set(texts)) < 2:
+            if not any(texts) or (column.only_if_varied and len(set(texts)) < 2):
                 continue
             if titles is None or column.title in titles or column.only_if_varied:
                 columns.append(column)
@@ -75,6 +77,30 @@ class Table:
         ]
         frame = pd.DataFrame(rows, columns=list(self.fields))
         return frame.to_csv(index=False, lineterminator="\n")
+
+
+#: The parts of an estimate and what is added to a field's name for each.
+_ENDS = (("value", ""), ("low", "_low"), ("high", "_high"))
+
+
+def estimated(field: str, estimate: Row | None) -> dict[str, Any]:
+    """Give an estimate as three fields: the number and the ends of its 95 % interval."""
+    return {field + end: None if estimate is None else estimate[key] for key, end in _ENDS}
+
+
+def estimate_fields(*fields: str) -> tuple[str, ...]:
+    """Name the fields that :func:`estimated` gives."""
+    return tuple(field + end for field in fields for _, end in _ENDS)
+
+
+def estimate_column(title: str, field: str, digits: int = 1, times: float = 1) -> Column:
+    """Show what :func:`estimated` gives: a number with its interval in brackets."""
+
+    def show(row: Row) -> str:
+        ends = {key: row[field + end] for key, end in _ENDS}
+        return bounded(ends, digits, times)
+
+    return Column(title, show)
 
 
 #: What tells one pruned model from another.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from rich import box
 from rich.console import Console
@@ -11,15 +12,42 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from .findings import Finding, findings
-from .heads import core_table
 from .results import Results
-from .story import story
-from .summary import case_table, curve_table, sparsity_table
-from .table import Table, place
+from .story import outstanding, story
+from .table import Row, Table, place
+from .tables import tables
+from .tables.accuracies import case_table
 from .wording import level, name
 
 _COLOURS = {"supported": "bold green", "contradicted": "bold red"}
 _WIDEST = 5
+#: The tables that are shown, and of each the columns; all where none are named.
+_SHOWN: dict[str, tuple[str, ...] | None] = {
+    "by-sparsity": ("sparsity", "n", "ID %", "diff.", "adversarial %", "friendly %"),
+    "core": ("sparsity", "n", "shared", "expected", "p", "in layers", "p in layers"),
+    "full-model": None,
+    "size": ("data", "step", "accuracy %", "size %", "margin 5"),
+    "core-removal": ("change of", "core", "groups", "p"),
+    "head-types": ("core", "shallow %", "others’ %", "p"),
+    "dependency": ("path", "core %", "others %", "difference", "p", "edges"),
+}
+
+
+def _last(rows: Sequence[Row]) -> list[Row]:
+    """Leave out checkpoints of a fine-tuning before the last one."""
+    last: dict[int, int] = {}
+    for row in rows:
+        seed = row["finetune_seed"]
+        last[seed] = max(row["checkpoint"], last.get(seed, 0))
+    return [row for row in rows if row["checkpoint"] == last[row["finetune_seed"]]]
+
+
+#: Which rows of a table are shown where not all are.
+_ROWS: dict[str, Callable[[Sequence[Row]], list[Row]]] = {
+    "size": lambda rows: [row for row in rows if row["data"] != "adversarial"],
+    "core-removal": _last,
+    "head-types": _last,
+}
 
 
 def render(results: Results, console: Console) -> None:
@@ -31,23 +59,24 @@ def render(results: Results, console: Console) -> None:
     """
     console.print(Text(name(results.name), style="bold"))
     console.print(Text(story(results)))
-    found = findings(results)
+    if later := outstanding(results):
+        console.print(Text(f"\n{later}", style="bold yellow"))
+    found, heading = findings(results), ""
     for finding in found:
+        if finding.further and not heading:
+            heading = "Further analyses"
+            console.print(Text(f"\n{heading}", style="bold underline"))
         _finding(console, finding)
     if not found:
         console.print(Text("\nThere is nothing to compare: no verdict could be drawn."))
-    by_sparsity = sparsity_table(results)
-    if by_sparsity.rows:
-        _table(
-            console, by_sparsity, ("sparsity", "n", "ID %", "diff.", "adversarial %", "friendly %")
-        )
-    _widest(console, results)
-    core = core_table(results)
-    if core.rows:
-        _table(console, core)
-    curves = curve_table(results)
-    if curves.rows:
-        _table(console, curves)
+    made = {table.name: table for some in tables(results).values() for table in some}
+    for key, titles in _SHOWN.items():
+        if key in made:
+            table = made[key]
+            rows = tuple(_ROWS[key](table.rows)) if key in _ROWS else table.rows
+            _table(console, replace(table, rows=rows), titles)
+        if key == "by-sparsity":
+            _widest(console, results)
 
 
 def _finding(console: Console, finding: Finding) -> None:
@@ -61,6 +90,8 @@ def _finding(console: Console, finding: Finding) -> None:
             line.append(f" ({card.where})")
         console.print(Padding(line, (0, 0, 0, 2)))
         console.print(Padding(Text(card.reason, style="dim"), (0, 0, 0, 4)))
+        if card.detail:
+            console.print(Padding(Text(card.detail), (0, 0, 0, 4)))
 
 
 def _table(console: Console, table: Table, titles: Sequence[str] | None = None) -> None:
@@ -93,12 +124,10 @@ def _widest(console: Console, results: Results) -> None:
         rows = [row for row in table.rows if all(row[key] == spread[key] for key in keys)]
         where = place(results, spread)
         title = f"Widest cases at {level(spread['sparsity'])} sparsity"
-        few = Table(
-            table.name,
-            f"{title} ({where})" if where else title,
-            "",
-            table.fields,
-            table.columns,
-            tuple(rows[:_WIDEST]),
+        few = replace(
+            table,
+            title=f"{title} ({where})" if where else title,
+            note="",
+            rows=tuple(rows[:_WIDEST]),
         )
         _table(console, few, ("case", "kind", "full %", "low %", "high %", "span", "p"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import one_line
@@ -26,7 +26,11 @@ def name(text: Any, limit: int = 80) -> str:
 
 def number(value: Any, digits: int = 1) -> str:
     """Write a number with a fixed number of digits."""
-    return NOTHING if not known(value) else f"{value:.{digits}f}".replace("-", "−")
+    if not known(value):
+        return NOTHING
+    text = f"{value:.{digits}f}"
+    # What is rounded to nothing has no sign.
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def share(value: Any, digits: int = 1) -> str:
@@ -65,6 +69,23 @@ def interval(low: Any, high: Any, digits: int = 1) -> str:
         return NOTHING
     first, last = share(low, digits), share(high, digits)
     return first if first == last else f"{first}–{last}"
+
+
+def bounded(estimate: Mapping[str, Any] | None, digits: int = 1, times: float = 1) -> str:
+    """Write a number with its interval in brackets, where there is one.
+
+    Args:
+        estimate: ``value``, ``low`` and ``high``.
+        digits: Digits after the point.
+        times: What to multiply by, such as 100 for percent.
+    """
+    if estimate is None or not known(estimate["value"]):
+        return NOTHING
+    value, *ends = (
+        number(times * estimate[key], digits) if known(estimate[key]) else ""
+        for key in ("value", "low", "high")
+    )
+    return f"{value} [{', '.join(ends)}]" if all(ends) and set(ends) != {value} else value
 
 
 def count(n: int, noun: str, plural: str | None = None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 #: Text and lines: stands for ``currentColor``, so that a figure suits a light and a dark page.
 INK = "#010203"
 #: Colours that people with any kind of colour vision tell apart, on light and dark ground alike.
-ADVERSARIAL, FRIENDLY, NEUTRAL = "#e0671c", "#2f86cf", "#8a8f98"
+ADVERSARIAL, FRIENDLY, NEUTRAL, MIXED = "#e0671c", "#2f86cf", "#8a8f98", "#a06ab4"
 COLOURS = {"id": INK, "adversarial": ADVERSARIAL, "friendly": FRIENDLY}
 MARKERS = {"id": "o", "adversarial": "^", "friendly": "s"}
 
@@ -69,6 +69,20 @@ def style() -> Iterator[None]:
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
         yield
+
+
+def identify(subject: str, entry: Mapping[str, Any]) -> str:
+    """Make a figure's name, which is unique on the page, from what an analysis' entry is about."""
+    parts = [subject]
+    for key, prefix in (("finetune_seed", "f"), ("checkpoint", "s"), ("final_checkpoint", "s")):
+        if key in entry:
+            parts.append(f"{prefix}{entry[key]}")
+    for key in ("method", "head"):
+        if key in entry:
+            parts.append("".join(c for c in str(entry[key]) if c.isascii() and c.isalnum()))
+    if "sparsity" in entry:
+        parts.append(f"{100 * entry['sparsity']:g}pc")
+    return "-".join(parts).replace(".", "_")
 
 
 def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
@@ -124,6 +138,29 @@ def percent_axis(axis: Axes, which: str = "x") -> None:
         axis.set_yticks(ticks, labels)
     axis.grid(True, axis=which, color=INK, alpha=0.13, linewidth=0.6)  # type: ignore[arg-type]
     axis.set_axisbelow(True)
+    axis.tick_params(length=0)
+
+
+def spaced(positions: Sequence[int], gap: float) -> list[int]:
+    """Leave out positions whose labels would touch; the last one stays."""
+    kept: list[int] = []
+    for position in reversed(positions):
+        if not kept or kept[-1] - position >= gap:
+            kept.append(position)
+    return kept[::-1]
+
+
+def step_axis(axis: Axes, steps: Sequence[int], gap: float = 0.16) -> None:
+    """Make the horizontal axis run over checkpoints; of labels that would touch some are left out.
+
+    Args:
+        axis: The axis.
+        steps: The checkpoints, ascending.
+        gap: The least distance of labels, as a share of the axis.
+    """
+    margin = 0.04 * (steps[-1] - steps[0]) or 1
+    axis.set_xlim(steps[0] - margin, steps[-1] + margin)
+    axis.set_xticks(spaced(steps, gap * (steps[-1] - steps[0])))
     axis.tick_params(length=0)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ..results import Results
-from ..summary import mean_curves, part_of
 from ..table import place
+from ..tables.accuracies import mean_curves, part_of
 from ..wording import count, known, listing, name, percent
-from .canvas import ADVERSARIAL, COLOURS, MARKERS, Drawing, percent_axis, short, to_svg
+from .canvas import ADVERSARIAL, COLOURS, MARKERS, Drawing, percent_axis, short, spaced, to_svg
 
 Curves = Mapping[str, Any]
 PARTS = ("id", "adversarial", "friendly")
@@ -67,7 +67,7 @@ def line_panel(results: Results, curves: Curves) -> Drawing | None:
             labels.append((y[-1], final, COLOURS[part], True))
     _label_ends(axis, labels, steps[-1])
     axis.set_xlim(steps[0], steps[-1])
-    axis.set_xticks(_spaced(steps, 0.07 * (steps[-1] - steps[0])))
+    axis.set_xticks(spaced(steps, 0.07 * (steps[-1] - steps[0])))
     axis.set_xlabel("fine-tuning step")
     identity = f"curves-f{curves['finetune_seed']}"
     where = _where(results, curves)
@@ -142,7 +142,7 @@ def heat_map(results: Results, curves: Curves) -> Drawing:
             for point in curve["points"]:
                 _cell(axis, steps.index(point["checkpoint"]), top, point["accuracy"], values)
             top += 1
-    for x in _spaced(range(len(steps)), 0.11 * len(str(steps[-1])) / cell):
+    for x in spaced(range(len(steps)), 0.11 * len(str(steps[-1])) / cell):
         axis.text(x + 0.5, top + 0.62, str(steps[x]), ha="center", va="center")
     axis.text(-0.12, top + 0.62, "fine-tuning step", ha="right", va="center")
     identity = f"cases-f{curves['finetune_seed']}"
@@ -206,15 +206,6 @@ def _most(curves: Curves) -> str:
 def _where(results: Results, curves: Curves) -> str:
     where = place(results, {"finetune_seed": curves["finetune_seed"]})
     return f" ({where})" if where else ""
-
-
-def _spaced(positions: Sequence[int], gap: float) -> list[int]:
-    """Leave out positions whose labels would touch; the last one stays."""
-    kept: list[int] = []
-    for position in reversed(positions):
-        if not kept or kept[-1] - position >= gap:
-            kept.append(position)
-    return kept[::-1]
 
 
 def _label_ends(axis: Axes, labels: list[tuple[float, str, str, bool]], last: int) -> None:

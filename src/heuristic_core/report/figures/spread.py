@@ -12,7 +12,17 @@ from matplotlib.figure import Figure
 from ..results import Results
 from ..table import MODEL, place
 from ..wording import count, known, level, listing, name, number, percent
-from .canvas import ADVERSARIAL, FRIENDLY, INK, NEUTRAL, Drawing, percent_axis, short, to_svg
+from .canvas import (
+    ADVERSARIAL,
+    FRIENDLY,
+    INK,
+    NEUTRAL,
+    Drawing,
+    identify,
+    percent_axis,
+    short,
+    to_svg,
+)
 
 #: How many of the widest cases of each kind are drawn.
 MOST_CASES = {"adversarial": 12, "friendly": 4}
@@ -60,7 +70,7 @@ def strips(results: Results, spread: Mapping[str, Any]) -> Drawing:
     _legend(figure, axes[0], spread, marked)
     sparsity = level(spread["sparsity"])
     where = place(results, spread)
-    identity = _identity(spread)
+    identity = identify("spread", spread)
     title = f"Subnetworks at {sparsity} sparsity" + (f" ({where})" if where else "")
     return Drawing(
         identity,
@@ -68,12 +78,6 @@ def strips(results: Results, spread: Mapping[str, Any]) -> Drawing:
         _caption(spread, marked),
         to_svg(figure, identity, title, _description(spread)),
     )
-
-
-def _identity(spread: Mapping[str, Any]) -> str:
-    method = "".join(c for c in str(spread["method"]) if c.isascii() and c.isalnum())
-    where = f"f{spread['finetune_seed']}-s{spread['checkpoint']}-{method}"
-    return f"spread-{where}-{100 * spread['sparsity']:g}pc".replace(".", "_")
 
 
 def _means(spread: Mapping[str, Any]) -> list[Strip]:

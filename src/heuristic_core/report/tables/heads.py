@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .results import Results
-from .table import MODEL, MODEL_COLUMNS, Column, Row, Table
-from .wording import NOTHING, level, name, scientific
+from ..results import Results
+from ..table import MODEL, MODEL_COLUMNS, Column, Row, Table
+from ..wording import NOTHING, level, name, scientific
+
+_NULLS = ("expected", "p_value", "layer_expected", "layer_p_value")
 
 
 def core_table(results: Results) -> Table:
@@ -19,8 +21,7 @@ def core_table(results: Results) -> Table:
             "subnetworks": core["n_subnetworks"],
             "size": len(core["core"]),
             "heads": core["n_heads"],
-            "expected": core["expected"],
-            "p_value": core["p_value"],
+            **{key: core[key] for key in _NULLS},
             "members": " ".join(name(head) for head in core["core"]),
         }
         for core in results.analysis.get("core", ())
@@ -29,9 +30,10 @@ def core_table(results: Results) -> Table:
         "core",
         "Heads that all subnetworks share",
         "Expected and p: the mean number of shared heads, and the chance of at least as many, if "
-        "each set kept its number of heads at random. Over all sparsities, what one search seed's "
-        "subnetworks share counts as one set, as they may come from one run.",
-        (*MODEL, "sparsity", "subnetworks", "size", "heads", "expected", "p_value", "members"),
+        "each set kept its number of heads at random; in layers: if it kept its number in every "
+        "layer. Over all sparsities, what one search seed's subnetworks share counts as one set, "
+        "as they may come from one run.",
+        (*MODEL, "sparsity", "subnetworks", "size", "heads", *_NULLS, "members"),
         (
             *MODEL_COLUMNS,
             Column("sparsity", lambda r: scope(r["sparsity"]), text=True),
@@ -39,6 +41,8 @@ def core_table(results: Results) -> Table:
             Column("shared", lambda r: f"{r['size']} of {r['heads']}"),
             Column("expected", lambda r: scientific(r["expected"])),
             Column("p", lambda r: scientific(r["p_value"])),
+            Column("in layers", lambda r: scientific(r["layer_expected"])),
+            Column("p in layers", lambda r: scientific(r["layer_p_value"])),
             Column("heads", lambda r: r["members"] or NOTHING, text=True),
         ),
         tuple(rows),
@@ -79,6 +83,7 @@ def frequency_table(results: Results) -> Table:
             Column("in the core", lambda r: "yes" if r.get("core") else "", text=True),
         ),
         tuple(rows.values()),
+        folded=True,
     )
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from .results import Results
-from .table import MODEL, MODEL_COLUMNS, Column, Row, Table
-from .wording import (
+from ..results import Results
+from ..table import MODEL, MODEL_COLUMNS, Column, Row, Table
+from ..wording import (
     NOTHING,
     change,
     extent,
@@ -191,6 +191,7 @@ def subnetwork_table(results: Results) -> Table:
             Column("friendly %", lambda r: share(r["friendly"])),
         ),
         tuple(rows),
+        folded=True,
     )
 
 
@@ -256,4 +257,5 @@ def case_table(results: Results) -> Table:
             Column("p", lambda r: scientific(r["p_value"])),
         ),
         tuple(rows),
+        folded=True,
     )
