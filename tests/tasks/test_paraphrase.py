@@ -11,9 +11,11 @@ import pytest
 
 import heuristic_core as hc
 from heuristic_core.errors import InputError
+from heuristic_core.study.config import load_study
+from heuristic_core.tasks import ParaphraseOptions
 from heuristic_core.tasks.labels import PARAPHRASE_LABELS
 from heuristic_core.tasks.task import Task
-from real_data import real_file
+from real_data import REPOSITORY, real_file
 
 SMALL = {"search_size": 5, "id_size": 4, "per_case": 3}
 SOURCES = ("a_dev", "a_test", "b_train", "b_test")
@@ -211,3 +213,9 @@ def test_real_task():
     both = np.array([len(set(a.lower().split()) ^ set(b.lower().split())) for a, b in
                      zip(paws["text"], paws["text_pair"], strict=True)])  # fmt: skip
     assert np.median(both) <= 4  # the same words but for a few
+
+
+def test_the_example_study_is_sound():
+    config = load_study(REPOSITORY / "examples" / "qqp_study.toml")
+    assert config.task.name == "qqp+paws"
+    assert ParaphraseOptions.model_validate(config.task.options).friendly

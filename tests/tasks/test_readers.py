@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import tempfile
 from pathlib import Path
@@ -9,8 +8,9 @@ from pathlib import Path
 import datasets
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from written import HANS_ROWS, ROWS, content, write
 
 from heuristic_core.errors import InputError
 from heuristic_core.tasks.hans import HANS_KINDS
@@ -20,58 +20,6 @@ from heuristic_core.tasks.reading import read_examples
 from heuristic_core.tasks.sources import EXTENSIONS
 from heuristic_core.tasks.task import Examples
 from real_data import real_file
-
-ROWS = [
-    {"premise": "A man sleeps.", "hypothesis": "Someone sleeps.", "label": "entailment"},
-    {"premise": 'He said "no", twice.', "hypothesis": "n/a", "label": "neutral"},
-    {"premise": "Ein Mädchen läuft — schnell.", "hypothesis": "null", "label": "contradiction"},
-]
-HANS_ROWS = [
-    {
-        "gold_label": "non-entailment",
-        "sentence1_binary_parse": "( ( The doctor ) ( saw ( the actor ) ) . )",
-        "sentence1": "The doctor , who danced , saw the actor .",
-        "sentence2": "The actor saw the doctor .",
-        "pairID": "ex0",
-        "heuristic": "lexical_overlap",
-        "subcase": "ln_subject/object_swap",
-        "template": "temp1",
-    },
-    {
-        "gold_label": "entailment",
-        "sentence1_binary_parse": "( ... )",
-        "sentence1": "Suddenly the doctor danced.",
-        "sentence2": "The doctor danced.",
-        "pairID": "ex1",
-        "heuristic": "constituent",
-        "subcase": "ce_adverb",
-        "template": "temp68",
-    },
-]
-
-
-def content(rows: list[dict], extension: str) -> bytes:
-    """Write rows as a file of some format."""
-    if extension.endswith(".gz"):
-        return gzip.compress(content(rows, extension.removesuffix(".gz")), mtime=0)
-    table = pd.DataFrame(rows)
-    if extension == ".jsonl":
-        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-    if extension == ".csv":
-        return table.to_csv(index=False).encode()
-    if extension in (".tsv", ".txt"):
-        lines = ["\t".join(table.columns), *("\t".join(map(str, row.values())) for row in rows)]
-        return ("\n".join(lines) + "\n").encode()
-    buffer = io.BytesIO()
-    table.to_parquet(buffer, index=False)
-    return buffer.getvalue()
-
-
-def write(folder: Path, name: str, data: bytes | list[dict]) -> Path:
-    path = folder / name
-    extension = "".join(path.suffixes)
-    path.write_bytes(data if isinstance(data, bytes) else content(data, extension))
-    return path
 
 
 def columns(examples: Examples) -> dict[str, list]:
@@ -395,70 +343,6 @@ def test_a_local_folder_is_not_called_the_hub(hub, tmp_path, monkeypatch):
 def test_offline_is_an_input_error():
     with pytest.raises(InputError, match=r"cannot load hub:no-such/data-set .*download the data"):
         read_nli("no-such/data-set", "train")
-
-
-# Whatever is in the file, it is read or refused
-
-
-def read_or_refuse(extension: str, data: bytes, hans: bool = False) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = write(Path(folder), f"data{extension}", data)
-        refusal = None
-        try:
-            examples = read_hans(path) if hans else read_nli(path)
-        except InputError as error:
-            refusal = str(error)
-        if refusal is not None:
-            assert refusal.isprintable()
-            assert str(path) in refusal
-            return
-        assert len(examples) > 0
-        assert examples.table[["text", "text_pair"]].map(str.strip).ne("").all(axis=None)
-
-
-@settings(max_examples=150)
-@given(st.sampled_from(EXTENSIONS), st.binary(max_size=200))
-def test_any_bytes(extension, data):
-    read_or_refuse(extension, data)
-
-
-@settings(max_examples=100)
-@given(st.sampled_from((".jsonl", ".csv", ".tsv")), st.text(max_size=100), st.booleans())
-def test_any_text_after_good_rows(extension, text, compress):
-    data = content(ROWS, extension) + text.encode("utf-8", "surrogatepass")
-    read_or_refuse(extension + ".gz" * compress, gzip.compress(data) if compress else data)
-
-
-@settings(max_examples=150)
-@given(st.sampled_from(EXTENSIONS), st.integers(0, 2000), st.integers(0, 2000), st.integers(0, 255))
-def test_any_cut_and_any_wrong_byte(extension, cut, place, byte):
-    data = bytearray(content(ROWS, extension))
-    read_or_refuse(extension, bytes(data[: cut % len(data)]))
-    data[place % len(data)] = byte
-    read_or_refuse(extension, bytes(data))
-
-
-@settings(max_examples=100)
-@given(st.sampled_from(EXTENSIONS), st.integers(0, 4000), st.integers(0, 4000), st.integers(0, 255))
-def test_any_cut_and_any_wrong_byte_of_hans(extension, cut, place, byte):
-    data = bytearray(content([row | {"split": "validation"} for row in HANS_ROWS], extension))
-    read_or_refuse(extension, bytes(data[: cut % len(data)]), hans=True)
-    data[place % len(data)] = byte
-    read_or_refuse(extension, bytes(data), hans=True)
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner),
-    max_leaves=4,
-)
-
-
-@settings(max_examples=100)
-@given(st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(ROWS[0], JSON)), max_size=3))
-def test_any_json_values(rows):
-    data = "".join(json.dumps(row) + "\n" for row in rows).encode()
-    read_or_refuse(".jsonl", data)
 
 
 @given(st.lists(st.sampled_from(NLI_LABELS), min_size=1), st.sampled_from(EXTENSIONS))
