@@ -58,6 +58,16 @@ def test_the_most_useful_of_the_further_analyses_is_there(further):
         assert words in joined
 
 
+def test_no_number_is_cut_where_there_is_little_room(further):
+    text = shown(further, width=72)
+    assert max(map(len, text.splitlines())) <= 72
+    last = [found for found in further.analysis["core_removal"] if found["checkpoint"] == 300]
+    for measure in last[0]["measures"]:
+        for end, mark in (("low", ","), ("high", "]")):
+            assert f"{measure['core'][end]:.3f}{mark}".replace("-", "−") in text
+        assert f"{measure['highest']:.3f})".replace("-0.000", "0.000").replace("-", "−") in text
+
+
 def test_what_has_not_been_computed_is_said():
     counts = {"analyses": {"measured": 1, "of": 3}}
     text = " ".join(shown(synthetic(seeds=(1, 2), manifest=counts)).split())

@@ -100,12 +100,13 @@ def _table(console: Console, table: Table, titles: Sequence[str] | None = None) 
     console.print(Text(table.title, style="bold"))
     grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
     for column in columns:
-        # Numbers stay whole; words such as names of heads may take several lines.
+        # Numbers stay whole, but their intervals may stand below them; words may take more lines.
+        numbers = [word for row in rows for word in row[len(grid.columns)].split(" ")]
         grid.add_column(
             Text(column.title),
             justify="left" if column.text else "right",
             overflow="fold",
-            min_width=None if column.text else max(len(row[len(grid.columns)]) for row in rows),
+            min_width=None if column.text else max(map(len, numbers)),
         )
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))

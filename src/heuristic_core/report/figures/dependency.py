@@ -40,7 +40,8 @@ def dependency_graph(results: Results, found: Found) -> Drawing | None:
     Returns:
         The figure; ``None`` where no edge stands out.
     """
-    strongest = strongest_edges(found["edges"])
+    path = "direct" if any(edge["path"] == "direct" for edge in found["edges"]) else "total"
+    strongest = strongest_edges([edge for edge in found["edges"] if edge["path"] == path])
     if not strongest:
         return None
     drawn = strongest[:MOST_PAIRS]
@@ -87,9 +88,9 @@ def dependency_graph(results: Results, found: Found) -> Drawing | None:
         identity,
         title,
         f"{some} of a core head and an added head above it whose dependence stands out from that "
-        "on other heads of the core head’s layer, beyond correction. Width: the excess; colour: "
-        "the projection that reads it; dashed: only by way of units between. Where several stand "
-        "out, the strongest is drawn; all are in the table of edges.",
+        f"on other heads of the core head’s layer, beyond correction, on the {path} path. Width: "
+        "the excess; colour: the projection that reads it, the strongest where several do. The "
+        f"table of edges has all {len(found['edges'])} edges, on all paths.",
         to_svg(
             figure,
             identity,
@@ -102,9 +103,9 @@ def dependency_graph(results: Results, found: Found) -> Drawing | None:
 
 
 def strongest_edges(edges: Sequence[Found]) -> list[Found]:
-    """Give each pair's strongest edge, a direct one where there is any, largest excess first."""
+    """Give each pair's strongest edge, largest excess first."""
     best: dict[tuple[str, str], Found] = {}
-    for edge in sorted(edges, key=lambda e: (e["path"] != "direct", -e["excess"]["value"])):
+    for edge in sorted(edges, key=lambda e: -e["excess"]["value"]):
         best.setdefault(_pair(edge), edge)
     return sorted(best.values(), key=lambda e: (-e["excess"]["value"], *_pair(e)))
 
@@ -152,7 +153,6 @@ def _edge(
         shrinkA=9,
         shrinkB=11,
         linewidth=0.6 + 3.4 * share,
-        linestyle="solid" if edge["path"] == "direct" else (0, (4, 2)),
         color=colour,
         alpha=0.85,
         zorder=2,
