@@ -206,7 +206,7 @@ def _attention(
             spec | {"weighting": weighting} | version_of("attention"),
             planner.origin(finetune_seed),
             place(finetune_seed, checkpoint),
-            sum(planner.cost.passes(suite.examples, 3) for suite in planner.suites),
+            sum(planner.cost.passes(suite.examples, 1) for suite in planner.suites),
             5e4,
         )
         for weighting in settings.weightings
@@ -242,7 +242,7 @@ def _raw(
                 | version_of("probe"),
                 (*planner.origin(finetune_seed), data),
                 place(finetune_seed, 0),
-                _removals(planner, removal, core_),
+                _removals(planner, removal, core_) + planner.cost.passes(planner.task.search, 1),
                 5e4,
             ),
         ]
@@ -252,7 +252,8 @@ def _raw(
 def _removals(planner: Planner, settings: RemovalConfig, core_: list[str]) -> float:
     """Forecast the cost of removing every unit, pairs of core heads, the core and its controls."""
     pairs = math.comb(min(settings.pairs, len(core_)), 2)
-    n = planner.cost.units + pairs + settings.controls + 2
+    # The layers below a unit are not run again; of single units that saves half of the work.
+    n = planner.cost.units / 2 + pairs + settings.controls + 2
     return sum(planner.cost.passes(suite.examples, n) for suite in planner.suites)
 
 

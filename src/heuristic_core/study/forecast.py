@@ -10,17 +10,17 @@ import torch
 
 from .store import Cell, Store
 
-#: Share of a plain matrix product's speed that whole models reach, from measured quickstart runs.
+#: Share of a plain matrix product's speed that whole models reach, as measured with MiniLM.
 EFFICIENCY = {
     "finetune": 0.33,
     "prepare": 0.4,
     "search": 0.38,
     "evaluate": 0.45,
-    "disjoint": 0.4,
-    "removal": 0.4,
-    "probe": 0.4,
-    "attention": 0.4,
-    "dependency": 0.4,
+    "disjoint": 0.55,
+    "removal": 0.5,
+    "probe": 0.5,
+    "attention": 0.6,
+    "dependency": 0.65,
 }
 #: Loading a model and opening files, per cell, in seconds.
 OVERHEAD = 0.5
