@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from heuristic_core.models.families import FAMILIES
 
 #: The longest text in tokens that the tiny models have positions for.
 LONGEST = 64
+
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 
 _BERT = {"intermediate_size": 64, "num_hidden_layers": 2, "hidden_size": 32}
 _LLAMA = _BERT | {"num_attention_heads": 4, "num_key_value_heads": 2}
@@ -87,22 +90,26 @@ TINY: dict[str, dict[str, Any]] = {
     },
 }
 
-assert list(TINY) == list(FAMILIES), "every family has a tiny model"
+
+@cache
+def byte_pairs(words: tuple[str, ...]) -> tuple[dict[str, int], tuple[tuple[str, str], ...]]:
+    """Pieces of words and how they are merged, learned from words."""
+    pieces = Tokenizer(models.BPE())
+    pieces.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(special_tokens=list(SPECIAL), show_progress=False)
+    pieces.train_from_iterator([f"{word} {word}" for word in [*words, *SPECIAL]], trainer)
+    model = json.loads(pieces.to_str())["model"]
+    return model["vocab"], tuple((one, two) for one, two in model["merges"])
 
 
 def tokenizer_for(family: str, words: list[str]) -> Any:
     """A tokenizer of whole words, with the special tokens around texts that a family expects."""
     kind = FAMILIES[family].kind
-    names = ["<s>", "<pad>", "</s>", "<unk>"]
+    names = list(SPECIAL)
     special = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
     if family == "qwen2":  # whose tokenizer is made anew as it is loaded, of byte pairs
-        pieces = Tokenizer(models.BPE())
-        pieces.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        trainer = trainers.BpeTrainer(special_tokens=names, show_progress=False)
-        pieces.train_from_iterator([f"{word} {word}" for word in [*words, *names]], trainer)
-        model = json.loads(pieces.to_str())["model"]
-        merges = [tuple(merge) for merge in model["merges"]]
-        return Qwen2Tokenizer(model["vocab"], merges, padding_side="left", **special)
+        vocabulary, merges = byte_pairs(tuple(words))
+        return Qwen2Tokenizer(vocabulary, list(merges), padding_side="left", **special)
     vocabulary = {word: i for i, word in enumerate([*names, *words])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Lowercase()

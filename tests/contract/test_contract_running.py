@@ -25,13 +25,12 @@ from family_matrix import (
 from heuristic_core.errors import InputError
 from heuristic_core.models.ablation import mean_values
 from heuristic_core.models.classifier import Classifier
-from heuristic_core.models.families import FAMILIES
 from heuristic_core.models.loading import load_model, new_classifier
 from heuristic_core.models.sources import shape
 from heuristic_core.tasks.task import Examples
 from heuristic_core.training.finetune import finetune
 from tiny import LABELS, save_tiny
-from tiny_families import LONGEST, TINY
+from tiny_families import LONGEST
 
 
 @for_every_family()
@@ -195,7 +194,3 @@ def test_fine_tuning_teaches_and_is_saved(family, tmp_path):
     back = load_model(tmp_path / "step-000002")
     assert torch.equal(back.logits(back.encode(pairs())), after)
     shutil.rmtree(tmp_path)
-
-
-def test_every_family_has_a_tiny_model():
-    assert set(TINY) == set(FAMILIES)

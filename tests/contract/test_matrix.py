@@ -1,0 +1,25 @@
+"""How many cells the contract has: every property on every family it applies to."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from family_matrix import CELLS, DECODERS, GROUPED, LAST_MAPS, NAMES
+
+from heuristic_core.models.families import FAMILIES
+from tiny_families import TINY
+
+
+def test_the_cells_are_counted():
+    for file in Path(__file__).parent.glob("test_contract_*.py"):
+        importlib.import_module(file.stem)
+    print(f"\n{len(NAMES)} families, {len(CELLS)} properties, {sum(CELLS.values())} cells")
+    assert len(NAMES) == 25
+    assert len(CELLS) == 31
+    assert sum(CELLS.values()) == 1026
+
+
+def test_every_family_is_in_the_tests_tables():
+    assert set(TINY) == set(LAST_MAPS) == set(FAMILIES)
+    assert set(GROUPED) < set(DECODERS) < set(NAMES)
