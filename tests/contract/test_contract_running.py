@@ -194,3 +194,15 @@ def test_fine_tuning_teaches_and_is_saved(family, tmp_path):
     back = load_model(tmp_path / "step-000002")
     assert torch.equal(back.logits(back.encode(pairs())), after)
     shutil.rmtree(tmp_path)
+
+
+def test_the_padding_side_makes_no_difference_to_fine_tuning(tmp_path):
+    """A GPT-2's positions are learned, so that counting them otherwise would show."""
+    found = []
+    for side in ("left", "right"):
+        model = own("gpt2")
+        model.tokenizer.padding_side = side
+        finetune(model, pairs(), tmp_path / side, steps=2, checkpoints=[], seed=0, batch_size=5)
+        assert model.tokenizer.padding_side == side
+        found.append(model.hf.state_dict())
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import shutil
 import time
@@ -130,7 +131,7 @@ def finetune(
             model=model.hf,
             args=arguments,
             train_dataset=as_dataset(model.encode(examples), examples.label_ids),
-            data_collator=DataCollatorWithPadding(model.tokenizer),
+            data_collator=DataCollatorWithPadding(_padding_right(model.tokenizer)),
             callbacks=[_Steps(save, progress), *([] if states is None else [states])],
         )
         # The Trainer's own printing of losses would break through a progress bar.
@@ -158,6 +159,15 @@ def finetune(
 def as_dataset(encoded: Encoded, label_ids: np.ndarray) -> datasets.Dataset:
     """Give token ids and class numbers in the form that the Trainer takes."""
     return datasets.Dataset.from_dict(dict(encoded.columns) | {"labels": label_ids.tolist()})
+
+
+def _padding_right(tokenizer: Any) -> Any:
+    """Give a tokenizer that pads on the right, where positions need not be told to the model."""
+    if tokenizer.padding_side == "right":
+        return tokenizer
+    other = copy.deepcopy(tokenizer)
+    other.padding_side = "right"
+    return other
 
 
 class _Steps(TrainerCallback):
