@@ -78,12 +78,14 @@ def test_every_format_gives_the_same_data(folder):
 def test_a_file_is_looked_for_in_the_working_folder_then_in_the_data_folder(folder, monkeypatch):
     (folder / "elsewhere").mkdir()
     monkeypatch.chdir(folder / "elsewhere")
-    with pytest.raises(InputError, match=r"no task file mine\.toml, not in the working folder; "):
+    with pytest.raises(
+        InputError, match=r"no task file mine\.toml \(looked for from .* folder\); "
+    ):
         hc.load_task("mine.toml")
     given = hc.load_task("mine.toml", data=folder).digests
     monkeypatch.setenv("HCORE_DATA", str(folder))
     assert hc.load_task("mine.toml").digests == given
-    with pytest.raises(InputError, match=r"none\.toml, not in .* and not in the data folder"):
+    with pytest.raises(InputError, match=r"none\.toml \(looked .*, then in the data folder\)"):
         hc.load_task("none.toml")
 
 

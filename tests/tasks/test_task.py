@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from heuristic_core.errors import InputError
 from heuristic_core.tasks.labels import HANS_LABELS, NLI_LABELS, NLI_TO_HANS
-from heuristic_core.tasks.task import Examples, Suite, Task
+from heuristic_core.tasks.task import Examples, Suite, Task, adversarial_only
 
 LABELS = ("yes", "no")
 
@@ -112,3 +114,15 @@ def test_a_task_has_an_in_domain_suite():
     assert task.digests["suite/o"] == some.digest != task.digests["suite/i"]
     with pytest.raises(InputError, match="unknown suite 'x'; known: o, i"):
         task.suite("x")
+
+
+def test_adversarial_cases_alone_and_few_of_each():
+    examples = Examples.build(["a"] * 9, None, ["x"] * 9, list("pqqrrrqqp"), ("x",))
+    kinds = {"p": "friendly", "q": "adversarial", "r": "adversarial"}
+    suite, friendly = Suite("s", "ood", examples, kinds), Suite("f", "ood", examples, {})
+    (some,) = adversarial_only([suite], 2, seed=0)
+    assert sorted(some.examples.table["case"]) == ["q", "q", "r", "r"]
+    assert some.kind("q") == "adversarial"
+    assert some.examples.digest == adversarial_only([suite], 2, seed=0)[0].examples.digest
+    only_friendly = replace(friendly, kinds=dict.fromkeys("pqr", "friendly"))
+    assert adversarial_only([only_friendly], 2, seed=0) == []

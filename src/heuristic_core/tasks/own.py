@@ -57,10 +57,9 @@ def _found(source: str | os.PathLike[str], folder: Path | None) -> Path:
             raise InputError(f"task file {one_line(str(source))} is a folder; give a TOML file")
         if os.path.exists(place):
             return place
-    where = "the working folder" + (" and not in the data folder" if folder else "")
-    raise InputError(
-        f"there is no task file {one_line(str(source))}, not in {where}; check the path"
-    )
+    then = ", then in the data folder" if folder else ""
+    looked = f"looked for from the working folder{then}"
+    raise InputError(f"there is no task file {one_line(str(source))} ({looked}); check the path")
 
 
 class _Builder:

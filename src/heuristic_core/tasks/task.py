@@ -207,3 +207,20 @@ class Task:
         """SHA-256 of each part of the data, by the part's name."""
         parts = {"train": self.train.digest, "search": self.search.digest}
         return parts | {f"suite/{suite.name}": suite.examples.digest for suite in self.suites}
+
+
+def adversarial_only(suites: Sequence[Suite], per_case: int, seed: int) -> list[Suite]:
+    """Restrict suites to some examples of each adversarial case; those without any are left out.
+
+    Args:
+        suites: The suites.
+        per_case: Examples of each case at most.
+        seed: Which they are.
+    """
+    found = []
+    for suite in suites:
+        cases = [case for case in suite.cases if suite.kind(case) == "adversarial"]
+        if cases:
+            some = suite.only(cases)
+            found.append(replace(some, examples=some.examples.sample_per_case(per_case, seed)))
+    return found

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -18,8 +16,9 @@ from pydantic import (
     model_validator,
 )
 
-from ..errors import InputError, one_line, unknown
+from ..errors import one_line
 from ..storage import read_toml
+from .explain import explained
 from .hub import HUB_NAME
 from .labels import NO_GOLD_LABEL, as_text
 from .reading import fits_one_line
@@ -247,7 +246,7 @@ def read_task_file(path: Path, shown: str) -> TaskFile:
     try:
         return TaskFile.model_validate(raw)
     except ValidationError as error:
-        raise _explained(error, shown) from error
+        raise explained(error, TaskFile, shown) from error
 
 
 def _sourced(table: Any) -> Any:
@@ -264,41 +263,3 @@ def _none_of(strange: set[str], key: str, labels: list[str]) -> None:
     if strange:
         found = one_line(sorted(strange)[0], 60)
         raise ValueError(f"{key} names {found!r}, which is none of the labels {', '.join(labels)}")
-
-
-def _explained(error: ValidationError, shown: str) -> InputError:
-    """Turn the first of a validation's errors into one line, unknown keys before all others."""
-    errors = error.errors(include_url=False)
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    model: Any = TaskFile
-    field = None
-    where: list[str] = []
-    for part in first["loc"]:
-        if isinstance(part, int):
-            where.append(f"[{part + 1}]")
-            continue
-        if model is None or part not in model.model_fields:
-            if first["type"] == "extra_forbidden":
-                known = [*model.model_fields]
-                place = "".join(where).removeprefix(".") or "the file"
-                return unknown(f"key of {place} in {shown}:", part, known)
-            where.append(f".{one_line(str(part), 60)}")
-            break  # inside a table that users fill
-        field = model.model_fields[part]
-        model = _model_in(field.annotation)
-        where.append(f".{part}")
-    message = re.sub(r"^Value error, ", "", first["msg"])
-    if first["type"] == "missing":
-        message = "is missing"
-    place = "".join(where).removeprefix(".")
-    about = f" ({field.description})" if field is not None and field.description else ""
-    return InputError(f"{shown}{f', {place}' if place else ''}: {one_line(message)}{about}")
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """Find the model of a field that is one, or a list of it."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if get_origin(annotation) in (list, Union, UnionType):
-        return next(filter(None, map(_model_in, get_args(annotation))), None)
-    return None
