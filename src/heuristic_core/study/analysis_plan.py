@@ -9,7 +9,7 @@ from typing import Any
 from ..analysis.core import core, whole_cores
 from ..measure.dependency import dependency_passes
 from ..search.find import search_effort
-from ..tasks.task import Suite, Task
+from ..tasks.task import Suite, Task, adversarial_only
 from ..units import Unit
 from .analysis_config import DependencyConfig, RemovalConfig
 from .config import SearchConfig, StudyConfig
@@ -271,9 +271,5 @@ def _paths(
         [*added[: settings.receivers], *senders],
         margin_paths=settings.margin_paths,
     )
-    adversarial = [
-        suite.only([case for case in suite.cases if suite.kind(case) == "adversarial"])
-        for suite in planner.suites
-        if any(suite.kind(case) == "adversarial" for case in suite.cases)
-    ]
-    return sum(planner.cost.passes(suite.examples, n) for suite in adversarial)
+    suites = adversarial_only(planner.suites, settings.per_case, planner.config.analysis.seed)
+    return sum(planner.cost.passes(suite.examples, n) for suite in suites)

@@ -19,6 +19,7 @@ from ..models.classifier import Classifier, Progress
 from ..storage import read_tensors, write_table
 from ..subnetwork import Subnetwork
 from ..tables import DISJOINT, SYSTEM
+from ..tasks.task import adversarial_only
 from ..units import Unit, n_kept
 from .saved import load_subnetwork
 from .store import Cell
@@ -136,11 +137,7 @@ def _dependency(bench: Workbench, cell: Cell, folder: Path, progress: Progress) 
         chosen = rng.permutation(others)[: spec["controls"]]
         senders |= dict.fromkeys((str(unit) for unit in chosen), "control")
     receivers = dict.fromkeys(spec["added"][: spec["receivers"]], "added")
-    adversarial = [
-        suite.only([case for case in suite.cases if suite.kind(case) == "adversarial"])
-        for suite in bench.suites
-        if any(suite.kind(case) == "adversarial" for case in suite.cases)
-    ]
+    adversarial = adversarial_only(bench.suites, spec["per_case"], spec["draws"])
     tables = [
         dependencies(
             model,

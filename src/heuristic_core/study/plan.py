@@ -24,7 +24,7 @@ VERSIONS = {
     "removal": 2,
     "probe": 2,
     "attention": 1,
-    "dependency": 1,
+    "dependency": 2,
 }
 FULL: dict[str, Any] = {"kind": "full", "method": "", "sparsity": 0.0, "seed": -1}
 
