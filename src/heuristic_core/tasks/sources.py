@@ -118,7 +118,8 @@ def _read_parquet(path: Path, shown: str, wanted: Collection[str]) -> Records:
             check_columns(shown, present)
             names = [name for name in dict.fromkeys(present) if name in wanted]
             read = file.read(columns=names)
-            n_rows = file.metadata.num_rows
+            # What the metadata say may be anything; it only counts where no column is read.
+            n_rows = read.num_rows if names else min(file.metadata.num_rows, 1)
         columns = {name: read.column(name).to_pylist() for name in names}
     except (OSError, ValueError, KeyError, OverflowError, pa.ArrowException) as error:
         raise InputError(
