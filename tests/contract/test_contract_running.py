@@ -121,6 +121,19 @@ def test_torchs_default_dtype_makes_no_difference(family):
 
 
 @for_every_family()
+def test_half_precision_is_kept(family):
+    model = load_model(folder_of(family), dtype="bfloat16")
+    encoded = model.encode(pairs())
+    subnetwork = some_subnetwork(model, some_mask(model, 0), "mean")
+    with subnetwork.applied(model):
+        gated = model.logits(encoded)
+    small = subnetwork.compact(model)
+    wide = {p.dtype for p in small.hf.parameters()} - {torch.bfloat16}
+    assert not wide or family == "t5"  # which keeps some of its weights in float32
+    torch.testing.assert_close(small.logits(encoded), gated, atol=0.1, rtol=0.1)
+
+
+@for_every_family()
 def test_texts_as_long_as_the_positions_can_be_run(family):
     model = load_model(folder_of(family), max_length=1000)
     limited = family != "t5"  # whose positions are relative

@@ -115,6 +115,11 @@ def test_alberts_of_a_shape_that_was_never_released(tmp_path):
     refused(lambda: load_model(tmp_path), "3 layers in 2 groups is not supported")
 
 
+def test_mlps_computed_in_chunks(tmp_path):
+    folder = save_tiny(tmp_path, family="distilbert", chunk_size_feed_forward=4)
+    refused(lambda: load_model(folder), "set chunk_size_feed_forward to 0")
+
+
 def test_positions_and_token_types(tiny):
     config = tiny.hf.config
     assert longest(FAMILIES["bert"], config) == 64

@@ -92,9 +92,18 @@ def models(as_json: JsonOption = False) -> None:
     packaged = {name: f"heuristic-core[{PACKAGED[name][2]}]" for name in PACKAGED}
     methods = {name: method.summary for name, method in METHODS.items()}
     if as_json:
-        print_json({"families": list(FAMILIES), "packaged": packaged, "methods": methods})
+        families = {
+            name: {"kind": family.kind, "note": family.note} for name, family in FAMILIES.items()
+        }
+        print_json({"families": families, "packaged": packaged, "methods": methods})
         return
-    out().print(f"Families (folders or hub ids): {', '.join(FAMILIES)}")
+    title = "Families: single-label classifiers, from folders or hub ids (docs/families.md)"
+    table = Table(title=title, title_justify="left")
+    for column in ("model_type", "kind", "units"):
+        table.add_column(column)
+    for name, family in FAMILIES.items():
+        table.add_row(name, family.kind, Text(family.note or "heads and MLP layers"))
+    out().print(table)
     for name, extra in packaged.items():
         out().print(f"Packaged weights: {name}, installed by {extra}", markup=False)
     for name, summary in methods.items():

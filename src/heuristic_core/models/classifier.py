@@ -18,7 +18,7 @@ from ..units import UnitSpace
 from .ablation import AblationValues
 from .encoding import Encoded, encode
 from .families import family_of
-from .fit import check_tokenizer, check_tokens, longest, takes_token_types
+from .fit import check_setup, check_tokens, longest, takes_token_types
 from .gates import Gates, gated
 from .hooks import weight_of
 from .sharing import separate_layers
@@ -46,7 +46,7 @@ class Classifier:
         self.tokenizer = tokenizer
         self.name = name
         self.family = family_of(hf.config.model_type)
-        check_tokenizer(name, self.family, hf.config, tokenizer)
+        check_setup(name, self.family, hf.config, tokenizer)
         self.max_length = min(max_length, longest(self.family, hf.config) or max_length)
         try:
             separate_layers(hf)

@@ -47,6 +47,7 @@ class Family:
         positions_after_padding: Whether positions are counted from the padding token's id on, so
             that texts have to be shorter than the configuration's limit.
         flat_mlp: Whether the MLP sees all examples' tokens in one row.
+        note: What to know about its units, for lists.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Family:
     joint_norms: tuple[str, ...] = ()
     positions_after_padding: bool = False
     flat_mlp: bool = False
+    note: str = ""
 
     def layer_list(self, model: nn.Module) -> list[nn.Module]:
         """Give the model's layers in order."""
@@ -124,7 +126,10 @@ _LLAMA = Family(
     mlp_out="mlp",
     readout="score",
     kind="decoder",
+    note="a unit per query head, also where keys and values are shared",
 )
+
+_NORMS_AFTER = "a unit per query head; units are gated before the norms that follow them"
 
 FAMILIES: dict[str, Family] = {
     family.name: family
@@ -170,6 +175,7 @@ FAMILIES: dict[str, Family] = {
             attention_out="albert_layers.0.attention.dense",
             mlp_out="albert_layers.0.ffn_output",
             mlp_before=("albert_layers.0.ffn",),
+            note="one set of weights, yet each layer has units of its own; compaction unshares",
         ),
         Family(
             "modernbert",
@@ -179,6 +185,7 @@ FAMILIES: dict[str, Family] = {
             attention_out="attn.Wo",
             mlp_out="mlp",
             fused="stacked",
+            note="some layers attend within a window",
         ),
         Family(
             "gpt2",
@@ -200,6 +207,7 @@ FAMILIES: dict[str, Family] = {
             mlp_out="mlp",
             readout="score",
             kind="decoder",
+            note="some layers attend within a window",
         ),
         Family(
             "gpt_neox",
@@ -212,6 +220,7 @@ FAMILIES: dict[str, Family] = {
             readout="score",
             kind="decoder",
             fused="by_head",
+            note="attention and MLP are in parallel",
         ),
         replace(
             _LLAMA,
@@ -221,14 +230,19 @@ FAMILIES: dict[str, Family] = {
             mlp_out="fc2",
             mlp_before=("fc1",),
             flat_mlp=True,
+            note="",
         ),
         _LLAMA,
-        *(
-            replace(_LLAMA, name=name)
-            for name in ("mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text")
+        *(replace(_LLAMA, name=name) for name in ("mistral", "qwen2", "qwen3", "gemma")),
+        replace(_LLAMA, name="gemma2", note=_NORMS_AFTER),
+        replace(_LLAMA, name="gemma3_text", note=_NORMS_AFTER),
+        replace(_LLAMA, name="olmo2", joint_norms=("q_norm", "k_norm"), note=_NORMS_AFTER),
+        replace(
+            _LLAMA,
+            name="phi",
+            attention_out="self_attn.dense",
+            note="attention and MLP are in parallel",
         ),
-        replace(_LLAMA, name="olmo2", joint_norms=("q_norm", "k_norm")),
-        replace(_LLAMA, name="phi", attention_out="self_attn.dense"),
         Family(
             "t5",
             layers="transformer.encoder.block",
@@ -239,6 +253,7 @@ FAMILIES: dict[str, Family] = {
             mlp_before=("layer.1.DenseReluDense",),
             readout="classification_head.out_proj",
             kind="encoder-decoder",
+            note="the encoder's units; the decoder, which reads the answer at <eos>, is left alone",
         ),
         Family(
             "bart",
@@ -250,6 +265,7 @@ FAMILIES: dict[str, Family] = {
             mlp_before=("fc1",),
             readout="classification_head.out_proj",
             kind="encoder-decoder",
+            note="the encoder's units; the decoder, which reads the answer at <eos>, is left alone",
         ),
     )
 }

@@ -74,13 +74,19 @@ def check_label_names(source: object, names: Sequence[str]) -> None:
         )
 
 
-def check_tokenizer(source: object, family: Family, config: Any, tokenizer: Any) -> None:
-    """Make sure that a tokenizer pads as a model expects it.
+def check_setup(source: object, family: Family, config: Any, tokenizer: Any) -> None:
+    """Make sure that a model sees whole texts, and that its tokenizer pads as it expects.
 
     Raises:
-        InputError: If it pads on a side that the family does not allow for, or a decoder has no
-            padding token, or another than its tokenizer.
+        InputError: If it computes its MLPs in chunks of texts, its tokenizer pads on a side that
+            the family does not allow for, or a decoder has no padding token, or another than its
+            tokenizer.
     """
+    if getattr(config, "chunk_size_feed_forward", 0):
+        raise InputError(
+            f"{source} computes its MLPs in chunks of texts, which only saves memory; set "
+            "chunk_size_feed_forward to 0 in config.json"
+        )
     if family.kind != "decoder":
         if tokenizer.padding_side != "right":
             raise InputError(
