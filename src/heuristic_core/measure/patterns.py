@@ -14,8 +14,8 @@ from ..errors import InputError
 from ..models.encoding import Encoded
 from ..tasks.task import Examples
 
-#: What a token may look at. Where two come out alike, the first is named. "repeated" is a word of the
-#: other sentence: single texts have none, so it is left out of what is measured of them.
+#: What a token may look at. Where two come out alike, the first is named. "repeated" is a word of
+#: the other sentence: single texts have none, so it is left out of what is measured of them.
 PATTERNS = (
     "repeated",
     "same",
