@@ -107,6 +107,26 @@ def test_search_data_of_their_own(folder):
     assert "5 training examples dropped that are search examples too" in task.notes
 
 
+def test_several_sources_are_trained_on(folder):
+    alone = hc.load_task(folder / "mine.toml")
+    twice = alone.train.table.iloc[0]
+    extra = [*rows("new", 9), {"question": twice["text"], "passage": twice["text_pair"]}]
+    pd.DataFrame(extra).assign(answer=1).to_csv(folder / "extra.csv", index=False)
+
+    def loaded(first="", second=""):
+        more = f'[[train]]\nfile = "train.csv"\n{first}[[train]]\nfile = "extra.csv"\n{second}'
+        return hc.load_task(changed(folder, ('[train]\nfile = "train.csv"\n', more)))
+
+    task = loaded()
+    # Masks are learned on what is held out of the first; what both hold is trained on once.
+    assert task.search.digest == alone.search.digest
+    assert texts(task.train) == [*texts(alone.train), *(f"new {i}?" for i in range(9))]
+    assert task.notes.count("1 training examples dropped that are repeated") == 1
+    some = loaded("size = 3\n", "size = 2\n")
+    assert len(some.train) == 5
+    assert {"train 1: 3 of 35 examples drawn", "train 2: 2 of 10 examples drawn"} <= {*some.notes}
+
+
 @pytest.mark.parametrize(("search", "n"), [("share = 0.25", 10), ("", 4)])
 def test_a_share_is_held_out(folder, search, n):
     task = hc.load_task(changed(folder, ("size = 5", search)))

@@ -89,11 +89,11 @@ REFUSED = {
     ),
     "absolute": (
         ("train.csv", "/etc/passwd.csv"),
-        r"train\.file: must name a file beside the task",
+        r"train\[1\]\.file: must name a file beside",
     ),
-    "outside": (("train.csv", "../train.csv"), r"train\.file: must name a file beside the task"),
-    "home": (("train.csv", "~/train.csv"), r"train\.file: must name a file beside the task"),
-    "windows": (("train.csv", "C:\\\\train.csv"), r"train\.file: must name a file beside the task"),
+    "outside": (("train.csv", "../train.csv"), r"train\[1\]\.file: must name a file beside"),
+    "home": (("train.csv", "~/train.csv"), r"train\[1\]\.file: must name a file beside"),
+    "windows": (("train.csv", "C:\\\\train.csv"), r"train\[1\]\.file: must name a file beside"),
     "extension": (
         ("train.csv", "mine.toml"),
         r"mine\.toml has an unknown extension; name the file",
@@ -102,8 +102,8 @@ REFUSED = {
         ('file = "train.csv"', 'file = "x.csv"\nhub = "a/b"'),
         "give file or hub, not",
     ),
-    "neither": (('file = "train.csv"', ""), "train: has neither file nor hub; name one"),
-    "hub name": (('file = "train.csv"', 'hub = "pandas"'), r"train\.hub: must be namespace/name"),
+    "neither": (('file = "train.csv"', ""), r"train\[1\]: has neither file nor hub; name one"),
+    "hub name": (('file = "train.csv"', 'hub = "pandas"'), r"train\[1\]\.hub: must be namespace"),
     "split of a file": (
         ("size = 5", 'file = "train.csv"\nsplit = "x"'),
         "config and split are for hub",

@@ -16,7 +16,15 @@ from .parts import hold_out, without_tests
 from .published import data_folder
 from .reading import read_examples
 from .task import CaseKind, Examples, Suite, Task
-from .task_file import Sampled, SearchTable, SourceTable, SuiteTable, TaskFile, read_task_file
+from .task_file import (
+    Sampled,
+    SearchTable,
+    SourceTable,
+    SuiteTable,
+    TaskFile,
+    TrainTable,
+    read_task_file,
+)
 
 #: The share of the training examples that masks are learned on where nothing else is said.
 SEARCH_SHARE = 0.1
@@ -83,19 +91,20 @@ class _Builder:
             self._read(table, f"suite {table.name}", table.labels, table.name)
             for table in config.suites
         ]
-        train = self._read(config.train, "train")
+        trained = {key: self._read(table, key) for key, table in self._train_tables()}
         search = self._read(config.search, "search") if config.search.has_source else None
-        self._check_pairs({"train": train, "search": search} | self._named(whole))
-        train = self._without(train, whole, "train")
+        self._check_pairs(trained | {"search": search} | self._named(whole))
+        trained = {key: self._without(part, whole, key) for key, part in trained.items()}
         if search is None:
-            train, search = self._held_out(train, config.search)
+            first = next(iter(trained))
+            trained[first], search = self._held_out(trained[first], config.search)
         else:  # drawn first, as what is not drawn of it may be trained on
             search = self._without(search, whole, "search")
             search = self._drawn(search, config.search, "search")
-            if config.overlap != "keep":
-                with _within(f"{self.shown}, train"):
-                    train = without_tests(train, [search], self.notes, tests_are="search examples")
-        train = self._drawn(train, config.train, "train")
+            trained = {key: self._not_searched(part, search, key) for key, part in trained.items()}
+        train = self._together(
+            [self._drawn(trained[key], table, key) for key, table in self._train_tables()]
+        )
         for label in sorted(set(self.labels) - set(train.table["label"])):
             self.notes.append(f"train: no example has the label {label}")
         suites = tuple(
@@ -104,6 +113,25 @@ class _Builder:
         )
         name = config.name or one_line(self.path.stem, 80)
         return Task(name, self.labels, train, search, suites, tuple(self.notes))
+
+    def _train_tables(self) -> list[tuple[str, TrainTable]]:
+        tables = self.config.train
+        return [(f"train {i}" if len(tables) > 1 else "train", t) for i, t in enumerate(tables, 1)]
+
+    def _not_searched(self, part: Examples, search: Examples, key: str) -> Examples:
+        if self.config.overlap == "keep":
+            return part
+        with _within(f"{self.shown}, {key}"):
+            return without_tests(part, [search], self.notes, tests_are="search examples")
+
+    def _together(self, parts: list[Examples]) -> Examples:
+        if len(parts) == 1:
+            return parts[0]
+        table = pd.concat([part.table for part in parts], ignore_index=True)
+        train = Examples(table, self.labels)
+        if self.config.overlap == "keep":
+            return train
+        return without_tests(train, [], self.notes, name="training")  # what several sources hold
 
     def _read(
         self, table: SourceTable, key: str, labels: list[str] | None = None, case: str = "train"
@@ -163,14 +191,15 @@ class _Builder:
 
     def _check_pairs(self, parts: Mapping[str, Examples | None]) -> None:
         kinds = {key: part.is_pair for key, part in parts.items() if part is not None}
+        first = next(iter(kinds))
         for key, is_pair in kinds.items():
-            if is_pair != kinds["train"]:
+            if is_pair != kinds[first]:
                 ours, theirs = (
-                    "pairs" if pair else "single texts" for pair in (is_pair, kinds["train"])
+                    "pairs" if pair else "single texts" for pair in (is_pair, kinds[first])
                 )
                 raise InputError(
-                    f"{self.shown}, {key}: has {ours}, but train has {theirs}; name text_pair for "
-                    "both or for neither"
+                    f"{self.shown}, {key}: has {ours}, but {first} has {theirs}; name text_pair "
+                    "for both or for neither"
                 )
 
     def _without(self, examples: Examples, tests: list[Examples], key: str) -> Examples:

@@ -34,6 +34,11 @@ def _listed(value: Any) -> Any:
     return values
 
 
+def _one_or_several(value: Any) -> Any:
+    """Take one table for a list of it."""
+    return value if isinstance(value, list) else [value]
+
+
 def _inside(value: str) -> str:
     """Refuse a path that leads out of the folder of the task file."""
     posix, windows = PurePosixPath(value), PureWindowsPath(value)
@@ -134,7 +139,10 @@ class SearchTable(SourceTable):
         None, ge=1, description="Examples at most; held out of training without file or hub."
     )
     share: float | None = Field(
-        None, gt=0, lt=1, description="Share held out of training; 0.1 without file, hub, size."
+        None,
+        gt=0,
+        lt=1,
+        description="Share held out of training, of its first source; 0.1 if nothing is said.",
     )
 
     @model_validator(mode="after")
@@ -198,7 +206,10 @@ class TaskFile(BaseModel):
         description="Training examples that are dropped: those that are test examples too, those "
         "that have a text in common with one, or none.",
     )
-    train: TrainTable = Field(description="What models are fine-tuned on.")
+    train: Annotated[list[TrainTable], BeforeValidator(_one_or_several)] = Field(
+        min_length=1,
+        description="What models are fine-tuned on; [[train]] several times for several sources.",
+    )
     search: SearchTable = Field(SearchTable(), description="What masks are learned on.")
     suites: list[SuiteTable] = Field(description="Test sets, at least one with role id.")
 
@@ -212,7 +223,7 @@ class TaskFile(BaseModel):
         if not any(suite.role == "id" for suite in self.suites):
             raise ValueError('no suite has the role id; add one: [[suites]] with role = "id"')
         _targets(self.label_map, self.labels, "label_map")
-        for part, table in (("train", self.train), ("search", self.search)):
+        for part, table in (*(("train", t) for t in self.train), ("search", self.search)):
             _targets(table.label_map, self.labels, f"{part}.label_map")
         for suite in self.suites:
             known = suite.labels or self.labels
