@@ -42,7 +42,7 @@ def test_layers_that_are_not_run_again_change_no_answer(family):
 def test_what_the_last_layer_reads_gives_the_logits(family):
     model = shared(family)
     encoded = model.encode(pairs())
-    features = torch.tensor(features_of(model, encoded, batch_size=4)).float()
+    features = torch.tensor(features_of(model, encoded, batch_size=10)).float()
     readout = model.hf.get_submodule(model.family.readout)
     with torch.no_grad():
         torch.testing.assert_close(readout(features), model.logits(encoded), atol=1e-5, rtol=1e-4)

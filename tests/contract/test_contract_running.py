@@ -94,6 +94,26 @@ def test_saved_and_loaded_no_bit_changes(family, tmp_path):
     assert sizes[0] == sizes[1]
 
 
+@pytest.mark.parametrize("n_sets", [1, 2, 4])
+def test_an_albert_keeps_its_sets_of_weights(tmp_path, n_sets):
+    save_tiny(tmp_path, family="albert", num_hidden_layers=4, num_hidden_groups=n_sets)
+    model, other = load_model(tmp_path), load_model(tmp_path)
+    batch = batch_of(model)
+    plain = logits(model, batch)
+    with torch.no_grad():
+        for parameter in other.hf.parameters():
+            parameter += 0.1
+    assert not torch.equal(logits(other, batch), plain)
+    state = model.hf.state_dict()
+    assert sum(name.endswith("ffn.weight") for name in state) == n_sets
+    assert other.hf.load_state_dict(state, strict=True).missing_keys == []
+    assert torch.equal(logits(other, batch), plain)
+    # The layers of one set change together.
+    layers = [layer.albert_layers[0].ffn.weight for layer in model.layers]
+    assert len({weight.data_ptr() for weight in layers}) == n_sets
+    assert layers[0] is layers[4 // n_sets - 1]
+
+
 @for_every_family()
 def test_torchs_default_dtype_makes_no_difference(family):
     model = shared(family)

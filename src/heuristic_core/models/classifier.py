@@ -111,7 +111,7 @@ class Classifier:
     def __call__(self, **batch: Any) -> Any:
         """Run the underlying model."""
         if self.family.kind != "encoder":
-            # Nothing is generated, and a layer that is skipped has no keys and values to keep.
+            # Nothing is generated: keys and values kept for later would only fill the memory.
             batch.setdefault("use_cache", False)
         return self.hf(**batch)
 

@@ -38,6 +38,20 @@ class Repeated(nn.ModuleList):
             layer.state_dict(destination=destination, prefix=f"{prefix}{i}.", keep_vars=keep_vars)
         return destination
 
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        # What was saved once is every layer's that shares it; children are loaded after this.
+        every: dict[str, Any] = {}
+        for name in [name for name in state_dict if name.startswith(prefix)]:
+            place, rest = name.removeprefix(prefix).split(".", 1)
+            first = int(place) * self.n_each
+            value = state_dict.pop(name)
+            shared = {f"{prefix}{first + i}.{rest}": value for i in range(self.n_each)}
+            every.update(shared)
+        state_dict.update(every)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
 
 def separate_layers(hf: Any) -> None:
     """Give every layer of an ALBERT a module of its own; other models are left alone.
