@@ -159,7 +159,7 @@ class Subnetwork:
 
         Raises:
             InputError: If the model has other units, the ablation values do not fit it, or its
-                family cannot be compacted.
+                maps are no plain linear ones.
         """
         from .models.compaction import compact
 

@@ -40,10 +40,11 @@ def dependencies(
     its input, while the other two read what they did. On the direct path all heads and MLPs
     between write what they did, and only residual sums and LayerNorms follow the change; on the
     total path everything between follows it. Memory grows with one batch alone, but for one
-    number per pair, path, projection and example.
+    number per pair, path, projection and example. Where heads share keys and values, a receiver
+    sees the change in those of its group.
 
     Args:
-        model: The model, of a family whose projections are known; it is left as found.
+        model: The model; it is left as found.
         suites: The examples. Only adversarial cases are used.
         senders: From the label of each head whose output is replaced to its group, ``core`` or
             ``control``.

@@ -72,7 +72,7 @@ def removals(
     Interactions of several units need the single removals of all of them among the sets.
 
     Args:
-        model: The full model, of a family whose projections are known.
+        model: The full model.
         suites: What to measure on.
         sets: What to remove; the full model itself is measured in any case.
         values: What stands in for removed units.
@@ -84,8 +84,8 @@ def removals(
         for the columns that name the model.
 
     Raises:
-        InputError: If a set is empty or names units that are not the model's, if the labels do
-            not fit a suite's, or if the family's projections are not known.
+        InputError: If a set is empty or names units that are not the model's, or if the labels do
+            not fit a suite's.
     """
     return measured(
         model, "model", model.labels, suites, sets, values, batch_size=batch_size, progress=progress

@@ -109,7 +109,8 @@ def compact(model: Classifier, subnetwork: Subnetwork) -> CompactClassifier:
         subnetwork: What to keep.
 
     Raises:
-        InputError: If the subnetwork does not fit the model, or the family is not supported.
+        InputError: If the subnetwork does not fit the model, or a map to be cut is no plain linear
+            one.
     """
     values = model.values_of(subnetwork)
     values.check_fits(model.space, model.d_heads, model.d_model)
