@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import math
 import tempfile
@@ -67,10 +68,15 @@ def for_every_family(families: tuple[str, ...] = NAMES, **more: tuple[Any, ...])
     return mark
 
 
+_FOLDERS = tempfile.TemporaryDirectory(prefix="tiny-families-")
+atexit.register(_FOLDERS.cleanup)
+
+
 @cache
 def folder_of(family: str) -> Path:
     """A folder with a tiny random model, made once."""
-    folder = Path(tempfile.mkdtemp(prefix=f"tiny-{family}-"))
+    folder = Path(_FOLDERS.name) / family
+    folder.mkdir()
     return save_tiny(folder, family=family)
 
 
