@@ -11,7 +11,14 @@ class InputError(Exception):
 
     Every error a user can cause, through the API or the command line, is this type. The command
     line prints its message as one line and exits with code 2.
+
+    Args:
+        message: What is wrong and what to do; made one line without control characters, as names
+            and texts from files stand in it.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message, 1000))
 
 
 def unknown(kind: str, name: object, options: Iterable[str]) -> InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -14,10 +15,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 import safetensors
 import safetensors.numpy
 
 from .errors import InputError, one_line
+
+#: What helps where a file cannot be written, other than another folder.
+_REMEDIES = {
+    errno.ENOSPC: "free some space",
+    errno.EISDIR: "remove the folder of that name",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
 
 
 @contextlib.contextmanager
@@ -28,26 +38,48 @@ def replacing(path: Path) -> Iterator[Path]:
         path: The file to write; its folder is made if needed.
 
     Raises:
-        InputError: If the folder cannot be written.
+        InputError: If the file cannot be written.
     """
+    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise InputError(
-            f"cannot write {path}: {error.strerror or error}; choose a folder you may write to"
-        ) from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         # mkstemp makes files private; what a run leaves behind should follow the user's umask.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         os.replace(temporary, path)
+    except OSError as error:
+        remedy = _REMEDIES.get(error.errno or 0, "choose a folder you may write to")
+        raise InputError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Make sure that files can be written into a folder; what is made for that is removed again.
+
+    Raises:
+        InputError: If they cannot.
+    """
+    missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"cannot write into {folder}: {error.strerror or error}; choose a folder you may "
+            "write to"
+        ) from error
+    finally:
+        for path in missing:
+            with contextlib.suppress(OSError):
+                path.rmdir()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -118,7 +150,12 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
         return dict(safetensors.numpy.load_file(path))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except safetensors.SafetensorError as error:
+    except (
+        safetensors.SafetensorError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:  # odd types, too
         raise InputError(
             f"{path} is no intact safetensors file ({one_line(str(error), 120)})"
         ) from error
@@ -137,10 +174,12 @@ def read_table(path: Path) -> pd.DataFrame:
         InputError: If it is missing or damaged.
     """
     try:
-        return pd.read_parquet(path)
+        # Not pandas: it takes a folder for a table in parts, and trusts what a file says of itself.
+        with pa.parquet.ParquetFile(path) as file:
+            return file.read().to_pandas(ignore_metadata=True)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or 'it is damaged'}") from error
-    except ValueError as error:
+    except (ValueError, KeyError, TypeError, OverflowError, pa.ArrowException) as error:
         raise InputError(
             f"{path} is no intact parquet file ({one_line(str(error), 120)})"
         ) from error

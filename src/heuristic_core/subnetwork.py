@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from .errors import InputError, one_line, unknown
+from .errors import InputError, unknown
 from .storage import plain, read_json, read_tensors, write_json, write_tensors
 from .units import Unit, UnitSpace
 
@@ -58,10 +58,15 @@ class Subnetwork:
     def __post_init__(self) -> None:
         if self.ablation not in ABLATION_KINDS:
             raise unknown("ablation kind", self.ablation, ABLATION_KINDS)
-        for unit in self.kept:
-            self.space.index(unit)
-        if self.soft is not None and len(self.soft) != len(self.space):
-            raise InputError(f"{len(self.soft)} soft values do not fit {len(self.space)} units")
+        units = self.space.units
+        kept = frozenset(units[self.space.index(unit)] for unit in self.kept)
+        object.__setattr__(self, "kept", kept)  # units, where labels were given
+        if self.soft is not None and np.shape(self.soft) != (len(self.space),):
+            raise InputError(
+                f"soft values of shape {np.shape(self.soft)} do not fit {len(self.space)} units"
+            )
+        if self.soft is not None and not np.isfinite(self.soft).all():
+            raise InputError("soft values are not all finite numbers")
 
     # --- what it is ---------------------------------------------------------------------------
 
@@ -204,7 +209,7 @@ class Subnetwork:
             InputError: If the folder holds none, or one that is damaged.
         """
         path = Path(folder)
-        if not (path / "subnetwork.json").is_file():
+        if not os.path.isfile(path / "subnetwork.json"):
             raise InputError(f"no subnetwork in {path}: it has no subnetwork.json")
         record = read_json(path / "subnetwork.json")
         tensors = read_tensors(path / "subnetwork.safetensors")
@@ -225,26 +230,37 @@ class Subnetwork:
             InputError: If the record is damaged, or of another format.
         """
         if not isinstance(record, dict) or record.get("format") != _FORMAT:
-            raise InputError(f"{where} is not in the format {_FORMAT}")
+            raise InputError(f"{where} is not in the format {_FORMAT}; give a saved subnetwork")
         tensors = tensors or {}
         try:
-            labels = [Unit.parse(label) for label in record["kept"]]
-            if len(set(labels)) != len(labels):
-                raise InputError("a unit is listed twice")
+            heads, labels = (_listed(record, key) for key in ("heads_per_layer", "kept"))
+            if not all(type(n) is int for n in heads):
+                raise InputError("heads_per_layer holds something else than whole numbers")
+            kept = [Unit.parse(label) for label in labels]
+            if len(set(kept)) < len(kept):
+                twice = next(unit for i, unit in enumerate(kept) if unit in kept[:i])
+                raise InputError(f"the unit {twice} is listed twice")
+            if not isinstance(record.get("provenance"), dict):
+                raise InputError("it says nothing of its provenance")
             return cls(
-                space=UnitSpace(tuple(int(n) for n in record["heads_per_layer"])),
-                kept=frozenset(labels),
-                ablation=record["ablation"],
+                space=UnitSpace(tuple(heads)),
+                kept=frozenset(kept),
+                ablation=str(record.get("ablation")),
                 values={k[6:]: v for k, v in tensors.items() if k.startswith("value/")},
                 soft=tensors.get("soft"),
-                provenance=dict(record["provenance"]),
+                provenance=record["provenance"],
             )
-        except (KeyError, TypeError, ValueError, InputError) as error:
-            reason = one_line(f"{error}")
-            raise InputError(f"{where} is damaged: {reason}") from error
+        except InputError as error:
+            raise InputError(f"{where} is damaged: {error}; save the subnetwork again") from error
 
     def __repr__(self) -> str:
         return (
             f"Subnetwork({len(self.heads)}/{self.space.n_heads} heads, "
             f"{len(self.mlps)}/{self.space.n_layers} MLPs, {self.ablation} ablation)"
         )
+
+
+def _listed(record: Mapping[str, Any], key: str) -> list[Any]:
+    if not isinstance(record.get(key), list):
+        raise InputError(f"it has no list {key!r}")
+    return list(record[key])

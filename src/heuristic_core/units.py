@@ -75,9 +75,11 @@ class UnitSpace:
     heads: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if not self.heads or any(not 1 <= n < 10_000 for n in self.heads):
+        few = all(1 <= n < 10_000 for n in self.heads) and sum(self.heads) < 1_000_000
+        if not 1 <= len(self.heads) < 10_000 or not few:
             raise InputError(
-                "a unit space needs at least one layer, and 1 to 9999 heads in every layer"
+                "a unit space needs at least one layer, 1 to 9999 heads in every layer, and less "
+                "than 10000 layers and 1000000 heads in all"
             )
 
     @property

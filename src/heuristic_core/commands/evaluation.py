@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import pandas as pd
 import typer
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from ..errors import InputError, unknown
 from ..measure.accuracy import evaluate as evaluate_model
@@ -16,7 +18,7 @@ from ..measure.removal import removal
 from ..models.classifier import Classifier
 from ..models.loading import load_model
 from ..search.data import means
-from ..storage import write_table
+from ..storage import digest, write_table
 from ..study.results import evaluation_table
 from ..study.run import RunOptions, evaluate_run, load_study_task, open_run, pick_device
 from ..study.watch import Watch
@@ -36,8 +38,9 @@ def evaluate(
     ] = "hans-grammar",
     case: Annotated[list[str] | None, typer.Option(help="Only this case; repeatable.")] = None,
     per_case: Annotated[
-        str, typer.Option(help="Examples of each case of --suite: a number, or all.")
-    ] = "100",
+        str | None,
+        typer.Option(help="Examples of each case of --suite: a number, or all. [default: 100]"),
+    ] = None,
     subnetwork: Annotated[
         Path | None, typer.Option(help="For a model: measure this saved subnetwork of it.")
     ] = None,
@@ -51,14 +54,18 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a run's models and subnetworks, or one model, on every case of a suite."""
-    n = _count(per_case)
+    n = _count(per_case or "100")
+    if per_case is not None and suite is None:
+        raise InputError(
+            "--per-case is for --suite; how many examples the task's own suites have, the task says"
+        )
     suites = None if suite is None else [load_suite(suite, data=data, per_case=n)]
-    if (Path(target) / "study.json").is_file():
+    if os.path.isfile(Path(target) / "study.json"):
         if subnetwork or without:
             raise InputError("--subnetwork and --without are for a model; a run has its own")
-        _evaluate_run(Path(target), suites, case, per_case, device, data, as_json)
+        _evaluate_run(Path(target), suites, case, per_case or "100", device, data, as_json)
         return
-    if (Path(target) / "cells").is_dir():
+    if os.path.isdir(Path(target) / "cells"):
         raise InputError(f"{target} is a run folder without study.json; start the run again")
     loaded = load_task(task, data=data)
     classifier = load_model(target, device=pick_device(device), dtype=dtype)
@@ -86,8 +93,13 @@ def _evaluate_run(
     options = RunOptions(out=folder, device=device, data=data, command=command_line())
     chosen = _only(suites or list(load_study_task(config, data).suites), cases)
     # Every selection has a table of its own, so that none takes another's place.
-    tag = "-".join([*(s.name for s in chosen), per_case, *(cases or ())]).replace("/", "_")
-    plan, store = evaluate_run(config, chosen, tag, options, Watch(err()))
+    parts = [*(s.name for s in chosen), per_case if suites else "own", *(cases or ())]
+    tag = "-".join(parts).replace("/", "_")
+    if len(tag.encode()) > 120:  # with what is put around it, a name that folders can have
+        tag = f"{chosen[0].name}-{digest(parts)[:16]}"
+    # What the run itself was evaluated on has the names that the run gave it.
+    label = f"{tag}-" if suites or cases else ""
+    plan, store = evaluate_run(config, chosen, label, options, Watch(err()))
     table = evaluation_table(plan.cells, store)
     path = folder / "tables" / f"{tag}.parquet"
     write_table(path, table)
@@ -179,7 +191,7 @@ def _rich(table: pd.DataFrame) -> Table:
             value = record[name]
             share = isinstance(value, float) and name not in ("kl", "margin")
             cells.append(f"{value:.1%}" if share else _short(value))
-        rich.add_row(*cells)
+        rich.add_row(*map(Text, cells))  # a case's name is no markup
     return rich
 
 

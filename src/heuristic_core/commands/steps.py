@@ -15,6 +15,7 @@ from ..models.classifier import Progress
 from ..models.loading import load_model
 from ..search.data import prepare
 from ..search.find import find_subnetworks, method_options
+from ..storage import check_writable
 from ..study.config import check_study, settings
 from ..study.plan import make_plan
 from ..study.run import RunOptions, load_study_task, pick_device, run_study
@@ -90,7 +91,8 @@ def prune(
     units: Annotated[str, typer.Option(help="What may be dropped: all, or heads.")] = "all",
     ablation: Annotated[str, typer.Option(help="What dropped units become: mean, zero.")] = "mean",
     sets: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting of the method, key=value.")
+        list[str] | None,
+        typer.Option("--set", help="A setting of the method, key=value; none for no value."),
     ] = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "float32",
@@ -102,8 +104,9 @@ def prune(
     names = [subnetwork_name(target) for target in sparsities]
     if len(set(names)) < len(names) or len(set(seeds)) < len(seeds):
         raise InputError("a --sparsity or --seed is given twice, or two sparsities are too alike")
-    if out_folder.is_file():
-        raise InputError(f"{out_folder} is a file; --out names a folder")
+    for number in seeds:
+        for name in names:
+            check_writable(out_folder / f"seed-{number}" / name)
     options = settings(sets or [])
     method_options(method, options)
     for target in sparsities:

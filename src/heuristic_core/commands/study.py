@@ -36,7 +36,9 @@ def run(
     ] = None,
     sets: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Change one setting, such as search.seeds=[1,2]."),
+        typer.Option(
+            "--set", help="Change one setting, such as search.seeds=[1,2]; none for no value."
+        ),
     ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Print cells, forecast time and disk; start nothing.")

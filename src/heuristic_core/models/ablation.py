@@ -51,12 +51,19 @@ class AblationValues:
         """Rebuild the values from :meth:`arrays`.
 
         Raises:
-            InputError: If a layer's values are missing or not finite.
+            InputError: If a layer's values are missing, of the wrong number of dimensions or not
+                finite.
         """
         names = [f"L{i}.{part}" for i in range(n_layers) for part in ("heads", "mlp")]
         missing = [name for name in names if name not in arrays]
         if missing:
             raise InputError(f"ablation values lack {missing[0]!r}; the file is incomplete")
+        odd = [n for n in names if arrays[n].ndim != (2 if n.endswith(".heads") else 1)]
+        if odd:
+            raise InputError(
+                f"ablation values {odd[0]!r} of shape {arrays[odd[0]].shape} are none of heads or "
+                "MLPs; compute them again"
+            )
         bad = [name for name in names if not np.isfinite(arrays[name]).all()]
         if bad:
             raise InputError(f"ablation values {bad[0]!r} are not finite; compute them again")

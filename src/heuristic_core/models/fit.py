@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, one_line
-from .families import Family
+from .families import Family, family_of
 
 if TYPE_CHECKING:
     from .classifier import Classifier
@@ -24,6 +24,77 @@ def longest(family: Family, config: Any) -> int | None:
 def takes_token_types(family: Family, config: Any) -> bool:
     """Say whether a model tells a pair's two texts apart by token types."""
     return family.kind == "encoder" and getattr(config, "type_vocab_size", 0) > 1
+
+
+def check_config(source: object, raw: Any) -> None:
+    """Make sure, before transformers looks at it, that a config.json is of a family supported.
+
+    Args:
+        source: What to call the model in errors.
+        raw: What the file holds.
+
+    Raises:
+        InputError: If it names no such family, or code of its own.
+    """
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("model_type"), str):
+        raise InputError(
+            f"{source}: config.json names no model_type; give a model that transformers saved"
+        )
+    keys = ("attn_implementation", "experts_implementation")
+    kernels = [key for key in keys if "/" in str(raw.get(key))]
+    for key in (["auto_map"] if raw.get("auto_map") else []) + kernels:
+        raise InputError(
+            f"{source}: config.json names code of its own ({key}), which is never run; give a "
+            f"model of transformers' own classes, or if it is one remove {key}"
+        )
+    try:
+        family_of(raw["model_type"])
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+
+
+def check_label_maps(source: object, raw: Mapping[str, Any]) -> None:
+    """Make sure that a config.json names classes as configurations do, or not at all.
+
+    Args:
+        source: What to call the model in errors.
+        raw: What the file holds.
+
+    Raises:
+        InputError: If it does not.
+    """
+    names, ids = raw.get("id2label"), raw.get("label2id")
+    if names is not None and not (
+        isinstance(names, Mapping)
+        and all(str(key).isdecimal() for key in names)
+        and all(isinstance(name, str) and name.strip() for name in names.values())
+    ):
+        raise InputError(
+            f"{source}: id2label in config.json is {one_line(str(names), 80)}, but must give each "
+            'class number a name, such as {"0": "no", "1": "yes"}; correct it'
+        )
+    if ids is not None and not (
+        isinstance(ids, Mapping) and all(isinstance(i, int) for i in ids.values())
+    ):
+        raise InputError(
+            f"{source}: label2id in config.json is {one_line(str(ids), 80)}, but must give each "
+            'name its class number, such as {"no": 0, "yes": 1}; correct or remove it'
+        )
+
+
+def check_sizes(source: object, config: Any) -> None:
+    """Make sure that a configuration has layers and heads, and not more than units can name.
+
+    Raises:
+        InputError: If it has not.
+    """
+    for size in ("num_hidden_layers", "num_attention_heads"):
+        n = getattr(config, size, 1)
+        if not isinstance(n, int) or not 1 <= n < 10_000:
+            raise InputError(
+                f"{source}: {size} in config.json is {one_line(str(n), 40)}, but must be a whole "
+                "number from 1 to 9999; correct it"
+            )
 
 
 def check_labels(source: object, config: Any) -> None:
@@ -44,7 +115,12 @@ def check_labels(source: object, config: Any) -> None:
             f"{source} gives an example several labels at once (multi_label_classification); only "
             "classifiers into one of several classes are supported"
         )
-    if not isinstance(names, Mapping) or sorted(names) != list(range(len(names))):
+    if config.problem_type not in (None, "single_label_classification"):
+        raise InputError(
+            f"{source}: problem_type in config.json is {one_line(str(config.problem_type), 40)!r}, "
+            "but must be single_label_classification; correct or remove it"
+        )
+    if sorted(names) != list(range(len(names))):
         raise InputError(
             f"{source}: id2label in config.json must name the classes 0, 1 and so on; it has "
             f"{one_line(str(sorted(names)), 80)}"
@@ -140,6 +216,19 @@ def check_tokens(model: Classifier, encoded: Encoded) -> None:
                 f"{config.eos_token_id}, and texts have {sorted(counts)} of them; use a tokenizer "
                 "that adds it, and texts that do not contain it"
             )
+
+
+def check_vocabulary(source: object, tokenizer: Any) -> None:
+    """Make sure that a tokenizer knows words, which one made without its files does not.
+
+    Raises:
+        InputError: If it knows none.
+    """
+    if len(tokenizer.get_vocab()) <= len(set(tokenizer.all_special_tokens)):
+        raise InputError(
+            f"cannot load {source}: there is no vocabulary for its tokenizer; save the tokenizer "
+            "into the model's folder"
+        )
 
 
 def padding_for(tokenizer: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,12 @@ from typing import Any
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedConfig,
+)
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as CLASSIFIERS,
 )
@@ -20,20 +25,21 @@ from transformers.models.auto.modeling_auto import (
 from ..errors import InputError, one_line, unknown
 from .classifier import Classifier
 from .compaction import RECORD, CompactClassifier, recorded, small_class
+from .device import check_device
 from .families import family_of
-from .fit import check_label_names, check_labels, padding_for
+from .fit import (
+    check_config,
+    check_label_maps,
+    check_label_names,
+    check_labels,
+    check_sizes,
+    check_vocabulary,
+    padding_for,
+)
 from .sources import PACKAGED, resolve
 
-#: What transformers raises for folders that are no intact model.
-_UNLOADABLE = (
-    OSError,
-    ValueError,
-    RuntimeError,
-    ImportError,
-    LookupError,
-    TypeError,
-    SafetensorError,
-)
+#: How formats are called that can hold pickled objects.
+_PICKLED = {".bin", ".ckpt", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"}
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -96,6 +102,9 @@ def _load(
 ) -> Classifier:
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
+    device = check_device(device)
+    if isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < 4:
+        raise InputError(f"max_length is {max_length!r}, but must be a whole number from 4")
     location = resolve(source)
     config = check_model(source, fresh_head=labels is not None)
     kept = recorded(source, config)
@@ -119,17 +128,26 @@ def _load(
                 dtype=DTYPES[dtype],
                 use_safetensors=True,
                 output_loading_info=True,
-                # A pretrained encoder's own head, if any, has other classes; a compacted model's
-                # shapes are checked below.
-                ignore_mismatched_sizes=labels is not None or kept is not None,
+                # Sizes are checked below: those of a pretrained encoder's own head do not matter.
+                ignore_mismatched_sizes=True,
+                trust_remote_code=False,
                 **extra,
             )
-            tokenizer = AutoTokenizer.from_pretrained(location)
-    except _UNLOADABLE as error:
-        raise InputError(f"cannot load {source}: {one_line(str(error), 240)}") from error
+            tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=False)
+    except SafetensorError as error:
+        raise InputError(
+            f"cannot load {source}: its safetensors are truncated or damaged "
+            f"({one_line(str(error), 120)}); copy or fetch the model again"
+        ) from error
+    except Exception as error:  # what is wrong with a folder ends in errors of any kind
+        raise InputError(
+            f"cannot load {source}: {one_line(str(error), 240)}; save or fetch the model again"
+        ) from error
+    check_vocabulary(source, tokenizer)
+    _check_shapes(source, model, info["mismatched_keys"], labels is not None, kept is not None)
     _check_complete(source, model, info["missing_keys"], fresh_head=labels is not None)
     try:
-        model.to(_device(device))
+        model.to(device)
     except RuntimeError as error:
         raise InputError(f"cannot use device {device}: {one_line(str(error), 120)}") from error
     model.eval()
@@ -155,32 +173,59 @@ def check_model(source: str | os.PathLike[str], *, fresh_head: bool) -> Any:
     Raises:
         InputError: If it is no model, of no supported family, or no classifier where it has to be.
     """
-    config = _config(source, resolve(source))
+    location = resolve(source)
+    config = _config(source, location, fresh_head)
     family_of(config.model_type)
     if config.model_type not in CLASSIFIERS:
         raise InputError(f"{source}: transformers has no sequence classifier for this family")
     if not fresh_head:
         _check_is_classifier(source, config)
         check_labels(source, config)
+    check_sizes(source, config)
+    _check_weights(source, Path(location))
     return config
 
 
-def _config(source: str | os.PathLike[str], location: str) -> Any:
+def _config(source: str | os.PathLike[str], location: str, fresh_head: bool) -> Any:
     try:
         with quiet():
-            return AutoConfig.from_pretrained(location)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        if Path(location).is_dir():
+            raw, _ = PreTrainedConfig.get_config_dict(location)
+            check_config(source, raw)
+            if not fresh_head:
+                check_label_maps(source, raw)
+            return AutoConfig.from_pretrained(location, trust_remote_code=False)
+    except InputError:
+        raise
+    except Exception as error:  # transformers checks values in many ways, with errors of many kinds
+        if os.path.isdir(location) or not isinstance(error, OSError | ValueError):
             reason = one_line(str(error), 160)
-            raise InputError(f"{source} has no usable config.json: {reason}") from error
+            raise InputError(
+                f"{source} has no usable config.json: {reason}; correct it, or save or fetch the "
+                "model again"
+            ) from error
         raise InputError(
             f"unknown model {one_line(str(source))!r}: no such folder, and the hub did not give "
             f"it (offline, or misspelt); packaged names: {', '.join(PACKAGED)}"
         ) from error
 
 
+def _check_weights(source: str | os.PathLike[str], folder: Path) -> None:
+    """Make sure that a folder has weights of the one format that is read."""
+    if not folder.is_dir() or any(folder.glob("*.safetensors")):
+        return
+    others = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLED)
+    found = (
+        f"{', '.join(others[:3])}, which can run code, is never opened" if others else "no other"
+    )
+    raise InputError(
+        f"cannot load {source}: it has no weights in safetensors ({found}); save the model again "
+        "with save_pretrained, which writes model.safetensors"
+    )
+
+
 def _check_is_classifier(source: str | os.PathLike[str], config: Any) -> None:
-    architectures = config.architectures or []
+    named = config.architectures or []
+    architectures = list(map(str, named if isinstance(named, list) else [named]))
     if not any(name.endswith("ForSequenceClassification") for name in architectures):
         raise InputError(
             f"{source} is no sequence classifier (its architecture is "
@@ -199,8 +244,27 @@ def _check_complete(source: object, model: Any, missing: set[str], fresh_head: b
     if lost:
         raise InputError(
             f"{source} lacks {len(lost)} of the weights its configuration needs, such as "
-            f"{lost[0]}; the model folder is incomplete"
+            f"{lost[0]}; the folder is incomplete, or its weights are another model's: save or "
+            "fetch the model again"
         )
+
+
+def _check_shapes(
+    source: object, model: Any, mismatched: Collection[Any], fresh_head: bool, compact: bool
+) -> None:
+    base = f"{model.base_model_prefix}."
+    wrong = sorted(key for key in mismatched if not fresh_head or str(key[0]).startswith(base))
+    if wrong and not compact:
+        name, found, needed = wrong[0]
+        raise InputError(
+            f"cannot load {source}: {len(wrong)} of its weights have other sizes than config.json "
+            f"says, such as {name} ({_by(found)}, not {_by(needed)}); give a config.json and "
+            "weights of the same model"
+        )
+
+
+def _by(shape: Sequence[int]) -> str:
+    return " by ".join(map(str, shape)) or "one number"
 
 
 def _check_only_kept(source: object, info: dict[str, Any]) -> None:
@@ -237,10 +301,3 @@ def quiet() -> Iterator[None]:
         transformers.logging.set_verbosity(level)
         if bars:
             transformers.logging.enable_progress_bar()
-
-
-def _device(device: str | torch.device) -> torch.device:
-    try:
-        return torch.device(device)
-    except RuntimeError as error:
-        raise InputError(f"unknown device {one_line(str(device))!r}; say cpu or cuda") from error

@@ -38,12 +38,15 @@ def resolve(source: str | os.PathLike[str]) -> str:
     text = str(source)
     if text in PACKAGED:
         return str(_packaged(text))
-    path = Path(text).expanduser()
-    if path.exists() or path.is_absolute() or text.startswith((".", "~")):
-        if not path.is_dir():
-            what = "a file" if path.exists() else "missing"
-            raise InputError(f"{text} is {what}, not a model folder; give a folder or a hub id")
-        if not (path / "config.json").is_file():
+    path = Path(os.path.expanduser(text))
+    # Not the methods of Path: they raise on names that no folder can have.
+    if os.path.exists(path) or path.is_absolute() or text.startswith((".", "~")):
+        if not os.path.isdir(path):
+            what = "a file" if os.path.exists(path) else "missing"
+            raise InputError(
+                f"{one_line(text)} is {what}, not a model folder; give a folder or a hub id"
+            )
+        if not os.path.isfile(path / "config.json"):
             raise InputError(f"{text} is no model folder: it has no config.json")
         return str(path)
     if text.count("/") > 1 or not text.strip() or any(c.isspace() for c in text):
@@ -89,7 +92,12 @@ def identity(source: str | os.PathLike[str]) -> dict[str, Any]:
         for path in sorted(folder.iterdir())
         if path.suffix in {".json", ".safetensors", ".txt", ".model"} and path.is_file()
     ]
-    return {"sha256": digest({path.name: file_digest(path) for path in files})}
+    try:
+        return {"sha256": digest({path.name: file_digest(path) for path in files})}
+    except OSError as error:
+        raise InputError(
+            f"cannot read {error.filename}: {error.strerror}; make it readable"
+        ) from error
 
 
 def shape(source: str | os.PathLike[str]) -> dict[str, int] | None:
@@ -108,5 +116,7 @@ def shape(source: str | os.PathLike[str]) -> dict[str, int] | None:
         size["intermediate_size"] = 4 * size["hidden_size"]  # GPT's, where it is not written down
     except (TypeError, ValueError, AttributeError):
         return None
-    size["bytes"] = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    size["bytes"] = sum(
+        path.stat().st_size for path in folder.glob("*.safetensors") if path.is_file()
+    )
     return size

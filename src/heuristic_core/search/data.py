@@ -100,7 +100,8 @@ def prepare(
         The shared data.
 
     Raises:
-        InputError: If there are no examples, or the ablation kind is unknown.
+        InputError: If there are no examples, the ablation kind is unknown, or the model gives no
+            finite logits.
     """
     examples = task.search if isinstance(task, Task) else task
     if not len(examples):
@@ -116,6 +117,11 @@ def prepare(
         values = computed.values()
     else:
         logits = model.logits(encoded, batch_size=batch_size)
+    if not torch.isfinite(logits).all():
+        raise InputError(
+            f"the model {model.name} gives logits that are not finite numbers; its weights are "
+            "damaged, or its dtype is too narrow: try float32"
+        )
     reference = torch.log_softmax(logits, dim=-1)
     return SearchData(encoded, reference, values, ablation, classes(model, examples))
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..storage import read_json
 from ..tasks.task import Task
 from .analysis_plan import plan_analyses
 from .config import StudyConfig
+from .manifest import read_manifest
 from .plan import Plan, make_plan
 from .run import RunOptions, finish, load_study_task, measure, open_run, pick_device
 from .store import Store
@@ -49,7 +50,7 @@ def open_finished(folder: Path, data: Path | None) -> FinishedRun:
     """
     config = open_run(folder)
     task = load_study_task(config, data)
-    run = FinishedRun(config, task, make_plan(config, task), Store(folder))
+    run = FinishedRun(config, task, make_plan(config, task), Store(folder, make=False))
     missing = [cell.label for cell in run.plan.cells if not run.store.has(cell)]
     if missing:
         raise InputError(
@@ -99,6 +100,6 @@ def analyze_run(folder: Path, options: RunOptions, watch: Watch, *, run_models: 
 
 def _command(folder: Path) -> str:
     """Give the command that a run's results were made with."""
-    path = folder / "manifest.json"
-    manifest = read_json(path) if path.is_file() else {}
-    return str(manifest.get("command", "hcore run")) if isinstance(manifest, dict) else "hcore run"
+    if not os.path.isfile(folder / "manifest.json"):
+        return "hcore run"
+    return str(read_manifest(folder).get("command", "hcore run"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -34,7 +35,9 @@ class ModelConfig(BaseModel):
         description="Pretrained weights to fine-tune, or without [finetune] a fine-tuned "
         "classifier: a packaged name, a folder, or a hub id.",
     )
-    max_length: int = Field(128, ge=4, description="Longest input in tokens; longer ones are cut.")
+    max_length: int = Field(
+        128, ge=4, le=1_000_000, description="Longest input in tokens; longer ones are cut."
+    )
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="Type of the weights when masks are learned and models evaluated."
     )
@@ -171,7 +174,7 @@ def load_study(source: str | Path = "quickstart", sets: Sequence[str] = ()) -> S
 
     Args:
         source: A TOML file, or the name of a study that comes with the package.
-        sets: Changes such as ``search.seeds=[1, 2]``, values written as in TOML.
+        sets: Changes such as ``search.seeds=[1, 2]``; see :func:`settings`.
 
     Returns:
         The configuration, defaults filled in.
@@ -184,10 +187,10 @@ def load_study(source: str | Path = "quickstart", sets: Sequence[str] = ()) -> S
     if text in builtin_studies():
         file = resources.files("heuristic_core.study") / "builtin" / f"{text}.toml"
         raw = tomllib.loads(file.read_text("utf-8"))
-    elif path.is_file():
+    elif os.path.isfile(path):
         raw = read_toml(path)
-    elif path.suffix == ".toml" or path.exists():
-        what = "a folder" if path.is_dir() else "missing"
+    elif path.suffix == ".toml" or os.path.exists(path):
+        what = "a folder" if os.path.isdir(path) else "missing"
         raise InputError(f"study file {text} is {what}; give a TOML file")
     else:
         raise unknown("study", text, builtin_studies())
@@ -241,7 +244,8 @@ def settings(changes: Sequence[str], into: dict[str, Any] | None = None) -> dict
     """Turn ``key=value`` texts into nested dictionaries.
 
     Args:
-        changes: Texts such as ``search.seeds=[1, 2]``; values as in TOML, bare words as strings.
+        changes: Texts such as ``search.seeds=[1, 2]``; values as in TOML, ``none`` for no value
+            and other bare words as strings.
         into: What is changed, in place; a new dictionary if not given.
 
     Returns:
@@ -266,6 +270,8 @@ def settings(changes: Sequence[str], into: dict[str, Any] | None = None) -> dict
 
 
 def _value(text: str) -> Any:
+    if text.strip() == "none":
+        return None  # TOML has no word for it
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError):

@@ -7,11 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ValidationError
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..models.sources import identity, shape
 from ..storage import read_json
 from ..tasks.task import Task
@@ -28,9 +30,10 @@ def make_manifest(
     for cell in cells:
         with store.reading(cell) as path:
             facts = read_json(path / "facts.json")
-            if not isinstance(facts, Mapping):
-                raise InputError("facts.json holds no facts")
-        truncated |= facts.get("truncated", {})
+            counts = facts.get("truncated", {}) if isinstance(facts, Mapping) else None
+            if not isinstance(counts, Mapping) or any(type(n) is not int for n in counts.values()):
+                raise InputError("facts.json holds other facts than it should")
+        truncated |= counts
     return {
         "study": config.name,
         "config": config.model_dump(mode="json"),
@@ -60,6 +63,55 @@ def make_manifest(
             "threads": torch.get_num_threads(),
         },
     }
+
+
+class _CellFacts(BaseModel):
+    """What a manifest says of a cell."""
+
+    name: str
+    kind: str
+    seconds: float
+
+
+class _ModelFacts(BaseModel):
+    """What a manifest says of the model."""
+
+    num_hidden_layers: int | None = None
+    num_attention_heads: int | None = None
+
+
+class _Manifest(BaseModel):
+    """What is read of a manifest again, so that it has to be of these types."""
+
+    config: dict[str, Any]
+    command: str = "hcore run"
+    notes: list[str] = []
+    model: _ModelFacts = _ModelFacts()
+    truncated: dict[str, int] = {}
+    cells: list[_CellFacts] = []
+    tables: dict[str, str] = {}
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read a run folder's manifest.
+
+    Raises:
+        InputError: If it is damaged.
+    """
+    path = folder / "manifest.json"
+    try:
+        manifest = read_json(path)
+        _Manifest.model_validate(manifest, strict=True)
+    except (InputError, ValidationError) as error:
+        reason = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or "it"
+            reason = f"{place}: {first['msg']}"
+        raise InputError(
+            f"{path} is damaged ({one_line(reason, 200)}); `hcore run` makes it anew"
+        ) from error
+    return dict(manifest)
 
 
 def versions() -> dict[str, str]:

@@ -16,7 +16,7 @@ from ..measure.probe import probe_removals
 from ..measure.removal import removals
 from ..measure.removal_sets import Removal, matched_controls, pairs, singles
 from ..models.classifier import Classifier, Progress
-from ..storage import read_tensors, write_table
+from ..storage import write_table
 from ..subnetwork import Subnetwork
 from ..tables import DISJOINT, SYSTEM
 from ..tasks.task import adversarial_only
@@ -34,8 +34,7 @@ def _disjoint(bench: Workbench, cell: Cell, folder: Path, progress: Progress) ->
     search = next(source for source in cell.inputs if source.kind == "search")
     data = next(source for source in cell.inputs if source.kind == "prepare")
     full = next(source for source in cell.inputs if source.kind == "evaluate")
-    with bench.store.reading(full) as path:
-        reference = read_tensors(path / "logits.safetensors")
+    reference = bench.logits(full, model)
     other = load_subnetwork(bench.store, cell)
     assert other is not None
     ranked = _by_soft_value(other)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..models.sources import identity, shape
-from ..search.find import search_effort
+from ..search.find import method_options, search_effort
 from ..tasks.task import Examples, Suite, Task
 from .config import SearchConfig, StudyConfig
 from .store import Cell
@@ -58,7 +58,13 @@ def make_plan(
 
     Returns:
         The plan.
+
+    Raises:
+        InputError: If a setting of the search method is unknown or does not fit.
     """
+    grid = config.analysis.grid
+    if grid is not None and grid.options is not None:
+        method_options(config.search.method, grid.options)  # told before anything is computed
     planner = Planner(config, task, suites, tag)
     cells: list[Cell] = []
     for finetune_seed in planner.finetune_seeds:

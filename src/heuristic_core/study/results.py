@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 from ..analysis import analyze
 from ..errors import InputError
 from ..report import Results, write_report
-from ..storage import read_json, read_table, write_json, write_table
+from ..storage import file_digest, read_table, write_json, write_table
 from ..subnetwork import Subnetwork
 from ..tables import (
     ATTENTION,
@@ -28,6 +29,7 @@ from ..tables import (
     empty,
 )
 from .config import StudyConfig, check_study
+from .manifest import read_manifest
 from .saved import load_subnetwork
 from .store import Cell, Store
 
@@ -124,14 +126,21 @@ def unit_rows(subnetwork: Subnetwork) -> pd.DataFrame:
     )
 
 
-def write_results(results: Results, folder: Path) -> None:
-    """Write tables, analyses and report into a run folder."""
-    for name in _TABLES:
-        write_table(folder / "tables" / f"{name}.parquet", getattr(results, name))
-    for name, table in results.measured.items():
-        write_table(folder / "tables" / f"{name}.parquet", table)
+def write_results(results: Results, folder: Path) -> dict[str, str]:
+    """Write tables, analyses and report into a run folder.
+
+    Returns:
+        The SHA-256 of each table's file, by the table's name.
+    """
+    digests = {}
+    own = {name: getattr(results, name) for name in _TABLES}
+    for name, table in (own | dict(results.measured)).items():
+        path = folder / "tables" / f"{name}.parquet"
+        write_table(path, table)
+        digests[name] = file_digest(path)
     write_json(folder / "analysis.json", results.analysis)
     write_report(results, folder / "report")
+    return digests
 
 
 def read_results(folder: Path) -> Results:
@@ -140,24 +149,29 @@ def read_results(folder: Path) -> Results:
     Raises:
         InputError: If the folder holds no finished run.
     """
-    if not (folder / "study.json").is_file():
+    if not os.path.isfile(folder / "study.json"):
         raise InputError(f"{folder} is no run folder (it has no study.json); start one: hcore run")
-    if not (folder / "manifest.json").is_file():
+    if not os.path.isfile(folder / "manifest.json"):
         raise InputError(f"the run in {folder} is not finished yet; finish it with `hcore run`")
-    manifest = read_json(folder / "manifest.json")
-    if not isinstance(manifest, Mapping) or not isinstance(manifest.get("config"), Mapping):
-        raise InputError(f"{folder / 'manifest.json'} is damaged; `hcore run` makes it anew")
+    manifest = read_manifest(folder)
     # Its own configuration: study.json may be ahead of it where a changed study is not finished.
     config = check_study(manifest["config"])
-    tables = {name: _stored(folder, name, columns) for name, columns in _TABLES.items()}
-    measured = {name: _stored(folder, name, columns) for name, columns in MEASURED.items()}
-    return _results(config, dict(manifest), tables, measured)
+    digests = manifest.get("tables", {})  # runs of earlier versions have none
+    tables = {name: _stored(folder, name, digests, columns) for name, columns in _TABLES.items()}
+    measured = {name: _stored(folder, name, digests, columns) for name, columns in MEASURED.items()}
+    return _results(config, manifest, tables, measured)
 
 
-def _stored(folder: Path, name: str, columns: dict[str, str]) -> pd.DataFrame:
-    """Read one of a run folder's tables."""
+def _stored(
+    folder: Path, name: str, digests: Mapping[str, str], columns: dict[str, str]
+) -> pd.DataFrame:
+    """Read one of a run folder's tables, and make sure that it is what was written."""
+    path = folder / "tables" / f"{name}.parquet"
     try:
-        return conform(read_table(folder / "tables" / f"{name}.parquet"), columns)
+        table = conform(read_table(path), columns)
+        if name in digests and digests[name] != file_digest(path):
+            raise InputError("it has been changed since it was made")
+        return table
     except InputError as error:
         raise InputError(
             f"the table {name} of {folder} is of no use ({error}); make it anew from the finished "

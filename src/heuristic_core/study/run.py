@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 
 from ..errors import InputError
+from ..models.device import check_device
 from ..models.loading import check_model
 from ..storage import digest, read_json, write_json
 from ..tasks import load_task
@@ -48,13 +50,11 @@ def pick_device(device: str) -> str:
     """Turn ``auto`` into what this machine has, and check that another choice exists.
 
     Raises:
-        InputError: If CUDA is asked for and not there.
+        InputError: If it is none that is supported, or is not there.
     """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError("this machine has no CUDA device that torch can use; say --device cpu")
-    return device
+    return str(check_device(device))
 
 
 def load_study_task(config: StudyConfig, data: Path | None) -> Task:
@@ -68,12 +68,19 @@ def open_run(folder: Path) -> StudyConfig:
     Raises:
         InputError: If the folder holds no run.
     """
-    if not (folder / "study.json").is_file():
+    path = folder / "study.json"
+    if not os.path.isfile(path):
         raise InputError(f"{folder} is no run folder (it has no study.json); start one: hcore run")
-    raw = read_json(folder / "study.json")
-    if not isinstance(raw, Mapping):
-        raise InputError(f"{folder / 'study.json'} is damaged; it should hold a configuration")
-    return check_study(raw)
+    try:
+        raw = read_json(path)
+        if not isinstance(raw, Mapping):
+            raise InputError("it should hold a configuration")
+        return check_study(raw)
+    except InputError as error:
+        raise InputError(
+            f"{path} is damaged ({error}); remove it and start the study again with `hcore run`: "
+            "finished cells are kept"
+        ) from error
 
 
 def check_claim(folder: Path, config: StudyConfig, update: bool) -> None:
@@ -82,7 +89,7 @@ def check_claim(folder: Path, config: StudyConfig, update: bool) -> None:
     Raises:
         InputError: If it holds another study, this one with other settings, or other files.
     """
-    if (folder / "study.json").is_file():
+    if os.path.isfile(folder / "study.json"):
         old, new = open_run(folder).model_dump(mode="json"), config.model_dump(mode="json")
         if old["name"] != new["name"]:
             raise InputError(
@@ -197,10 +204,9 @@ def finish(
     manifest = make_manifest(config, task, [*plan.cells, *further], store, command)
     manifest |= {"stamp": stamp, "analyses": {"measured": len(further), "of": len(wanted)}}
     results = collect(config, plan.cells, further, store, manifest)
-    write_results(results, store.folder)
-    write_json(
-        store.folder / "manifest.json", manifest
-    )  # last: its stamp says that the rest is there
+    manifest["tables"] = write_results(results, store.folder)
+    # Last: its stamp says that the rest is there.
+    write_json(store.folder / "manifest.json", manifest)
 
 
 def evaluate_run(
@@ -211,7 +217,7 @@ def evaluate_run(
     Args:
         config: The run's study.
         suites: The suites.
-        tag: Put before the cells' labels.
+        tag: Put before the cells' labels; empty for the task's own suites, which may be finished.
         options: Where and how.
         watch: What shows progress.
 
@@ -223,8 +229,8 @@ def evaluate_run(
     """
     device = pick_device(options.device)
     task = load_study_task(config, options.data)
-    store = Store(options.out)
-    plan = make_plan(config, task, suites, tag=f"{tag}-")
+    store = Store(options.out, make=False)
+    plan = make_plan(config, task, suites, tag)
     pruned = set(config.pruned_checkpoints)
     cells = [
         cell

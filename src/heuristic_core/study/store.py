@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -61,15 +61,18 @@ class Store:
     """A run folder.
 
     Args:
-        folder: Where it is; made if needed.
+        folder: Where it is.
+        make: Make it if needed; otherwise nothing is finished in a folder that is not there.
 
     Raises:
         InputError: If the folder cannot be made or written to.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, make: bool = True) -> None:
         self.folder = folder
         self.cells = folder / "cells"
+        if not make:
+            return
         try:
             self.cells.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -90,7 +93,7 @@ class Store:
 
     def has(self, cell: Cell) -> bool:
         """Say whether a cell is finished."""
-        return (self.path(cell) / "record.json").is_file()
+        return os.path.isfile(self.path(cell) / "record.json")
 
     def has_whole(self, cell: Cell) -> bool:
         """Say whether a cell is finished and what it was made from is still there."""
@@ -104,8 +107,10 @@ class Store:
         """
         with self.reading(cell) as path:
             record = read_json(path / "record.json")
-            known = isinstance(record, dict)
-            if not known or not {"seconds", "effort", "device"} <= record.keys():
+            if not isinstance(record, dict) or not (
+                isinstance(record.get("seconds"), int | float)
+                and isinstance(record.get("device"), str)
+            ):
                 raise InputError("record.json does not say how it was computed")
         return record
 
@@ -136,8 +141,8 @@ class Store:
             seconds_before: What earlier, killed attempts took whose work is gone on from.
         """
         partial = self.cells / f"{_PARTIAL}{cell.name}"
-        shutil.rmtree(partial, ignore_errors=True)
         try:
+            _remove(partial)
             partial.mkdir(parents=True)
             start = time.perf_counter()
             yield partial
@@ -171,7 +176,8 @@ class Store:
         kept = {self.unfinished(cell) for cell in cells}
         for pattern in (f"{_PARTIAL}*", f"{_UNFINISHED}*"):
             for leftover in set(self.cells.glob(pattern)) - kept:
-                shutil.rmtree(leftover, ignore_errors=True)
+                with suppress(OSError):
+                    _remove(leftover)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -185,16 +191,22 @@ class Store:
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
-            pid = holder.read_text().strip() if holder.is_file() else "unknown"
+            pid = holder.read_text(errors="replace").strip() if holder.is_file() else "unknown"
             raise InputError(
                 f"another program (process {pid}) is writing to {self.folder}; "
                 "wait for it, or choose another folder with --out"
+            ) from error
+        except OSError as error:
+            raise InputError(
+                f"cannot lock {self.folder}: {lock.lock_file} is no plain file that may be written "
+                f"({error.strerror or error}); remove it, or choose another folder with --out"
             ) from error
         try:
             write_text(holder, f"{os.getpid()}\n")
             yield
         finally:
-            holder.unlink(missing_ok=True)
+            with suppress(OSError):
+                holder.unlink()
             lock.release()
 
 

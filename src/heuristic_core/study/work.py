@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
+from ..errors import InputError
 from ..measure.accuracy import predict, score
 from ..measure.discrimination import discriminate
 from ..models.ablation import AblationValues
@@ -111,8 +114,7 @@ class Workbench:
         reference: dict[str, Any] = {}
         if subnetwork is not None:
             full = next(source for source in cell.inputs if source.kind == "evaluate")
-            with self.store.reading(full) as path:
-                reference = read_tensors(path / "logits.safetensors")
+            reference = self.logits(full, model)
         logits, tables, told_apart, truncated = {}, [], [], {}
         n_all = sum(len(suite.examples) for suite in self.suites)
         n_before = 0
@@ -181,12 +183,13 @@ class Workbench:
             location = checkpoint_folder(self.store.path(tuned), cell.system["checkpoint"])
         if self._model is None or self._model[0] != str(location):
             self._model = None  # let go of the old one before the new one takes its memory
-            model = load_model(
-                location,
-                device=self.device,
-                dtype=self.config.model.dtype,
-                max_length=self.config.model.max_length,
-            )
+            with nullcontext() if tuned is None else self.store.reading(tuned):
+                model = load_model(
+                    location,
+                    device=self.device,
+                    dtype=self.config.model.dtype,
+                    max_length=self.config.model.max_length,
+                )
             self._model = (str(location), model)
         return self._model[1]
 
@@ -194,17 +197,32 @@ class Workbench:
         """Read what searches in a model share from its cell."""
         if self._data is None or self._data[0] != cell.key:
             with self.store.reading(cell) as folder:
-                reference = read_tensors(folder / "reference.safetensors")["log_p"]
-                values = read_tensors(folder / "values.safetensors")
+                wanted = (len(self.task.search), len(model.labels))
+                reference = read_tensors(folder / "reference.safetensors").get("log_p")
+                if reference is None or reference.shape != wanted:
+                    raise InputError(f"reference.safetensors has no log_p of shape {wanted}")
+                values = AblationValues.from_arrays(
+                    read_tensors(folder / "values.safetensors"), model.space.n_layers
+                )
             data = SearchData(
                 model.encode(self.task.search),
                 torch.from_numpy(reference),
-                AblationValues.from_arrays(values, model.space.n_layers),
+                values,
                 self.config.search.ablation,
                 classes(model, self.task.search),
             )
             self._data = (cell.key, data)
         return self._data[1]
+
+    def logits(self, cell: Cell, model: Classifier) -> dict[str, np.ndarray]:
+        """Read a full model's logits on the suites, by their names, from its evaluation's cell."""
+        with self.store.reading(cell) as folder:
+            found = read_tensors(folder / "logits.safetensors")
+            for suite in self.suites:
+                wanted = (len(suite.examples), len(model.labels))
+                if np.shape(found.get(suite.name)) != wanted:
+                    raise InputError(f"logits.safetensors has no {suite.name} of shape {wanted}")
+        return found
 
     def encode(self, suite: Suite, model: Classifier) -> Encoded:
         """Tokenise a suite."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ import pandas as pd
 import torch
 from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..models.classifier import Classifier, Progress
 from ..models.encoding import Encoded
 from ..models.loading import quiet
@@ -100,6 +101,7 @@ def finetune(
                 model.hf.save_pretrained(target)
                 model.tokenizer.save_pretrained(target)
 
+    steps_done = _Steps(save, progress)
     states = None if unfinished is None else _States(unfinished, save_seconds)
     start = None if states is None else states.last()
     if start is None:
@@ -132,13 +134,21 @@ def finetune(
             args=arguments,
             train_dataset=as_dataset(model.encode(examples), examples.label_ids),
             data_collator=DataCollatorWithPadding(_padding_right(model.tokenizer)),
-            callbacks=[_Steps(save, progress), *([] if states is None else [states])],
+            callbacks=[steps_done, *([] if states is None else [states])],
         )
         # The Trainer's own printing of losses would break through a progress bar.
         trainer.callback_handler.callbacks = [
             c for c in trainer.callback_handler.callbacks if type(c).__name__ != "PrinterCallback"
         ]
-        trainer.train(resume_from_checkpoint=start)
+        try:
+            trainer.train(resume_from_checkpoint=start)
+        except Exception as error:
+            if start is None or steps_done.begun:
+                raise
+            raise InputError(
+                f"cannot go on with the training in {start} ({one_line(str(error), 120)}); remove "
+                f"{unfinished} and run the same command again"
+            ) from error
     if unfinished is not None:
         for step in sorted(wanted):
             shutil.move(checkpoint_folder(unfinished, step), checkpoint_folder(folder, step))
@@ -171,11 +181,15 @@ def _padding_right(tokenizer: Any) -> Any:
 
 
 class _Steps(TrainerCallback):
-    """Saves checkpoints and tells of progress at the end of every step."""
+    """Saves checkpoints and tells of progress at the end of every step, and whether one began."""
 
     def __init__(self, save: Any, progress: Progress | None) -> None:
         self.save = save
         self.progress = progress
+        self.begun = False
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.begun = True
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.save(state.global_step)
@@ -227,8 +241,15 @@ def seconds_so_far(unfinished: Path) -> float:
 
 
 def _read_state(folder: Path) -> dict[str, Any]:
-    state = read_json(folder / _STATE) if (folder / _STATE).is_file() else {}
-    return state if isinstance(state, dict) else {}
+    """Read which state is whole; nothing where that is not known, so that training starts anew."""
+    try:
+        state = read_json(folder / _STATE)
+        name, seconds = state["state"], float(state["seconds"])
+    except (InputError, TypeError, ValueError, KeyError):
+        return {}
+    # A name that leads out of the folder is none that was written here.
+    known = isinstance(name, str) and re.fullmatch(r"checkpoint-\d+", name, re.ASCII)
+    return {"state": name, "seconds": seconds} if known else {}
 
 
 @contextmanager
