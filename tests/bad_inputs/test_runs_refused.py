@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -163,7 +164,7 @@ AGAIN = removed(EVALUATION)
 RESUMED: dict[str, tuple[Break, str]] = {
     "checkpoint without weights": (
         both(AGAIN, removed("cells/finetune-f1-*/step-000002/model.safetensors")),
-        "finetune-f1-.* is damaged .*no weights in safetensors.*remove that folder and run the same",
+        "finetune-f1-.* is damaged .*no weights in safetensors.*remove that folder and run the",
     ),
     "checkpoint half written": (
         both(AGAIN, shortened("cells/finetune-f1-*/step-000002/model.safetensors", 5000)),
@@ -198,8 +199,9 @@ RESUMED: dict[str, tuple[Break, str]] = {
 def check(run: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
     """Check that a command ends in one line, leaves nothing behind and loses nothing."""
     before = snapshot(tmp_path)
-    line = mistake(*arguments, cwd=tmp_path)
-    assert __import__("re").search(message, line), line
+    *progress, line = hcore(*arguments, cwd=tmp_path, code=2).stderr.strip().splitlines()
+    assert not progress or arguments[0] == "run"
+    assert re.search(message, line), line
     assert line.isprintable()
     after = snapshot(tmp_path)
     assert after.keys() == before.keys()
@@ -227,11 +229,9 @@ def test_resumed(run, tiny_folder, tmp_path, damage, message):
     check(run, tmp_path, ["run", "smoke", *source, *map(str, SMALL)], message)
 
 
-@pytest.mark.parametrize("damage", ["manifest cut short", "a number changed", "table missing"])
+@pytest.mark.parametrize("damage", ["a number changed", "table a pickle"])
 def test_the_remedy_is_one(run, tmp_path, damage):
     SHOWN[damage][0](run, tmp_path / "marker")
-    if damage == "manifest cut short":
-        (run / MANIFEST).unlink()
     hcore("analyze", "runs/smoke", "--tables-only", cwd=tmp_path)
     hcore("show", "runs/smoke", cwd=tmp_path)
 
