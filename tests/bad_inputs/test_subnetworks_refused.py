@@ -40,6 +40,11 @@ def value(name: str, array: np.ndarray) -> Break:
     return tensors(lambda content: content.update({name: array}))
 
 
+def another_width(folder: Path, marker: Path) -> None:
+    for layer in (0, 1):
+        value(f"value/L{layer}.heads", np.zeros((4, 16), np.float32))(folder, marker)
+
+
 def odd_type(folder: Path, marker: Path) -> None:
     """Say that an array is of a type that numpy does not know."""
     header = {"soft": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}}
@@ -101,7 +106,7 @@ LOADED: dict[str, tuple[Break, str]] = {
 APPLIED: dict[str, tuple[Break, str]] = {
     "values missing": (tensors(lambda c: c.pop("value/L1.mlp")), "lack 'L1.mlp'; the file is inco"),
     "values NaN": (value("value/L1.mlp", np.full(32, np.nan)), "'L1.mlp' are not finite; compute"),
-    "values of another": (value("value/L0.heads", np.zeros((4, 16))), "they are another model's"),
+    "values of another": (another_width, "they are another model's"),
     "values a cube": (value("value/L0.heads", np.zeros((4, 8, 1))), r"of shape \(4, 8, 1\) are"),
     "another model's": (record(heads_per_layer=[3, 3], kept=["L0H0"]), "soft values|3 heads"),
 }

@@ -1,0 +1,158 @@
+"""Commands, settings and study files that do not fit, told before anything is computed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from refusal import HOSTILE, snapshot
+
+from command import hcore, mistake
+from heuristic_core.search import find
+from heuristic_core.study.config import load_study
+from tiny import LABELS, save_tiny
+
+QUICK = ["--method", "random", "--sparsity", "0.5"]
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run on meta": ("run smoke --device meta", "unknown device 'meta'; say cpu or cuda"),
+    "run on nothing known": ("run smoke --device gpu9", "unknown device 'gpu9'"),
+    "evaluate on meta": ("evaluate MODEL --device meta", "unknown device 'meta'"),
+    "prune on meta": ("prune MODEL --out x --device meta", "unknown device 'meta'"),
+    "finetune on meta": ("finetune MODEL --out x --device meta", "unknown device 'meta'"),
+    "analyze on meta": ("analyze RUN --device meta", "unknown device 'meta'"),
+    "per-case of no suite": ("evaluate MODEL --per-case 3", "--per-case is for --suite"),
+    "per-case of a run": ("evaluate RUN --per-case 3", "--per-case is for --suite"),
+    "per-case 0": ("evaluate RUN --suite hans --per-case 0", "neither a number from 1 nor all"),
+    "out below a file": (
+        "prune MODEL --out file/x",
+        "cannot write into file/x/seed-1/",
+    ),
+    "out a file": ("prune MODEL --out file", "cannot write into file/seed-1/sparsity-0.5"),
+    "out nowhere": ("prune MODEL --out /proc/none", "choose a folder you may write to"),
+    "out too long": (f"prune MODEL --out {'o' * 300}", "File name too long"),
+    "run too long": (f"show {'r' * 300}", "is no run folder"),
+    "target too long": (f"evaluate {'m' * 300}", "unknown model"),
+    "study too long": (f"run {'s' * 300}", "unknown study"),
+    "subnetwork too long": (f"evaluate MODEL --subnetwork {'s' * 300}", "no subnetwork in"),
+    "rate infinite": ("finetune MODEL --out x --learning-rate inf", "finetune.learning_rate"),
+    "gate rate infinite": (
+        "prune MODEL --out x --set learning_rate=inf",
+        "must be a finite number",
+    ),
+    "rate not a number": ("run smoke --set search.options.learning_rate=nan", "finite number"),
+    "none for a number": ("prune MODEL --out x --set batch_size=none", "search option batch_size"),
+    "none for a name": ("run smoke --set name=none", "study key name"),
+    "none for a table": ("run smoke --set search=none", "search is a table"),
+    "option of the grid": (
+        "run smoke --set analysis.grid.options={stps=2}",
+        "option of the search",
+    ),
+    "length without end": ("run smoke --set model.max_length=10000000", "model.max_length"),
+    "hostile study": (f"run {HOSTILE}", "unknown study"),
+    "hostile key": (f"run smoke --set {HOSTILE}=1", "unknown study key"),
+    "hostile task": (f"evaluate MODEL --task {HOSTILE}", "unknown task"),
+    "hostile suite": (f"evaluate MODEL --suite {HOSTILE}", "unknown suite"),
+    "hostile case": (f"evaluate MODEL --case {HOSTILE}", "unknown case"),
+    "hostile unit": (f"evaluate MODEL --without {HOSTILE}", "is no unit"),
+    "hostile run": (f"analyze {HOSTILE}", "is no run folder"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), COMMANDS.values(), ids=COMMANDS)
+def test_commands(finished, tiny_folder, tmp_path, arguments, message):
+    (tmp_path / "file").write_text("")
+    names = {"MODEL": str(tiny_folder), "RUN": str(finished)}
+    before = snapshot(tmp_path), snapshot(finished)
+    line = mistake(*(names.get(word, word) for word in arguments.split()), cwd=tmp_path)
+    assert message in line
+    assert line.isprintable()
+    assert (snapshot(tmp_path), snapshot(finished)) == before
+
+
+STUDIES: dict[str, tuple[bytes, str]] = {
+    "utf-16": ('name = "a"'.encode("utf-16"), "is not UTF-8; convert it"),
+    "latin-1": ('name = "\xe9"'.encode("latin-1"), "is not UTF-8"),
+    "a key twice": (b'name = "a"\nname = "b"', "is no valid TOML"),
+    "nested": (b"name = " + b"[" * 100_000, "is no valid TOML"),
+    "endless number": (b'name = "a"\n[task]\nseed = ' + b"9" * 5000, "is no valid TOML"),
+    "hostile name": (b'name = "\\u001b[31m<b>"', "study key name"),
+    "options a number": (b'name = "a"\n[task]\noptions = 3', "study key task.options"),
+    "a date": (b'name = "a"\n[task]\noptions = { per_case = 1979-05-27 }', "per_case"),
+    "a zero byte": (b'name = "a"\n[model]\nsource = "a\\u0000b"', "unknown model 'a b'"),
+    "an unknown home": (b'name = "a"\n[model]\nsource = "~nobody-x/y"', "not a model folder"),
+    "seeds of texts": (b'name = "a"\n[search]\nseeds = ["1"]', "search.seeds.0"),
+    "a seed too large": (b'name = "a"\n[search]\nseeds = [4294967296]', "from 0 to 2**32 - 1"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), STUDIES.values(), ids=STUDIES)
+def test_study_files(tmp_path, content, message):
+    (tmp_path / "study.toml").write_bytes(content)
+    before = snapshot(tmp_path)
+    line = mistake("run", "study.toml", cwd=tmp_path)
+    assert message in line
+    assert line.isprintable()
+    assert snapshot(tmp_path) == before
+
+
+def test_none_stands_for_no_value():
+    config = load_study("smoke", ["search.options.clip_norm=none", "finetune=none"])
+    assert config.search.options["clip_norm"] is None
+    assert config.finetune is None
+    quoted = load_study("smoke", ["model.source='none'"])
+    assert quoted.model.source == "none"
+
+
+def test_finished_seeds_are_kept_when_a_search_is_stopped(tiny_folder, tmp_path, monkeypatch):
+    method = find.METHODS["random"]
+
+    def stop(model, data, sparsities, seed, *rest):
+        if seed == 2:
+            raise KeyboardInterrupt
+        return method.search(model, data, sparsities, seed, *rest)
+
+    stopped = find.Method(stop, method.options, method.n_examples, method.summary)
+    monkeypatch.setitem(find.METHODS, "random", stopped)
+    seeds = ["--seed", 1, "--seed", 2]
+    hcore("prune", tiny_folder, "--out", "subs", *QUICK, *seeds, cwd=tmp_path, code=130)
+    kept = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
+    assert kept == [
+        "subs/seed-1/sparsity-0.5/subnetwork.json",
+        "subs/seed-1/sparsity-0.5/subnetwork.safetensors",
+    ]
+
+
+def test_a_run_is_not_evaluated_again_on_its_own_suites(run, tmp_path):
+    cells = snapshot(run / "cells")
+    done = hcore("evaluate", "runs/smoke", "--json", cwd=tmp_path)
+    assert "nothing to compute" in done.stderr
+    assert snapshot(run / "cells") == cells
+    assert (tmp_path / json.loads(done.stdout)["table"]).name == "id-hans-grammar-own.parquet"
+    hcore("show", "runs/smoke", cwd=tmp_path)  # no table of the run's own was overwritten
+
+
+def test_cases_are_no_markup_and_no_names_of_folders(tmp_path):
+    cases = ["[/nope]", "[bold]x", "../../up", "字" * 100]
+    rows = "".join(f"text {i},{LABELS[i % 2]},{case}\n" for case in cases for i in range(6))
+    (tmp_path / "mine.csv").write_text("text,label,kind\n" + rows, encoding="utf-8")
+    (tmp_path / "mine.toml").write_text(
+        f"labels = {list(LABELS)}\noverlap = 'keep'\n"
+        "columns = { text = 'text', label = 'label' }\ntrain = { file = 'mine.csv' }\n"
+        "[[suites]]\nname = 'mine'\nrole = 'id'\nfile = 'mine.csv'\ncolumns = { case = 'kind' }\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "model").mkdir()
+    model = save_tiny(tmp_path / "model")
+    shown = hcore("evaluate", model, "--task", "mine.toml", cwd=tmp_path).stdout
+    assert all(case in shown for case in cases[:3])
+    study = ["--set", f"model.source={model}", "--set", "task.name=mine.toml"]
+    study += ["--set", "task.options={}", "--set", "finetune=none", "--set", "analysis.grid=false"]
+    study += ["--set", "search.method=random", "--set", "search.options={}"]
+    hcore("run", "smoke", *study, cwd=tmp_path)
+    for case in cases:
+        hcore("evaluate", "runs/smoke", "--case", case, cwd=tmp_path)
+    tables = sorted(path.name for path in (tmp_path / "runs/smoke/tables").glob("mine-*"))
+    assert len(tables) == len(cases)
+    assert not Path(tmp_path / "up").exists()
