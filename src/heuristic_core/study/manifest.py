@@ -70,7 +70,7 @@ class _CellFacts(BaseModel):
 
     name: str
     kind: str
-    seconds: float
+    seconds: float | None = None
 
 
 class _ModelFacts(BaseModel):

@@ -220,7 +220,7 @@ class Workbench:
             found = read_tensors(folder / "logits.safetensors")
             for suite in self.suites:
                 wanted = (len(suite.examples), len(model.labels))
-                if np.shape(found.get(suite.name)) != wanted:
+                if suite.name not in found or found[suite.name].shape != wanted:
                     raise InputError(f"logits.safetensors has no {suite.name} of shape {wanted}")
         return found
 
