@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from .commands import evaluation, lists, steps, study
+from .commands import check, evaluation, lists, steps, study
 from .commands.console import run_app, version_option
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("report", rich_help_panel=WHOLE)(study.report)
 app.command("finetune", rich_help_panel=ONE)(steps.finetune)
 app.command("prune", rich_help_panel=ONE)(steps.prune)
 app.command("evaluate", rich_help_panel=ONE)(evaluation.evaluate)
+app.command("check", rich_help_panel=ONE)(check.check)
 app.command("tasks", rich_help_panel=SEE)(lists.tasks)
 app.command("models", rich_help_panel=SEE)(lists.models)
 app.command("published", rich_help_panel=SEE)(lists.published)

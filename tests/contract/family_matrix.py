@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import copy
 import math
 import tempfile
 from functools import cache
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from heuristic_core.check.editing import edited as by_editing
 from heuristic_core.models.ablation import AblationValues
 from heuristic_core.models.classifier import Classifier
 from heuristic_core.models.families import FAMILIES
@@ -133,55 +133,4 @@ def some_subnetwork(model: Classifier, mask: np.ndarray, ablation: str) -> Subne
 
 def edited(model: Classifier, mask: np.ndarray, values: AblationValues) -> Any:
     """The same subnetwork by editing weights: no hooks, and no table of families."""
-    hf = copy.deepcopy(model.hf)
-    if model.family.name == "albert":
-        # Natively unshared: as many groups as there are layers.
-        hf = type(model.hf)(_unshared(model.hf.config))
-        state = model.hf.state_dict()
-        first = "albert.encoder.albert_layer_groups.0."
-        for name in list(state):
-            if name.startswith(first):
-                for i in range(model.space.n_layers):
-                    state[name.replace("groups.0", f"groups.{i}")] = state[name].clone()
-        hf.load_state_dict(state)
-        hf.eval()
-    out_path, mlp_path = LAST_MAPS[model.family.name]
-    with torch.no_grad():
-        for i, layer in enumerate(hf.get_submodule(model.family.layers).children()):
-            start, n = model.space.offsets[i], model.space.heads[i]
-            out, mlp = layer.get_submodule(out_path), layer.get_submodule(mlp_path)
-            weight = out.weight if isinstance(out, torch.nn.Linear) else out.weight.T
-            added = torch.zeros(weight.shape[0])
-            d_head = weight.shape[1] // n
-            for head in range(n):
-                if not mask[start + head]:
-                    columns = slice(head * d_head, (head + 1) * d_head)
-                    added += weight[:, columns] @ values.heads[i][head]
-                    weight[:, columns] = 0
-            out.bias = torch.nn.Parameter(added if out.bias is None else out.bias + added)
-            if not mask[start + n]:
-                mlp.weight.zero_()
-                mlp.bias = torch.nn.Parameter(values.mlps[i].clone())
-    return hf
-
-
-def _unshared(config: Any) -> Any:
-    config = copy.deepcopy(config)
-    config.num_hidden_groups = config.num_hidden_layers
-    return config
-
-
-def hooks(model: Classifier) -> int:
-    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.hf.modules())
-
-
-def state_of(model: Classifier) -> tuple[Any, ...]:
-    """What must be as it was after the program has used a model."""
-    return (
-        hooks(model),
-        [(name, m.training) for name, m in model.hf.named_modules()],
-        [(name, p.requires_grad) for name, p in model.hf.named_parameters()],
-        model.hf.config.to_json_string(use_diff=False),
-        model.hf.config._attn_implementation,
-        [sorted(vars(m)) for m in model.hf.modules()],
-    )
+    return by_editing(model, mask, values, LAST_MAPS[model.family.name])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 import torch
-from family_matrix import DECODERS, batch_of, for_every_family, own, pairs, shared, state_of
+from family_matrix import DECODERS, batch_of, for_every_family, own, pairs, shared
 
-from heuristic_core.measure.attention import _maps, _maps_shown, attention_patterns
-from heuristic_core.models.hooks import on_heads, on_values
+from heuristic_core.check.looking import seen_in
+from heuristic_core.check.state import state_of
+from heuristic_core.measure.attention import attention_patterns
 
 #: How far back or ahead the windowed layers of the tiny models let a token see, by layer.
 WINDOWS = {
@@ -20,24 +21,11 @@ WINDOWS = {
 }
 
 
-def seen(model, batch):
-    """Every layer's map, values and heads, in one run."""
-    values, heads, handles = {}, {}, []
-    for layer in range(model.space.n_layers):
-        handles.append(on_values(model, layer, lambda v, i=layer: values.update({i: v})))
-        handles.append(on_heads(model, layer, lambda z, i=layer: heads.update({i: z})))
-    with model.inference(), _maps_shown(model):
-        maps = _maps(model, batch)
-    for handle in handles:
-        handle.remove()
-    return maps, values, heads
-
-
 @for_every_family()
 def test_heads_are_their_maps_applied_to_their_values(family):
     """So maps, values and gates count heads alike, shared or not and fused or not."""
     model = shared(family)
-    maps, values, heads = seen(model, batch_of(model))
+    maps, values, heads = seen_in(model, batch_of(model))
     assert len(maps) == model.space.n_layers
     for layer, weights in enumerate(maps):
         z = torch.einsum("bhqk,bkhd->bqhd", weights, values[layer]).flatten(2)
@@ -50,7 +38,7 @@ def test_heads_are_their_maps_applied_to_their_values(family):
 def test_rows_sum_to_one_over_the_tokens_allowed(family):
     model = shared(family)
     batch = batch_of(model)
-    maps, _, _ = seen(model, batch)
+    maps, _, _ = seen_in(model, batch)
     real = batch["attention_mask"].bool()
     place = torch.arange(real.shape[1])
     ahead = place[None] - place[:, None]

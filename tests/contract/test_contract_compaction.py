@@ -14,9 +14,9 @@ from family_matrix import (
     shared,
     some_mask,
     some_subnetwork,
-    state_of,
 )
 
+from heuristic_core.check.state import state_of
 from heuristic_core.models.compaction import CompactClassifier
 from heuristic_core.models.loading import load_model
 

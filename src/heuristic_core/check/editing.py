@@ -1,0 +1,88 @@
+"""Subnetworks by editing weights: a second way to compute them, without hooks."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from ..models.ablation import AblationValues
+from ..models.classifier import Classifier
+from ..models.families import Family
+from ..models.hooks import weight_of
+from ..models.sharing import share_nothing
+
+
+def last_maps(family: Family, layer: nn.Module) -> tuple[str, str]:
+    """Find the last linear maps of a layer's attention and of its MLP.
+
+    Args:
+        family: The model's family.
+        layer: One of its layers.
+
+    Returns:
+        Their paths within the layer.
+
+    Raises:
+        AttributeError: If the layer is not built like its family's.
+    """
+    linear = [
+        f"{path}.{name}".rstrip(".")
+        for path in (*family.mlp_before, family.mlp_out)
+        for name, module in layer.get_submodule(path).named_modules()
+        if isinstance(module, nn.Linear | Conv1D)
+    ]
+    if not linear:
+        raise AttributeError(f"{family.mlp_out} and what is before it hold no linear map")
+    return family.attention_out, linear[-1]
+
+
+@torch.no_grad()
+def edited(
+    model: Classifier,
+    mask: Bool[np.ndarray, " unit"],
+    values: AblationValues,
+    maps: tuple[str, str] | None = None,
+) -> Any:
+    """Give a copy of a model that computes a subnetwork by its weights alone.
+
+    A dropped head loses its columns of the output projection, whose bias gets what the projection
+    makes of the head's stand-in; a dropped MLP's last map gives the stand-in as its bias.
+
+    Args:
+        model: The model, which stays as it is.
+        mask: Which units are kept.
+        values: What stands in for the others.
+        maps: Paths within a layer to the last maps of attention and MLP; those of
+            :func:`last_maps` if not given.
+
+    Returns:
+        The copy, a transformers model.
+    """
+    hf = copy.deepcopy(model.hf)
+    share_nothing(hf)
+    for i, layer in enumerate(model.family.layer_list(hf)):
+        out_path, mlp_path = maps or last_maps(model.family, layer)
+        start, n = model.space.offsets[i], model.space.heads[i]
+        out: Any = layer.get_submodule(out_path)
+        mlp: Any = layer.get_submodule(mlp_path)
+        weight = weight_of(out)
+        added = torch.zeros_like(weight[:, 0], dtype=torch.float64)
+        d_head = weight.shape[1] // n
+        for head in np.flatnonzero(~mask[start : start + n]):
+            columns = slice(head * d_head, (head + 1) * d_head)
+            value = values.heads[i][head].to(weight).double()
+            added += weight[:, columns].double() @ value
+            weight[:, columns] = 0
+        if out.bias is not None:
+            added += out.bias.double()
+        out.bias = nn.Parameter(added.to(weight.dtype))
+        if not mask[start + n]:
+            mlp.weight.zero_()
+            mlp.bias = nn.Parameter(values.mlps[i].to(mlp.weight).clone())
+    return hf

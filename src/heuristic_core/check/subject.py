@@ -1,0 +1,154 @@
+"""The model that is checked, and what all checks share: texts, answers, tolerances."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from ..errors import InputError
+from ..models.ablation import AblationValues, mean_values
+from ..models.classifier import Classifier
+from ..models.compaction import CompactClassifier
+from ..models.encoding import Encoded
+from ..models.loading import check_model, load_model, new_classifier
+from ..subnetwork import Subnetwork
+from ..tasks.grammar import training_mix
+from ..tasks.task import Examples
+from .wide import in_double
+
+#: How many texts a model is checked on.
+N_TEXTS = 8
+
+#: Labels of a head that is only there for the check.
+FRESH_LABELS = ("entailment", "non-entailment")
+
+#: Differences of answers that rounding may make, over the largest logit, by the weights' type.
+ROUNDING = {torch.float32: 2e-4, torch.float16: 2e-2, torch.bfloat16: 0.1}
+
+
+@dataclass(eq=False)
+class Subject:
+    """A model to be checked.
+
+    Args:
+        model: The model.
+        load: Loads it once more.
+        examples: Texts or pairs to run it on.
+        fresh_head: Whether its classification head was made for the check.
+    """
+
+    model: Classifier
+    load: Callable[[], Classifier]
+    examples: Examples
+    fresh_head: bool = False
+
+    @cached_property
+    def encoded(self) -> Encoded:
+        """The examples as tokens."""
+        return self.model.encode(self.examples)
+
+    @cached_property
+    def batch(self) -> dict[str, Tensor]:
+        """All examples as the model takes them."""
+        return self.encoded.batch(range(len(self.encoded)), self.model.device)
+
+    @cached_property
+    def plain(self) -> Float[Tensor, "example label"]:
+        """The model's own answers."""
+        return answers(self.model, self.batch)
+
+    @cached_property
+    def values(self) -> AblationValues:
+        """The units' mean outputs over the examples."""
+        return mean_values(self.model, self.encoded)
+
+    @cached_property
+    def wide(self) -> Classifier:
+        """The model in float64."""
+        return in_double(self.model)
+
+    @property
+    def rounding(self) -> float:
+        """Differences that rounding may make, over the largest number compared."""
+        return ROUNDING[self.model.hf.dtype]
+
+    @property
+    def tolerance(self) -> float:
+        """How far two ways to the same logits may be apart."""
+        return self.rounding * float(self.plain.abs().max())
+
+    def mask(self, seed: int) -> Bool[np.ndarray, " unit"]:
+        """Keep half of the heads, at random, and every other MLP; if odd none in layer 0."""
+        space = self.model.space
+        mask = np.random.default_rng(seed).random(len(space)) < 0.5
+        for unit in space:
+            if not unit.is_head:
+                mask[space.index(unit)] = (unit.layer + seed) % 2
+        if seed % 2:
+            mask[: space.heads[0]] = False
+        return mask
+
+    def subnetwork(self, seed: int, ablation: str) -> Subnetwork:
+        """Give the subnetwork of the units that :meth:`mask` keeps."""
+        space = self.model.space
+        values = self.values.arrays() if ablation == "mean" else {}
+        return Subnetwork(space, space.from_mask(self.mask(seed)), ablation, values)
+
+
+def answers(model: Any, batch: dict[str, Tensor]) -> Float[Tensor, "example label"]:
+    """Give a model's logits, of a classifier or of transformers' own model."""
+    with torch.no_grad():
+        return model(**batch).logits
+
+
+def open_subject(
+    source: str | os.PathLike[str],
+    *,
+    device: str = "cpu",
+    dtype: str = "float32",
+    examples: Examples | None = None,
+) -> Subject:
+    """Load a model to be checked; one without a classification head gets a fresh one.
+
+    Args:
+        source: A packaged name, a local folder, or a hub id.
+        device: Where to put it.
+        dtype: Type of the weights.
+        examples: Texts or pairs, of which some are used; generated pairs if not given.
+
+    Raises:
+        InputError: If it cannot be loaded, is compacted, or cannot be run on the texts.
+    """
+    config = check_model(source, fresh_head=True)
+    named = [str(name) for name in config.architectures or []]
+    fresh = not any(name.endswith("ForSequenceClassification") for name in named)
+
+    def load() -> Classifier:
+        if fresh:
+            return new_classifier(source, FRESH_LABELS, seed=0, device=device, dtype=dtype)
+        return load_model(source, device=device, dtype=dtype)
+
+    model = load()
+    if isinstance(model, CompactClassifier):
+        raise InputError(f"{source} is a compacted model; check the full model it was made from")
+    subject = Subject(model, load, _some(examples), fresh)
+    if len(subject.encoded) < 2:
+        raise InputError("a model is checked on two texts or more; give a task that has them")
+    return subject
+
+
+def _some(examples: Examples | None) -> Examples:
+    if examples is not None:
+        return examples.sample(N_TEXTS, seed=0)
+    table = training_mix(N_TEXTS, seed=3, split="train")
+    return Examples.build(
+        table["premise"], table["hypothesis"], table["label"], table["subcase"], FRESH_LABELS
+    )

@@ -1,0 +1,67 @@
+"""The command that checks whether all that the program does works on a model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from ..check import CHECKS, Result, open_subject, run_checks
+from ..study.run import pick_device
+from ..tasks import load_task
+from .console import DataOption, DeviceOption, JsonOption, err, out, print_json
+
+#: Exit code where a check failed.
+FAILED = 1
+
+
+def check(
+    model: Annotated[
+        str, typer.Argument(help="A model: minilm, a folder or hub id; it needs no head.")
+    ],
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            help="Check on texts of this task, or task file. [default: a few generated pairs]",
+            show_default=False,
+        ),
+    ] = None,
+    device: DeviceOption = "auto",
+    dtype: Annotated[str, typer.Option("--dtype", help="Type of the weights.")] = "float32",
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that all the program does works on a model; exit code 1 if something does not."""
+    examples = None if task is None else load_task(task, data=data).search
+    subject = open_subject(model, device=pick_device(device), dtype=dtype, examples=examples)
+    console = err()
+    with Bars(console=console, transient=True, disable=not console.is_terminal) as bars:
+        bar = bars.add_task("checks", total=len(CHECKS) + 1)
+        rows = run_checks(subject, lambda done, of: bars.update(bar, completed=done, total=of))
+    failed = [row for row in rows if row.result == "failed"]
+    if as_json:
+        print_json({"model": model, "ok": not failed, "checks": [asdict(row) for row in rows]})
+    else:
+        # What was loaded is too long for a column.
+        out().print(rows[0].note, markup=False)
+        out().print(_rich([replace(rows[0], note=""), *rows[1:]]))
+        said = f"{len(failed)} of {len(rows)} checks failed" if failed else "All checks passed"
+        out().print(f"{said}.", markup=False)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _rich(rows: list[Result]) -> Table:
+    rich = Table(box=box.SIMPLE_HEAD)
+    for column in ("check", "result", "difference", "tolerance", "note"):
+        rich.add_column(column)
+    for row in rows:
+        numbers = ("" if x is None else f"{x:.1e}" for x in (row.difference, row.tolerance))
+        rich.add_row(row.what, row.result, *numbers, Text(row.note))
+    return rich

@@ -1,0 +1,239 @@
+"""Every check finds what it is there to find: on models and programs broken on purpose."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn.functional import linear
+from transformers.models.bert import modeling_bert
+from transformers.models.gpt2 import modeling_gpt2
+
+from command import hcore, mistake
+from heuristic_core.check import CHECKS, looking, open_subject, run_checks
+from heuristic_core.check.run import LEFT
+from heuristic_core.models import families, gates, hooks, patching
+from heuristic_core.models import smaller as smaller_modules
+from heuristic_core.models.classifier import Classifier
+from tiny import save_tiny
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    made = {}
+    for family in ("bert", "gpt2", "llama"):
+        made[family] = save_tiny(tmp_path_factory.mktemp(family), family=family)
+    return made
+
+
+def failing(folder):
+    return of_failed(run_checks(open_subject(folder)))
+
+
+def of_failed(rows):
+    return {row.what: row.note for row in rows if row.result == "failed"}
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2", "llama"])
+def test_nothing_fails_on_whole_models(folders, family):
+    rows = run_checks(open_subject(folders[family]))
+    assert [row.what for row in rows] == [*CHECKS, LEFT]
+    assert {row.result for row in rows} <= {"ok", "not for this model"}
+    loads = rows[0].note
+    assert loads.startswith(f"{family}; 2 layers x 4 heads (10 units); width 32;")
+    assert "labels entailment, non-entailment; texts up to 64 tokens; cpu; float32" in loads
+
+
+def of_family(**changes):
+    def broken(monkeypatch):
+        bert = families.FAMILIES["bert"]
+        monkeypatch.setitem(families.FAMILIES, "bert", replace(bert, **changes))
+
+    return broken
+
+
+def forward(cls, function):
+    """Let a class's modules run through a function that is given their own way of running."""
+
+    def broken(monkeypatch):
+        own = cls.forward
+        monkeypatch.setattr(cls, "forward", lambda self, *a, **k: function(self, own, *a, **k))
+
+    return broken
+
+
+def past_hooks(self, own, x, residual):
+    projected = linear(x, self.dense.weight, self.dense.bias)
+    return self.LayerNorm(projected + residual)
+
+
+def detached(self, own, x):
+    return own(self, x.detach())
+
+
+def about_the_batch(self, own, *args, **kwargs):
+    found = own(self, *args, **kwargs)
+    found.logits = found.logits - found.logits.mean(0)
+    return found
+
+
+def by_default_dtype(self, own, *args, **kwargs):
+    found = own(self, *args, **kwargs)
+    found.logits = found.logits * (1 + (torch.get_default_dtype() is torch.float64))
+    return found
+
+
+def positions_by_place(self, own, *args, position_ids=None, **kwargs):
+    return own(self, *args, **kwargs)
+
+
+def heads_count(monkeypatch):
+    own = Classifier.__init__
+
+    def init(self, hf, *args, **kwargs):
+        own(self, hf, *args, **kwargs)
+        self.hf.config.num_attention_heads = 2
+
+    monkeypatch.setattr(Classifier, "__init__", init)
+
+
+def eager_is_another(monkeypatch):
+    own = modeling_bert.eager_attention_forward
+
+    def twice(*args, **kwargs):
+        out, weights = own(*args, **kwargs)
+        return 2 * out, weights
+
+    monkeypatch.setattr(modeling_bert, "eager_attention_forward", twice)
+
+
+def hooks_stay(monkeypatch):
+    monkeypatch.setattr(hooks.Handle, "remove", lambda self: None)
+
+
+def inexact_gates(monkeypatch):
+    monkeypatch.setattr(gates, "interpolate", lambda z, x, v: z * x * 1.0001 + (1 - z) * v)
+
+
+def wrong_kind_reads(monkeypatch):
+    own = patching.read_instead
+    monkeypatch.setattr(
+        patching, "read_instead", lambda m, layer, which, read: own(m, layer, 2 - which, read)
+    )
+
+
+def constants_lost(monkeypatch):
+    own = smaller_modules.Constant.forward
+    monkeypatch.setattr(smaller_modules.Constant, "forward", lambda self, x: 0 * own(self, x))
+
+
+def unsaved_weights(monkeypatch):
+    own = modeling_bert.BertForSequenceClassification.save_pretrained
+
+    def lossy(self, *args, **kwargs):
+        changed = copy.deepcopy(self)
+        changed.classifier.weight.data += 1
+        own(changed, *args, **kwargs)
+
+    monkeypatch.setattr(modeling_bert.BertForSequenceClassification, "save_pretrained", lossy)
+
+
+def paths_back(monkeypatch):
+    monkeypatch.setattr(looking, "with_head", lambda model, z, head, value: z)
+    own = looking.plain_run
+
+    def run(model, batch, told=None):
+        seen = own(model, batch, told)
+        if told is not None:
+            seen.maps[0][0] = seen.maps[0][0] + 1
+        return seen
+
+    monkeypatch.setattr(looking, "plain_run", run)
+
+
+GRADIENTS, PADDING = "gradients of gates are exact", "the padding side makes no difference"
+MAPS, PATHS = "attention maps are those of the units", "path patching equals replaced modules"
+ZERO, MEAN = "units at zero equal edited weights", "units at their means equal edited weights"
+BERT = modeling_bert.BertForSequenceClassification
+
+
+@pytest.mark.parametrize(
+    ("family", "broken", "found"),
+    [
+        ("bert", of_family(attention_out="intermediate.dense"), [MAPS]),
+        ("bert", of_family(mlp_out="output"), [ZERO, MEAN]),
+        ("bert", heads_count, [MAPS]),
+        ("bert", forward(modeling_bert.BertSelfOutput, past_hooks), [ZERO, MEAN, MAPS]),
+        ("bert", forward(modeling_bert.BertIntermediate, detached), [GRADIENTS]),
+        ("bert", inexact_gates, ["open gates change no bit"]),
+        ("bert", eager_is_another, ["eager attention and SDPA agree"]),
+        ("bert", forward(BERT, about_the_batch), ["batches and their order make no difference"]),
+        ("gpt2", forward(modeling_gpt2.GPT2Model, positions_by_place), [PADDING]),
+        ("bert", unsaved_weights, ["saved and loaded, no bit changes"]),
+        ("bert", constants_lost, ["compaction equals gating"]),
+        ("bert", wrong_kind_reads, [PATHS]),
+        ("gpt2", wrong_kind_reads, [PATHS]),
+        ("bert", paths_back, [PATHS]),
+        ("bert", forward(BERT, by_default_dtype), ["torch's default dtype makes no difference"]),
+        ("bert", hooks_stay, ["errors leave the model as it was", LEFT]),
+    ],
+)  # fmt: skip
+def test_what_is_broken_is_found(folders, monkeypatch, family, broken, found):
+    broken(monkeypatch)
+    assert set(found) <= set(failing(folders[family]))
+
+
+def test_a_defect_of_one_kind_fails_one_check(folders, monkeypatch):
+    eager_is_another(monkeypatch)
+    assert set(failing(folders["bert"])) == {
+        "eager attention and SDPA agree",
+        MAPS,
+    }
+
+
+def test_units_that_do_nothing_are_no_evidence(folders, monkeypatch):
+    subject = open_subject(folders["bert"])
+    subject.model.hf.classifier.weight.data.zero_()
+    notes = of_failed(run_checks(subject))
+    assert "changes no answer" in notes[ZERO]
+    assert "changes no answer" in notes[MEAN]
+    assert notes[GRADIENTS] == "no gate changes any answer"
+
+
+def test_half_precision_is_checked_too(folders):
+    rows = run_checks(open_subject(folders["bert"], dtype="bfloat16"))
+    assert [row for row in rows if row.result == "failed"] == []
+    assert rows[0].note.endswith("bfloat16")
+
+
+def test_a_fresh_head_is_said(tmp_path):
+    save_tiny(tmp_path, classifier=False)
+    said = json.loads(hcore("check", tmp_path, "--json", cwd=tmp_path).stdout)
+    assert said["ok"]
+    assert said["checks"][0]["note"].endswith("no classification head: a fresh one is checked")
+
+
+def test_the_command_prints_a_table_and_ends_with_0_1_or_2(folders, monkeypatch, tmp_path):
+    done = hcore("check", folders["bert"], "--device", "cpu", cwd=tmp_path)
+    assert "All checks passed." in done.stdout
+    assert "open gates change no bit" in done.stdout
+    on_task = hcore("check", folders["bert"], "--task", "hans-grammar", "--json", cwd=tmp_path)
+    assert json.loads(on_task.stdout)["ok"]
+    assert "config.json" in mistake("check", tmp_path, cwd=tmp_path)
+    assert "dtype" in mistake("check", folders["bert"], "--dtype", "int4", cwd=tmp_path)
+    inexact_gates(monkeypatch)
+    done = hcore("check", folders["bert"], "--json", cwd=tmp_path, code=1)
+    said = json.loads(done.stdout)
+    assert not said["ok"]
+    (row,) = (row for row in said["checks"] if row["what"] == "open gates change no bit")
+    assert row["result"] == "failed"
+    assert row["difference"] > row["tolerance"] == 0
+
+
+def test_compacted_models_are_refused(folders, tmp_path):
+    subject = open_subject(folders["bert"])
+    subject.subnetwork(0, "zero").compact(subject.model).save(tmp_path / "small")
+    assert "compacted model" in mistake("check", tmp_path / "small", cwd=tmp_path)
