@@ -198,6 +198,8 @@ def test_a_stopped_run_says_how_to_go_on(tiny_folder, tmp_path, stop):
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
+        # Tests that run in a shell's background ignore Ctrl-C, and would hand that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     line = process.stderr.readline()  # the first cell has begun
     assert line.startswith("[1/10]")
