@@ -18,7 +18,8 @@ from heuristic_core.check.run import LEFT
 from heuristic_core.models import families, gates, hooks, patching
 from heuristic_core.models import smaller as smaller_modules
 from heuristic_core.models.classifier import Classifier
-from tiny import save_tiny
+from heuristic_core.models.trace import tracing
+from tiny import save_tiny, some_pairs
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,17 @@ def test_nothing_fails_on_whole_models(folders, family):
     loads = rows[0].note
     assert loads.startswith(f"{family}; 2 layers x 4 heads (10 units); width 32;")
     assert "labels entailment, non-entailment; texts up to 64 tokens; cpu; float32" in loads
+
+
+def test_maps_that_are_also_used_for_positions_are_changed_where_texts_are_read(tmp_path):
+    folder = save_tiny(tmp_path, family="deberta-v2", share_att_key=True)
+    assert failing(folder) == {}
+    model = open_subject(folder).model
+    assert not hasattr(model.layers[0].attention.self, "pos_key_proj")
+    tokens = model.encode(some_pairs(4)).batch(range(4), model.device)
+    with tracing(model) as trace:
+        model(**tokens)
+    assert {read.shape for read in trace.reads.values()} == {(*tokens["input_ids"].shape, 32)}
 
 
 def of_family(**changes):

@@ -80,7 +80,11 @@ def on_input(model: Classifier, layer: int, see: Callable[[Tensor], None]) -> Ha
         see: Given what is read, of shape (batch, position, d_model).
     """
     query = model.projections(layer)[QUERY]
-    return Handle(query.register_forward_pre_hook(lambda module, args: see(args[0])))
+
+    def hook(args: tuple[Tensor, ...]) -> None:
+        see(args[0])
+
+    return _on_first_call(model, layer, query, hook)
 
 
 def on_values(model: Classifier, layer: int, see: Callable[[Tensor], None]) -> Handle:
@@ -113,8 +117,7 @@ def read_instead(model: Classifier, layer: int, which: int, read: Tensor) -> Han
     """
     maps = model.projections(layer)
     if len(maps) == 3:
-        hook = maps[which].register_forward_pre_hook(lambda module, args: (read, *args[1:]))
-        return Handle(hook)
+        return _on_first_call(model, layer, maps[which], lambda args: (read, *args[1:]))
     n_heads, d_head = model.space.heads[layer], model.d_heads[layer]
 
     def fused(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
@@ -126,6 +129,33 @@ def read_instead(model: Classifier, layer: int, which: int, read: Tensor) -> Han
         return mixed
 
     return Handle(maps[0].register_forward_hook(fused))
+
+
+def _on_first_call(
+    model: Classifier,
+    layer: int,
+    module: nn.Module,
+    change: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...] | None],
+) -> Handle:
+    """Call a function on a module's arguments, once in every forward pass of its layer.
+
+    DeBERTa may call the same maps again, on the embeddings of positions.
+    """
+    called = [False]
+
+    def begin(m: nn.Module, args: Any) -> None:
+        called[0] = False
+
+    def first(m: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+        if called[0]:
+            return None
+        called[0] = True
+        return change(args)
+
+    return Handle(
+        model.layers[layer].register_forward_pre_hook(begin),
+        module.register_forward_pre_hook(first),
+    )
 
 
 def on_readout(model: Classifier, see: Callable[[Tensor], None]) -> Handle:
