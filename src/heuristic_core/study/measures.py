@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 def _disjoint(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
     """Search again while the heads of a subnetwork that was found are forbidden."""
     model = bench.classifier(cell)
-    search = next(source for source in cell.inputs if source.kind == "search")
-    data = next(source for source in cell.inputs if source.kind == "prepare")
-    full = next(source for source in cell.inputs if source.kind == "evaluate")
+    search = cell.needed("search")
+    data = cell.needed("prepare")
+    full = cell.needed("evaluate")
     reference = bench.logits(full, model)
     other = load_subnetwork(bench.store, cell)
     assert other is not None
@@ -68,7 +68,7 @@ def _disjoint(bench: Workbench, cell: Cell, folder: Path, progress: Progress) ->
 def _removal(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
     """Remove every unit alone, pairs of core heads, the core, and groups like it."""
     model = bench.classifier(cell)
-    data = next(source for source in cell.inputs if source.kind == "prepare")
+    data = cell.needed("prepare")
     rows, told_apart = removals(
         model,
         bench.suites,
@@ -84,7 +84,7 @@ def _removal(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> 
 def _probe(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
     """The same before fine-tuning, answered by a classifier on the frozen encoder's features."""
     model = bench.classifier(cell)
-    data = next(source for source in cell.inputs if source.kind == "prepare")
+    data = cell.needed("prepare")
     found = probe_removals(
         model,
         bench.task.search,
@@ -120,7 +120,7 @@ def _dependency(bench: Workbench, cell: Cell, folder: Path, progress: Progress) 
     """Patch the paths from core heads, and from others of their layers, to added heads."""
     model = bench.classifier(cell)
     spec = cell.spec
-    data = next(source for source in cell.inputs if source.kind == "prepare")
+    data = cell.needed("prepare")
     core = list(spec["core"][: spec["senders"]])
     rng = np.random.default_rng(spec["draws"])
     senders = dict.fromkeys(core, "core")

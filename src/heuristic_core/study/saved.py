@@ -13,7 +13,7 @@ def subnetwork_name(sparsity: float) -> str:
 
 def load_subnetwork(store: Store, cell: Cell) -> Subnetwork | None:
     """Read the subnetwork that an evaluation is about; ``None`` for the full model."""
-    found = next((source for source in cell.inputs if source.kind == "search"), None)
+    found = cell.input("search")
     if found is None:
         return None
     with store.reading(found) as path:

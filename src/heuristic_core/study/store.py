@@ -51,6 +51,16 @@ class Cell:
             {"kind": self.kind, "spec": self.spec, "inputs": [cell.key for cell in self.inputs]}
         )
 
+    def input(self, kind: str) -> Cell | None:
+        """Give the first of its inputs that is of a kind; ``None`` if there is none."""
+        return next((source for source in self.inputs if source.kind == kind), None)
+
+    def needed(self, kind: str) -> Cell:
+        """Give the first of its inputs that is of a kind, of which there is one."""
+        found = self.input(kind)
+        assert found is not None, f"{self.label} has no input of the kind {kind}"
+        return found
+
     @property
     def name(self) -> str:
         """Name of the cell's folder."""

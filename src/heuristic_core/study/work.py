@@ -113,7 +113,7 @@ class Workbench:
         subnetwork = load_subnetwork(self.store, cell)
         reference: dict[str, Any] = {}
         if subnetwork is not None:
-            full = next(source for source in cell.inputs if source.kind == "evaluate")
+            full = cell.needed("evaluate")
             reference = self.logits(full, model)
         logits, tables, told_apart, truncated = {}, [], [], {}
         n_all = sum(len(suite.examples) for suite in self.suites)
@@ -177,7 +177,7 @@ class Workbench:
 
     def classifier(self, cell: Cell) -> Classifier:
         """Load the model that a cell is about, unless it is the last one that was loaded."""
-        tuned = next((source for source in cell.inputs if source.kind == "finetune"), None)
+        tuned = cell.input("finetune")
         location: str | Path = self.config.model.source
         if tuned is not None:
             location = checkpoint_folder(self.store.path(tuned), cell.system["checkpoint"])
