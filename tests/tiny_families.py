@@ -69,6 +69,7 @@ TINY: dict[str, dict[str, Any]] = {
     "gemma2": _LLAMA | _GEMMA | _WINDOWS,
     "gemma3_text": _LLAMA | _GEMMA | _WINDOWS,
     "olmo2": _LLAMA,
+    "olmo3": _LLAMA | _WINDOWS,
     "phi": _BERT | {"partial_rotary_factor": 0.5, "qk_layernorm": True},
     "t5": {
         "d_model": 32,

@@ -24,7 +24,7 @@ from tiny import save_tiny, some_pairs
 NAMES = tuple(FAMILIES)
 DECODERS = tuple(name for name, family in FAMILIES.items() if family.kind == "decoder")
 #: Families whose keys and values serve several query heads, in the tiny models.
-GROUPED = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "olmo2")
+GROUPED = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "olmo2", "olmo3")
 
 #: For each family the last map of attention and of the MLP, within a layer. They are named a second
 #: time here, so that the table of families is held against something.

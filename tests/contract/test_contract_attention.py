@@ -18,6 +18,7 @@ WINDOWS = {
     "mistral": {0: 5, 1: 5},
     "gemma2": {0: 5, 1: None},
     "gemma3_text": {0: 5, 1: None},
+    "olmo3": {0: 5, 1: None},
 }
 
 

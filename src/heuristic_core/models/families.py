@@ -236,7 +236,10 @@ FAMILIES: dict[str, Family] = {
         *(replace(_LLAMA, name=name) for name in ("mistral", "qwen2", "qwen3", "gemma")),
         replace(_LLAMA, name="gemma2", note=_NORMS_AFTER),
         replace(_LLAMA, name="gemma3_text", note=_NORMS_AFTER),
-        replace(_LLAMA, name="olmo2", joint_norms=("q_norm", "k_norm"), note=_NORMS_AFTER),
+        *(
+            replace(_LLAMA, name=name, joint_norms=("q_norm", "k_norm"), note=_NORMS_AFTER)
+            for name in ("olmo2", "olmo3")
+        ),
         replace(
             _LLAMA,
             name="phi",
