@@ -25,6 +25,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "per-case of no suite": ("evaluate MODEL --per-case 3", "--per-case is for --suite"),
     "per-case of a run": ("evaluate RUN --per-case 3", "--per-case is for --suite"),
     "per-case 0": ("evaluate RUN --suite hans --per-case 0", "neither a number from 1 nor all"),
+    "task of a run": ("evaluate RUN --task hans-grammar", "--task is for a model; a run has its"),
+    "dtype of a run": ("evaluate RUN --dtype float32", "--dtype is for a model; a run has its own"),
+    "subnetwork of a run": ("evaluate RUN --subnetwork x", "--subnetwork is for a model"),
+    "removal in a run": ("evaluate RUN --without L0H0", "--without is for a model"),
     "out below a file": (
         "prune MODEL --out file/x",
         "cannot write into file/x/seed-1/",
@@ -122,6 +126,47 @@ def test_finished_seeds_are_kept_when_a_search_is_stopped(tiny_folder, tmp_path,
         "subs/seed-1/sparsity-0.5/subnetwork.json",
         "subs/seed-1/sparsity-0.5/subnetwork.safetensors",
     ]
+    monkeypatch.undo()
+    before = snapshot(tmp_path / "subs" / "seed-1")
+    again = ["prune", tiny_folder, "--out", "subs", *QUICK, *seeds, "--json"]
+    done = hcore(*again, cwd=tmp_path)
+    assert "seed 1 is finished already" in done.stderr
+    assert "seed 2" not in done.stderr
+    assert [row["seed"] for row in json.loads(done.stdout)["subnetworks"]] == [1, 2]
+    assert snapshot(tmp_path / "subs" / "seed-1") == before
+    whole = snapshot(tmp_path / "subs")
+    rows = json.loads(hcore(*again, cwd=tmp_path).stdout)["subnetworks"]
+    assert [(row["heads"] + row["mlps"]) for row in rows] == [5, 5]
+    assert snapshot(tmp_path / "subs") == whole
+
+
+OTHER = {
+    "method": ["--method", "magnitude"],
+    "option": ["--set", "layer_matched=true"],
+    "units": ["--units", "heads"],
+    "ablation": ["--ablation", "zero"],
+    "dtype": ["--dtype", "bfloat16"],
+    "another sparsity beside": ["--sparsity", "0.3"],
+}
+
+
+@pytest.mark.parametrize("other", OTHER.values(), ids=OTHER)
+def test_subnetworks_of_other_settings_are_not_overwritten(tiny_folder, tmp_path, other):
+    hcore("prune", tiny_folder, "--out", "subs", *QUICK, cwd=tmp_path)
+    before = snapshot(tmp_path)
+    line = mistake("prune", tiny_folder, "--out", "subs", *QUICK, *other, cwd=tmp_path)
+    assert "subs/seed-1/sparsity-0.5 holds a subnetwork found with other settings" in line
+    assert snapshot(tmp_path) == before
+
+
+def test_subnetworks_of_other_weights_are_not_overwritten(tiny_folder, tmp_path):
+    (tmp_path / "model").mkdir()
+    model = save_tiny(tmp_path / "model")
+    hcore("prune", model, "--out", "subs", *QUICK, cwd=tmp_path)
+    save_tiny(model, seed=1)
+    assert "other settings, data or weights" in mistake(
+        "prune", model, "--out", "subs", *QUICK, cwd=tmp_path
+    )
 
 
 def test_a_run_is_not_evaluated_again_on_its_own_suites(run, tmp_path):

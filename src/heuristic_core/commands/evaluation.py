@@ -34,8 +34,13 @@ def evaluate(
         str | None, typer.Option(help="A suite by name, such as hans. [default: the task's own]")
     ] = None,
     task: Annotated[
-        str, typer.Option("--task", help="For a model: whose suites and means; or a task file.")
-    ] = "hans-grammar",
+        str | None,
+        typer.Option(
+            "--task",
+            help="For a model: whose suites and means; or a task file. [default: hans-grammar]",
+            show_default=False,
+        ),
+    ] = None,
     case: Annotated[list[str] | None, typer.Option(help="Only this case; repeatable.")] = None,
     per_case: Annotated[
         str | None,
@@ -49,7 +54,12 @@ def evaluate(
         typer.Option(help="For a model: remove this unit, such as L4H0; repeatable."),
     ] = None,
     device: DeviceOption = "auto",
-    dtype: Annotated[str, typer.Option("--dtype", help="For a model: weights' type.")] = "float32",
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            "--dtype", help="For a model: weights' type. [default: float32]", show_default=False
+        ),
+    ] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -61,14 +71,21 @@ def evaluate(
         )
     suites = None if suite is None else [load_suite(suite, data=data, per_case=n)]
     if os.path.isfile(Path(target) / "study.json"):
-        if subnetwork or without:
-            raise InputError("--subnetwork and --without are for a model; a run has its own")
+        for_models = {
+            "--task": task,
+            "--subnetwork": subnetwork,
+            "--without": without,
+            "--dtype": dtype,
+        }
+        for option, value in for_models.items():
+            if value:
+                raise InputError(f"{option} is for a model; a run has its own: leave it out")
         _evaluate_run(Path(target), suites, case, per_case or "100", device, data, as_json)
         return
     if os.path.isdir(Path(target) / "cells"):
         raise InputError(f"{target} is a run folder without study.json; start the run again")
-    loaded = load_task(task, data=data)
-    classifier = load_model(target, device=pick_device(device), dtype=dtype)
+    loaded = load_task(task or "hans-grammar", data=data)
+    classifier = load_model(target, device=pick_device(device), dtype=dtype or "float32")
     chosen = _only(suites or list(loaded.suites), case)
     system = _system(classifier, loaded.search, subnetwork, without)
     _warn_truncated(classifier, chosen)

@@ -13,15 +13,17 @@ from rich.progress import Progress as Bars
 from ..errors import InputError
 from ..models.classifier import Progress
 from ..models.loading import load_model
+from ..models.sources import identity
 from ..search.data import prepare
 from ..search.find import find_subnetworks, method_options
-from ..storage import check_writable
+from ..storage import check_writable, digest
 from ..study.config import check_study, settings
-from ..study.plan import make_plan
+from ..study.plan import make_plan, version_of
 from ..study.run import RunOptions, load_study_task, pick_device, run_study
 from ..study.saved import subnetwork_name
 from ..study.store import Store
 from ..study.watch import Watch
+from ..subnetwork import Subnetwork
 from ..tasks import load_task
 from ..training.finetune import checkpoint_folder
 from ..units import check_sparsity
@@ -99,7 +101,7 @@ def prune(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find subnetworks of a model and save them, one folder each."""
+    """Find subnetworks of a model and save them, one folder each; finished seeds are kept."""
     sparsities, seeds = sparsity or [0.5], seed or [1]
     names = [subnetwork_name(target) for target in sparsities]
     if len(set(names)) < len(names) or len(set(seeds)) < len(seeds):
@@ -108,10 +110,27 @@ def prune(
         for name in names:
             check_writable(out_folder / f"seed-{number}" / name)
     options = settings(sets or [])
-    method_options(method, options)
+    filled = method_options(method, options)
     for target in sparsities:
         check_sparsity(target)
     loaded = load_task(task, data=data)
+    asked = digest(
+        {
+            "model": identity(model),
+            "dtype": dtype,
+            "search": loaded.search.digest,
+            "sparsities": sorted(sparsities),
+            "method": method,
+            "options": filled.model_dump(),
+            "units": units,
+            "ablation": ablation,
+        }
+        | version_of("search")
+    )
+    finished = {number: _finished(out_folder / f"seed-{number}", names, asked) for number in seeds}
+    for number in seeds:
+        if finished[number]:
+            err().print(f"seed {number} is finished already")
     classifier = load_model(model, device=pick_device(device), dtype=dtype)
     for suite in loaded.suites:
         suite.class_map(classifier.labels)  # a model of another task would be pruned in vain
@@ -119,20 +138,21 @@ def prune(
         shared = prepare(classifier, loaded, ablation=ablation)
         rows = []
         for number in seeds:
-            found = find_subnetworks(
+            found = finished[number] or find_subnetworks(
                 classifier,
                 shared,
                 sparsities,
                 seed=number,
                 method=method,
                 units=units,
-                provenance={"task": loaded.name},
+                provenance={"task": loaded.name, "asked": asked},
                 progress=bar(f"seed {number}"),
                 **options,
             )
             for target, subnetwork in zip(sparsities, found, strict=True):
                 folder = out_folder / f"seed-{number}" / subnetwork_name(target)
-                subnetwork.save(folder)
+                if not finished[number]:
+                    subnetwork.save(folder)
                 rows.append(
                     {
                         "folder": str(folder),
@@ -155,6 +175,19 @@ def prune(
         )
     if shared.encoded.n_truncated:
         err().print(f"{shared.encoded.n_truncated} mask-learning examples were cut short")
+
+
+def _finished(folder: Path, names: list[str], asked: str) -> list[Subnetwork] | None:
+    """Give the subnetworks of a seed if all are there; another request's are not overwritten."""
+    there = [folder / name for name in names if (folder / name / "subnetwork.json").is_file()]
+    found = [Subnetwork.load(path) for path in there]
+    for path, subnetwork in zip(there, found, strict=True):
+        if subnetwork.provenance.get("asked") != asked:
+            raise InputError(
+                f"{path} holds a subnetwork found with other settings, data or weights; choose "
+                "another --out, or remove it"
+            )
+    return found if len(found) == len(names) else None
 
 
 @contextmanager

@@ -128,7 +128,7 @@ def finetune(
         disable_tqdm=True,
         log_level="error",
     )
-    with _global_generators_kept(), _model_mode_kept(model):
+    with _global_generators_kept(), _model_mode_kept(model), quiet():
         trainer = Trainer(
             model=model.hf,
             args=arguments,
