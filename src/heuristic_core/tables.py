@@ -115,18 +115,22 @@ ATTENTION: dict[str, str] = MODEL | {
 DEPENDENCY: dict[str, str] = MODEL | {
     "sender": "str",
     "receiver": "str",
-    "sender_group": "str",  # "core", or "control": another head of a core head's layer
-    "receiver_group": "str",  # "core" or "added": in subnetworks that generalise, not in the core
+    "sender_group": "str",  # "core", or "control": a head of a core head's layer, not of the core
+    # "core": in all subnetworks; "added": in at least half of those at the lowest sparsity, and
+    # not in the core, whether or not these subnetworks generalise
+    "receiver_group": "str",
     "reads": "str",  # which of the receiver's projections reads the change: "q", "k" or "v"
-    "path": "str",  # "direct", or "total": units between recomputed
-    "n": "int64",  # examples
+    "path": "str",  # "direct": units between write what they did; "total": they are computed anew
+    "n": "int64",  # adversarial examples
     "change": "float64",  # mean of |change of the receiver's z| / |its z less its mean|
     "change_se": "float64",  # standard error over examples
     "excess": "float64",  # change less the mean over the controls of the sender's layer
     "excess_se": "float64",
-    "margin_change": "float64",  # of adversarial cases, the new z in a clean run; NaN: not run
+    # mean change of the right label's log-odds by the receiver's new z in a clean run; NaN: not run
+    "margin_change": "float64",
     "margin_change_se": "float64",
-    "margin_excess": "float64",  # the size of that less the mean size over the controls; NaN: none
+    # mean of |change of the log-odds| less its mean over the controls of the sender's layer
+    "margin_excess": "float64",
     "margin_excess_se": "float64",
 }
 

@@ -225,13 +225,33 @@ def test_models_are_apart_and_the_order_of_rows_does_not_matter():
     assert one.verdict == two.verdict
 
 
-def test_pure_noise_is_seldom_decided():
+@pytest.mark.parametrize(
+    ("n_core", "n_controls", "skewed"),
+    [
+        ((2, 1, 1, 2), 4, True),
+        pytest.param((2, 2, 2), 3, False, marks=pytest.mark.slow),
+        pytest.param((3, 1), 4, True, marks=pytest.mark.slow),
+        pytest.param((1, 1, 1), 4, False, marks=pytest.mark.slow),
+    ],
+)
+def test_pure_noise_is_seldom_decided(n_core, n_controls, skewed):
+    """Which heads of a layer are core is chance; sizes are normal, or spread over magnitudes."""
+    senders = {
+        f"L{layer}H{head}": "core" if head < n else "control"
+        for layer, n in enumerate(n_core)
+        for head in range(n + n_controls)
+    }
+    receivers = {f"L{len(n_core)}H{head}": "added" for head in range(6)}
     rng = np.random.default_rng(5)
     decisions: Counter[str] = Counter()
     for trial in range(200):
-        x = noise(rng)
+        shape = (len(senders), 1, 1)
+        heads = rng.lognormal(-3, 0.8, shape) if skewed else rng.normal(0.3, 0.05, shape)
+        # Receivers do not hear all heads alike, and examples differ.
+        x = heads * rng.lognormal(0, 0.5, (len(senders), 6, 1)) * rng.lognormal(0, 0.3, (1, 6, 12))
         # The answers follow the outputs, so that both measures err together.
-        decisions[dependency(dependencies(x, x / 10), trial)[0].verdict.decision] += 1
+        found = dependency(dependencies(x, x / 10, senders, receivers), trial)[0]
+        decisions[found.verdict.decision] += 1
     assert 0 < decisions["supported"] + decisions["contradicted"] <= 18
 
 

@@ -26,6 +26,18 @@ from .sharing import separate_layers
 Progress = Callable[[int, int], None]
 
 
+def part(progress: Progress, before: int, size: int, n_all: int) -> Progress:
+    """Report the progress of a part of some work as that of the whole.
+
+    Args:
+        progress: Called with (done, in all) of the whole, in thousandths of the sizes' unit.
+        before: Size of the parts that are done.
+        size: Size of this part.
+        n_all: Size of the whole.
+    """
+    return lambda done, of: progress(1000 * before + 1000 * size * done // max(of, 1), 1000 * n_all)
+
+
 class Classifier:
     """A Hugging Face sequence classifier whose heads and MLP layers can be gated.
 

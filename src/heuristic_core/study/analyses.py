@@ -79,14 +79,15 @@ def analyze_run(folder: Path, options: RunOptions, watch: Watch, *, run_models: 
     device = pick_device(options.device)
     with run.store.locked():
         run.store.sweep(run.plan.cells)
+        analyses = run.analyses()
         command, fresh = _command(folder), 0
         if run_models:
-            fresh = measure(run.config, run.task, run.plan, run.store, device, watch)
+            fresh = measure(run.config, run.task, analyses, run.store, device, watch)
             # What made a run is told by both commands; it is analysed any number of times.
             command = f"{command.partition(' && ')[0]} && {options.command}"
         anew = fresh > 0 or not run_models
-        finish(run.config, run.task, run.plan, run.store, command, anew=anew)
-    wanted = run.analyses().cells
+        finish(run.config, run.task, run.plan, analyses, run.store, command, anew=anew)
+    wanted = analyses.cells
     n = sum(not run.store.has_whole(cell) for cell in wanted)
     if not wanted:
         return "the study has no analyses that run the model"

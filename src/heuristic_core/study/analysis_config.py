@@ -96,7 +96,12 @@ class DependencyConfig(BaseModel):
 
     model_config = STRICT
     senders: int = Field(8, ge=1, description="Heads of the core, at most.")
-    controls: int = Field(2, ge=1, description="Other heads of each of their layers.")
+    controls: int = Field(
+        4, ge=1, description="Heads of each of their layers that are not of the core."
+    )
+    replace: Literal["mean", "counterfactual"] = Field(
+        "mean", description="By what: their mean, or what they write on a matched friendly example."
+    )
     receivers: int = Field(24, ge=1, description="Added heads, at most, the most frequent first.")
     per_case: int = Field(8, ge=1, description="Examples of each adversarial case.")
     margin_paths: list[Literal["direct", "total"]] = Field(

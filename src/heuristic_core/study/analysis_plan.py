@@ -268,8 +268,9 @@ def _paths(
     n = dependency_passes(
         planner.cost.layers or 1,
         [*senders, *controls],
-        [*added[: settings.receivers], *senders],
+        added[: settings.receivers],
         margin_paths=settings.margin_paths,
+        counterfactual=settings.replace == "counterfactual",
     )
     suites = adversarial_only(planner.suites, settings.per_case, planner.config.analysis.seed)
     return sum(planner.cost.passes(suite.examples, n) for suite in suites)

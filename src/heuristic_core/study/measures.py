@@ -11,16 +11,17 @@ import pandas as pd
 
 from ..measure.accuracy import predict, score
 from ..measure.attention import attention_patterns
+from ..measure.counterfactual import counterfactual_pairs
 from ..measure.dependency import dependencies
 from ..measure.probe import probe_removals
 from ..measure.removal import removals
 from ..measure.removal_sets import Removal, matched_controls, pairs, singles
-from ..models.classifier import Classifier, Progress
+from ..models.classifier import Classifier, Progress, part
 from ..storage import write_table
 from ..subnetwork import Subnetwork
 from ..tables import DISJOINT, SYSTEM
 from ..tasks.task import adversarial_only
-from ..units import Unit, n_kept
+from ..units import Unit, UnitSpace, n_kept
 from .saved import load_subnetwork
 from .store import Cell
 
@@ -49,7 +50,7 @@ def _disjoint(bench: Workbench, cell: Cell, folder: Path, progress: Progress) ->
             model,
             [sparsity],
             exclude=forbidden,
-            progress=_part(progress, i, len(shares)),
+            progress=part(progress, i, 1, len(shares)),
         )
         found.save(folder / f"forbidden-{100 * share:g}")
         tables.append(_measured(bench, model, found, reference, other, share))
@@ -108,7 +109,7 @@ def _attention(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -
             suite=suite.name,
             weighting=cell.spec["weighting"],
             seed=cell.spec["draws"],
-            progress=_part(progress, i, len(bench.suites)),
+            progress=part(progress, i, 1, len(bench.suites)),
         )
         for i, suite in enumerate(bench.suites)
     ]
@@ -120,36 +121,21 @@ def _dependency(bench: Workbench, cell: Cell, folder: Path, progress: Progress) 
     """Patch the paths from core heads, and from others of their layers, to added heads."""
     model = bench.classifier(cell)
     spec = cell.spec
-    data = cell.needed("prepare")
-    core = list(spec["core"][: spec["senders"]])
-    rng = np.random.default_rng(spec["draws"])
-    senders = dict.fromkeys(core, "core")
-    for layer in sorted({model.space.units[model.space.index(unit)].layer for unit in core}):
-        others = [
-            str(unit)
-            for unit in model.space
-            if unit.is_head
-            and unit.layer == layer
-            and str(unit) not in spec["core"]
-            and str(unit) not in spec["added"]
-        ]
-        chosen = rng.permutation(others)[: spec["controls"]]
-        senders |= dict.fromkeys((str(unit) for unit in chosen), "control")
-    receivers = dict.fromkeys(spec["added"][: spec["receivers"]], "added")
     adversarial = adversarial_only(bench.suites, spec["per_case"], spec["draws"])
-    tables = [
-        dependencies(
-            model,
-            suite,
-            senders=senders,
-            receivers=receivers | dict.fromkeys(core, "core"),
-            values=bench.search_data(data, model).values,
-            margin_paths=spec["margin_paths"],
-            progress=_part(progress, i, len(adversarial)),
-        )
-        for i, suite in enumerate(adversarial)
-    ]
-    write_table(folder / "table.parquet", pd.concat(tables, ignore_index=True))
+    counterfactual = None
+    if spec["replace"] == "counterfactual":
+        adversarial, counterfactual = counterfactual_pairs(model, adversarial, bench.suites)
+    table = dependencies(
+        model,
+        adversarial,
+        senders=_senders(model.space, cell),
+        receivers=dict.fromkeys(spec["added"][: spec["receivers"]], "added"),
+        values=bench.search_data(cell.needed("prepare"), model).values,
+        counterfactual=counterfactual,
+        margin_paths=spec["margin_paths"],
+        progress=progress,
+    )
+    write_table(folder / "table.parquet", table)
     return {}
 
 
@@ -172,6 +158,20 @@ def _sets(model: Classifier, cell: Cell) -> list[Removal]:
         controls, _ = matched_controls(model.space, core, spec["controls"], spec["draws"])
         sets += controls
     return sets
+
+
+def _senders(space: UnitSpace, cell: Cell) -> dict[str, str]:
+    """Give the core's heads, and controls drawn from all other heads of their layers."""
+    spec = cell.spec
+    core = spec["core"][: spec["senders"]]
+    rng = np.random.default_rng(spec["draws"])
+    senders = dict.fromkeys(core, "core")
+    for layer in sorted({Unit.parse(label).layer for label in core}):
+        heads = [str(unit) for unit in space if unit.is_head and unit.layer == layer]
+        others = [label for label in heads if label not in spec["core"]]
+        drawn = rng.permutation(len(others))[: spec["controls"]]
+        senders |= {others[i]: "control" for i in drawn}
+    return senders
 
 
 def _by_soft_value(subnetwork: Subnetwork) -> list[str]:
@@ -214,8 +214,3 @@ def _measured(
         units=len(found.kept),
     )
     return table[[name for name in DISJOINT if name not in SYSTEM]]
-
-
-def _part(progress: Progress, i: int, n: int) -> Progress:
-    """Report the progress of one of n equal parts as that of the whole."""
-    return lambda done, of: progress(i * 1000 + 1000 * done // max(of, 1), n * 1000)

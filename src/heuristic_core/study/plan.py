@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..measure.counterfactual import check_counterparts
 from ..models.sources import identity, shape
 from ..search.find import method_options, search_effort
 from ..tasks.task import Examples, Suite, Task
@@ -24,7 +25,7 @@ VERSIONS = {
     "removal": 2,
     "probe": 2,
     "attention": 1,
-    "dependency": 2,
+    "dependency": 3,
 }
 FULL: dict[str, Any] = {"kind": "full", "method": "", "sparsity": 0.0, "seed": -1}
 
@@ -60,11 +61,15 @@ def make_plan(
         The plan.
 
     Raises:
-        InputError: If a setting of the search method is unknown or does not fit.
+        InputError: If a setting of the search method is unknown or does not fit, or the task lacks
+            counterfactual examples that the study asks for.
     """
     grid = config.analysis.grid
     if grid is not None and grid.options is not None:
         method_options(config.search.method, grid.options)  # told before anything is computed
+    patched = config.analysis.dependency
+    if patched is not None and patched.replace == "counterfactual":
+        check_counterparts(task.suites)
     planner = Planner(config, task, suites, tag)
     cells: list[Cell] = []
     for finetune_seed in planner.finetune_seeds:

@@ -143,22 +143,31 @@ def run_study(
         store.sweep(plan.cells)
         fresh = compute(cells, store, Workbench(config, task, store, device), watch)
         if kinds is None:
+            analyses = plan_analyses(config, task, plan, store)
             if config.analysis.in_run:
-                fresh += measure(config, task, plan, store, device, watch)
-            finish(config, task, plan, store, options.command, anew=fresh > 0)
+                fresh += measure(config, task, analyses, store, device, watch)
+            finish(config, task, plan, analyses, store, options.command, anew=fresh > 0)
     return options.out
 
 
 def measure(
-    config: StudyConfig, task: Task, plan: Plan, store: Store, device: str, watch: Watch
+    config: StudyConfig, task: Task, analyses: Plan, store: Store, device: str, watch: Watch
 ) -> int:
     """Compute what the analyses of a study run the model for, and the store lacks.
+
+    Args:
+        config: The study.
+        task: Its task.
+        analyses: The analyses' cells.
+        store: Where they go.
+        device: Where models run.
+        watch: What shows progress.
 
     Returns:
         How many cells were computed.
     """
     bench = Workbench(config, task, store, device, sampled(config, task))
-    return compute(plan_analyses(config, task, plan, store).cells, store, bench, watch)
+    return compute(analyses.cells, store, bench, watch)
 
 
 def compute(cells: Sequence[Cell], store: Store, bench: Workbench, watch: Watch) -> int:
@@ -178,7 +187,14 @@ def compute(cells: Sequence[Cell], store: Store, bench: Workbench, watch: Watch)
 
 
 def finish(
-    config: StudyConfig, task: Task, plan: Plan, store: Store, command: str, *, anew: bool
+    config: StudyConfig,
+    task: Task,
+    plan: Plan,
+    analyses: Plan,
+    store: Store,
+    command: str,
+    *,
+    anew: bool,
 ) -> None:
     """Write tables, analyses, manifest and report.
 
@@ -186,12 +202,12 @@ def finish(
         config: The study.
         task: Its task.
         plan: Its own cells, all finished.
+        analyses: The cells of its analyses, finished or not.
         store: Where they are.
         command: The command to record.
         anew: Write them even if they stand for these very cells.
     """
-    wanted = plan_analyses(config, task, plan, store).cells
-    further = [cell for cell in wanted if store.has_whole(cell)]
+    further = [cell for cell in analyses.cells if store.has_whole(cell)]
     stamp = digest(
         {
             "cells": [c.key for c in (*plan.cells, *further)],
@@ -202,7 +218,7 @@ def finish(
     if not anew and results_stand(store.folder, stamp):
         return
     manifest = make_manifest(config, task, [*plan.cells, *further], store, command)
-    manifest |= {"stamp": stamp, "analyses": {"measured": len(further), "of": len(wanted)}}
+    manifest |= {"stamp": stamp, "analyses": {"measured": len(further), "of": len(analyses.cells)}}
     results = collect(config, plan.cells, further, store, manifest)
     manifest["tables"] = write_results(results, store.folder)
     # Last: its stamp says that the rest is there.

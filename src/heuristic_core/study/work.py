@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..measure.accuracy import predict, score
 from ..measure.discrimination import discriminate
 from ..models.ablation import AblationValues
-from ..models.classifier import Classifier, Progress
+from ..models.classifier import Classifier, Progress, part
 from ..models.encoding import Encoded
 from ..models.loading import load_model, new_classifier
 from ..search.data import SearchData, classes, prepare
@@ -124,7 +124,7 @@ class Workbench:
                 model,
                 encoded,
                 subnetwork=subnetwork,
-                progress=_part(progress, n_before, n_all),
+                progress=part(progress, n_before, len(encoded), n_all),
             )
             n_before += len(encoded)
             truncated[f"suite/{suite.name}"] = encoded.n_truncated
@@ -230,11 +230,6 @@ class Workbench:
         if suite.name not in self._encoded:
             self._encoded[suite.name] = model.encode(suite.examples)
         return self._encoded[suite.name]
-
-
-def _part(progress: Progress, before: int, n_all: int) -> Progress:
-    """Report the progress of one of several parts as that of the whole."""
-    return lambda done, _: progress(before + done, n_all)
 
 
 _KINDS: dict[str, Callable[..., dict[str, Any]]] = {

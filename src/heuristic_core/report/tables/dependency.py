@@ -17,10 +17,16 @@ from ..table import (
 from ..wording import NOTHING, change, name, scientific, share
 
 _ID = ("finetune_seed", "checkpoint")
+_REPLACED = {
+    "mean": "is replaced by the mean of that",
+    "counterfactual": "is replaced by what it writes on a matched friendly example",
+}
 
 
 def effect_table(results: Results) -> Table:
     """List how much more core heads change added heads than controls do, path by path."""
+    settings = (results.config.get("analysis") or {}).get("dependency") or {}
+    replaced = _REPLACED[settings.get("replace", "mean")]
     rows: list[dict[str, Any]] = []
     for found in results.analysis.get("dependency", ()):
         for effect in found["effects"]:
@@ -46,10 +52,10 @@ def effect_table(results: Results) -> Table:
     return Table(
         "dependency",
         "What replacing a core head changes in added heads, beside other heads",
-        "Change: of an added head’s output, in per cent of its distance from its mean, when a core "
-        "head, or another head of its layer, is replaced [difference with its 95 % interval, in "
-        "points]. Margin: the same of the answers, in nats. Edges: core head, added head and "
-        "projection that stand out beyond correction, of those tested on all paths.",
+        "Change: of an added head’s output, in per cent of its distance from its mean, when what a "
+        f"core head, or another head of its layer, writes {replaced} [difference with its 95 % "
+        "interval, in points]. Margin: the same of the answers, in nats. Edges: core head, added "
+        "head and projection that stand out beyond correction, of those tested on all paths.",
         (*_ID, "path", "senders", "controls", "receivers", "tested", "edges", *fields),
         (
             *MODEL_COLUMNS[:2],
