@@ -81,7 +81,7 @@ def test_generated_cases_have_pairs_that_dependency_takes(tiny):
 def test_tasks_without_pairs_are_told(tiny):
     lengths = suite([ROWS[0], ROWS[5]])
     check_counterparts([lengths])
-    with pytest.raises(InputError, match="no adversarial example has a friendly .* as many tokens"):
+    with pytest.raises(InputError, match="no adversarial example has a friendly counterpart"):
         counterfactual_pairs(tiny, adversarial_only([lengths], 9, 0), [lengths])
     for rows in ([ROWS[0]], [ROWS[1]], [ROWS[0], ROWS[6]], [ROWS[0], ROWS[7]]):
         with pytest.raises(InputError, match="the task has no matched pairs"):
