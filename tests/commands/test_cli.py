@@ -54,6 +54,24 @@ def test_plan_starts_nothing(place, tiny_folder):
     assert plan["missing_seconds"] == 0
 
 
+def test_the_plan_of_a_run_that_analyses_says_what_comes_on_top(place, tiny_folder):
+    arguments = ["run", "smoke", "--plan", "--set", f"model.source={tiny_folder}", *SMALL]
+    arguments += ["--set", "analysis.in_run=true"]
+    said = "on top of this comes what analysis.removal and analysis.dependency asks for"
+    done = hcore(*arguments, "--out", "planned", cwd=place)
+    assert said in done.stdout
+    plan = json.loads(hcore(*arguments, "--out", "planned", "--json", cwd=place).stdout)
+    assert plan["planned_later"] == ["removal", "dependency"]
+    names = {row["cell"] for row in plan["cells"]}
+    assert {"grid-search-f1-s2-k1", "disjoint-f1-s2-k1"} <= names
+    assert not (place / "planned").exists()
+    # The searches of this run are finished, so that all is known.
+    plan = json.loads(hcore(*arguments, "--json", cwd=place).stdout)
+    assert plan["planned_later"] == []
+    assert names < {row["cell"] for row in plan["cells"]}
+    assert said not in hcore(*arguments, cwd=place).stdout
+
+
 def test_steps_on_a_model_of_ones_own(place, tiny_folder):
     task = ["--task", "hans-grammar"]
     done = hcore(

@@ -9,9 +9,12 @@ import pytest
 from studies import SMALL, cells, quiet, study
 
 from heuristic_core.errors import InputError
-from heuristic_core.study.analyses import analyze_run, open_finished
+from heuristic_core.study.analyses import analyze_run, open_finished, plan_run
+from heuristic_core.study.analysis_plan import plan_analyses
+from heuristic_core.study.plan import make_plan
 from heuristic_core.study.results import read_results
-from heuristic_core.study.run import RunOptions, run_study
+from heuristic_core.study.run import RunOptions, load_study_task, run_study
+from heuristic_core.study.store import Store
 from heuristic_core.tables import MEASURED
 
 
@@ -250,3 +253,44 @@ def test_runs_of_one_subnetwork_or_none(tiny_folder, tmp_path, sparsities, decis
     found = read_results(tmp_path / "run").analysis
     assert {entry["verdict"]["decision"] for entry in found["core"]} == decisions
     assert {entry["verdict"]["decision"] for entry in found["overlap"]} <= decisions
+
+
+def test_one_command_plans_its_analyses_once(analyzed, tmp_path, monkeypatch):
+    from heuristic_core.study import analyses, run
+
+    folder = tmp_path / "tiny"
+    shutil.copytree(analyzed, folder)
+    calls = []
+
+    def count(*arguments):
+        calls.append(arguments)
+        return plan_analyses(*arguments)
+
+    for module in (analyses, run):
+        monkeypatch.setattr(module, "plan_analyses", count)
+    analyze_run(folder, options(folder), quiet())
+    assert len(calls) == 1
+
+
+def test_the_plan_of_a_run_that_analyses(run, analyzed, tiny_folder, tmp_path):
+    config = study(tiny_folder, analysis=SMALL | {"in_run": True})
+    task = load_study_task(config, None)
+    own = {cell.name for cell in make_plan(config, task).cells}
+    nothing = Store(tmp_path / "none", make=False)
+    planned, later = plan_run(config, task, nothing)
+    assert later == ("removal", "dependency")
+    early = {cell.name: cell for cell in planned.cells}
+    kinds = {early[name].kind for name in early.keys() - own}
+    assert kinds == {"prepare", "search", "evaluate", "disjoint", "attention"}
+    about_core = {"removal", "probe", "dependency"}
+    # They are the very cells that are computed, and all but those about the core.
+    done = cells(analyzed).keys()
+    assert early.keys() <= done
+    assert {name.split("-")[0] for name in done - early.keys()} - {"prepare"} <= about_core
+    assert plan_run(config, task, Store(run, make=False))[1] == ()
+    after, _ = plan_run(config, task, Store(analyzed, make=False))
+    assert {cell.name for cell in after.cells} == done
+    without = study(tiny_folder, analysis=SMALL)
+    planned, later = plan_run(without, task, nothing)
+    assert {cell.name for cell in planned.cells} == own
+    assert later == ()

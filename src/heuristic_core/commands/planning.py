@@ -20,6 +20,7 @@ def print_plan(
     device: str,
     as_json: bool,
     others: Sequence[Cell] = (),
+    later: Sequence[str] = (),
 ) -> None:
     """Print cells with what they are forecast to take.
 
@@ -30,6 +31,7 @@ def print_plan(
         device: Where models will run.
         as_json: Print JSON.
         others: Further cells; those that are finished give speeds too.
+        later: Tables of ``[analysis]`` whose cells come on top and are not known yet.
     """
     store = Store(folder) if (folder / "cells").is_dir() else None
     forecasts = forecast(cells, store, device, others)
@@ -45,6 +47,7 @@ def print_plan(
                 "cells": [_row(f) for f in forecasts],
                 "missing_seconds": seconds,
                 "missing_megabytes": megabytes,
+                "planned_later": list(later),
             }
         )
         return
@@ -61,6 +64,12 @@ def print_plan(
         f"{len(missing)} of {len(cells)} cells to do, about {_duration(seconds)} on {device} "
         f"and {megabytes:.0f} MB; nothing was started"
     )
+    if later:
+        out().print(
+            f"on top of this comes what {' and '.join(f'analysis.{name}' for name in later)} asks "
+            "for, planned after the searches: it is about the core's heads",
+            soft_wrap=True,
+        )
 
 
 def _row(f: Forecast) -> dict[str, object]:

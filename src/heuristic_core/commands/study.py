@@ -12,12 +12,12 @@ from rich.text import Text
 
 from ..errors import InputError, unknown
 from ..report import render, write_report
-from ..study.analyses import analyze_run, open_finished
+from ..study.analyses import analyze_run, open_finished, plan_run
 from ..study.beside import beside
 from ..study.config import load_study
-from ..study.plan import make_plan
 from ..study.results import read_results
 from ..study.run import RunOptions, load_study_task, pick_device, run_study
+from ..study.store import Store
 from ..study.watch import Watch
 from .console import DataOption, DeviceOption, JsonOption, command_line, err, out, print_json
 from .planning import print_plan
@@ -69,8 +69,11 @@ def run(
         command=command_line(),
     )
     if plan:
-        cells = make_plan(config, load_study_task(config, data)).cells
-        print_plan(config.name, options.out, cells, pick_device(device), as_json)
+        task = load_study_task(config, data)
+        planned, later = plan_run(config, task, Store(options.out, make=False))
+        print_plan(
+            config.name, options.out, planned.cells, pick_device(device), as_json, later=later
+        )
         return
     folder = run_study(config, options, Watch(err()), kinds=UNTIL[until] if until else None)
     if until is not None:

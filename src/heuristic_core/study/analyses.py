@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
+from ..tables import SUBNETWORKS, empty
 from ..tasks.task import Task
 from .analysis_plan import plan_analyses
 from .config import StudyConfig
 from .manifest import read_manifest
 from .plan import Plan, make_plan
+from .results import subnetwork_table
 from .run import RunOptions, finish, load_study_task, measure, open_run, pick_device
 from .store import Store
 from .watch import Watch
@@ -35,7 +37,8 @@ class FinishedRun:
 
     def analyses(self) -> Plan:
         """Lay out the cells of its analyses that run the model."""
-        return plan_analyses(self.config, self.task, self.plan, self.store)
+        found = subnetwork_table(self.plan.cells, self.store)
+        return plan_analyses(self.config, self.task, self.plan, found)
 
 
 def open_finished(folder: Path, data: Path | None) -> FinishedRun:
@@ -104,3 +107,32 @@ def _command(folder: Path) -> str:
     if not os.path.isfile(folder / "manifest.json"):
         return "hcore run"
     return str(read_manifest(folder).get("command", "hcore run"))
+
+
+def plan_run(config: StudyConfig, task: Task, store: Store) -> tuple[Plan, tuple[str, ...]]:
+    """Lay out the cells that `hcore run` computes, those of analyses too where it does them.
+
+    Args:
+        config: The study.
+        task: Its task.
+        store: Its run folder, which need not exist.
+
+    Returns:
+        The cells that are known; and the tables of ``[analysis]`` whose cells come on top, since
+        they are about the core, which is not known before the searches are finished.
+    """
+    plan = make_plan(config, task)
+    settings = config.analysis
+    later: tuple[str, ...] = ()
+    if not settings.in_run:
+        return plan, later
+    if all(store.has(cell) for cell in plan.cells):
+        found = subnetwork_table(plan.cells, store)
+    else:
+        found = empty(SUBNETWORKS)
+        if config.search.sparsities:
+            about_core = ("removal", "dependency")
+            later = tuple(name for name in about_core if getattr(settings, name) is not None)
+        settings = settings.model_copy(update=dict.fromkeys(later))
+    known = config.model_copy(update={"analysis": settings})
+    return Plan(plan.cells + plan_analyses(known, task, plan, found).cells), later

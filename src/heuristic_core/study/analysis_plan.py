@@ -6,6 +6,8 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
+
 from ..analysis.core import core, whole_cores
 from ..measure.dependency import dependency_passes
 from ..search.find import search_effort
@@ -14,8 +16,7 @@ from ..units import Unit
 from .analysis_config import DependencyConfig, RemovalConfig
 from .config import SearchConfig, StudyConfig
 from .plan import Plan, Planner, place, version_of
-from .results import subnetwork_table
-from .store import Cell, Store
+from .store import Cell
 
 #: The tag of everything that is measured on the analyses' own sample of the suites.
 GRID = "grid-"
@@ -39,14 +40,15 @@ def sampled(config: StudyConfig, task: Task) -> tuple[Suite, ...]:
     )
 
 
-def plan_analyses(config: StudyConfig, task: Task, plan: Plan, store: Store) -> Plan:
+def plan_analyses(config: StudyConfig, task: Task, plan: Plan, subnetworks: pd.DataFrame) -> Plan:
     """Lay out the cells of a study's analyses, with everything that they need.
 
     Args:
         config: The study.
         task: Its task.
-        plan: The study's own cells; its searches must be finished.
-        store: Where they are: which heads are in the core decides what is removed and patched.
+        plan: The study's own cells.
+        subnetworks: What its searches found, as in ``tables.SUBNETWORKS``: which heads are in the
+            core decides what is removed and patched.
 
     Returns:
         The cells that are not in ``plan``.
@@ -54,7 +56,7 @@ def plan_analyses(config: StudyConfig, task: Task, plan: Plan, store: Store) -> 
     planner = Planner(config, task, sampled(config, task), GRID)
     cells = _grid(config, planner)
     if config.search.sparsities:
-        found = core_heads(plan, store)
+        found = core_heads(subnetworks)
         for finetune_seed in planner.finetune_seeds:
             for checkpoint in config.pruned_checkpoints:
                 heads = found.get((finetune_seed, checkpoint), ([], []))
@@ -65,14 +67,14 @@ def plan_analyses(config: StudyConfig, task: Task, plan: Plan, store: Store) -> 
     return Plan(tuple({cell.name: cell for cell in cells if cell.name not in known}.values()))
 
 
-def core_heads(plan: Plan, store: Store) -> dict[tuple[int, int], tuple[list[str], list[str]]]:
+def core_heads(subnetworks: pd.DataFrame) -> dict[tuple[int, int], tuple[list[str], list[str]]]:
     """Give for each pruned model the core's heads and the added ones.
 
     The core is what all subnetworks of the model share. Added are the other heads that at least
     half of the subnetworks at the lowest sparsity keep, the most frequent first.
     """
     found = {}
-    results = core(subnetwork_table(plan.cells, store))
+    results = core(subnetworks)
     for shared in whole_cores(results):
         model = (shared.finetune_seed, shared.checkpoint)
         own = [r for r in results if (r.finetune_seed, r.checkpoint) == model]
