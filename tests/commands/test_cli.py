@@ -57,7 +57,7 @@ def test_plan_starts_nothing(place, tiny_folder):
 def test_the_plan_of_a_run_that_analyses_says_what_comes_on_top(place, tiny_folder):
     arguments = ["run", "smoke", "--plan", "--set", f"model.source={tiny_folder}", *SMALL]
     arguments += ["--set", "analysis.in_run=true"]
-    said = "on top of this comes what analysis.removal and analysis.dependency asks for"
+    said = "cells for analysis.removal and analysis.dependency come on top"
     done = hcore(*arguments, "--out", "planned", cwd=place)
     assert said in done.stdout
     plan = json.loads(hcore(*arguments, "--out", "planned", "--json", cwd=place).stdout)

@@ -66,8 +66,8 @@ def print_plan(
     )
     if later:
         out().print(
-            f"on top of this comes what {' and '.join(f'analysis.{name}' for name in later)} asks "
-            "for, planned after the searches: it is about the core's heads",
+            f"cells for {' and '.join(f'analysis.{name}' for name in later)} come on top: they "
+            "are about the core's heads and are planned after the searches",
             soft_wrap=True,
         )
 
