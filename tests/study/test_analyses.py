@@ -82,7 +82,7 @@ def test_the_record_names_the_commands_that_made_the_results(run, analyzed):
 def test_the_plan_of_analyses_starts_nothing(run):
     before = sorted(run.rglob("*"))
     found = open_finished(run, None)
-    planned = found.analyses().cells
+    planned = found.analyses.cells
     assert not any(found.store.has(cell) for cell in planned)
     assert all(cell.effort > 0 for cell in planned)
     kinds = {"prepare", "search", "evaluate", "disjoint", "removal", "probe", "attention"}

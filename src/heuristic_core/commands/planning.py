@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rich.table import Table
@@ -21,6 +21,7 @@ def print_plan(
     as_json: bool,
     others: Sequence[Cell] = (),
     later: Sequence[str] = (),
+    stale: Collection[str] = (),
 ) -> None:
     """Print cells with what they are forecast to take.
 
@@ -32,6 +33,7 @@ def print_plan(
         as_json: Print JSON.
         others: Further cells; those that are finished give speeds too.
         later: Tables of ``[analysis]`` whose cells come on top and are not known yet.
+        stale: Labels of the cells that another version of the code finished.
     """
     store = Store(folder) if (folder / "cells").is_dir() else None
     forecasts = forecast(cells, store, device, others)
@@ -44,7 +46,7 @@ def print_plan(
             {
                 "run": str(folder),
                 "device": device,
-                "cells": [_row(f) for f in forecasts],
+                "cells": [_row(f) | {"anew": f.cell.label in stale} for f in forecasts],
                 "missing_seconds": seconds,
                 "missing_megabytes": megabytes,
                 "planned_later": list(later),
@@ -55,7 +57,7 @@ def print_plan(
     for f in forecasts:
         table.add_row(
             f.cell.label,
-            "finished" if f.finished else "to do",
+            "finished" if f.finished else "anew" if f.cell.label in stale else "to do",
             _duration(f.seconds),
             f"{f.megabytes:.1f} MB",
         )

@@ -121,8 +121,13 @@ def analyze(
     if plan:
         run = open_finished(folder, data)
         title = f"analyses of {run.config.name}"
-        cells = run.analyses().cells
-        print_plan(title, folder, cells, pick_device(device), as_json, run.plan.cells)
+        # What the analyses rest on is planned too where another version of the code made it.
+        cells = (*run.own_stale.cells, *run.analyses.cells)
+        stale = {cell.label for cell in run.stale.cells}
+        on = pick_device(device)
+        print_plan(title, folder, cells, on, as_json, others=run.plan.cells, stale=stale)
+        if said := run.told_stale():
+            err().print(said, markup=False, soft_wrap=True)
         return
     options = RunOptions(out=folder, device=device, data=data, command=command_line())
     missing = analyze_run(folder, options, Watch(err()), run_models=not tables_only)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ..errors import InputError
@@ -13,32 +15,64 @@ from .analysis_plan import plan_analyses
 from .config import StudyConfig
 from .manifest import read_manifest
 from .plan import Plan, make_plan
-from .results import subnetwork_table
+from .results import conclude_anew, read_subnetworks, subnetwork_table
 from .run import RunOptions, finish, load_study_task, measure, open_run, pick_device
+from .stale import Record, Stale, find_stale, results_records
 from .store import Store
 from .watch import Watch
 
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """A run whose own cells are all there.
+    """A run whose own cells are all there, or were when its results were made.
 
     Args:
         config: Its study.
         task: Its task.
         plan: Its own cells.
         store: Where they are.
+        records: Those of the cells that its results rest on, by label.
     """
 
     config: StudyConfig
     task: Task
     plan: Plan
     store: Store
+    records: Mapping[str, Record]
 
+    @cached_property
+    def own_stale(self) -> Stale:
+        """Its own cells that another version of the code made."""
+        return find_stale(self.plan.cells, self.store, self.records)
+
+    @cached_property
     def analyses(self) -> Plan:
-        """Lay out the cells of its analyses that run the model."""
-        found = subnetwork_table(self.plan.cells, self.store)
+        """The cells of its analyses that run the model."""
+        stale = self.own_stale.cells
+        found = (
+            read_subnetworks(self.store.folder)
+            if stale
+            else subnetwork_table(self.plan.cells, self.store)
+        )
         return plan_analyses(self.config, self.task, self.plan, found)
+
+    @cached_property
+    def stale(self) -> Stale:
+        """All cells that another version of the code made, those of analyses too."""
+        cells = (*self.plan.cells, *self.analyses.cells)
+        return find_stale(cells, self.store, self.records)
+
+    def told_stale(self) -> str:
+        """Say in a sentence what another version made, and what makes it anew; empty if nothing."""
+        if not self.stale.cells:
+            return ""
+        analyze = f"`hcore analyze {self.store.folder}`"
+        return (
+            f"the results rest on cells of another version of the code "
+            f"({', '.join(self.stale.kinds)}, and what uses them); "
+            + (f"`hcore run`, then {analyze}, make" if self.own_stale.cells else f"{analyze} makes")
+            + " them anew"
+        )
 
 
 def open_finished(folder: Path, data: Path | None) -> FinishedRun:
@@ -53,8 +87,11 @@ def open_finished(folder: Path, data: Path | None) -> FinishedRun:
     """
     config = open_run(folder)
     task = load_study_task(config, data)
-    run = FinishedRun(config, task, make_plan(config, task), Store(folder, make=False))
-    missing = [cell.label for cell in run.plan.cells if not run.store.has(cell)]
+    store = Store(folder, make=False)
+    records = results_records(config, store)
+    run = FinishedRun(config, task, make_plan(config, task), store, records)
+    stale = run.own_stale.cells
+    missing = [cell.label for cell in run.plan.cells if not store.has(cell) and cell not in stale]
     if missing:
         raise InputError(
             f"the run in {folder} is not finished ({missing[0]} is missing); finish it first with "
@@ -70,27 +107,36 @@ def analyze_run(folder: Path, options: RunOptions, watch: Watch, *, run_models: 
         folder: The run folder.
         options: Where and how.
         watch: What shows progress.
-        run_models: Otherwise conclusions are drawn from the cells that are finished.
+        run_models: Otherwise conclusions are drawn from the cells that are finished, or from the
+            run's tables where another version of the code made some of those cells.
 
     Returns:
-        What is not measured, in a sentence; empty if nothing is missing.
+        What is not measured, or by another version, in a sentence; empty if nothing is missing.
 
     Raises:
         InputError: If the run is not finished, or damaged; what is finished is kept.
     """
     run = open_finished(folder, options.data)
     device = pick_device(options.device)
+    if run_models and run.own_stale.cells:
+        raise InputError(
+            f"the run in {folder} is of another version of the code "
+            f"({', '.join(run.own_stale.kinds)}); make it anew with `hcore run` first, or conclude "
+            f"from its tables with `hcore analyze {folder} --tables-only`"
+        )
     with run.store.locked():
+        if not run_models and run.stale.cells:
+            conclude_anew(folder)
+            return run.told_stale()
         run.store.sweep(run.plan.cells)
-        analyses = run.analyses()
         command, fresh = _command(folder), 0
         if run_models:
-            fresh = measure(run.config, run.task, analyses, run.store, device, watch)
+            fresh = measure(run.config, run.task, run.analyses, run.store, device, watch)
             # What made a run is told by both commands; it is analysed any number of times.
             command = f"{command.partition(' && ')[0]} && {options.command}"
         anew = fresh > 0 or not run_models
-        finish(run.config, run.task, run.plan, analyses, run.store, command, anew=anew)
-    wanted = analyses.cells
+        finish(run.config, run.task, run.plan, run.analyses, run.store, command, anew=anew)
+    wanted = run.analyses.cells
     n = sum(not run.store.has_whole(cell) for cell in wanted)
     if not wanted:
         return "the study has no analyses that run the model"

@@ -138,13 +138,37 @@ def write_results(results: Results, folder: Path) -> dict[str, str]:
         path = folder / "tables" / f"{name}.parquet"
         write_table(path, table)
         digests[name] = file_digest(path)
-    write_json(folder / "analysis.json", results.analysis)
-    write_report(results, folder / "report")
+    _write_conclusions(results, folder)
     return digests
 
 
-def read_results(folder: Path) -> Results:
+def conclude_anew(folder: Path) -> None:
+    """Draw a run's conclusions anew from its tables alone, and write analyses and report.
+
+    Raises:
+        InputError: If a table is damaged, or lacks what today's analyses need.
+    """
+    _write_conclusions(read_results(folder, "make it anew with `hcore run`"), folder)
+
+
+def _write_conclusions(results: Results, folder: Path) -> None:
+    write_json(folder / "analysis.json", results.analysis)
+    write_report(results, folder / "report")
+
+
+def read_subnetworks(folder: Path) -> pd.DataFrame:
+    """Read the subnetworks that a run's results are about from its tables."""
+    digests = read_manifest(folder).get("tables", {})
+    return _stored(folder, "subnetworks", digests, SUBNETWORKS, "make it anew with `hcore run`")
+
+
+def read_results(folder: Path, remedy: str = "") -> Results:
     """Read a finished run's results without running anything.
+
+    Args:
+        folder: The run folder.
+        remedy: What to do about a table that is of no use; it is made anew from the finished
+            cells if not given.
 
     Raises:
         InputError: If the folder holds no finished run.
@@ -157,13 +181,18 @@ def read_results(folder: Path) -> Results:
     # Its own configuration: study.json may be ahead of it where a changed study is not finished.
     config = check_study(manifest["config"])
     digests = manifest.get("tables", {})  # runs of earlier versions have none
-    tables = {name: _stored(folder, name, digests, columns) for name, columns in _TABLES.items()}
-    measured = {name: _stored(folder, name, digests, columns) for name, columns in MEASURED.items()}
+    remedy = remedy or (
+        f"make it anew from the finished cells with `hcore analyze {folder} --tables-only`"
+    )
+    tables, measured = (
+        {name: _stored(folder, name, digests, columns, remedy) for name, columns in some.items()}
+        for some in (_TABLES, MEASURED)
+    )
     return _results(config, manifest, tables, measured)
 
 
 def _stored(
-    folder: Path, name: str, digests: Mapping[str, str], columns: dict[str, str]
+    folder: Path, name: str, digests: Mapping[str, str], columns: dict[str, str], remedy: str
 ) -> pd.DataFrame:
     """Read one of a run folder's tables, and make sure that it is what was written."""
     path = folder / "tables" / f"{name}.parquet"
@@ -174,8 +203,7 @@ def _stored(
         return table
     except InputError as error:
         raise InputError(
-            f"the table {name} of {folder} is of no use ({error}); make it anew from the finished "
-            f"cells with `hcore analyze {folder} --tables-only`"
+            f"the table {name} of {folder} is of no use ({error}); {remedy}"
         ) from error
 
 

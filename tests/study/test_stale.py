@@ -1,0 +1,168 @@
+"""Finished runs whose cells another version of the code made."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from studies import SMALL, cells, quiet, study
+
+from command import hcore
+from heuristic_core.errors import InputError
+from heuristic_core.storage import file_digest, read_json, write_json
+from heuristic_core.study.analyses import analyze_run, open_finished
+from heuristic_core.study.plan import VERSIONS
+from heuristic_core.study.run import RunOptions, run_study
+
+
+def options(folder: Path) -> RunOptions:
+    return RunOptions(folder, device="cpu", command="hcore analyze")
+
+
+@pytest.fixture(scope="module")
+def made(tiny_folder, tmp_path_factory):
+    """A finished run with its analyses."""
+    folder = tmp_path_factory.mktemp("made") / "tiny"
+    run_study(study(tiny_folder, analysis=SMALL), options(folder), quiet())
+    assert analyze_run(folder, options(folder), quiet()) == ""
+    return folder
+
+
+@pytest.fixture
+def run(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "tiny")
+
+
+@pytest.fixture
+def newer(monkeypatch):
+    """Raises the versions of kinds of cells."""
+
+    def change(*kinds: str) -> None:
+        for kind in kinds:
+            monkeypatch.setitem(VERSIONS, kind, VERSIONS[kind] + 1)
+
+    return change
+
+
+def without_models(run: Path) -> str:
+    return analyze_run(run, options(run), quiet(), run_models=False)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "remedy"),
+    [
+        (["finetune"], "`hcore run`, then `hcore analyze {}`, make them anew"),
+        (["search", "evaluate"], "`hcore run`, then `hcore analyze {}`, make them anew"),
+        (["removal"], "`hcore analyze {}` makes them anew"),
+        (["attention", "disjoint"], "`hcore analyze {}` makes them anew"),
+    ],
+)
+def test_conclusions_are_drawn_from_the_tables(run, newer, kinds, remedy):
+    analysis = read_json(run / "analysis.json")
+    files = sorted(run.glob("tables/*.parquet"))
+    before = cells(run), [file_digest(path) for path in files]
+    manifest = read_json(run / "manifest.json")
+    write_json(run / "analysis.json", {})
+    shutil.rmtree(run / "report")
+    newer(*kinds)
+    said = without_models(run)
+    assert "of another version of the code" in said
+    assert all(kind in said for kind in kinds)
+    assert said.endswith(remedy.format(run))
+
+    assert (cells(run), [file_digest(path) for path in files]) == before
+    assert read_json(run / "manifest.json") == manifest
+    assert read_json(run / "analysis.json") == analysis
+    assert (run / "report" / "report.html").is_file()
+
+
+def test_the_plan_names_what_is_made_anew(run, newer):
+    def planned() -> dict[str, str]:
+        text = hcore("analyze", run, "--plan", cwd=run).stdout
+        rows = [line.split("│") for line in text.splitlines() if line.startswith("│")]
+        return {row[1].strip(): row[2].strip() for row in rows}
+
+    before = cells(run)
+    assert set(planned().values()) == {"finished"}
+    newer("removal")
+    states = planned()
+    assert {cell for cell, state in states.items() if state == "anew"} == {"removal-f1-s4"}
+    assert set(states.values()) == {"anew", "finished"}
+    newer("search")
+    states = planned()
+    again = {cell for cell, state in states.items() if state == "anew"}
+    own = {"search-f1-s4-k1", "evaluate-f1-s4-k2-70pc"}
+    assert own | {"grid-search-f1-s2-k1", "disjoint-f1-s4-k1", "removal-f1-s4"} <= again
+    # What does not rest on a search stands.
+    assert {"attention-attention-f1-s4", "grid-evaluate-f1-s4"} <= states.keys() - again
+    assert (
+        "(search, removal, and what uses them)" in hcore("analyze", run, "--plan", cwd=run).stderr
+    )
+    assert cells(run) == before
+
+
+def test_running_models_needs_the_cells_of_the_run_itself(run, newer):
+    before = cells(run)
+    newer("search")
+    with pytest.raises(InputError, match=r"another version .* \(search\); make it anew with `hcor"):
+        analyze_run(run, options(run), quiet())
+    assert cells(run) == before
+
+
+def test_analyses_of_another_version_are_made_anew(run, newer):
+    before = cells(run)
+    newer("removal")
+    assert without_models(run)
+    assert analyze_run(run, options(run), quiet()) == ""
+    assert [name[:13] for name in cells(run).keys() - before.keys()] == ["removal-f1-s4"]
+    assert not open_finished(run, None).stale.cells
+    assert without_models(run) == ""
+
+
+def test_a_run_made_anew_is_stale_no_more(run, newer, tiny_folder):
+    newer("evaluate")
+    run_study(study(tiny_folder, analysis=SMALL), options(run), quiet())
+    assert not open_finished(run, None).stale.cells
+    assert "are not measured" in without_models(run)
+
+
+def test_a_damaged_table_is_told_with_another_remedy(run, newer):
+    newer("removal")
+    path = run / "tables" / "attention.parquet"
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(
+        InputError, match="the table attention of .*; make it anew with `hcore run`"
+    ):
+        without_models(run)
+
+
+def lose(pattern: str):
+    return lambda run: shutil.rmtree(sorted(run.glob(pattern))[0])
+
+
+def change_margin(run: Path) -> None:
+    content = read_json(run / "study.json")
+    content["analysis"]["margin_points"] = 50.0
+    write_json(run / "study.json", content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind"),
+    [
+        (lose("cells/search-f1-s4-k1-*"), "search"),
+        (lose("cells/search-f1-s4-k1-*"), "attention"),
+        (lose("cells/finetune-*"), "evaluate"),
+        (lambda run: (run / "manifest.json").unlink(), "search"),
+        (lambda run: (run / "manifest.json").write_text("{"), "search"),
+        (change_margin, "search"),
+    ],
+    ids=["of the kind", "of another", "an input", "no results", "damaged", "other settings"],
+)
+def test_an_unfinished_run_is_refused_all_the_same(run, newer, damage, kind):
+    damage(run)
+    newer(kind)
+    with pytest.raises(InputError, match="is not finished"):
+        without_models(run)
+    with pytest.raises(InputError, match="is not finished"):
+        open_finished(run, None)
