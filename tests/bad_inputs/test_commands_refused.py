@@ -22,6 +22,36 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "prune on meta": ("prune MODEL --out x --device meta", "unknown device 'meta'"),
     "finetune on meta": ("finetune MODEL --out x --device meta", "unknown device 'meta'"),
     "analyze on meta": ("analyze RUN --device meta", "unknown device 'meta'"),
+    "run on meta, finished": ("run smoke --out RUN --device meta", "unknown device 'meta'"),
+    "plan on meta": ("run smoke --plan --device meta", "unknown device 'meta'"),
+    "plan analyses on meta": ("analyze RUN --plan --device meta", "unknown device 'meta'"),
+    "tables on meta": ("analyze RUN --tables-only --device meta", "unknown device 'meta'"),
+    "beside on meta": ("analyze RUN --beside RUN --device meta", "unknown device 'meta'"),
+    "evaluate a run on meta": ("evaluate RUN --device meta", "unknown device 'meta'"),
+    "beside and tables only": (
+        "analyze RUN --beside RUN --tables-only",
+        "--tables-only concludes anew; give one of them",
+    ),
+    "grid of no sparsity": (
+        "run smoke --set analysis.grid.sparsities=[]",
+        "study key analysis.grid.sparsities: name at least one, or leave the grid out",
+    ),
+    "grid of no seed": (
+        "run smoke --set analysis.grid.seeds=[]",
+        "study key analysis.grid.seeds: name at least one, or leave the grid out with grid = fal",
+    ),
+    "weighting twice": (
+        "run smoke --set analysis.attention.weightings=['attention','attention']",
+        "study key analysis.attention.weightings: a name is given twice",
+    ),
+    "path twice": (
+        "run smoke --set analysis.dependency.margin_paths=['total','total']",
+        "study key analysis.dependency.margin_paths: a name is given twice",
+    ),
+    "no weighting": (
+        "run smoke --set analysis.attention.weightings=[]",
+        "study key analysis.attention.weightings: List should have at least 1 item",
+    ),
     "per-case of no suite": ("evaluate MODEL --per-case 3", "--per-case is for --suite"),
     "per-case of a run": ("evaluate RUN --per-case 3", "--per-case is for --suite"),
     "per-case 0": ("evaluate RUN --suite hans --per-case 0", "neither a number from 1 nor all"),

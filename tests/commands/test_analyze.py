@@ -54,7 +54,7 @@ def test_two_runs_beside_each_other(place, other):
     arguments = ["analyze", "runs/smoke", "--beside", other]
     before = {path: path.stat().st_mtime_ns for path in sorted(place.rglob("*"))}
     text = hcore(*arguments, cwd=place).stdout
-    found = json.loads(hcore(*arguments, "--tables-only", "--json", cwd=place).stdout)
+    found = json.loads(hcore(*arguments, "--json", cwd=place).stdout)
     (pair,) = found["beside"]
     assert found["runs"] == ["runs/smoke", "runs/other"]
     assert pair["finetune_seeds"] == [1, 2]

@@ -131,9 +131,7 @@ def test_a_damaged_table_is_told_with_another_remedy(run, newer):
     newer("removal")
     path = run / "tables" / "attention.parquet"
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(
-        InputError, match="the table attention of .*; make it anew with `hcore run`"
-    ):
+    with pytest.raises(InputError, match=r"table attention of .*; make it anew with `hcore run`"):
         without_models(run)
 
 

@@ -115,6 +115,11 @@ def analyze(
     """Measure what the analyses of a finished run need, resuming, and draw all conclusions."""
     if plan and (tables_only or beside_run is not None):
         raise InputError("--plan is about running models, which --tables-only and --beside do not")
+    if tables_only and beside_run is not None:
+        raise InputError(
+            "--beside only compares stored tables, --tables-only concludes anew; give one of them"
+        )
+    pick_device(device)  # told even where no model is run
     if beside_run is not None:
         _print_beside(folder, beside_run, as_json)
         return

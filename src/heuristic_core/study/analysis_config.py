@@ -21,6 +21,13 @@ def different_seeds(value: list[int]) -> list[int]:
     return value
 
 
+def different_names(value: list[str]) -> list[str]:
+    """Check that no name is given twice."""
+    if len(set(value)) < len(value):
+        raise ValueError("a name is given twice")
+    return value
+
+
 def different_sparsities(value: list[float]) -> list[float]:
     """Check sparsities."""
     try:
@@ -49,6 +56,13 @@ class GridConfig(BaseModel):
 
     _seeds = field_validator("seeds")(different_seeds)
     _sparsities = field_validator("sparsities")(different_sparsities)
+
+    @field_validator("sparsities", "seeds")
+    @classmethod
+    def _some(cls, value: list[Any]) -> list[Any]:
+        if not value:
+            raise ValueError("name at least one, or leave the grid out with grid = false")
+        return value
 
 
 class DisjointConfig(BaseModel):
@@ -90,6 +104,8 @@ class AttentionConfig(BaseModel):
         ["attention"], min_length=1, description="Attention alone, or times what is read."
     )
 
+    _weightings = field_validator("weightings")(different_names)
+
 
 class DependencyConfig(BaseModel):
     """Whether added heads depend on what the core's heads write."""
@@ -107,6 +123,8 @@ class DependencyConfig(BaseModel):
     margin_paths: list[Literal["direct", "total"]] = Field(
         ["direct"], description="Paths whose effect on the answers is measured too."
     )
+
+    _margin_paths = field_validator("margin_paths")(different_names)
 
 
 _TABLE = "A table of its own; false leaves it out."
