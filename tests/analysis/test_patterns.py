@@ -134,8 +134,8 @@ def test_scores_at_the_bound_make_no_types():
 @pytest.mark.parametrize(
     ("core", "reason"),
     [
-        ({}, "no core of this fine-tuning"),
-        ({2: ["L0H0"]}, "no core of this fine-tuning"),
+        ({}, "this fine-tuning has no supported core"),
+        ({2: ["L0H0"]}, "this fine-tuning has no supported core"),
         ({1: ["L0H0", "L0H1", "L0H2", "L0H3"]}, "no layer has core heads and others"),
     ],
 )
@@ -145,6 +145,27 @@ def test_too_little_decides_nothing(core, reason):
     assert reason in result.verdict.reason
     assert result.shallow is None
     assert result.contrasts == ()
+
+
+@pytest.mark.parametrize(
+    ("measured", "named"),
+    [
+        (PATTERNS, "repeated, previous, next or [SEP] tokens"),
+        (("previous", "next", "sep"), "previous, next or [SEP] tokens"),  # of single texts
+        (("next", "cls"), "next tokens"),
+    ],
+)
+def test_only_patterns_that_were_measured_are_named(measured, named):
+    (result,) = patterns(
+        attention(np.ones((3, 4, len(measured))), patterns=measured), {1: ["L0H0"]}
+    )
+    assert f"0 of 1 core heads clearly attend to {named};" in result.verdict.reason
+
+
+def test_without_a_shallow_pattern_there_is_nothing_to_say():
+    (result,) = patterns(attention(np.ones((3, 4, 1)), patterns=("cls",)), {1: ["L0H0"]})
+    assert result.verdict.decision == UNDECIDED
+    assert result.verdict.reason == "no shallow pattern has a target in these examples"
 
 
 def test_one_core_head_is_too_few():

@@ -55,7 +55,7 @@ def test_half_is_not_most():
 @pytest.mark.parametrize(
     ("after", "core", "reason"),
     [
-        ([5, 5], {}, "no core of this fine-tuning"),
+        ([5, 5], {}, "this fine-tuning has no supported core"),
         ([1, 1], {1: CORE}, "no core head clearly attends"),
         ([1.6, 1.6], {1: CORE}, "no core head clearly attends"),
         ([1, 1, 1, 5], {1: CORE}, "no core head clearly attends"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..tables import EVALUATION, MEASURED, empty
+from ..tables import EVALUATION
 from .additivity import additivity
 from .core import core, whole_cores
 from .core_overlap import core_overlap
@@ -18,6 +18,7 @@ from .dependency import dependency
 from .discrimination import discrimination
 from .disjoint import disjoint
 from .emergence import emergence, rises
+from .intervals import SUPPORTED
 from .overlap import overlap
 from .patterns import patterns
 from .ranks import ranks
@@ -28,6 +29,7 @@ from .size import effective_size
 from .smoothness import smoothness
 from .sparser import sparser
 from .spread import spread
+from .validation import check_settings, check_tables
 
 __all__ = ["analyze"]
 
@@ -52,11 +54,18 @@ def analyze(
 
     Returns:
         For each analysis, by name, a list of results as plain dictionaries, each with its verdict.
+
+    Raises:
+        InputError: If a table lacks something or holds what it cannot, or if a setting does not
+            fit.
     """
-    given = {name: empty(columns) for name, columns in MEASURED.items()} | dict(measured or {})
+    check_settings(margin_points, seed)
+    given = check_tables(evaluations, subnetworks, measured or {})
+    evaluations, subnetworks = given["evaluations"], given["subnetworks"]
     cores, over_time = core(subnetworks), curves(evaluations)
     shared = whole_cores(cores)
-    last = {found.finetune_seed: found.core for found in shared}
+    # Of a fine-tuning's last checkpoint, if it is one: what is shared by chance is no core.
+    last = {c.finetune_seed: c.core if c.verdict.decision == SUPPORTED else () for c in shared}
     apart, told_apart = given["discrimination"], given["removal_discrimination"]
     # Held against the full model and the ordinary subnetworks on the same sample of examples.
     searched, grid = given["disjoint"], given["grid"]

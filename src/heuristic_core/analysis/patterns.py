@@ -158,7 +158,7 @@ def _one(
         _share_shallow(of_others),
         shallow,
         tuple(contrasts),
-        _verdict(of_core, shallow),
+        _verdict(of_core, [name for name in SHALLOW if name in set(group["pattern"])], shallow),
     )
 
 
@@ -210,15 +210,15 @@ def _contrasts(group: pd.DataFrame, members: frozenset[str], seed: int) -> list[
     return [*found[:1], *single]
 
 
-def _verdict(of_core: list[HeadPattern], shallow: Contrast | None) -> Verdict:
+def _verdict(of_core: list[HeadPattern], measured: list[str], shallow: Contrast | None) -> Verdict:
     claim = "the core's heads attend to shallow features more than other heads of their layers"
     if not of_core:
-        return Verdict(claim, UNDECIDED, "no core of this fine-tuning is known")
+        return Verdict(claim, UNDECIDED, "this fine-tuning has no supported core")
+    if not measured:
+        return Verdict(claim, UNDECIDED, "no shallow pattern has a target in these examples")
     clear = sum(bool({*head.follows} & {*SHALLOW}) for head in of_core)
-    seen = (
-        f"{clear} of {len(of_core)} core heads clearly attend to {', '.join(SHALLOW[:-1])} tokens "
-        f"or {SHALLOW[-1]}"
-    )
+    kinds = " or ".join(", ".join(measured).replace("sep", "[SEP]").rsplit(", ", 1))
+    seen = f"{clear} of {len(of_core)} core heads clearly attend to {kinds} tokens"
     if shallow is None:
         return Verdict(claim, UNDECIDED, f"{seen}, but no layer has core heads and others")
     apart = shallow.difference

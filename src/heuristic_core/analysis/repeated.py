@@ -146,7 +146,7 @@ def _one(finetune_seed: int, key: tuple, group: pd.DataFrame, has_core: bool) ->
 def _verdict(heads: tuple[RepeatedHead, ...], has_core: bool) -> Verdict:
     claim = "most of the core's heads for repeated tokens attend to them before fine-tuning"
     if not has_core:
-        return Verdict(claim, UNDECIDED, "no core of this fine-tuning is known")
+        return Verdict(claim, UNDECIDED, "this fine-tuning has no supported core")
     if not heads:
         return Verdict(
             claim, UNDECIDED, "no core head clearly attends to repeated tokens after fine-tuning"

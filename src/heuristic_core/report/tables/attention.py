@@ -39,9 +39,9 @@ def type_table(results: Results) -> Table:
         "head-types",
         "What the core’s heads attend to",
         "How many heads attend to which kind of token most, if clearly above 1.5 times chance; "
-        "“none” otherwise. Shallow: share of heads that clearly follow repeated, previous, next or "
-        "[SEP] tokens. Difference: core less other heads of the same layers, in doublings of "
-        "attention above chance [95 % interval]; p is corrected.",
+        "“none” otherwise. Shallow: share of heads that clearly follow repeated (in pairs), "
+        "previous, next or [SEP] tokens. Difference: core less other heads of the same layers, in "
+        "doublings of attention above chance [95 % interval]; p is corrected.",
         (
             *_ID,
             "core_types",
