@@ -119,7 +119,7 @@ def analyze(
         raise InputError(
             "--beside only compares stored tables, --tables-only concludes anew; give one of them"
         )
-    pick_device(device)  # told even where no model is run
+    on = pick_device(device)  # one that is not there is told even where no model is run
     if beside_run is not None:
         _print_beside(folder, beside_run, as_json)
         return
@@ -129,7 +129,6 @@ def analyze(
         # What the analyses rest on is planned too where another version of the code made it.
         cells = (*run.own_stale.cells, *run.analyses.cells)
         stale = {cell.label for cell in run.stale.cells}
-        on = pick_device(device)
         print_plan(title, folder, cells, on, as_json, others=run.plan.cells, stale=stale)
         if said := run.told_stale():
             err().print(said, markup=False, soft_wrap=True)
