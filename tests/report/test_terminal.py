@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from heuristic_core.report import render
+from heuristic_core.report.tables import tables
 from report.synthetic import synthetic
 
 
@@ -56,6 +57,28 @@ def test_the_most_useful_of_the_further_analyses_is_there(further):
         f"3 of {dependency['n_tested']}",
     ):
         assert words in joined
+
+
+def test_notes_explain_the_columns_that_are_shown(further):
+    joined = " ".join(shown(further).split())
+    assert "“diff.” is the mean ID difference to the full model in points." in joined
+    assert "[SEP] tokens. p is corrected." in joined
+    assert "Edges: core head, added head and projection" in joined
+    for absent in ("“match”", "Difference:", "Worse:", "Margin:"):
+        assert absent not in joined
+    # The page has all columns and so all of the note.
+    made = {t.name: t for some in tables(further).values() for t in some}
+    for name in ("core-removal", "dependency", "head-types"):
+        assert made[name].note_on(made[name].columns) == made[name].note
+
+
+def test_a_percentage_stays_on_one_line_and_nothing_is_said_twice(further):
+    for width in range(60, 100, 4):
+        lines = shown(further, width).splitlines()
+        assert not [line for line in lines if line.strip().startswith("% sparsity")]
+    joined = " ".join(shown(further).split())
+    assert "accuracy falls smoothly with sparsity (step 300)" in joined
+    assert "(balanced" not in joined
 
 
 def test_no_number_is_cut_where_there_is_little_room(further):

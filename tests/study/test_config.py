@@ -52,6 +52,7 @@ def test_a_study_without_fine_tuning_has_one_checkpoint():
         ("finetune.checkpoints=[0, 0]", "named twice"),
         ("model.dtype=float8", "model.dtype"),
         ("name=a/b", "study key name"),
+        ("analysis.disjoint.sparsity=0.4", "^study: analysis.disjoint.sparsity is 0.4, which"),
         ("search=3", r"search is a table: write \[search\]"),
         ("task.seed=x", "task.seed"),
         ("finetune.steps=true", r"finetune\.steps: Input should be a valid integer"),

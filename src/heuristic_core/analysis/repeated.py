@@ -158,8 +158,8 @@ def _verdict(heads: tuple[RepeatedHead, ...], has_core: bool) -> Verdict:
         for head in heads
     )
     reason = (
-        f"of {len(heads)} such heads {already} clearly did so before and {not_yet} clearly did "
-        f"not (times chance: {scores})"
+        f"of {len(heads)} such head{'s' * (len(heads) > 1)} {already} clearly did so before and "
+        f"{not_yet} clearly did not (times chance: {scores})"
     )
     if already > len(heads) / 2:
         return Verdict(claim, SUPPORTED, reason)

@@ -84,8 +84,8 @@ def findings(results: Results) -> list[Finding]:
 
 
 def _somewhere(results: Results, entry: Mapping[str, Any]) -> str:
-    """Name what an entry is about by whatever columns it has."""
-    words = [name(entry[key]) for key in ("suite", "weighting", "data") if key in entry]
+    """Name what an entry is about by whatever columns it has and its claim does not name."""
+    words = [name(entry[key]) for key in ("suite", "weighting") if key in entry]
     if entry.get("head") == "probe":
         words.append("a classifier on the features before fine-tuning")
     if known(entry.get("sparsity")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,6 +70,19 @@ class Table:
                 cells.append(texts)
         return columns, [list(row) for row in zip(*cells, strict=True)]
 
+    def note_on(self, columns: Sequence[Column]) -> str:
+        """Give the note without what it says of columns that are not among some."""
+        shown = {_label(column.title) for column in columns}
+        hidden = {_label(column.title) for column in self.columns} - shown
+        parts = re.split(r"(?<=[.;]) ", self.note)
+        # What explains a column starts with its title, in quotation marks or before a colon.
+        kept = [
+            part
+            for part in parts
+            if not ((found := re.match(r"“?([^:”]+)[:”]", part)) and _label(found[1]) in hidden)
+        ]
+        return re.sub(";$", ".", " ".join(kept))
+
     def csv(self) -> str:
         """Give the rows with full values as CSV."""
         rows = [
@@ -77,6 +91,10 @@ class Table:
         ]
         frame = pd.DataFrame(rows, columns=list(self.fields))
         return frame.to_csv(index=False, lineterminator="\n")
+
+
+def _label(title: str) -> str:
+    return title.removesuffix(" %").lower()
 
 
 #: The parts of an estimate and what is added to a field's name for each.

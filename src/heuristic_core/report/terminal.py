@@ -17,7 +17,7 @@ from .story import outstanding, story
 from .table import Row, Table, place
 from .tables import tables
 from .tables.accuracies import case_table
-from .wording import level, name
+from .wording import SPACE, level, name
 
 _COLOURS = {"supported": "bold green", "contradicted": "bold red"}
 _WIDEST = 5
@@ -58,7 +58,7 @@ def render(results: Results, console: Console) -> None:
         console: Where to; nothing from the results is read as markup.
     """
     console.print(Text(name(results.name), style="bold"))
-    console.print(Text(story(results)))
+    console.print(Text(_unbroken(story(results))))
     if later := outstanding(results):
         console.print(Text(f"\n{later}", style="bold yellow"))
     found, heading = findings(results), ""
@@ -79,6 +79,11 @@ def render(results: Results, console: Console) -> None:
             _widest(console, results)
 
 
+def _unbroken(text: str) -> str:
+    """Write percentages without a space: lines of a terminal break at every kind of one."""
+    return text.replace(f"{SPACE}%", "%")
+
+
 def _finding(console: Console, finding: Finding) -> None:
     console.print()
     console.print(Text(finding.question, style="bold"))
@@ -87,7 +92,7 @@ def _finding(console: Console, finding: Finding) -> None:
         line.append(card.decision.upper(), style=_COLOURS.get(card.decision, "bold yellow"))
         line.append(f"  {card.claim}")
         if card.where:
-            line.append(f" ({card.where})")
+            line.append(f" ({_unbroken(card.where)})")
         console.print(Padding(line, (0, 0, 0, 2)))
         console.print(Padding(Text(card.reason, style="dim"), (0, 0, 0, 4)))
         if card.detail:
@@ -97,7 +102,7 @@ def _finding(console: Console, finding: Finding) -> None:
 def _table(console: Console, table: Table, titles: Sequence[str] | None = None) -> None:
     columns, rows = table.shown(titles)
     console.print()
-    console.print(Text(table.title, style="bold"))
+    console.print(Text(_unbroken(table.title), style="bold"))
     grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
     for column in columns:
         # Numbers stay whole, but their intervals may stand below them; words may take more lines.
@@ -111,8 +116,8 @@ def _table(console: Console, table: Table, titles: Sequence[str] | None = None) 
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
     console.print(Padding(grid, (0, 0, 0, 2)))
-    if table.note:
-        console.print(Padding(Text(table.note, style="dim"), (0, 0, 0, 2)))
+    if note := table.note_on(columns):
+        console.print(Padding(Text(note, style="dim"), (0, 0, 0, 2)))
 
 
 def _widest(console: Console, results: Results) -> None:

@@ -208,9 +208,10 @@ def check_study(raw: Mapping[str, Any]) -> StudyConfig:
         return StudyConfig.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "study"
+        # What is wrong with several tables together names its keys itself.
+        where = f"study key {'.'.join(map(str, first['loc']))}" if first["loc"] else "study"
         message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"study key {where}: {one_line(message)}") from error
+        raise InputError(f"{where}: {one_line(message)}") from error
 
 
 def _check_keys(raw: Mapping[str, Any], model: type[BaseModel], prefix: str) -> None:
