@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from heuristic_core.tables import EVALUATION, SUBNETWORKS, conform
+from heuristic_core.tables import DISCRIMINATION, EVALUATION, SUBNETWORKS, conform
 
 FULL = {"kind": "full", "method": "", "sparsity": 0.0, "seed": -1}
 
@@ -40,6 +40,19 @@ def evaluations(*groups: list[dict]) -> pd.DataFrame:
     """Put rows together."""
     rows = [row for group in groups for row in group]
     return conform(pd.DataFrame(rows, columns=list(EVALUATION)), EVALUATION)
+
+
+def areas(auc: Mapping[str, float], n: int = 100, **system) -> list[dict]:
+    """Rows of one system: from adversarial case to area under the curve."""
+    base = {"finetune_seed": 1, "checkpoint": 300} | FULL | system
+    what = {"suite": "ood", "group": "all", "n": n, "n_friendly": n, "d_prime": 0.0, "bias": 0.0}
+    return [base | what | {"case": case, "auc": area} for case, area in auc.items()]
+
+
+def discriminations(*groups: list[dict]) -> pd.DataFrame:
+    """Put rows of areas together."""
+    rows = [row for group in groups for row in group]
+    return conform(pd.DataFrame(rows, columns=list(DISCRIMINATION)), DISCRIMINATION)
 
 
 def subnetworks(kept: Mapping[tuple[int, float], set[str]], n_layers=2, n_heads=4) -> pd.DataFrame:

@@ -127,7 +127,7 @@ def test_no_core_and_empty_tables():
 
 def test_the_first_adversarial_case_to_rise_counts():
     def curve(kind, step):
-        return Curve("ood", "ood", f"{kind}{step}", kind, (), step)
+        return Curve("ood", "ood", f"{kind}{step}", kind, (), (), step)
 
     entries = [
         Curves(

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from simulated import decisions, simulated
-from tables_by_hand import evaluation, evaluations, found
+from simulated_scores import scored
+from tables_by_hand import areas, discriminations, evaluation, evaluations, found
 
 from heuristic_core.analysis.ranks import kendall_w, ranks
 
@@ -67,7 +68,9 @@ def test_subnetworks_that_change_places_support():
     assert (top.seed, top.other, top.case, top.other_case) == (0, 1, "aswap", "aif")
     assert (top.points, top.other_points) == pytest.approx((80, 60))
     assert result.verdict.decision == "supported"
-    assert "0 beats 1 by 80 points in aswap and is beaten by 60 in aif" in result.verdict.reason
+    assert (
+        "0 beats 1 by 80 points in aswap and is beaten by 60 points in aif" in result.verdict.reason
+    )
 
 
 def test_equal_rankings_contradict():
@@ -117,3 +120,40 @@ def test_one_true_order_is_never_said_to_depend_on_the_case():
     results = ranks(simulated(right, ["a1", "a2", "a3", "a4"], [0.5], 100), 0)
     assert decisions(results).count("supported") <= 18
     assert decisions(results).count("contradicted") >= 100
+
+
+def test_areas_decide_where_they_were_measured():
+    rows = table(i=[99, 98, 97, 98], a1=[90, 10, 50, 50], a2=[10, 70, 40, 45])
+    auc = {0: (0.9, 0.5), 1: (0.5, 0.9), 2: (0.7, 0.7), 3: (0.7, 0.7)}
+    apart = discriminations(*[areas({"a1": x, "a2": y}, **found(s)) for s, (x, y) in auc.items()])
+    (result,) = ranks(rows, 0, apart)
+    assert result.measure == "AUC"
+    assert (result.crossing.seed, result.crossing.other, result.crossing.case) == (0, 1, "a1")
+    assert result.crossing.points == pytest.approx(40)
+    assert result.verdict.decision == "supported"
+    assert result.verdict.claim == "which subnetwork generalises best depends on the case"
+    assert "0 beats 1 by 0.40 AUC in a1" in result.verdict.reason
+    # The same accuracies, but nothing told apart better by one than by another.
+    (same,) = ranks(rows, 0, apart.assign(auc=0.7))
+    assert same.verdict.decision == "not decided by these data"
+
+
+def studies(distance, lean):
+    """Give the decisions on 200 models of eight subnetworks and four cases."""
+    rng = np.random.default_rng(2)
+    drawn = scored(rng, np.broadcast_to(distance, (200, 1, 8, 1, 4)), lean)
+    return decisions(ranks(drawn[0], 0, drawn[1]))
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.5])
+def test_neither_noise_nor_different_leans_decide(spread):
+    lean = np.linspace(-spread, spread, 8)[None, None, :, None, None]
+    found = studies(np.float64(0.8), lean)
+    assert len(found) == 200
+    assert sum(d != "not decided by these data" for d in found) <= 18
+
+
+def test_true_crossings_are_found():
+    distance = np.tile([[0.0, 0.0, 2.5, 2.5], [2.5, 2.5, 0.0, 0.0]], (4, 1))[:, None, :]
+    found = studies(distance, np.zeros((1, 1, 1, 1, 1)))
+    assert found.count("supported") >= 190

@@ -5,7 +5,15 @@ import json
 import numpy as np
 import pytest
 from simulated import decisions, simulated
-from tables_by_hand import evaluation, evaluations, found, subnetworks
+from simulated_scores import scored
+from tables_by_hand import (
+    areas,
+    discriminations,
+    evaluation,
+    evaluations,
+    found,
+    subnetworks,
+)
 
 from heuristic_core.analysis import analyze
 from heuristic_core.analysis.spread import spread
@@ -35,8 +43,25 @@ def test_a_wide_case_at_equal_id_accuracy_is_supported():
     assert result.full.adversarial == pytest.approx(0.54)
     assert result.adversarial.value == pytest.approx((0.65 + 0.10) / 2)
     assert result.friendly.value == pytest.approx(0.99)
-    assert result.verdict.decision == "supported"
+    assert (result.measure, result.verdict.decision) == ("accuracy", "supported")
+    assert "answer adversarial and friendly cases differently" in result.verdict.claim
     assert "aswap spans 55 points" in result.verdict.reason
+
+
+def test_areas_decide_where_they_were_measured():
+    def apart(*auc):
+        rows = [areas({"aswap": x, "aprep": 0.6}, **found(s)) for s, x in enumerate(auc)]
+        return discriminations(*rows)
+
+    (lean,) = spread(table(), 3.0, apart(0.7, 0.71, 0.72))
+    assert (lean.measure, lean.verdict.decision) == ("AUC", "contradicted")
+    assert lean.verdict.claim.endswith("generalise differently")
+    assert "aswap spans 55 points" in lean.verdict.reason
+    (true,) = spread(table(), 3.0, apart(0.9, 0.7, 0.5))
+    assert true.verdict.decision == "supported"
+    assert "aswap goes from 0.50 to 0.90" in true.verdict.reason
+    (bad,) = spread(table(ids=(99, 80, 97)), 3.0, apart(0.9, 0.7, 0.5))
+    assert bad.verdict.decision == "not decided by these data"
 
 
 def test_chi_squared_by_hand():
@@ -107,3 +132,19 @@ def test_verdicts_are_calibrated(p, wrong):
     results = spread(simulated(right, ["i", "a1", "a2", "a3"], [0.0, 0.5], 60), 3.0)
     assert len(results) == 200
     assert decisions(results).count(wrong) <= 18
+
+
+def test_different_leans_are_no_different_generalisation():
+    rng = np.random.default_rng(3)
+    lean = np.linspace(-1.5, 1.5, 6)[None, None, :, None, None]
+    drawn = scored(rng, np.full((200, 1, 6, 2, 3), 0.8), lean, sparsities=(0.0, 0.5))
+    found = decisions(spread(drawn[0], 3.0, drawn[1]))
+    assert len(found) == 200
+    assert found.count("supported") <= 18
+
+
+def test_different_distances_are():
+    rng = np.random.default_rng(4)
+    distance = np.broadcast_to(np.linspace(0, 2, 6)[:, None, None], (200, 1, 6, 2, 3))
+    drawn = scored(rng, distance, np.zeros((1, 1, 1, 1, 1)), sparsities=(0.0, 0.5))
+    assert decisions(spread(drawn[0], 3.0, drawn[1])).count("supported") >= 180

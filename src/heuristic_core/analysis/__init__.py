@@ -62,20 +62,21 @@ def analyze(
     check_settings(margin_points, seed)
     given = check_tables(evaluations, subnetworks, measured or {})
     evaluations, subnetworks = given["evaluations"], given["subnetworks"]
-    cores, over_time = core(subnetworks), curves(evaluations)
+    cores = core(subnetworks)
     shared = whole_cores(cores)
     # Of a fine-tuning's last checkpoint, if it is one: what is shared by chance is no core.
     last = {c.finetune_seed: c.core if c.verdict.decision == SUPPORTED else () for c in shared}
     apart, told_apart = given["discrimination"], given["removal_discrimination"]
+    over_time = curves(evaluations, apart)
     # Held against the full model and the ordinary subnetworks on the same sample of examples.
     searched, grid = given["disjoint"], given["grid"]
     again = searched[searched["forbidden"] > 0]
     ordinary = searched[searched["forbidden"] == 0]
     same_sample = pd.concat([grid[grid["kind"] == "full"], ordinary[list(EVALUATION)]])
     answers: dict[str, Sequence[Any]] = {
-        "spread": spread(evaluations, margin_points),
+        "spread": spread(evaluations, margin_points, apart),
         "discrimination": discrimination(apart, evaluations),
-        "ranks": ranks(evaluations, seed),
+        "ranks": ranks(evaluations, seed, apart),
         "sparser": sparser(evaluations, apart if len(apart) else None),
         "smoothness": smoothness(given["grid"]),
         "size": effective_size(given["grid"], margin_points),

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
 from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Verdict, wilson
+from .separation import auc_interval, auc_z
+
+_CASE = ["suite", "case"]
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,16 @@ class Point:
 
     checkpoint: int
     accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class AucPoint:
+    """The full model's area under the curve of a case at a checkpoint, with its 95 % interval."""
+
+    checkpoint: int
+    auc: float
     low: float
     high: float
 
@@ -29,8 +44,10 @@ class Curve:
         case: The case.
         case_kind: id, adversarial or friendly.
         points: Accuracy at each checkpoint.
-        rises_at: The first checkpoint from which on all accuracies lie above the lowest one among
-            trained checkpoints, intervals apart; ``None`` if there is none.
+        auc_points: For an adversarial case, the area under the curve between it and its friendly
+            counterparts at each checkpoint where it was measured.
+        rises_at: The first trained checkpoint from which on that area stays above 0.5, interval
+            and all, and above its lowest one, beyond sampling noise; ``None`` if there is none.
     """
 
     suite: str
@@ -38,6 +55,7 @@ class Curve:
     case: str
     case_kind: str
     points: tuple[Point, ...]
+    auc_points: tuple[AucPoint, ...]
     rises_at: int | None
 
 
@@ -59,27 +77,37 @@ class Curves:
     verdict: Verdict
 
 
-def curves(evaluations: pd.DataFrame) -> list[Curves]:
+def curves(evaluations: pd.DataFrame, discrimination: pd.DataFrame) -> list[Curves]:
     """Follow the full model over fine-tuning.
 
     Args:
         evaluations: Rows as in ``tables.EVALUATION``.
+        discrimination: Rows as in ``tables.DISCRIMINATION``; without any, nothing is decided.
 
     Returns:
         One result per fine-tuning seed.
     """
-    full = evaluations[evaluations["kind"] == "full"]
-    return [_one(int(seed), group) for seed, group in full.groupby("finetune_seed")]
+    full, areas = (table[table["kind"] == "full"] for table in (evaluations, discrimination))
+    return [
+        _one(int(seed), group, areas[areas["finetune_seed"] == seed])
+        for seed, group in full.groupby("finetune_seed")
+    ]
 
 
-def _one(seed: int, group: pd.DataFrame) -> Curves:
+def _one(seed: int, group: pd.DataFrame, areas: pd.DataFrame) -> Curves:
+    trained = areas[areas["checkpoint"] > 0]
+    # Of each case, every trained checkpoint but one can seem higher than that one.
+    n_cases = len(trained[_CASE].drop_duplicates())
+    n_tests = n_cases * (trained["checkpoint"].nunique() - 1)
     found = []
-    for (suite, case), some in group.groupby(["suite", "case"], sort=False):
+    for (suite, case), some in group.groupby(_CASE, sort=False):
         points = []
         for row in some.sort_values("checkpoint").itertuples(index=False):
             estimate = wilson(row.correct, row.n)
             points.append(Point(int(row.checkpoint), estimate.value, estimate.low, estimate.high))
         first = some.iloc[0]
+        of_case = areas[(areas["suite"] == suite) & (areas["case"] == case)]
+        of_case = of_case.sort_values("checkpoint")
         found.append(
             Curve(
                 str(suite),
@@ -87,30 +115,37 @@ def _one(seed: int, group: pd.DataFrame) -> Curves:
                 str(case),
                 str(first["case_kind"]),
                 tuple(points),
-                _rise(points),
+                tuple(
+                    AucPoint(int(row.checkpoint), area.value, area.low, area.high)
+                    for row in of_case.itertuples(index=False)
+                    for area in [auc_interval(row.auc, row.n, row.n_friendly)]
+                ),
+                _rise(of_case[of_case["checkpoint"] > 0], n_tests),
             )
         )
     in_domain = group[group["role"] == "id"]
     accuracy = in_domain["correct"] / in_domain["n"]
     means = accuracy.groupby(in_domain["checkpoint"]).mean()
-    trained = means[means.index > 0]
+    means = means[means.index > 0]
     learned = None
-    if len(trained):
-        learned = int(trained.index[trained >= 0.9 * trained.iloc[-1]][0])
-    return Curves(seed, learned, tuple(found), _verdict(found, learned, len(trained)))
+    if len(means):
+        learned = int(means.index[means >= 0.9 * means.iloc[-1]][0])
+    return Curves(seed, learned, tuple(found), _verdict(found, learned, len(means)))
 
 
-def _rise(points: list[Point]) -> int | None:
-    """Find the first checkpoint from which accuracy stays above its lowest, intervals apart."""
-    trained = [point for point in points if point.checkpoint > 0]
-    if not trained:
+def _rise(areas: pd.DataFrame, n_tests: int) -> int | None:
+    """Find the first checkpoint from which on the area is above 0.5 and above its lowest one."""
+    if len(areas) < 2:
         return None
-    lowest = min(trained, key=lambda point: point.accuracy)
+    area = areas["auc"].to_numpy()
+    n, n_friendly = (int(areas[column].iloc[0]) for column in ("n", "n_friendly"))
+    lowest = int(area.argmin())
+    p_value = stats.norm.sf(auc_z(area, np.full_like(area, area[lowest]), n, n_friendly))
     above: int | None = None
-    for point in reversed(trained[trained.index(lowest) :]):
-        if point.low <= lowest.high:
+    for i in range(len(area) - 1, lowest, -1):
+        if p_value[i] >= 0.05 / n_tests or auc_interval(area[i], n, n_friendly).low <= 0.5:
             break
-        above = point.checkpoint
+        above = int(areas["checkpoint"].iloc[i])
     return above
 
 
@@ -119,18 +154,28 @@ def _verdict(found: list[Curve], learned: int | None, n_trained: int) -> Verdict
     adversarial = [curve for curve in found if curve.case_kind == "adversarial"]
     if n_trained < 3 or not adversarial or learned is None:
         return Verdict(claim, UNDECIDED, "this takes three trained checkpoints and a case")
-    rising = [curve for curve in adversarial if curve.rises_at is not None]
+    measured = [curve for curve in adversarial if curve.auc_points]
+    if not measured:
+        return Verdict(
+            claim,
+            UNDECIDED,
+            "no adversarial case has friendly counterparts, and without them a rise of its "
+            "accuracy alone cannot be told from a lean to its label",
+        )
+    rising = [curve for curve in measured if curve.rises_at is not None]
     if not rising:
         return Verdict(
-            claim, UNDECIDED, f"none of {len(adversarial)} adversarial cases rises at all"
+            claim,
+            UNDECIDED,
+            f"in none of {len(measured)} adversarial cases does the area under the curve rise",
         )
     later = [curve for curve in rising if (curve.rises_at or 0) > learned]
     # At the same checkpoint, which came first cannot be seen.
     earlier = [curve for curve in rising if (curve.rises_at or 0) < learned]
     reason = (
-        f"in-domain accuracy reaches 90 % of its final value at step {learned}; of the "
-        f"{len(rising)} of {len(adversarial)} adversarial cases that rise, {len(later)} rise later "
-        f"and {len(earlier)} earlier"
+        f"in-domain accuracy reaches 90 % of its final value at step {learned}; the area under the "
+        f"curve rises in {len(rising)} of {len(measured)} adversarial cases, in {len(later)} later "
+        f"and in {len(earlier)} earlier than that"
     )
     if len(later) == len(rising):
         return Verdict(claim, SUPPORTED, reason)

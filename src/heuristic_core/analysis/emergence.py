@@ -95,7 +95,14 @@ class Emergence:
 
 
 def rises(curves: Sequence[Curves]) -> dict[int, int | None]:
-    """Give for each fine-tuning seed the checkpoint at which the first adversarial case rises."""
+    """Give for each fine-tuning seed the checkpoint of the first rise of an area under the curve.
+
+    Args:
+        curves: The full models over fine-tuning.
+
+    Returns:
+        The checkpoint by seed; ``None`` where no adversarial case's area rises.
+    """
     first: dict[int, int | None] = {}
     for entry in curves:
         steps = [
@@ -210,7 +217,7 @@ def _verdict(final: Core, points: Sequence[CheckpointCore], rise: int | None) ->
     if final.verdict.decision != SUPPORTED:
         return Verdict(claim, UNDECIDED, "no core at the last checkpoint to be looked for before")
     if rise is None:
-        return Verdict(claim, UNDECIDED, "the model is not seen to come to generalise")
+        return Verdict(claim, UNDECIDED, "no area under the curve is seen to rise over training")
     # Before fine-tuning the classifier is random, so there is nothing to find subnetworks of.
     before = [point for point in points if 0 < point.checkpoint < rise]
     if not before or before[-1].n_subnetworks < 2:
@@ -222,9 +229,9 @@ def _verdict(final: Core, points: Sequence[CheckpointCore], rise: int | None) ->
     last = before[-1]
     share, chance = last.share, last.share_by_chance
     reason = (
-        f"at step {last.checkpoint}, the last one before accuracy on adversarial cases rises "
-        f"(step {rise}), subnetworks keep {share.value:.0%} of the {len(final.core)} heads of the "
-        f"final core [{share.low:.0%}, {share.high:.0%}], and {chance.expected:.0%} by chance "
+        f"at step {last.checkpoint}, the last one before the area under the curve of a case "
+        f"rises (step {rise}), subnetworks keep {share.value:.0%} of the {len(final.core)} heads "
+        f"of the final core [{share.low:.0%}, {share.high:.0%}], and {chance.expected:.0%} by chance "
         f"within layers (p = {chance.p_value:.2g}); {last.shared} are in all "
         f"{last.n_subnetworks}"
     )

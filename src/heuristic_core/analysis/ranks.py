@@ -11,6 +11,8 @@ from jaxtyping import Float
 from scipy import stats
 
 from .accuracies import part_means, subnetworks_of
+from .crossings import Crossing, crossings, pairs_of, proportion_z
+from .discrimination import discrimination
 from .intervals import (
     CONTRADICTED,
     SUPPORTED,
@@ -21,6 +23,7 @@ from .intervals import (
     holm,
     p_text,
 )
+from .separation import auc_z
 from .systems import SPARSITY, OfSparsity, SparsityKey, by_system
 
 #: From this concordance on, cases rank subnetworks alike.
@@ -29,7 +32,7 @@ ALIKE = 0.7
 ENOUGH_SUBNETWORKS = 4
 N_PERMUTATIONS = 4000
 
-Accuracy = Float[np.ndarray, "subnetwork case"]
+Values = Float[np.ndarray, "subnetwork case"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class CasePair:
     Args:
         case: One case.
         other: Another.
-        spearman: Spearman's correlation of their accuracies over subnetworks.
+        spearman: Spearman's correlation of their areas or accuracies over subnetworks.
         p_value: Of a correlation as far from zero if rankings had nothing to do with each other;
             by permutation, Holm-corrected over pairs.
     """
@@ -64,31 +67,12 @@ class Association:
 
 
 @dataclass(frozen=True)
-class Crossing:
-    """Two subnetworks of which each is clearly better in one of two cases.
-
-    Args:
-        seed: One subnetwork's seed.
-        other: The other's.
-        case: Where the first is better.
-        points: By so much, in points.
-        other_case: Where the second is better.
-        other_points: By so much.
-    """
-
-    seed: int
-    other: int
-    case: str
-    points: float
-    other_case: str
-    other_points: float
-
-
-@dataclass(frozen=True)
 class Ranks(OfSparsity):
     """How the adversarial cases rank the subnetworks of one sparsity.
 
     Args:
+        measure: What subnetworks are ranked by: ``AUC``, the area under the curve between a case
+            and its friendly counterparts, where it was measured, else ``accuracy``.
         n_subnetworks: Subnetworks that were measured on all cases.
         cases: The adversarial cases that tell subnetworks apart at all.
         concordance: Kendall's W over those cases, corrected for ties: 1 if all rank subnetworks
@@ -100,9 +84,11 @@ class Ranks(OfSparsity):
         crossing: The pair that changes places by the most points; ``None`` without one.
         with_adversarial: ID accuracy and adversarial accuracy; ``None`` without ID cases.
         with_balanced: ID accuracy and balanced accuracy; ``None`` without friendly cases.
-        verdict: On the claim that which subnetwork generalises best depends on the case.
+        verdict: On the claim that which subnetwork generalises best depends on the case; from
+            accuracies, which a lean to one label moves too, only which is most accurate.
     """
 
+    measure: str
     n_subnetworks: int
     cases: tuple[str, ...]
     concordance: float | None
@@ -116,87 +102,117 @@ class Ranks(OfSparsity):
     verdict: Verdict
 
 
-def ranks(evaluations: pd.DataFrame, seed: int) -> list[Ranks]:
+def ranks(evaluations: pd.DataFrame, seed: int, apart: pd.DataFrame | None = None) -> list[Ranks]:
     """Compare the adversarial cases' rankings of the subnetworks of each model and sparsity.
 
     Args:
         evaluations: Rows as in ``tables.EVALUATION``.
         seed: Seed of the permutations.
+        apart: Rows as in ``tables.DISCRIMINATION``, where they were measured.
 
     Returns:
         One result per fine-tuning, checkpoint, method and sparsity with an adversarial case.
     """
+    areas = {} if apart is None else dict(by_system(subnetworks_of(apart), SPARSITY))
     return [
-        _one(key, group, seed)
+        _one(key, group, seed, areas.get(key))
         for key, group in by_system(subnetworks_of(evaluations), SPARSITY)
         if (group["case_kind"] == "adversarial").any()
     ]
 
 
-def kendall_w(accuracy: Accuracy) -> float:
+def kendall_w(values: Values) -> float:
     """Give Kendall's coefficient of concordance with the correction for ties.
 
     Args:
-        accuracy: What each case (a judge) ranks subnetworks by; no case may be constant.
+        values: What each case (a judge) ranks subnetworks by; no case may be constant.
 
     Returns:
         W in [0, 1].
     """
-    ranked = _centred_ranks(accuracy)
+    ranked = _centred_ranks(values)
     return float(np.square(ranked.sum(1)).sum() / _most(ranked))
 
 
-def _one(key: SparsityKey, group: pd.DataFrame, seed: int) -> Ranks:
-    rows = group[group["case_kind"] == "adversarial"]
-    correct, n = (
-        rows.pivot(index="seed", columns=["suite", "case"], values=column).dropna()
-        for column in ("correct", "n")
-    )
-    share = (correct / n).to_numpy(dtype=np.float64)
-    several = rows["suite"].nunique() > 1
-    names = [f"{suite}: {case}" if several else str(case) for suite, case in correct.columns]
+def _one(key: SparsityKey, group: pd.DataFrame, seed: int, areas: pd.DataFrame | None) -> Ranks:
+    if areas is None:
+        correct, n = (
+            _by_case(group[group["case_kind"] == "adversarial"], column)
+            for column in ("correct", "n")
+        )
+        values, z = correct / n, proportion_z(correct.to_numpy(), n.to_numpy())
+        differ = True
+    else:
+        values = _by_case(areas, "auc")
+        z = _area_z(values, areas)
+        # The cases of a group share friendly examples, so noise alone makes them rank alike.
+        (found,) = discrimination(areas)
+        differ = any(case.p_value < 0.05 for case in found.cases)
+    share = values.to_numpy(dtype=np.float64)
+    several = values.columns.get_level_values("suite").nunique() > 1
+    names = [f"{suite}: {case}" if several else str(case) for suite, case in values.columns]
     telling = np.flatnonzero(np.ptp(share, axis=0) > 0) if len(share) else np.empty(0, dtype=int)
     cases = tuple(names[i] for i in telling)
-    seeds = [int(s) for s in correct.index]
+    seeds = [int(s) for s in values.index]
     w = by_chance = p = None
     pairs: tuple[CasePair, ...] = ()
     if len(seeds) >= ENOUGH_SUBNETWORKS and len(cases) >= 2:
         w, by_chance, p, pairs = _concordance(share[:, telling], cases, seed)
-    crossings = _crossings(correct.to_numpy(), n.to_numpy(), seeds, names)
+    crossed = crossings(share, z, seeds, names)
     means = part_means(group)
+    measure = "accuracy" if areas is None else "AUC"
     return Ranks(
         *key,
+        measure,
         len(seeds),
         cases,
         w,
         by_chance,
         p,
         pairs,
-        len(crossings),
-        max(crossings, key=lambda c: min(c.points, c.other_points), default=None),
+        len(crossed),
+        max(crossed, key=lambda c: min(c.points, c.other_points), default=None),
         _association(means, "adversarial"),
         _association(means, "balanced"),
-        _verdict(len(seeds), len(cases), w, p, crossings),
+        _verdict(measure, len(seeds), len(cases), w, p, crossed, differ),
     )
 
 
-def _centred_ranks(accuracy: Accuracy) -> Accuracy:
-    return stats.rankdata(accuracy, axis=0) - (len(accuracy) + 1) / 2
+def _by_case(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Give a column by subnetwork and case, of subnetworks measured on all cases."""
+    return rows.pivot(index="seed", columns=["suite", "case"], values=column).dropna()
 
 
-def _most(ranked: Accuracy) -> float:
+def _area_z(values: pd.DataFrame, areas: pd.DataFrame) -> Float[np.ndarray, "pair case"]:
+    """Give differences of every two subnetworks' areas in standard errors."""
+    one, other = pairs_of(len(values))
+    sizes = areas.groupby(["suite", "case"])[["n", "n_friendly"]].min()
+    return np.stack(
+        [
+            auc_z(area.to_numpy()[one], area.to_numpy()[other], *map(int, sizes.loc[case]))
+            for case, area in values.items()
+        ],
+        axis=1,
+    )
+
+
+def _centred_ranks(values: Values) -> Values:
+    return stats.rankdata(values, axis=0) - (len(values) + 1) / 2
+
+
+def _most(ranked: Values) -> float:
     """Give the sum of squared rank sums if all cases ranked alike, ties allowed for."""
     return float(ranked.shape[1] * np.square(ranked).sum())
 
 
 def _concordance(
-    accuracy: Accuracy, cases: tuple[str, ...], seed: int
+    values: Values, cases: tuple[str, ...], seed: int
 ) -> tuple[float, float, float, tuple[CasePair, ...]]:
-    ranked = _centred_ranks(accuracy)
+    ranked = _centred_ranks(values)
     drawn = np.random.default_rng(seed).permuted(
         np.broadcast_to(ranked, (N_PERMUTATIONS, *ranked.shape)), axis=1
     )
-    w = kendall_w(accuracy)
+    w = kendall_w(values)
     by_chance = np.square(drawn.sum(2)).sum(1) / _most(ranked)
     p_value = _tail((by_chance >= w - 1e-9).sum())
     # Products of centred ranks order permutations as correlations do: lengths stay the same.
@@ -204,9 +220,7 @@ def _concordance(
     both = list(itertools.combinations(range(len(cases)), 2))
     corrected = holm(np.array([_tail(far[:, i, j].sum()) for i, j in both]))
     pairs = tuple(
-        CasePair(
-            cases[i], cases[j], correlation(accuracy[:, i], accuracy[:, j], rank=True), float(p)
-        )
+        CasePair(cases[i], cases[j], correlation(values[:, i], values[:, j], rank=True), float(p))
         for (i, j), p in zip(both, corrected, strict=True)
     )
     return w, float(np.quantile(by_chance, 0.95)), p_value, pairs
@@ -215,40 +229,6 @@ def _concordance(
 def _tail(n_as_far: int) -> float:
     """Give a permutation test's p-value; what was observed counts as one of the draws."""
     return float((1 + n_as_far) / (1 + N_PERMUTATIONS))
-
-
-def _crossings(
-    correct: Accuracy, n: Accuracy, seeds: list[int], names: list[str]
-) -> list[Crossing]:
-    """Find pairs of subnetworks that change places between cases, beyond sampling noise.
-
-    Two proportions are compared for each pair of subnetworks and each case, Holm-corrected over
-    all; the subnetworks answer the same examples, which makes the test cautious.
-    """
-    one, other = np.triu_indices(len(seeds), 1)
-    if not len(one):
-        return []
-    n = np.minimum(n[one], n[other]).astype(np.float64)
-    pooled = (correct[one] + correct[other]) / (2 * n)
-    error = np.sqrt(2 * pooled * (1 - pooled) / n)
-    difference = (correct[one] - correct[other]) / n
-    z = np.divide(difference, error, out=np.zeros_like(difference), where=error > 0)
-    p_values = holm(2 * stats.norm.sf(np.abs(z)).ravel()).reshape(z.shape)
-    clear = np.where(p_values < 0.05, 100 * difference, 0.0)
-    found = []
-    for i in np.flatnonzero((clear.max(1) > 0) & (clear.min(1) < 0)):
-        best, worst = int(clear[i].argmax()), int(clear[i].argmin())
-        found.append(
-            Crossing(
-                seeds[one[i]],
-                seeds[other[i]],
-                names[best],
-                float(clear[i, best]),
-                names[worst],
-                float(-clear[i, worst]),
-            )
-        )
-    return found
 
 
 def _association(means: pd.DataFrame, part: str) -> Association | None:
@@ -260,9 +240,17 @@ def _association(means: pd.DataFrame, part: str) -> Association | None:
 
 
 def _verdict(
-    n: int, n_cases: int, w: float | None, p: float | None, crossings: list[Crossing]
+    measure: str,
+    n: int,
+    n_cases: int,
+    w: float | None,
+    p: float | None,
+    crossed: list[Crossing],
+    differ: bool,
 ) -> Verdict:
-    claim = "which subnetwork generalises best depends on the case"
+    by_area = measure == "AUC"
+    best = "generalises best" if by_area else "is most accurate"
+    claim = f"which subnetwork {best} depends on the case"
     if w is None or p is None:
         return Verdict(
             claim,
@@ -270,17 +258,24 @@ def _verdict(
             f"{n} subnetworks and {n_cases} adversarial cases that tell them apart; this takes "
             f"{ENOUGH_SUBNETWORKS} and 2",
         )
-    alike = f"Kendall's W of {n_cases} cases over {n} subnetworks is {w:.2f} ({p_text(p)})"
-    if crossings:
-        top = max(crossings, key=lambda c: min(c.points, c.other_points))
+    alike = (
+        f"by {measure}, Kendall's W of {n_cases} cases over {n} subnetworks is {w:.2f} "
+        f"({p_text(p)})"
+    )
+    if crossed:
+        top = max(crossed, key=lambda c: min(c.points, c.other_points))
+        by, beaten = (
+            f"{points / 100:.2f} AUC" if by_area else f"{points:.0f} points"
+            for points in (top.points, top.other_points)
+        )
         return Verdict(
             claim,
             SUPPORTED,
-            f"{len(crossings)} of {n * (n - 1) // 2} pairs of subnetworks change places beyond "
-            f"sampling noise; {top.seed} beats {top.other} by {top.points:.0f} points in "
-            f"{top.case} and is beaten by {top.other_points:.0f} in {top.other_case}; {alike}",
+            f"{len(crossed)} of {n * (n - 1) // 2} pairs of subnetworks change places beyond "
+            f"sampling noise; {top.seed} beats {top.other} by {by} in {top.case} and is beaten "
+            f"by {beaten} in {top.other_case}; {alike}",
         )
-    if w >= ALIKE and p < 0.05:
+    if w >= ALIKE and p < 0.05 and differ:
         return Verdict(claim, CONTRADICTED, f"no two subnetworks change places; {alike}")
     return Verdict(
         claim, UNDECIDED, f"no two subnetworks change places beyond sampling noise; {alike}"

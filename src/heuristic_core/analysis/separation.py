@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -21,6 +22,7 @@ MOST_D_PRIME = 20.0
 Adversarial = Float[np.ndarray, " adversarial"]
 Friendly = Float[np.ndarray, " friendly"]
 Scores = Float[np.ndarray, " example"]
+Areas = TypeVar("Areas", float, Float[np.ndarray, " pair"])
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,11 @@ def _share_below(scores: Scores, others: Float[np.ndarray, " other"]) -> Scores:
     return (below + not_above) / (2 * len(others))
 
 
-def auc_variance(auc: float, n: int, n_friendly: int) -> float:
+def auc_variance(auc: Areas, n: int, n_friendly: int) -> Areas:
     """Give the variance of an area under the curve of independent examples.
 
     Args:
-        auc: The area.
+        auc: The area, or several.
         n: Examples on the adversarial side.
         n_friendly: On the friendly side.
 
@@ -105,6 +107,27 @@ def auc_variance(auc: float, n: int, n_friendly: int) -> float:
     mean = (n + n_friendly) / 2 - 1
     spread = 1 + mean * ((1 - auc) / (2 - auc) + auc / (1 + auc))
     return auc * (1 - auc) * spread / (n * n_friendly)
+
+
+def auc_z(
+    one: Float[np.ndarray, " pair"], other: Float[np.ndarray, " pair"], n: int, n_friendly: int
+) -> Float[np.ndarray, " pair"]:
+    """Give differences of two areas under the curve in standard errors.
+
+    The areas are treated as independent, with the variance at their mean. Where both systems
+    score the same examples, this is cautious.
+
+    Args:
+        one: The areas of one system of each pair.
+        other: Those of the other.
+        n: Examples on the adversarial side.
+        n_friendly: On the friendly side.
+
+    Returns:
+        Standard normal if the two are equal; 0 where both are perfect.
+    """
+    error = np.sqrt(2 * auc_variance((one + other) / 2, n, n_friendly))
+    return np.divide(one - other, error, out=np.zeros_like(error), where=error > 0)
 
 
 def auc_interval(auc: float, n: int, n_friendly: int) -> Estimate:

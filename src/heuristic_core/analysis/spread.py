@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from .accuracies import full_model, part_means, subnetworks_of
+from .discrimination import Discrimination, discrimination
 from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, holm, p_text, student
 from .systems import SPARSITY, OfSparsity, SparsityKey, by_system
 
@@ -69,16 +70,19 @@ class Spread(OfSparsity):
     Args:
         margin_points: Subnetworks within so many points of the full model's ID accuracy match it.
         n_matching: How many do.
+        measure: What the verdict rests on: ``AUC`` where it was measured, else ``accuracy``.
         full: The full model's accuracies.
         subnetworks: The subnetworks, by seed.
         adversarial: Mean over subnetworks of the adversarial cases' mean accuracy.
         friendly: The same over friendly cases.
         cases: One entry per out-of-domain case, widest first.
-        verdict: On the claim that matching subnetworks generalise differently.
+        verdict: On the claim that matching subnetworks generalise differently; from accuracies,
+            which a lean to one label moves too, only that they answer differently.
     """
 
     margin_points: float
     n_matching: int
+    measure: str
     full: SubnetworkAccuracy
     subnetworks: tuple[SubnetworkAccuracy, ...]
     adversarial: Estimate | None
@@ -87,25 +91,35 @@ class Spread(OfSparsity):
     verdict: Verdict
 
 
-def spread(evaluations: pd.DataFrame, margin_points: float) -> list[Spread]:
+def spread(
+    evaluations: pd.DataFrame, margin_points: float, apart: pd.DataFrame | None = None
+) -> list[Spread]:
     """Compare all subnetworks of each model and sparsity.
 
     Args:
         evaluations: Rows as in ``tables.EVALUATION``.
         margin_points: Points of ID accuracy within which a subnetwork matches the model.
+        apart: Rows as in ``tables.DISCRIMINATION``, where they were measured.
 
     Returns:
         One result per fine-tuning, checkpoint, method and sparsity.
     """
+    areas = {} if apart is None else {told.key: told for told in discrimination(apart)}
     results = []
     for key, group in by_system(subnetworks_of(evaluations), SPARSITY):
         full = full_model(evaluations, key[0], key[1])
         if len(full):
-            results.append(_one_spread(key, group, full, margin_points))
+            results.append(_one_spread(key, group, full, margin_points, areas.get(key)))
     return results
 
 
-def _one_spread(key: SparsityKey, group: pd.DataFrame, full: pd.DataFrame, margin: float) -> Spread:
+def _one_spread(
+    key: SparsityKey,
+    group: pd.DataFrame,
+    full: pd.DataFrame,
+    margin: float,
+    areas: Discrimination | None,
+) -> Spread:
     of_full = _accuracies(full)[0]
     found = tuple(
         SubnetworkAccuracy(
@@ -124,12 +138,13 @@ def _one_spread(key: SparsityKey, group: pd.DataFrame, full: pd.DataFrame, margi
         *key,
         margin,
         matching,
+        "accuracy" if areas is None else "AUC",
         of_full,
         found,
         _mean_of([s.adversarial for s in found]),
         _mean_of([s.friendly for s in found]),
         cases,
-        _verdict(found, matching, cases, margin),
+        _verdict(found, matching, cases, margin, areas),
     )
 
 
@@ -171,19 +186,31 @@ def _verdict(
     matching: int,
     cases: tuple[CaseSpread, ...],
     margin: float,
+    areas: Discrimination | None,
 ) -> Verdict:
-    claim = "subnetworks that match the model in-domain generalise differently"
+    claim = "subnetworks that match the model in-domain " + (
+        "generalise differently"
+        if areas is not None
+        else "answer adversarial and friendly cases differently from each other"
+    )
     if len(found) < 2 or not cases:
         return Verdict(claim, UNDECIDED, "there are not two subnetworks and a case to compare")
     agree = f"{matching} of {len(found)} subnetworks are within {margin:g} points in-domain"
     if matching < len(found):
         return Verdict(claim, UNDECIDED, f"only {agree}")
-    wide = [c for c in cases if c.span_points >= WIDE_POINTS and c.p_value < 0.05]
     top = cases[0]
     widest = (
         f"{top.case} spans {top.span_points:.0f} points ({top.low:.0%} to {top.high:.0%}, "
         f"corrected {p_text(top.p_value)})"
     )
+    if areas is not None:
+        area = areas.cases[0]
+        reason = (
+            f"{agree}; the area under the curve of {area.case} goes from {area.low:.2f} to "
+            f"{area.high:.2f} (corrected {p_text(area.p_value)}); in accuracy, {widest}"
+        )
+        return Verdict(claim, areas.verdict.decision, reason)
+    wide = [c for c in cases if c.span_points >= WIDE_POINTS and c.p_value < 0.05]
     if wide:
         reason = f"{agree}; {len(wide)} of {len(cases)} cases span {WIDE_POINTS:g} points or more "
         return Verdict(claim, SUPPORTED, f"{reason}beyond sampling noise; {widest}")

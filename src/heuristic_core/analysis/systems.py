@@ -53,6 +53,11 @@ class OfSparsity(OfMethod):
 
     sparsity: float
 
+    @property
+    def key(self) -> SparsityKey:
+        """What names the subnetworks."""
+        return self.finetune_seed, self.checkpoint, self.method, self.sparsity
+
 
 @dataclass(frozen=True)
 class OfAnswers(OfModel):

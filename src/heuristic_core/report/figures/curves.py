@@ -73,9 +73,9 @@ def line_panel(results: Results, curves: Curves) -> Drawing | None:
     where = _where(results, curves)
     caption = "Accuracy of the full model at each checkpoint: means over cases" + (
         f", and dashed {_most(curves)}adversarial {'cases' if len(rising) > 1 else 'case'} "
-        "whose accuracy rises and stays above its lowest, 95 % intervals apart."
+        "whose area under the curve against friendly cases rises beyond sampling noise."
         if rising
-        else "; no adversarial case rises beyond sampling noise."
+        else "; in no adversarial case does the area under the curve rise beyond sampling noise."
         if any(part_of(curve) == "adversarial" for curve in curves["curves"])
         else "."
     )

@@ -71,9 +71,9 @@ def member_grid(results: Results, found: Mapping[str, Any]) -> Drawing | None:
         "all earliest come first. Core kept: share of the core in one subnetwork, in the mean, "
         "and what it would be if each kept as many heads in every layer at random."
         + (
-            f" The line: accuracy on an adversarial case first rises at step {rise}."
+            f" The line: the area under the curve of a case first rises at step {rise}."
             if rise is not None
-            else " The full model’s accuracy on adversarial cases is not seen to rise."
+            else " The full model’s area under the curve is not seen to rise in any case."
         )
         + (
             " The core is that of the last checkpoint drawn, which therefore keeps all of it."

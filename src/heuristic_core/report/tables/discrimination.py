@@ -99,10 +99,13 @@ def ranks_table(results: Results) -> Table:
         "Do all cases rank the subnetworks alike?",
         "W: Kendall's concordance over the cases that tell subnetworks apart; 1 if all rank them "
         "alike. By chance: the 95 % quantile for unrelated rankings. Changes places: pairs of "
-        "subnetworks of which each is clearly better in some case, and the widest such pair. r: "
-        "correlation of ID with OOD accuracy over subnetworks [95 % intervals].",
+        "subnetworks of which each is clearly better in some case, and the widest such pair, in points "
+        "of accuracy or hundredths of AUC. r: "
+        "correlation of ID with OOD "
+        "accuracy over subnetworks [95 % intervals].",
         (
             *_ID,
+            "measure",
             "n_subnetworks",
             "n_cases",
             "concordance",
@@ -115,6 +118,7 @@ def ranks_table(results: Results) -> Table:
         (
             *MODEL_COLUMNS,
             Column("sparsity", lambda r: level(r["sparsity"])),
+            Column("by", lambda r: r["measure"], text=True),
             Column("n", lambda r: str(r["n_subnetworks"])),
             Column("cases", lambda r: str(r["n_cases"])),
             Column("W", lambda r: number(r["concordance"], 2)),
@@ -136,7 +140,7 @@ def _ranks(found: Row) -> dict[str, Any]:
         key: (found[f"with_{key}"] or {}).get("pearson") for key in ("adversarial", "balanced")
     }
     return (
-        {key: found[key] for key in (*_ID, "n_subnetworks")}
+        {key: found[key] for key in (*_ID, "measure", "n_subnetworks")}
         | {"n_cases": len(found["cases"])}
         | {key: found[key] for key in keys}
         | {f"crossing_{key}": value for key, value in crossing.items()}
