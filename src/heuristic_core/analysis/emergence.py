@@ -231,8 +231,8 @@ def _verdict(final: Core, points: Sequence[CheckpointCore], rise: int | None) ->
     reason = (
         f"at step {last.checkpoint}, the last one before the area under the curve of a case "
         f"rises (step {rise}), subnetworks keep {share.value:.0%} of the {len(final.core)} heads "
-        f"of the final core [{share.low:.0%}, {share.high:.0%}], and {chance.expected:.0%} by chance "
-        f"within layers (p = {chance.p_value:.2g}); {last.shared} are in all "
+        f"of the final core [{share.low:.0%}, {share.high:.0%}], and {chance.expected:.0%} by "
+        f"chance within layers (p = {chance.p_value:.2g}); {last.shared} are in all "
         f"{last.n_subnetworks}"
     )
     if chance.p_value < 0.05 and share.value >= MOST:
