@@ -99,16 +99,9 @@ def ranks_table(results: Results) -> Table:
         "Do all cases rank the subnetworks alike?",
         "W: Kendall's concordance over the cases that tell subnetworks apart; 1 if all rank them "
         "alike. By chance: the 95 % quantile for unrelated rankings. Changes places: pairs of "
-<<<<<<< HEAD
-        "subnetworks of which each is clearly better in some case, and the widest such pair, in points "
-        "of accuracy or hundredths of AUC. r: "
-        "correlation of ID with OOD "
-        "accuracy over subnetworks [95 % intervals].",
-=======
         "subnetworks of which each is clearly better in some case, and the widest such pair, in "
         "points of accuracy or hundredths of AUC. r: correlation of ID with OOD "
         "accuracy over subnetworks [95 % intervals].",
->>>>>>> 24de51f (Lines)
         (
             *_ID,
             "measure",
