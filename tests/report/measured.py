@@ -50,7 +50,7 @@ def measured(
     last = max(checkpoints)
     trained = [step for step in checkpoints if step > 0]
     made = {
-        "discrimination": _discrimination(last, subnetworks),
+        "discrimination": _discrimination(trained, subnetworks),
         "grid": _grid(trained, last),
         "grid_subnetworks": _grid_subnetworks(trained, last),
         "disjoint": _disjoint(last),
@@ -211,12 +211,14 @@ def _removal_areas(last: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _discrimination(last: int, subnetworks: pd.DataFrame) -> list[dict[str, Any]]:
+def _discrimination(trained: list[int], subnetworks: pd.DataFrame) -> list[dict[str, Any]]:
     found = subnetworks[list(SYSTEM)].drop_duplicates().to_dict("records")
     rows = []
-    for system in [_model(last) | _FULL, *found]:
+    for system in [*(_model(step) | _FULL for step in trained), *found]:
         for i, case in enumerate(CASES[1:3]):
             tilt = 0.0 if system["seed"] < 0 else 0.04 * (system["seed"] - 4)
+            if system["checkpoint"] < trained[-1]:
+                tilt = -0.25
             rows.append(
                 system
                 | {"suite": case[1], "case": case[0], "group": "lexical_overlap", "n": 200}
