@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from numbers import Integral
+from typing import Any
 
 
 class InputError(Exception):
@@ -43,6 +45,43 @@ def unknown(kind: str, name: object, options: Iterable[str]) -> InputError:
         shown = ", ".join(known[:40]) + (" ..." if len(known) > 40 else "")
         message += f" known: {shown}"
     return InputError(message)
+
+
+def expect(what: str, value: object, *kinds: Any, hint: str = "") -> None:
+    """Raise an error unless a value is of one of some types.
+
+    Args:
+        what: What the value is, such as the argument's name.
+        value: The value.
+        *kinds: The types.
+        hint: What to do where it is not.
+
+    Raises:
+        InputError: If it is of none of them.
+    """
+    if isinstance(value, kinds):
+        return
+    names = ["None" if kind is type(None) else kind.__name__ for kind in kinds]
+    message = f"{what} must be of the type {' or '.join(names)}, not {type(value).__name__}"
+    shown = "" if value is None else f" ({one_line(repr(value), 60)})"
+    raise InputError(f"{message}{shown}" + (f"; {hint}" if hint else ""))
+
+
+def expect_whole(what: str, value: object, least: int = 0) -> None:
+    """Raise an error unless a value is a whole number that is large enough.
+
+    Args:
+        what: What the value is, such as the argument's name.
+        value: The value.
+        least: The smallest number allowed.
+
+    Raises:
+        InputError: If it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise InputError(
+            f"{what} is {one_line(repr(value), 60)}, but must be a whole number from {least}"
+        )
 
 
 def one_line(text: str, limit: int = 300) -> str:

@@ -20,7 +20,7 @@ import pyarrow.parquet
 import safetensors
 import safetensors.numpy
 
-from .errors import InputError, one_line
+from .errors import InputError, expect, one_line
 
 #: What helps where a file cannot be written, other than another folder.
 _REMEDIES = {
@@ -58,6 +58,16 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def as_path(where: str | os.PathLike[str]) -> Path:
+    """Give a path that was given as text or as a path.
+
+    Raises:
+        InputError: If it is neither.
+    """
+    expect("a path", where, str, os.PathLike)
+    return Path(where)
 
 
 def check_writable(folder: Path) -> None:

@@ -7,7 +7,7 @@ ones and a record of where it came from.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from .errors import InputError, unknown
-from .storage import plain, read_json, read_tensors, write_json, write_tensors
+from .errors import InputError, expect, unknown
+from .storage import as_path, plain, read_json, read_tensors, write_json, write_tensors
 from .units import Unit, UnitSpace
 
 if TYPE_CHECKING:
@@ -56,6 +56,12 @@ class Subnetwork:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        expect("the space of a subnetwork", self.space, UnitSpace)
+        expect("the units kept", self.kept, Iterable)
+        expect("the provenance", self.provenance, Mapping)
+        expect("the ablation values", self.values, Mapping)
+        for name, array in self.values.items():
+            expect(f"the ablation value {name}", array, np.ndarray)
         if self.ablation not in ABLATION_KINDS:
             raise unknown("ablation kind", self.ablation, ABLATION_KINDS)
         units = self.space.units
@@ -65,7 +71,8 @@ class Subnetwork:
             raise InputError(
                 f"soft values of shape {np.shape(self.soft)} do not fit {len(self.space)} units"
             )
-        if self.soft is not None and not np.isfinite(self.soft).all():
+        soft = np.zeros(0) if self.soft is None else np.asarray(self.soft)
+        if soft.dtype.kind not in "fiub" or not np.isfinite(soft).all():
             raise InputError("soft values are not all finite numbers")
 
     # --- what it is ---------------------------------------------------------------------------
@@ -106,17 +113,18 @@ class Subnetwork:
         return hash((self.space, self.kept, self.ablation))
 
     def __and__(self, other: Subnetwork) -> Subnetwork:
-        return self._combine(other, self.kept & other.kept)
+        return self._combine(other, frozenset.__and__)
 
     def __or__(self, other: Subnetwork) -> Subnetwork:
-        return self._combine(other, self.kept | other.kept)
+        return self._combine(other, frozenset.__or__)
 
     def __sub__(self, other: Subnetwork) -> Subnetwork:
-        return self._combine(other, self.kept - other.kept)
+        return self._combine(other, frozenset.__sub__)
 
     def complement(self) -> Subnetwork:
         """Give the subnetwork that keeps exactly the units this one drops."""
-        return self._combine(self, frozenset(self.space) - self.kept)
+        kept = frozenset(self.space) - self.kept
+        return Subnetwork(self.space, kept, self.ablation, self.values)
 
     def __contains__(self, unit: object) -> bool:
         return (Unit.parse(unit) if isinstance(unit, str) else unit) in self.kept
@@ -130,13 +138,15 @@ class Subnetwork:
         union = self.kept | other.kept
         return len(self.kept & other.kept) / len(union) if union else 1.0
 
-    def _combine(self, other: Subnetwork, kept: frozenset[Unit]) -> Subnetwork:
+    def _combine(self, other: Subnetwork, operation: Callable[..., frozenset[Unit]]) -> Subnetwork:
         self._check_space(other)
         if self.ablation != other.ablation:
             raise InputError("subnetworks with different ablation kinds cannot be combined")
+        kept = operation(self.kept, other.kept)
         return Subnetwork(self.space, kept, self.ablation, self.values)
 
     def _check_space(self, other: Subnetwork) -> None:
+        expect("the other subnetwork", other, Subnetwork)
         if self.space != other.space:
             raise InputError("these subnetworks are of models with different units")
 
@@ -151,6 +161,9 @@ class Subnetwork:
         Raises:
             InputError: If the model has other units, or the ablation values do not fit it.
         """
+        from .models.classifier import check_classifier
+
+        check_classifier(model)
         return model.running_as(self)
 
     def compact(self, model: Classifier) -> CompactClassifier:
@@ -179,7 +192,7 @@ class Subnetwork:
         Raises:
             InputError: If the folder cannot be written.
         """
-        path = Path(folder)
+        path = as_path(folder)
         tensors = {f"value/{name}": np.asarray(v) for name, v in self.values.items()}
         if self.soft is not None:
             tensors["soft"] = np.asarray(self.soft)
@@ -208,7 +221,7 @@ class Subnetwork:
         Raises:
             InputError: If the folder holds none, or one that is damaged.
         """
-        path = Path(folder)
+        path = as_path(folder)
         if not os.path.isfile(path / "subnetwork.json"):
             raise InputError(f"no subnetwork in {path}: it has no subnetwork.json")
         try:

@@ -15,7 +15,7 @@ from numbers import Real
 import numpy as np
 from jaxtyping import Bool
 
-from .errors import InputError, one_line, unknown
+from .errors import InputError, expect, expect_whole, one_line, unknown
 
 UNIT_SCOPES = ("all", "heads")
 
@@ -37,6 +37,9 @@ class Unit:
     _rank: int = field(init=False, repr=False, default=0)
 
     def __post_init__(self) -> None:
+        expect_whole("the layer of a unit", self.layer)
+        if self.head is not None:
+            expect_whole("the head of a unit", self.head)
         object.__setattr__(self, "_rank", 10_000 if self.head is None else self.head)
 
     @property
@@ -75,6 +78,9 @@ class UnitSpace:
     heads: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        expect("heads", self.heads, tuple)
+        for n in self.heads:
+            expect_whole("the number of heads of a layer", n)
         few = all(1 <= n < 10_000 for n in self.heads) and sum(self.heads) < 1_000_000
         if not 1 <= len(self.heads) < 10_000 or not few:
             raise InputError(
@@ -140,6 +146,7 @@ class UnitSpace:
 
     def mask(self, kept: Iterable[Unit | str]) -> Bool[np.ndarray, " unit"]:
         """Turn a collection of kept units into a vector of bits in the space's order."""
+        expect("units", kept, Iterable)
         mask = np.zeros(len(self), dtype=bool)
         for unit in kept:
             mask[self.index(unit)] = True
@@ -147,8 +154,8 @@ class UnitSpace:
 
     def from_mask(self, mask: Sequence[bool] | np.ndarray) -> frozenset[Unit]:
         """Turn a vector of bits in the space's order into the set of kept units."""
-        if len(mask) != len(self):
-            raise InputError(f"a mask of {len(mask)} bits does not fit {len(self)} units")
+        if np.shape(mask) != (len(self),):
+            raise InputError(f"a mask of shape {np.shape(mask)} does not fit {len(self)} units")
         return frozenset(unit for unit, bit in zip(self.units, mask, strict=True) if bit)
 
     def prunable(self, scope: str = "all") -> Bool[np.ndarray, " unit"]:

@@ -13,6 +13,7 @@ import pytest
 from heuristic_core.analysis import analyze
 from heuristic_core.analysis.sparser import sparser
 from heuristic_core.report import write_report
+from heuristic_core.report.story import story
 from report.page import Page, write
 from report.synthetic import CORE, MANIFEST, synthetic
 
@@ -94,6 +95,16 @@ def test_the_story_tells_the_numbers(page):
     ) in page.text
     assert "15 adversarial, where a shallow heuristic gives the wrong answer, and 15" in page.text
     assert "The full model is right on 98 % in-domain, 25 % on adversarial cases" in page.text
+
+
+def test_the_story_of_one_case_and_no_friendly_ones(results):
+    found = results.evaluations
+    told = story(replace(results, evaluations=found[found["case"].isin(["in-domain", "ln_passive"])]))
+    assert (
+        "1 out-of-domain case of 50 examples: adversarial, where a shallow heuristic gives the "
+        "wrong answer. Without friendly cases a lean to one label cannot be told from "
+    ) in told
+    assert "Without friendly cases" not in story(results)
 
 
 def test_tables_hold_full_values(results, folder):

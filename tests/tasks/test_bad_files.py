@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,7 @@ import pytest
 import heuristic_core as hc
 from command import hcore, mistake
 from heuristic_core.errors import InputError
+from heuristic_core.tasks import sources
 from heuristic_core.tasks.reading import LONGEST_TEXT, read_examples
 
 LABELS = ("no", "yes")
@@ -301,3 +303,67 @@ def test_an_error_of_the_disk_is_told(folder, monkeypatch):
     monkeypatch.setattr(Path, "open", broken)
     with pytest.raises(InputError, match=r"cannot read .*a\.csv: Input/output error"):
         read_examples(folder / "a.csv", text="text", label="label", labels=LABELS)
+
+
+def packed(text: str) -> bytes:
+    return gzip.compress(text.encode())
+
+
+def alike(texts: Iterable[str]) -> bytes:
+    rows = list(texts)
+    return parquet(text=rows, label=["yes"] * len(rows), kind=["k"] * len(rows))
+
+
+LINE = '{"text": "A good film.", "label": "yes", "kind": "k"}\n'
+LARGE = {
+    "many bytes, packed": ("a.jsonl.gz", packed(LINE * 1000)),
+    "many bytes in one line": ("a.jsonl.gz", packed('{"text": "' + "x" * 50_000)),
+    "many bytes of a table": ("a.csv.gz", packed("text,label,kind\n" + "good,yes,k\n" * 3000)),
+    "many bytes, not packed": ("a.csv", csv(*[("long " * 1000, "yes", "k")] * 9)),
+    "many bytes of parquet": ("a.parquet", alike(f"{i} long " * 500 for i in range(9))),
+    "many rows": ("a.jsonl", jsonl(*[{"text": "x"}] * 101)),
+    "many rows of a table": ("a.csv", csv(*[ROW] * 101)),
+    "many rows of parquet": ("a.parquet", alike(["x"] * 101)),
+}
+
+
+@pytest.mark.parametrize(("name", "content"), LARGE.values(), ids=LARGE)
+def test_too_large(folder, name, content, monkeypatch):
+    monkeypatch.setattr(sources, "MOST_ROWS", 100)
+    monkeypatch.setattr(sources, "MOST_BYTES", 20_000)
+    (folder / name).write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name} has more than 100 rows or unpacks to more than"):
+        hc.load_task(task_on(folder, name))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl.gz", packed(LINE * 100)),
+        ("a.csv", csv(*[ROW] * 100)),
+        ("a.parquet", alike([ROW[0]] * 100)),
+    ],
+)
+def test_as_large_as_may_be(folder, name, content, monkeypatch):
+    monkeypatch.setattr(sources, "MOST_ROWS", 100)
+    monkeypatch.setattr(sources, "MOST_BYTES", 20_000)
+    (folder / name).write_bytes(content)
+    assert len(hc.load_task(task_on(folder, name)).suite("test").examples) == 100
+
+
+def test_a_packed_file_is_not_unpacked_further_than_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "MOST_BYTES", 1_000_000)
+    given = []
+    monkeypatch.setattr(sources._Counted, "readinto", counting(sources._Counted.readinto, given))
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b"x" * 50_000_000))
+    with pytest.raises(InputError, match="unpacks to more than 1000000 bytes"):
+        read_examples(tmp_path / "a.jsonl.gz", text="text", label="label", labels=LABELS)
+    assert sum(given) <= 1_000_000
+
+
+def counting(readinto, given):
+    def counted(self, buffer):
+        given.append(readinto(self, buffer) or 0)
+        return given[-1]
+
+    return counted

@@ -127,7 +127,7 @@ def test_hard_pairs_are_where_they_should_be(options, hard):
         ({"hard": {"ln_pasive": 0.1}}, "'ln_pasive'; did you mean 'ln_passive'"),
         ({"hard": {"le_passive": 0.1}}, "unknown hard construction 'le_passive'"),
         ({"per_case": 10**9}, "the grammar has"),
-        ({"seed": -1}, "a seed must not be negative"),
+        ({"seed": -1}, "seed is -1, but must be a whole number from 0"),
     ],
 )
 def test_wrong_options(options, message):

@@ -12,7 +12,16 @@ import numpy as np
 import pandas as pd
 
 from .effects import Answerer, Effect, Effects, answerers
-from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, holm, p_text
+from .intervals import (
+    CONTRADICTED,
+    SUPPORTED,
+    UNDECIDED,
+    Estimate,
+    Verdict,
+    ends_text,
+    holm,
+    p_text,
+)
 from .removal import estimates
 from .systems import OfAnswers
 
@@ -127,7 +136,7 @@ def _verdict(
     reason = (
         f"without all {len(core.removed)} the {measure} margin changes by {change.value:+.2f} "
         f"nats, without each in turn by {change.value - interaction.value:+.2f} in all: "
-        f"{extra.value:+.2f} [{extra.low:+.2f}, {extra.high:+.2f}] more "
+        f"{extra.value:+.2f}{ends_text(extra, '+.2f')} more "
         f"({p_text(interaction.p_value)})"
     ) + (f"; {of_pairs}" if n_pairs else "")
     clear, hurts = interaction.p_value < 0.05, change.value < 0 and change.p_value < 0.05

@@ -12,7 +12,7 @@ from scipy import stats
 
 from ..units import Unit
 from .effects import Answerer, Effects, answerers
-from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict
+from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, ends_text
 from .separation import RESOLUTION
 from .systems import OfAnswers
 
@@ -191,11 +191,11 @@ def _verdict(found: Answerer, measures: Sequence[BesideControls], wide: float | 
     claim = _CLAIM + found.whose
     judged, *others = measures
     reason = (
-        f"{judged.measure} changes by {judged.core.value:+.3f} [{judged.core.low:+.3f}, "
-        f"{judged.core.high:+.3f}] without the core and by {judged.controls:+.3f} "
+        f"{judged.measure} changes by {judged.core.value:+.3f}"
+        f"{ends_text(judged.core, '+.3f')} without the core and by {judged.controls:+.3f} "
         f"({judged.lowest:+.3f} to {judged.highest:+.3f}) without {len(found.controls)} matched "
-        f"groups, a difference of {judged.beyond.value:+.3f} [{judged.beyond.low:+.3f}, "
-        f"{judged.beyond.high:+.3f}]"
+        f"groups, a difference of {judged.beyond.value:+.3f}"
+        f"{ends_text(judged.beyond, '+.3f')}"
     ) + "".join(
         f"; {other.measure} by {other.core.value:+.2f} and {other.controls:+.2f}"
         for other in others

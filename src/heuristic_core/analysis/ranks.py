@@ -255,8 +255,8 @@ def _verdict(
         return Verdict(
             claim,
             UNDECIDED,
-            f"{n} subnetworks and {n_cases} adversarial cases that tell them apart; this takes "
-            f"{ENOUGH_SUBNETWORKS} and 2",
+            f"this takes {ENOUGH_SUBNETWORKS} subnetworks and 2 adversarial cases that tell them "
+            f"apart; there are {n} and {n_cases}",
         )
     alike = (
         f"by {measure}, Kendall's W of {n_cases} cases over {n} subnetworks is {w:.2f} "

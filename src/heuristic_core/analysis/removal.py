@@ -10,7 +10,16 @@ import pandas as pd
 
 from ..units import Unit
 from .effects import Answerer, Effect, Effects, answerers
-from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, holm, p_text
+from .intervals import (
+    CONTRADICTED,
+    SUPPORTED,
+    UNDECIDED,
+    Estimate,
+    Verdict,
+    ends_text,
+    holm,
+    p_text,
+)
 from .matched import Contrast, within_layers
 from .systems import OfAnswers
 
@@ -189,8 +198,8 @@ def _verdict(
         f"of {len(core)} heads of the core, {len(hurt)} hurt OOD when removed and {len(more)} of "
         f"them hurt it more than ID, {len(less)} of the core hurt ID more; {contrast.name} changes "
         f"by {contrast.core:+.3f} on average, by {contrast.others:+.3f} for other heads of their "
-        f"layers (difference {difference.value:+.3f} [{difference.low:+.3f}, "
-        f"{difference.high:+.3f}], {p_text(contrast.p_value)}), and at worst by {change:+.3f} "
+        f"layers (difference {difference.value:+.3f}{ends_text(difference, '+.3f')}, "
+        f"{p_text(contrast.p_value)}), and at worst by {change:+.3f} "
         f"({worst.unit})"
     )
     apart = contrast.p_value < 0.05

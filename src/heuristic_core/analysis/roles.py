@@ -10,7 +10,16 @@ import numpy as np
 import pandas as pd
 
 from .effects import Answerer, Effect, Effects, answerers
-from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, holm, p_text
+from .intervals import (
+    CONTRADICTED,
+    SUPPORTED,
+    UNDECIDED,
+    Estimate,
+    Verdict,
+    ends_text,
+    holm,
+    p_text,
+)
 from .systems import OfAnswers
 
 _CLAIM = "some units hold a heuristic whose removal helps OOD"
@@ -161,7 +170,7 @@ def _verdict(
     reason = (
         f"the removal of {len(helping)} of {len(units)} units raises the adversarial margin and "
         f"the {named} beyond correction; at best ({best.unit}) that changes by "
-        f"{changed.value:+.3f} [{changed.low:+.3f}, {changed.high:+.3f}] "
+        f"{changed.value:+.3f}{ends_text(changed, '+.3f')} "
         f"({p_text(best.p_discrimination)}) and the adversarial margin by "
         f"{best.adversarial.value:+.2f} nats; {leans[0]} removals lean to the adversarial label, "
         f"{leans[1]} to the friendly one"

@@ -10,8 +10,8 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from scipy.special import log_softmax, logsumexp
 
-from ..errors import InputError
-from ..models.classifier import Classifier, Progress
+from ..errors import InputError, expect
+from ..models.classifier import Classifier, Progress, check_classifier
 from ..models.encoding import Encoded
 from ..subnetwork import Subnetwork
 from ..tables import EVALUATION, conform
@@ -39,7 +39,12 @@ def predict(
 
     Returns:
         The logits, in float32.
+
+    Raises:
+        InputError: If an argument is of another type, or the subnetwork is another model's.
     """
+    check_classifier(model)
+    expect("the subnetwork", subnetwork, Subnetwork, type(None))
     if subnetwork is not None:
         model = subnetwork.compact(model)  # the same logits, sooner
     return model.logits(encoded, batch_size=batch_size, progress=progress).numpy()
@@ -65,11 +70,20 @@ def evaluate(
         (mean KL to the full model, nats) and margin (mean log-odds of the right label).
 
     Raises:
-        InputError: If the model's labels do not fit a suite's.
+        InputError: If an argument is of another type, there is no suite, or the model's labels do
+            not fit a suite's.
     """
-    suites = task.suites if isinstance(task, Task) else task
+    check_classifier(model)
+    expect("the subnetwork", subnetwork, Subnetwork, type(None))
+    given: Any = task.suites if isinstance(task, Task) else task
+    several = isinstance(given, Iterable) and not isinstance(given, str)
+    suites: list[Suite] = list(given) if several else [given]
+    for suite in suites:
+        expect("what is evaluated on", suite, Suite, hint="load it with load_task or load_suite")
+    if not suites:
+        raise InputError("there is no suite to evaluate on; give at least one")
     rows = []
-    for suite in [suites] if isinstance(suites, Suite) else suites:
+    for suite in suites:
         suite.class_map(model.labels)  # fails before anything is run
         encoded = model.encode(suite.examples)
         reference = predict(model, encoded, batch_size=batch_size)

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError
+from ..errors import InputError, expect
 from ..models.ablation import AblationValues
-from ..models.classifier import Classifier, Progress
+from ..models.classifier import Classifier, Progress, check_classifier
 from ..subnetwork import Subnetwork
 from ..tables import MODEL, REMOVAL, REMOVAL_DISCRIMINATION
 from ..tasks.task import Suite
@@ -32,8 +32,12 @@ def removal(
         means: What they become; zero if not given.
 
     Raises:
-        InputError: If a unit is not the model's.
+        InputError: If a unit is not the model's, or the means are another's.
     """
+    check_classifier(model)
+    expect("means", means, AblationValues, type(None), hint="compute them with means")
+    if means is not None:
+        means.check_fits(model.space, model.d_heads, model.d_model)
     mask = ~model.space.mask(units)
     values = {} if means is None else means.arrays()
     kind = "zero" if means is None else "mean"

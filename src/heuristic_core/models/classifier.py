@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..errors import InputError, one_line
+from ..errors import InputError, expect, expect_whole, one_line
 from ..subnetwork import Subnetwork
 from ..tasks.task import Examples
 from ..units import UnitSpace
@@ -54,6 +55,9 @@ class Classifier:
     """
 
     def __init__(self, hf: Any, tokenizer: Any, name: str = "", max_length: int = 128) -> None:
+        expect("hf", hf, PreTrainedModel)
+        expect("the tokenizer", tokenizer, PreTrainedTokenizerBase)
+        expect_whole("max_length", max_length, 4)
         self.hf = hf
         self.tokenizer = tokenizer
         self.name = name
@@ -133,6 +137,7 @@ class Classifier:
         Raises:
             InputError: If the tokenizer has no padding token, or does not fit the model.
         """
+        expect("examples", examples, Examples)
         encoded = encode(self.tokenizer, examples, self.max_length)
         if not takes_token_types(self.family, self.hf.config):
             encoded.columns.pop("token_type_ids", None)
@@ -177,6 +182,8 @@ class Classifier:
         Returns:
             The logits in the examples' order, in float32 on the CPU.
         """
+        expect("encoded", encoded, Encoded, hint="encode examples with model.encode")
+        expect("progress", progress, Callable, type(None))
         result = torch.empty(len(encoded), len(self.labels), dtype=torch.float32)
         done = 0
         with self.inference():
@@ -190,6 +197,7 @@ class Classifier:
     @contextmanager
     def gated(self, values: AblationValues) -> Iterator[Gates]:
         """Gate the units for the duration of a ``with`` block; see :func:`.gates.gated`."""
+        expect("the ablation values", values, AblationValues)
         with gated(self, values) as gates:
             yield gates
 
@@ -210,6 +218,7 @@ class Classifier:
         Raises:
             InputError: If the subnetwork is of a model with other units, or has no such values.
         """
+        expect("the subnetwork", subnetwork, Subnetwork)
         if subnetwork.space != self.space:
             raise InputError(
                 f"the subnetwork has {describe(subnetwork.space)}, the model {describe(self.space)}"
@@ -221,6 +230,15 @@ class Classifier:
 
     def __repr__(self) -> str:
         return f"Classifier({self.name!r}, {self.family.name}, {describe(self.space)})"
+
+
+def check_classifier(model: object) -> None:
+    """Raise an error unless something is a loaded model.
+
+    Raises:
+        InputError: If it is not.
+    """
+    expect("the model", model, Classifier, hint="load it with load_model")
 
 
 def describe(space: UnitSpace) -> str:

@@ -20,10 +20,11 @@ from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
 from transformers.pytorch_utils import Conv1D
 
 from ..errors import InputError, one_line
+from ..storage import as_path
 from ..subnetwork import Subnetwork
 from ..units import Unit, UnitSpace
 from .ablation import AblationValues
-from .classifier import Classifier, describe
+from .classifier import Classifier, check_classifier, describe
 from .families import Family, family_of
 from .hooks import weight_of
 from .sharing import share_nothing
@@ -84,7 +85,7 @@ class CompactClassifier(Classifier):
         """
         from .loading import quiet
 
-        path = Path(folder)
+        path = as_path(folder)
         try:
             path.mkdir(parents=True, exist_ok=True)
             with quiet():
@@ -112,6 +113,7 @@ def compact(model: Classifier, subnetwork: Subnetwork) -> CompactClassifier:
         InputError: If the subnetwork does not fit the model, or a map to be cut is no plain linear
             one.
     """
+    check_classifier(model)
     values = model.values_of(subnetwork)
     values.check_fits(model.space, model.d_heads, model.d_model)
     hf = model.hf

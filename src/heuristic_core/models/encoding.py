@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, expect_whole
 from ..tasks.task import Examples
 
 
@@ -72,7 +72,12 @@ class Encoded:
         return tensors
 
     def by_length(self, batch_size: int) -> Iterator[np.ndarray]:
-        """Give the positions of all examples in batches of similar length, longest first."""
+        """Give the positions of all examples in batches of similar length, longest first.
+
+        Raises:
+            InputError: If the batch size is no whole number from 1.
+        """
+        expect_whole("batch_size", batch_size, 1)
         order = np.argsort(-self.lengths, kind="stable")
         for start in range(0, len(order), batch_size):
             yield order[start : start + batch_size]

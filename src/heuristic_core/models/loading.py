@@ -21,7 +21,7 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES as CLASSIFIERS,
 )
 
-from ..errors import InputError, one_line, unknown
+from ..errors import InputError, expect_whole, one_line, unknown
 from .classifier import Classifier
 from .compaction import RECORD, CompactClassifier, recorded, small_class
 from .device import check_device
@@ -98,11 +98,10 @@ def _load(
     labels: tuple[str, ...] | None,
     seed: int | None,
 ) -> Classifier:
-    if dtype not in DTYPES:
+    if not isinstance(dtype, str) or dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
     device = check_device(device)
-    if isinstance(max_length, bool) or not isinstance(max_length, int) or max_length < 4:
-        raise InputError(f"max_length is {max_length!r}, but must be a whole number from 4")
+    expect_whole("max_length", max_length, 4)
     location = resolve(source)
     config = check_model(source, fresh_head=labels is not None)
     kept = recorded(source, config)

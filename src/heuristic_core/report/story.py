@@ -105,7 +105,14 @@ def _tests(evaluations: pd.DataFrame) -> str:
     counts = ood["case_kind"].value_counts()
     parts = [f"{counts[kind]} {words}" for kind, words in kinds.items() if kind in counts]
     kinds_text = f": {', and '.join(parts)}" if parts else ""
-    return f"{text} and {count(len(ood), 'out-of-domain case')} of {each} each{kinds_text}."
+    text += f" and {count(len(ood), 'out-of-domain case')} of {each}"
+    if len(ood) == 1:
+        text += "".join(f": {kinds[kind]}" for kind in kinds if kind in counts) + "."
+    else:
+        text += f" each{kinds_text}."
+    if "adversarial" in counts and "friendly" not in counts:
+        text += " Without friendly cases a lean to one label cannot be told from generalisation."
+    return text
 
 
 def _of(cases: pd.DataFrame, role: str) -> pd.DataFrame:

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..errors import InputError, unknown
+from ..errors import InputError, expect, expect_whole, unknown
 from ..models.ablation import AblationValues, averaging, mean_values
-from ..models.classifier import Classifier
+from ..models.classifier import Classifier, check_classifier
 from ..models.encoding import Encoded
 from ..subnetwork import ABLATION_KINDS
 from ..tasks.task import Examples, Task
@@ -74,8 +74,12 @@ def means(
 
     Returns:
         The means.
+
+    Raises:
+        InputError: If an argument is of another type, or there are no examples.
     """
-    examples = task.search if isinstance(task, Task) else task
+    expect_whole("limit", limit, 1)
+    examples = _examples(model, task)
     return mean_values(model, model.encode(examples.sample(limit, seed=0)), batch_size=batch_size)
 
 
@@ -100,10 +104,10 @@ def prepare(
         The shared data.
 
     Raises:
-        InputError: If there are no examples, the ablation kind is unknown, or the model gives no
-            finite logits.
+        InputError: If an argument is of another type, there are no examples, the ablation kind is
+            unknown, the values are another model's, or the model gives no finite logits.
     """
-    examples = task.search if isinstance(task, Task) else task
+    examples = _examples(model, task)
     if not len(examples):
         raise InputError("the search needs at least one example to learn masks on")
     if ablation not in ABLATION_KINDS:
@@ -111,6 +115,9 @@ def prepare(
     encoded = model.encode(examples)
     if ablation == "zero":
         values = AblationValues.zeros(model)
+    if values is not None:
+        expect("values", values, AblationValues, hint="compute them with means")
+        values.check_fits(model.space, model.d_heads, model.d_model)
     if values is None:  # one pass gives both: means are over the very examples of the search
         with averaging(model) as computed:
             logits = model.logits(encoded, batch_size=batch_size)
@@ -124,6 +131,12 @@ def prepare(
         )
     reference = torch.log_softmax(logits, dim=-1)
     return SearchData(encoded, reference, values, ablation, classes(model, examples))
+
+
+def _examples(model: object, task: Task | Examples) -> Examples:
+    check_classifier(model)
+    expect("the task", task, Task, Examples, hint="load it with load_task")
+    return task.search if isinstance(task, Task) else task
 
 
 def classes(model: Classifier, examples: Examples) -> Int[Tensor, " example"] | None:

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Bool
 from pydantic import BaseModel, ValidationError
 
-from ..errors import InputError, one_line, unknown
-from ..models.classifier import Classifier, Progress
+from ..errors import InputError, expect, one_line, unknown
+from ..models.classifier import Classifier, Progress, check_classifier
 from ..subnetwork import Subnetwork
 from ..tasks.task import Examples, Task
 from ..units import Unit, check_sparsity, n_kept
@@ -124,7 +124,7 @@ def method_options(method: str, options: Mapping[str, Any]) -> BaseModel:
     Raises:
         InputError: If the method or a setting is unknown, or a value does not fit.
     """
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise unknown("search method", method, METHODS)
     kind = METHODS[method].options
     for name, value in options.items():
@@ -188,6 +188,10 @@ def find_subnetworks(
         InputError: If a sparsity is outside [0, 1) or keeps more units than are not excluded, an
             excluded unit is not prunable, or a name or setting is unknown.
     """
+    check_classifier(model)
+    expect("exclude", exclude, Collection)
+    expect("provenance", provenance, Mapping, type(None))
+    expect("progress", progress, Callable, type(None))
     settings = method_options(method, options)
     if isinstance(sparsities, str) or not isinstance(sparsities, Iterable):
         raise InputError(f"sparsities are a list such as [0.5], not {one_line(repr(sparsities))}")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..errors import InputError, one_line, unknown
+from ..errors import InputError, expect, expect_whole, one_line, unknown
 from .grammar import training_mix
 from .hans import grammar_examples, hans_grammar_suite
 from .labels import HANS_LABELS, NLI_TO_HANS
@@ -106,6 +106,9 @@ TASKS: dict[str, TaskEntry] = {
 }
 
 
+_NAMES = (*TASKS, "or a file that ends in .toml")
+
+
 def load_task(
     name: str | os.PathLike[str], *, data: Folder = None, seed: int = 0, **options: Any
 ) -> Task:
@@ -127,7 +130,9 @@ def load_task(
         InputError: If the name or a setting is unknown, a value does not fit, or data are missing
             or broken.
     """
-    _check_seed(seed)
+    _check(seed, data)
+    if not isinstance(name, str | os.PathLike):
+        raise unknown("task", name, _NAMES)
     if is_task_file(name):
         if options:
             raise InputError(
@@ -136,7 +141,7 @@ def load_task(
             )
         return load_own_task(name, data, seed)
     if name not in TASKS:
-        raise unknown("task", name, [*TASKS, "or a file that ends in .toml"])
+        raise unknown("task", name, _NAMES)
     entry = TASKS[str(name)]
     return entry.build(_checked(options, entry.options, f"option of task {name}:"), data, seed)
 
@@ -175,17 +180,17 @@ def load_suite(
     Raises:
         InputError: As for ``load_task``.
     """
-    if name not in SUITES:
+    if not isinstance(name, str) or name not in SUITES:
         raise unknown("suite", name, SUITES)
-    _check_seed(seed)
-    if per_case is not None and per_case < 1:
-        raise InputError(f"per_case is {per_case}, but must be a number from 1")
+    _check(seed, data)
+    if per_case is not None:
+        expect_whole("per_case", per_case, 1)
     return SUITES[name](data, per_case, seed)
 
 
-def _check_seed(seed: int) -> None:
-    if seed < 0:
-        raise InputError(f"a seed must not be negative, but {seed} was given")
+def _check(seed: int, data: Folder) -> None:
+    expect_whole("seed", seed)
+    expect("the data folder", data, str, os.PathLike, type(None))
 
 
 def _checked(given: Mapping[str, Any], model: type[Options], kind: str) -> Options:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import os
 import warnings
@@ -36,6 +37,11 @@ EXTENSIONS = (
     ".tsv.gz",
     ".txt.gz",
 )
+
+#: Larger files are refused, whatever size they are packed to: what is read has to fit into memory,
+#: and the largest official file has half a million rows and half a gigabyte.
+MOST_ROWS = 10_000_000
+MOST_BYTES = 4 * 2**30
 
 
 def read_records(
@@ -116,6 +122,10 @@ def _read_parquet(path: Path, shown: str, wanted: Collection[str]) -> Records:
         with pa.parquet.ParquetFile(path) as file:
             present = tuple(file.schema_arrow.names)
             check_columns(shown, present)
+            groups = range(file.metadata.num_row_groups)
+            unpacked = sum(file.metadata.row_group(i).total_byte_size for i in groups)
+            if file.metadata.num_rows > MOST_ROWS or unpacked > MOST_BYTES:
+                raise _too_large(shown)
             names = [name for name in dict.fromkeys(present) if name in wanted]
             read = file.read(columns=names)
             # What the metadata say may be anything; it only counts where no column is read.
@@ -130,9 +140,12 @@ def _read_parquet(path: Path, shown: str, wanted: Collection[str]) -> Records:
 
 def _read_text(path: Path, shown: str, extension: str, wanted: Collection[str]) -> Records:
     try:
-        with cast(
-            IO[bytes], gzip.open(path) if extension.endswith(".gz") else path.open("rb")
-        ) as handle:
+        with (
+            cast(
+                io.RawIOBase, gzip.open(path) if extension.endswith(".gz") else path.open("rb")
+            ) as file,
+            io.BufferedReader(_Counted(file, shown)) as handle,
+        ):
             if extension.startswith(".jsonl"):
                 return _read_jsonl(handle, shown, wanted)
             return _read_csv(handle, shown, wanted, comma=extension.startswith(".csv"))
@@ -152,6 +165,8 @@ def _read_jsonl(handle: IO[bytes], shown: str, wanted: Collection[str]) -> Recor
     rows: list[dict[str, Any]] = []
     numbers: list[int] = []
     for number, line in enumerate(handle, start=1):
+        if number > MOST_ROWS:
+            raise _too_large(shown)
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
             if not text.strip():
@@ -199,6 +214,7 @@ def _read_csv(handle: IO[bytes], shown: str, wanted: Collection[str], *, comma: 
                 dtype=str,
                 na_filter=False,
                 index_col=False,
+                nrows=MOST_ROWS + 2,  # the header, and one too many
             )
     except UnicodeDecodeError as error:
         raise _wrong_encoding(shown) from error
@@ -209,6 +225,8 @@ def _read_csv(handle: IO[bytes], shown: str, wanted: Collection[str], *, comma: 
             f"{shown} is no valid table ({one_line(str(error), 160)}); the file may be truncated, "
             f"or not separated by {'commas' if comma else 'tabs'}"
         ) from error
+    if len(table) > MOST_ROWS + 1:
+        raise _too_large(shown)
     present = tuple(str(name) for name in table.iloc[0])
     if any("\0" in name for name in present):
         raise _wrong_encoding(shown)
@@ -219,6 +237,23 @@ def _read_csv(handle: IO[bytes], shown: str, wanted: Collection[str], *, comma: 
         if name in wanted
     }
     return Records(shown, "row", present, columns, list(range(1, len(table))))
+
+
+class _Counted(io.RawIOBase):
+    """A file that refuses to be read once it has given too many bytes."""
+
+    def __init__(self, file: io.RawIOBase, shown: str) -> None:
+        self._file, self._shown, self._given = file, shown, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        n = self._file.readinto(buffer)
+        self._given += n or 0
+        if self._given > MOST_BYTES:
+            raise _too_large(self._shown)
+        return n
 
 
 class _Twice:
@@ -234,6 +269,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Twice:
     if len(record) == len(names):
         return record
     return _Twice(next(name for i, name in enumerate(names) if name in names[:i]))
+
+
+def _too_large(shown: str) -> InputError:
+    return InputError(
+        f"{shown} has more than {MOST_ROWS} rows or unpacks to more than {MOST_BYTES} bytes, more "
+        "than is read; give a part of it"
+    )
 
 
 def _wrong_encoding(place: str) -> InputError:
