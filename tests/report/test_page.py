@@ -99,7 +99,9 @@ def test_the_story_tells_the_numbers(page):
 
 def test_the_story_of_one_case_and_no_friendly_ones(results):
     found = results.evaluations
-    told = story(replace(results, evaluations=found[found["case"].isin(["in-domain", "ln_passive"])]))
+    told = story(
+        replace(results, evaluations=found[found["case"].isin(["in-domain", "ln_passive"])])
+    )
     assert (
         "1 out-of-domain case of 50 examples: adversarial, where a shallow heuristic gives the "
         "wrong answer. Without friendly cases a lean to one label cannot be told from "
