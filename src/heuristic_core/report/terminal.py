@@ -23,7 +23,7 @@ _COLOURS = {"supported": "bold green", "contradicted": "bold red"}
 _WIDEST = 5
 #: The tables that are shown, and of each the columns; all where none are named.
 _SHOWN: dict[str, tuple[str, ...] | None] = {
-    "by-sparsity": ("sparsity", "n", "match", "ID %", "diff.", "adversarial %", "friendly %"),
+    "by-sparsity": ("sparsity", "n", "ID %", "diff.", "adversarial %", "friendly %"),
     "core": ("sparsity", "n", "shared", "expected", "p", "in layers", "p in layers"),
     "full-model": None,
     "size": ("data", "step", "accuracy %", "size %", "margin 5"),
