@@ -6,6 +6,7 @@ import pytest
 from simulated import decisions
 from tables_by_hand import evaluation, evaluations, found
 
+from heuristic_core.analysis.accuracies import sparsest_matching
 from heuristic_core.analysis.disjoint import disjoint
 from heuristic_core.tables import DISJOINT, conform
 
@@ -73,7 +74,10 @@ def test_by_hand():
     assert nearest.other.balanced == pytest.approx(0.75)
     # [-4.5, 0.5] reaches over the margin.
     assert result.verdict.decision == UNDECIDED
-    assert "-2.0 points off the model in-domain [-4.5, +0.5]" in result.verdict.reason
+    assert (
+        "-2.0 points off the model in-domain [-4.5, +0.5], with 50% of them forbidden +0.0, the "
+        "others -1.0; the margin is 3"
+    ) in result.verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -116,6 +120,7 @@ def test_a_task_that_needs_no_heads_decides_nothing():
     control = [restricted({"in": 50}, 0, heads=0)]
     (result,) = disjoint(table(*apart(97, 97, 98), *control), ORDINARY, 3.0)
     assert result.without_heads_points == pytest.approx(-48)
+    assert "subnetworks without heads -48.0; the margin" in result.verdict.reason
     assert result.verdict.decision == "supported"
 
 
@@ -160,6 +165,22 @@ def test_what_cannot_be_compared_is_left_out():
     assert (one.sparsity, other.sparsity) == (0.5, 0.7)
     assert (one.verdict.decision, other.verdict.decision) == ("supported", "contradicted")
     assert one.shares[0].adversarial_points is not None
+
+
+def test_the_sparsest_that_matches():
+    some = [
+        evaluation({"in": right}, **found(seed, sparsity))
+        for sparsity, values in ((0.3, (98, 97)), (0.5, (90, 100)), (0.6, (93, 94)), (0.7, (9, 99)))
+        for seed, right in enumerate(values)
+    ]
+    table = evaluations(FULL, *some)
+    # 95 is 98 less the margin.
+    assert sparsest_matching(table, 1, 300, 3.0) == 0.5
+    assert sparsest_matching(table, 1, 300, 2.9) == 0.3
+    assert sparsest_matching(table, 1, 300, 60.0) == 0.7
+    assert sparsest_matching(table, 1, 300, 0.1) is None
+    assert sparsest_matching(table, 2, 300, 3.0) is None
+    assert sparsest_matching(evaluations(FULL), 1, 300, 3.0) is None
 
 
 def test_the_order_of_rows_does_not_matter():

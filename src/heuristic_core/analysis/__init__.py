@@ -79,7 +79,7 @@ def analyze(
         "ranks": ranks(evaluations, seed, apart),
         "sparser": sparser(evaluations, apart if len(apart) else None),
         "smoothness": smoothness(given["grid"]),
-        "size": effective_size(given["grid"], margin_points),
+        "size": effective_size(given["grid"], margin_points, seed),
         "core": cores,
         "overlap": overlap(subnetworks, seed),
         "disjoint": disjoint(again, same_sample, margin_points),

@@ -46,3 +46,28 @@ def part_means(rows: pd.DataFrame, by: str | Sequence[str] = "seed") -> pd.DataF
 def judged_by(means: pd.DataFrame) -> str | None:
     """Name the column of mean accuracies that speaks for generalisation; ``None`` without one."""
     return next((name for name in ("balanced", "adversarial") if name in means), None)
+
+
+def sparsest_matching(
+    evaluations: pd.DataFrame, finetune_seed: int, checkpoint: int, margin_points: float
+) -> float | None:
+    """Find the highest sparsity at which subnetworks match the model in-domain in the mean.
+
+    Args:
+        evaluations: Rows as in ``tables.EVALUATION``.
+        finetune_seed: The model's fine-tuning.
+        checkpoint: Its step.
+        margin_points: How many points below the full model's accuracy still match.
+
+    Returns:
+        The sparsity; ``None`` where none matches or the model was not evaluated.
+    """
+    full = full_model(evaluations, finetune_seed, checkpoint)
+    found = subnetworks_of(evaluations)
+    found = found[(found["finetune_seed"] == finetune_seed) & (found["checkpoint"] == checkpoint)]
+    if full.empty or found.empty:
+        return None
+    bar = float(part_means(full)["in_domain"].iloc[0]) - margin_points / 100
+    means = part_means(found, ["sparsity", "seed"])["in_domain"].groupby("sparsity").mean()
+    # Sums of shares are rounded.
+    return max((float(level) for level in means.index[means >= bar - 1e-9]), default=None)

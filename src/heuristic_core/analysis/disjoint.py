@@ -160,7 +160,7 @@ def _one(
         control,
         shares,
         _nearest(pairs, margin),
-        _verdict(pairs, ordinary, control, margin),
+        _verdict(pairs, ordinary, control, shares, margin),
     )
 
 
@@ -224,7 +224,11 @@ def _nearest(pairs: pd.DataFrame, margin: float) -> FaithfulPair | None:
 
 
 def _verdict(
-    pairs: pd.DataFrame, others: Estimate, without_heads: float | None, margin: float
+    pairs: pd.DataFrame,
+    others: Estimate,
+    without_heads: float | None,
+    shares: tuple[Forbidden, ...],
+    margin: float,
 ) -> Verdict:
     claim = "the model holds disjoint subnetworks that each match it in-domain"
     apart = pairs[(pairs["forbidden"] == 1) & (pairs["shared_heads"] == 0)]
@@ -240,10 +244,16 @@ def _verdict(
             "in-domain: the task needs no heads, so it says nothing that none are shared",
         )
     found = student(apart["points"].to_numpy())
+    partly = "".join(
+        f", with {share.forbidden:.0%} of them forbidden {share.in_domain_points.value:+.1f}"
+        for share in shares
+        if share.forbidden < 1
+    )
+    headless = "" if without_heads is None else f", subnetworks without heads {without_heads:+.1f}"
     reason = (
         f"with all heads of the other forbidden, {len(apart)} subnetworks are {found.value:+.1f} "
-        f"points off the model in-domain [{found.low:+.1f}, {found.high:+.1f}], the others "
-        f"{others.value:+.1f}; the margin is {margin:g}"
+        f"points off the model in-domain [{found.low:+.1f}, {found.high:+.1f}]{partly}, the others "
+        f"{others.value:+.1f}{headless}; the margin is {margin:g}"
     )
     if others.value < -margin:
         return Verdict(claim, UNDECIDED, f"{reason}; even the others do not match the model")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from .accuracies import judged_by, part_means
-from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, ends_text, student
+from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, ends_text
+from .size_rule import EQUAL, drawn_sizes, estimate, sizes, variances
 
 #: The margins, in points, at which the size is given beside the margin asked for.
 MARGINS = (1.0, 2.0, 3.0, 4.0, 5.0)
@@ -18,8 +18,6 @@ MARGINS = (1.0, 2.0, 3.0, 4.0, 5.0)
 ENOUGH_SEEDS = 3
 #: The model generalises over fine-tuning if its accuracy out of domain rises by so many points.
 RISE_POINTS = 10.0
-#: Accuracies this close are equal: the rule is strict, and sums of shares are rounded.
-_EQUAL = 1e-9
 _DATA = ("id", "adversarial", "balanced", "mixed")
 
 
@@ -32,7 +30,7 @@ class SizeAt:
         accuracy: The full model's mean accuracy over the cases.
         n_seeds: Search seeds.
         size: Per cent of units in the sparsest subnetwork that is good enough; 100 where none is;
-            mean over seeds.
+            mean over seeds. Its interval is over seeds and examples.
         by_margin: The mean size at other margins, by points.
         coarse: The mean size if only every second sparsity, from the sparsest, had been searched;
             ``None`` for fewer than four.
@@ -60,7 +58,8 @@ class SizeChange:
         before: The earlier checkpoint.
         after: The later.
         n_seeds: Seeds searched at both.
-        points: Change of the size, in per cent of all units.
+        points: Change of the size, in per cent of all units; its interval is over seeds and
+            examples.
         by_margin: The mean change at other margins.
     """
 
@@ -105,13 +104,16 @@ class EffectiveSize:
     verdict: Verdict
 
 
-def effective_size(grid: pd.DataFrame, margin_points: float = 3.0) -> list[EffectiveSize]:
+def effective_size(
+    grid: pd.DataFrame, margin_points: float = 3.0, seed: int = 0
+) -> list[EffectiveSize]:
     """Follow the effective size over fine-tuning, on each kind of data.
 
     Args:
         grid: Rows as in ``tables.EVALUATION``: full models and their subnetworks on the same
             examples, for several checkpoints, sparsities and seeds.
         margin_points: The margin, in points.
+        seed: Where the draws for the intervals come from.
 
     Returns:
         One result per fine-tuning, method and kind of data.
@@ -122,9 +124,10 @@ def effective_size(grid: pd.DataFrame, margin_points: float = 3.0) -> list[Effec
     """
     results = []
     subnetworks = grid[grid["kind"] == "subnetwork"]
-    for (seed, method), group in subnetworks.groupby(["finetune_seed", "method"]):
-        full = grid[(grid["kind"] == "full") & (grid["finetune_seed"] == seed)]
-        whole = _by_data(full[full["checkpoint"].isin(group["checkpoint"])], ["checkpoint"])
+    for (tuned, method), group in subnetworks.groupby(["finetune_seed", "method"]):
+        full = grid[(grid["kind"] == "full") & (grid["finetune_seed"] == tuned)]
+        full = full[full["checkpoint"].isin(group["checkpoint"])]
+        whole, variance = _by_data(full, ["checkpoint"]), variances(full)
         found = _by_data(group, ["checkpoint", "seed", "sparsity"])
         for data in [name for name in _DATA if name in found and name in whole]:
             table = found[data].unstack("sparsity").sort_index(axis=1)
@@ -134,28 +137,9 @@ def effective_size(grid: pd.DataFrame, margin_points: float = 3.0) -> list[Effec
                 if step in whole.index
             }
             if grids:
-                curve = _Curve(data, margin_points, whole, grids)
-                results.append(curve.result(int(seed), str(method)))
+                curve = _Curve(data, margin_points, whole, variance[data], grids, seed)
+                results.append(curve.result(int(tuned), str(method)))
     return results
-
-
-def sizes(
-    accuracy: Float[np.ndarray, "seed sparsity"],
-    sparsities: Float[np.ndarray, " sparsity"],
-    bar: float,
-) -> Float[np.ndarray, " seed"]:
-    """Give the size of each seed's sparsest subnetwork that is above a bar.
-
-    Args:
-        accuracy: Of each subnetwork; NaN where there is none.
-        sparsities: The columns' sparsities, as shares.
-        bar: What accuracy must exceed.
-
-    Returns:
-        Per cent of units kept; 100 where no subnetwork is above.
-    """
-    kept = np.where(accuracy > bar + _EQUAL, 1 - sparsities, 1.0)
-    return 100 * kept.min(axis=1)
 
 
 def _by_data(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -175,7 +159,9 @@ class _Curve:
     data: str
     margin: float  # in points
     whole: pd.DataFrame  # the full model's accuracies, by checkpoint and kind of data
+    variance: pd.Series  # of the full model's accuracy on this kind, by checkpoint
     grids: Mapping[int, pd.DataFrame]  # for each checkpoint accuracies by seed and sparsity
+    seed: int
 
     def result(self, finetune_seed: int, method: str) -> EffectiveSize:
         trained = [step for step in self.grids if step > 0]
@@ -199,10 +185,24 @@ class _Curve:
 
     def sizes(self, step: int, margin: float, every: int = 1) -> pd.Series:
         """Give each seed's size, with only some of the sparsities, counted from the sparsest."""
-        grid = self.grids[step].iloc[:, ::-1].iloc[:, ::every]
-        bar = float(self.whole.loc[step, self.data]) - margin / 100
-        found = sizes(grid.to_numpy(), grid.columns.to_numpy(dtype=np.float64), bar)
-        return pd.Series(found, grid.index)
+        grid = self.grids[step]
+        levels = grid.columns.to_numpy(dtype=np.float64)[::-1][::every]
+        accuracy = grid.to_numpy()[:, ::-1][:, ::every]
+        return pd.Series(sizes(accuracy, levels, self.bar(step, margin)), grid.index)
+
+    def bar(self, step: int, margin: float) -> float:
+        return float(self.whole.loc[step, self.data]) - margin / 100
+
+    def estimate(self, found: pd.Series, *terms: tuple[int, int]) -> Estimate:
+        """Give the mean of sizes, or of their changes, the sum of signed steps' sizes."""
+        drawn = np.zeros((1, len(found)))
+        for sign, step in terms:
+            grid = self.grids[step].loc[found.index]
+            levels = grid.columns.to_numpy(dtype=np.float64)
+            bar, variance = self.bar(step, self.margin), float(self.variance.loc[step])
+            seed = [self.seed, step]
+            drawn = drawn + sign * drawn_sizes(grid.to_numpy(), levels, bar, variance, seed)
+        return estimate(found.to_numpy(), drawn, self.seed, 0.0 if len(terms) == 1 else -100.0)
 
     def at(self, step: int) -> SizeAt:
         grid = self.grids[step]
@@ -212,11 +212,11 @@ class _Curve:
             step,
             accuracy,
             len(found),
-            student(found.to_numpy(), (0.0, 100.0)),
+            self.estimate(found, (1, step)),
             {f"{m:g}": float(self.sizes(step, m).mean()) for m in MARGINS},
             float(self.sizes(step, self.margin, 2).mean()) if grid.shape[1] >= 4 else None,
             int((found == 100).sum()),
-            bool(grid.iloc[:, -1].mean() > accuracy - self.margin / 100 + _EQUAL),
+            bool(grid.iloc[:, -1].mean() > self.bar(step, self.margin) + EQUAL),
             self.note(accuracy),
         )
 
@@ -228,15 +228,15 @@ class _Curve:
         return ""
 
     def change(self, before: int, after: int) -> SizeChange | None:
-        def differences(margin: float) -> np.ndarray:
-            both = self.sizes(after, margin) - self.sizes(before, margin)
-            return both.dropna().to_numpy()
+        def differences(margin: float) -> pd.Series:
+            return (self.sizes(after, margin) - self.sizes(before, margin)).dropna()
 
         found = differences(self.margin)
-        if not len(found):
+        if found.empty:
             return None
+        points = self.estimate(found, (1, after), (-1, before))
         by_margin = {f"{m:g}": float(differences(m).mean()) for m in MARGINS}
-        return SizeChange(before, after, len(found), student(found), by_margin)
+        return SizeChange(before, after, len(found), points, by_margin)
 
     def rise(self, trained: list[int]) -> tuple[int, int] | None:
         """Find the neighbouring checkpoints between which accuracy out of domain rises most."""

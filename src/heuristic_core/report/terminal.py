@@ -44,7 +44,6 @@ def _last(rows: Sequence[Row]) -> list[Row]:
 
 #: Which rows of a table are shown where not all are.
 _ROWS: dict[str, Callable[[Sequence[Row]], list[Row]]] = {
-    "size": lambda rows: [row for row in rows if row["data"] != "adversarial"],
     "core-removal": _last,
     "head-types": _last,
 }

@@ -9,13 +9,13 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import InputError
-from ..tables import SUBNETWORKS, empty
+from ..tables import EVALUATION, SUBNETWORKS, empty
 from ..tasks.task import Task
 from .analysis_plan import plan_analyses
 from .config import StudyConfig
 from .manifest import read_manifest
 from .plan import Plan, make_plan
-from .results import conclude_anew, read_subnetworks, subnetwork_table
+from .results import conclude_anew, found_tables, read_found
 from .run import RunOptions, finish, load_study_task, measure, open_run, pick_device
 from .stale import Record, Stale, find_stale, results_records
 from .store import Store
@@ -50,11 +50,9 @@ class FinishedRun:
         """The cells of its analyses that run the model."""
         stale = self.own_stale.cells
         found = (
-            read_subnetworks(self.store.folder)
-            if stale
-            else subnetwork_table(self.plan.cells, self.store)
+            read_found(self.store.folder) if stale else found_tables(self.plan.cells, self.store)
         )
-        return plan_analyses(self.config, self.task, self.plan, found)
+        return plan_analyses(self.config, self.task, self.plan, *found)
 
     @cached_property
     def stale(self) -> Stale:
@@ -173,12 +171,12 @@ def plan_run(config: StudyConfig, task: Task, store: Store) -> tuple[Plan, tuple
     if not settings.in_run:
         return plan, later
     if all(store.has(cell) for cell in plan.cells):
-        found = subnetwork_table(plan.cells, store)
+        found = found_tables(plan.cells, store)
     else:
-        found = empty(SUBNETWORKS)
+        found = empty(SUBNETWORKS), empty(EVALUATION)
         if config.search.sparsities:
             about_core = ("removal", "dependency")
             later = tuple(name for name in about_core if getattr(settings, name) is not None)
         settings = settings.model_copy(update=dict.fromkeys(later))
     known = config.model_copy(update={"analysis": settings})
-    return Plan(plan.cells + plan_analyses(known, task, plan, found).cells), later
+    return Plan(plan.cells + plan_analyses(known, task, plan, *found).cells), later

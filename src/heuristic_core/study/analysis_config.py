@@ -70,11 +70,17 @@ class DisjointConfig(BaseModel):
 
     model_config = STRICT
     sparsity: float | None = Field(
-        None, ge=0, lt=1, description="Of the subnetworks; the lowest searched for if unset."
+        None,
+        ge=0,
+        lt=1,
+        description="Of the subnetworks; if unset, the lowest searched for and the highest at "
+        "which their mean matches the model.",
     )
     seeds: int = Field(4, ge=1, description="How many subnetworks, the first seeds'.")
     forbidden: list[float] = Field(
-        [0.5, 1.0], min_length=1, description="Shares of their heads that are forbidden."
+        [0.25, 0.5, 0.75, 1.0],
+        min_length=1,
+        description="Shares of their heads that are forbidden; one search for each.",
     )
 
     @field_validator("forbidden")

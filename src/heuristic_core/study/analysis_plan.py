@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
-from typing import Any
 
 import pandas as pd
 
+from ..analysis.accuracies import sparsest_matching
 from ..analysis.core import core, whole_cores
 from ..measure.dependency import dependency_passes
 from ..search.find import search_effort
@@ -40,7 +41,13 @@ def sampled(config: StudyConfig, task: Task) -> tuple[Suite, ...]:
     )
 
 
-def plan_analyses(config: StudyConfig, task: Task, plan: Plan, subnetworks: pd.DataFrame) -> Plan:
+def plan_analyses(
+    config: StudyConfig,
+    task: Task,
+    plan: Plan,
+    subnetworks: pd.DataFrame,
+    evaluations: pd.DataFrame,
+) -> Plan:
     """Lay out the cells of a study's analyses, with everything that they need.
 
     Args:
@@ -49,6 +56,8 @@ def plan_analyses(config: StudyConfig, task: Task, plan: Plan, subnetworks: pd.D
         plan: The study's own cells.
         subnetworks: What its searches found, as in ``tables.SUBNETWORKS``: which heads are in the
             core decides what is removed and patched.
+        evaluations: How well that does, as in ``tables.EVALUATION``: where subnetworks match the
+            model, disjoint ones are searched for.
 
     Returns:
         The cells that are not in ``plan``.
@@ -61,6 +70,10 @@ def plan_analyses(config: StudyConfig, task: Task, plan: Plan, subnetworks: pd.D
             for checkpoint in config.pruned_checkpoints:
                 heads = found.get((finetune_seed, checkpoint), ([], []))
                 cells += _of_checkpoint(config, planner, finetune_seed, checkpoint, *heads)
+                matching = sparsest_matching(
+                    evaluations, finetune_seed, checkpoint, config.analysis.margin_points
+                )
+                cells += _disjoint(config, planner, finetune_seed, checkpoint, matching)
             cells += _raw(config, planner, finetune_seed, found)
     # By name: a sample that takes all examples gives a cell of the same content another name.
     known = {cell.name for cell in plan.cells}
@@ -121,7 +134,6 @@ def _of_checkpoint(
 ) -> list[Cell]:
     """Make the cells about one model that was pruned."""
     settings = config.analysis
-    full = planner.full(finetune_seed, checkpoint)
     data = planner.prepare(finetune_seed, checkpoint)
     origin = planner.origin(finetune_seed)
     where = place(finetune_seed, checkpoint)
@@ -156,8 +168,6 @@ def _of_checkpoint(
                 5e4,
             )
         )
-    if settings.disjoint is not None:
-        cells += [full, *_disjoint(config, planner, finetune_seed, checkpoint, full, base)]
     return cells
 
 
@@ -166,21 +176,29 @@ def _disjoint(
     planner: Planner,
     finetune_seed: int,
     checkpoint: int,
-    full: Cell,
-    base: dict[str, Any],
+    matching: float | None,
 ) -> list[Cell]:
+    """Make the cells of disjoint subnetworks, at the lowest sparsity and the sparsest matching."""
     settings, search = config.analysis.disjoint, config.search
-    assert settings is not None
-    sparsity = min(search.sparsities) if settings.sparsity is None else settings.sparsity
-    cells: list[Cell] = []
-    for seed in search.seeds[: settings.seeds]:
+    if settings is None:
+        return []
+    lowest = min(search.sparsities)
+    sparsities = [lowest] if matching in (None, lowest) else [lowest, matching]
+    if settings.sparsity is not None:
+        sparsities = [settings.sparsity]
+    full = planner.full(finetune_seed, checkpoint)
+    base = planner.base(checkpoint) | planner.tested() | {"draws": config.analysis.seed}
+    cells = [full]
+    for sparsity, seed in itertools.product(sparsities, search.seeds[: settings.seeds]):
+        # A second one is in the label, which is to be unique.
+        level = "" if sparsity == sparsities[0] else f"-{100 * sparsity:g}pc"
         found = planner.searched(finetune_seed, checkpoint, seed, search, full)[0]
         n = search_effort(search.method, search.options, [sparsity])
         one = planner.cost.passes(planner.task.search, 2.2, n)
         cells.append(
             Cell(
                 "disjoint",
-                f"disjoint-f{finetune_seed}-s{checkpoint}-k{seed}",
+                f"disjoint-f{finetune_seed}-s{checkpoint}-k{seed}{level}",
                 base
                 | {"sparsity": sparsity, "forbidden": sorted(settings.forbidden), "seed": seed}
                 | version_of("disjoint"),

@@ -156,10 +156,19 @@ def _write_conclusions(results: Results, folder: Path) -> None:
     write_report(results, folder / "report")
 
 
-def read_subnetworks(folder: Path) -> pd.DataFrame:
-    """Read the subnetworks that a run's results are about from its tables."""
+def read_found(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the subnetworks that a run's results are about, and evaluations, from its tables."""
     digests = read_manifest(folder).get("tables", {})
-    return _stored(folder, "subnetworks", digests, SUBNETWORKS, "make it anew with `hcore run`")
+    remedy = "make it anew with `hcore run`"
+    return (
+        _stored(folder, "subnetworks", digests, SUBNETWORKS, remedy),
+        _stored(folder, "evaluations", digests, EVALUATION, remedy),
+    )
+
+
+def found_tables(cells: Sequence[Cell], store: Store) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Join the tables of a run's subnetworks and of its evaluations from its own cells."""
+    return subnetwork_table(cells, store), evaluation_table(cells, store)
 
 
 def read_results(folder: Path, remedy: str = "") -> Results:

@@ -21,7 +21,7 @@ from .analysis_plan import plan_analyses, sampled
 from .config import StudyConfig, check_study
 from .manifest import make_manifest, versions
 from .plan import Plan, make_plan
-from .results import RESULTS_VERSION, collect, results_stand, subnetwork_table, write_results
+from .results import RESULTS_VERSION, collect, found_tables, results_stand, write_results
 from .store import Cell, Store
 from .watch import Watch
 from .work import Workbench
@@ -143,7 +143,7 @@ def run_study(
         store.sweep(plan.cells)
         fresh = compute(cells, store, Workbench(config, task, store, device), watch)
         if kinds is None:
-            analyses = plan_analyses(config, task, plan, subnetwork_table(plan.cells, store))
+            analyses = plan_analyses(config, task, plan, *found_tables(plan.cells, store))
             if config.analysis.in_run:
                 fresh += measure(config, task, analyses, store, device, watch)
             finish(config, task, plan, analyses, store, options.command, anew=fresh > 0)

@@ -51,7 +51,7 @@ def size_table(results: Results) -> Table:
         "Effective size over fine-tuning",
         "Size: per cent of all units in the sparsest subnetwork whose accuracy is above the full "
         "model's less the margin; 100 where none is (“none”: for how many seeds). Mean over search "
-        "seeds [95 % interval, Student’s t]. “≤”: even the sparsest searched is good enough. "
+        "seeds [95 % interval, over seeds and examples]. “≤”: even the sparsest searched is good enough. "
         "Margins: the mean size at the lowest and the highest of the other margins tried. Balanced "
         "OOD: mean of adversarial and friendly accuracy; mixed: all ID and adversarial cases.",
         (
@@ -114,7 +114,7 @@ def size_change_table(results: Results) -> Table:
     return Table(
         "size-changes",
         "How the effective size changes",
-        "In per cent of all units, paired by search seed [95 % interval, Student’s t].",
+        "In per cent of all units, paired by search seed [95 % interval, over seeds and examples].",
         (*_ID, "over", "before", "after", "n_seeds", *estimate_fields("points")),
         (
             MODEL_COLUMNS[0],
