@@ -9,8 +9,9 @@ from simulated import simulated
 from simulated_sizes import fine_tunings, power, slope
 from tables_by_hand import evaluation, evaluations
 
+from heuristic_core.analysis.intervals import student
 from heuristic_core.analysis.size import effective_size
-from heuristic_core.analysis.size_rule import sizes
+from heuristic_core.analysis.size_rule import estimate, sizes
 
 LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8)
 STEPS = (0, 100, 200, 300)
@@ -155,6 +156,17 @@ def test_intervals_hold_the_error_of_the_bar():
     far = 0.03 / (1.5 * 0.4 * 0.52 * 0.48 / 99) ** 0.5
     assert 0.025 < norm.sf(far) < 0.975
     assert (found.value, found.high) == (pytest.approx(80), 100)
+
+
+def test_without_errors_over_examples_intervals_are_students():
+    found, none = np.array([20.0, 40.0, 70.0]), np.zeros((1000, 1))
+    expected = student(found)
+    made = estimate(found, found + none, 0, -100.0)
+    assert made.value == expected.value
+    # A thousand draws of Student's t, spread evenly.
+    assert (made.low, made.high) == pytest.approx((expected.low, 100), abs=0.05)
+    drawn = found + np.repeat([-20.0, 20.0], 500)[:, None]
+    assert estimate(found, drawn, 0, -100.0).low < expected.low - 9
 
 
 def test_changes_end_at_all_units():

@@ -15,7 +15,7 @@ SMALL = {
     "id_size": 10,
     "per_case": 2,
     "grid": {"sparsities": [0.3, 0.5], "seeds": [1]},
-    "disjoint": {"sparsity": 0.5, "seeds": 2, "forbidden": [0.5, 1.0]},
+    "disjoint": {"seeds": 2, "forbidden": [0.5, 1.0]},
     "removal": {"controls": 2, "pairs": 2},
     "dependency": {"per_case": 2, "receivers": 3},
 }

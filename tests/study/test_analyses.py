@@ -8,14 +8,18 @@ import pandas as pd
 import pytest
 from studies import SMALL, cells, quiet, study
 
+from heuristic_core.analysis.accuracies import sparsest_matching
 from heuristic_core.errors import InputError
 from heuristic_core.study.analyses import analyze_run, open_finished, plan_run
 from heuristic_core.study.analysis_plan import plan_analyses
 from heuristic_core.study.plan import make_plan
-from heuristic_core.study.results import read_results
+from heuristic_core.study.results import found_tables, read_results
 from heuristic_core.study.run import RunOptions, load_study_task, run_study
 from heuristic_core.study.store import Store
 from heuristic_core.tables import MEASURED
+
+#: Disjoint subnetworks at one sparsity, whatever those of a tiny model are worth.
+ONE = SMALL | {"disjoint": {"sparsity": 0.5, "seeds": 2, "forbidden": [0.5, 1.0]}}
 
 
 def options(folder: Path, **changes) -> RunOptions:
@@ -27,7 +31,7 @@ def run(tiny_folder, tmp_path_factory):
     """A finished run of the tiny study, nothing analysed yet."""
     folder = tmp_path_factory.mktemp("run") / "tiny"
     made = RunOptions(folder, device="cpu", command="hcore run tiny")
-    run_study(study(tiny_folder, analysis=SMALL), made, quiet())
+    run_study(study(tiny_folder, analysis=ONE), made, quiet())
     return folder
 
 
@@ -90,6 +94,29 @@ def test_the_plan_of_analyses_starts_nothing(run):
     assert sorted(run.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("settings", "margin", "expected"),
+    [
+        ({}, 99.0, {0.5, 0.7}),
+        ({"sparsity": 0.7}, 99.0, {0.7}),
+        ({}, 1e-9, {0.5}),
+    ],
+)
+def test_disjoint_subnetworks_are_searched_for_where_others_match(
+    run, tiny_folder, settings, margin, expected
+):
+    disjoint = {"seeds": 2, "forbidden": [0.5, 1.0]} | settings
+    config = study(tiny_folder, analysis=SMALL | {"disjoint": disjoint, "margin_points": margin})
+    found = open_finished(run, None)
+    tables = found_tables(found.plan.cells, found.store)
+    if margin < 1:
+        expected = {0.5, sparsest_matching(tables[1], 1, 4, margin) or 0.5}
+    planned = plan_analyses(config, found.task, found.plan, *tables).cells
+    cells = [cell for cell in planned if cell.kind == "disjoint"]
+    assert {cell.system["sparsity"] for cell in cells} == expected
+    assert len({cell.label for cell in cells}) == len(cells) == 2 * len(expected)
+
+
 def test_stopped_analyses_keep_what_is_finished(run, tmp_path, monkeypatch):
     from heuristic_core.study.work import _KINDS
 
@@ -140,7 +167,7 @@ def test_conclusions_without_some_or_all_measurements(copy, gone, empty):
 
 def test_conclusions_follow_changed_settings(copy, tiny_folder):
     full = read_results(copy)
-    analysis = {**SMALL, "removal": {"controls": 1, "pairs": 1}, "margin_points": 50.0}
+    analysis = {**ONE, "removal": {"controls": 1, "pairs": 1}, "margin_points": 50.0}
     changed = study(tiny_folder, analysis=analysis)
     # The new settings are in the folder, its tables are still those of the old ones.
     run_study(changed, options(copy, update=True), quiet(), kinds=("search",))
@@ -153,7 +180,7 @@ def test_conclusions_follow_changed_settings(copy, tiny_folder):
     assert results.config["analysis"]["margin_points"] == 50.0
     assert results.manifest["analyses"]["measured"] == full.manifest["analyses"]["of"] - 2
     # Back to the old ones: what was measured with them is still there.
-    run_study(study(tiny_folder, analysis=SMALL), options(copy, update=True), quiet())
+    run_study(study(tiny_folder, analysis=ONE), options(copy, update=True), quiet())
     assert read_results(copy).measured["removal"].equals(full.measured["removal"])
 
 
@@ -273,7 +300,7 @@ def test_one_command_plans_its_analyses_once(analyzed, tmp_path, monkeypatch):
 
 
 def test_the_plan_of_a_run_that_analyses(run, analyzed, tiny_folder, tmp_path):
-    config = study(tiny_folder, analysis=SMALL | {"in_run": True})
+    config = study(tiny_folder, analysis=ONE | {"in_run": True})
     task = load_study_task(config, None)
     own = {cell.name for cell in make_plan(config, task).cells}
     nothing = Store(tmp_path / "none", make=False)

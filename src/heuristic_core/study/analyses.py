@@ -163,7 +163,8 @@ def plan_run(config: StudyConfig, task: Task, store: Store) -> tuple[Plan, tuple
 
     Returns:
         The cells that are known; and the tables of ``[analysis]`` whose cells come on top, since
-        they are about the core, which is not known before the searches are finished.
+        they are about the core, which is not known before the searches are finished. Before
+        that, disjoint subnetworks are planned at the lowest sparsity alone.
     """
     plan = make_plan(config, task)
     settings = config.analysis

@@ -51,7 +51,7 @@ def size_table(results: Results) -> Table:
         "Effective size over fine-tuning",
         "Size: per cent of all units in the sparsest subnetwork whose accuracy is above the full "
         "model's less the margin; 100 where none is (“none”: for how many seeds). Mean over search "
-        "seeds [95 % interval, over seeds and examples]. “≤”: even the sparsest searched is good enough. "
+        "seeds [95 % interval, over seeds and examples]. “≤”: even the sparsest is good enough. "
         "Margins: the mean size at the lowest and the highest of the other margins tried. Balanced "
         "OOD: mean of adversarial and friendly accuracy; mixed: all ID and adversarial cases.",
         (
