@@ -61,7 +61,9 @@ MODEL: dict[str, str] = {
 }
 REMOVED: dict[str, str] = MODEL | {
     "head": "str",  # who answers: "model", its own head; "probe", one trained on frozen features
-    "group": "str",  # "none", "single", "pair", "core", "control" (matched to the core)
+    # "none", "single", "pair", "core", "control" (matched to the core), or the name of a group of
+    # the study's own
+    "group": "str",
     "draw": "int64",  # number of the control's draw; -1 for all others
     "removed": "str",  # the units, joined by "+", in the model's order; "" for none
 }
@@ -70,6 +72,7 @@ REMOVAL: dict[str, str] = REMOVED | {
     "role": "str",  # "id" or "ood"
     "case": "str",
     "case_kind": "str",  # "id", "adversarial" or "friendly"
+    "label": "str",  # the right label of all the case's examples; "" where they have several
     "n": "int64",  # examples
     "correct": "int64",
     "kl": "float64",  # mean KL(full model || without the units), nats
@@ -80,19 +83,24 @@ REMOVAL: dict[str, str] = REMOVED | {
     "interaction_se": "float64",  # its standard error over examples
     "pooled_change": "float64",  # mean of |change of what the classifier reads| / |what it reads|
 }
+#: How a removal changes the area under the curve.
+AUC_CHANGES: dict[str, str] = {
+    "auc_change": "float64",  # change of the area to the full model's
+    "auc_change_se": "float64",  # its standard error over examples of the adversarial case
+    "auc_change_common_se": "float64",  # over friendly ones, which the group's cases share
+    "auc_interaction": "float64",  # change less the sum of the single removals'; NaN for < 2 units
+    "auc_interaction_se": "float64",
+    "auc_interaction_common_se": "float64",
+}
+#: One row per removal and adversarial case. "group" is that of the removal here.
 REMOVAL_DISCRIMINATION: dict[str, str] = (
     REMOVED
     | {
-        # "group" is that of the removal here.
         "case_group" if name == "group" else name: kind
         for name, kind in DISCRIMINATION.items()
         if name not in SYSTEM
     }
-    | {
-        "auc_change": "float64",  # change of the area to the full model's
-        "auc_change_se": "float64",  # its standard error over examples of the adversarial case
-        "auc_change_common_se": "float64",  # over friendly ones, which the group's cases share
-    }
+    | AUC_CHANGES
 )
 
 #: One row per head, pattern and suite: how much a head attends to a kind of token.

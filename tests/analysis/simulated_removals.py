@@ -10,6 +10,7 @@ import pandas as pd
 from heuristic_core.tables import REMOVAL, REMOVAL_DISCRIMINATION, conform
 
 KINDS = {"i": "id", "a": "adversarial", "f": "friendly"}
+LABELS = {"i": "", "a": "no", "f": "yes"}
 CASES = ("i1", "a1", "a2", "f1", "f2")
 #: Group, draw, units.
 Named = tuple[str, int, str]
@@ -34,6 +35,7 @@ def simulate(
     change: np.ndarray | float = 0.0,
     interaction: np.ndarray | float = 0.0,
     area: np.ndarray | float = 0.0,
+    area_interaction: np.ndarray | float = 0.0,
     n: int = 30,
     noise: float = 0.5,
     area_noise: float = 0.1,
@@ -79,6 +81,7 @@ def simulate(
             "role": np.where(np.char.startswith(names, "i"), "id", "ood"),
             "case": names,
             "case_kind": [KINDS[name[0]] for name in names],
+            "label": [LABELS[name[0]] for name in names],
             "n": n,
             "correct": n // 2,
             "kl": 0.1,
@@ -96,6 +99,8 @@ def simulate(
     own, own_errors = sampled(area, area_noise, shape)
     common, common_errors = sampled(0.0, area_noise, (n_studies, len(named), 1))
     areas = np.where(removal == 0, 0, (own + common).ravel())
+    beyond, beyond_errors = sampled(area_interaction, area_noise, shape)
+    several = np.array(["+" in x[2] for x in named])[removal]
     apart = pd.DataFrame(
         columns(study, removal)
         | {
@@ -110,6 +115,9 @@ def simulate(
             "auc_change": areas,
             "auc_change_se": own_errors.ravel(),
             "auc_change_common_se": np.broadcast_to(common_errors, shape).ravel(),
+            "auc_interaction": np.where(several, beyond.ravel(), np.nan),
+            "auc_interaction_se": np.where(several, beyond_errors.ravel(), np.nan),
+            "auc_interaction_common_se": np.where(several, 0.0, np.nan),
         }
     )
     return conform(table, REMOVAL), conform(apart, REMOVAL_DISCRIMINATION)

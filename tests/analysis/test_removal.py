@@ -91,7 +91,7 @@ def test_other_heads_that_do_more_harm_contradict():
         n=100,
     )
     (result,) = removal(table, apart)
-    assert "0 of the core hurt ID more" in result.verdict.reason
+    assert "0 hurt ID and 0 of them more than OOD" in result.verdict.reason
     assert result.verdict.decision == "contradicted"
 
 

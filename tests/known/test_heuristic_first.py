@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import heuristic_core as hc
 from heuristic_core.analysis.core_removal import core_removal
 from heuristic_core.analysis.roles import ONE_SIDED, TO_ADVERSARIAL, TO_FRIENDLY, roles
@@ -28,7 +30,13 @@ def test_the_heuristic_is_what_helps_when_removed(model, data, toy_task):
         # Friendly answers are saturated: the other way gives them as well.
         assert unit.role == ONE_SIDED
         assert abs(unit.friendly.value) < 1e-3
-    (beside,) = core_removal(table, told_apart)
+
+
+def test_the_model_does_better_without_the_heuristic(tmp_path, toy_task):
+    """In layers of four heads, one group in 16 is the core; that could be chance."""
+    model = build(replace(HEURISTIC_FIRST, n_heads=8), tmp_path)
+    tables = removal_tables(model, toy_task, hc.prepare(model, toy_task), SHALLOW)
+    (beside,) = core_removal(*tables)
     assert beside.verdict.decision == "contradicted"
 
 

@@ -58,7 +58,7 @@ def test_nothing_rests_on_any_heads(model, data, toy_task):
         removal(table, told_apart),
         [beside],
         core_removal(table),
-        additivity(table),
+        additivity(table, told_apart),
         roles(table, told_apart),
     ):
         assert result.verdict.decision == "not decided by these data"

@@ -43,12 +43,16 @@ def test_no_head_is_missed_alone(model, tables):
 
 
 def test_heads_that_stand_in_for_each_other_are_super_additive(tables):
-    (result,) = additivity(tables[0])
+    (result,) = additivity(*tables)
     assert result.verdict.decision == "supported"
     spare = {tuple(SPARE_COPIES), tuple(SPARE_GATHERERS)}
     assert {pair.units for pair in result.pairs[:2]} == spare
     assert (result.n_super, result.n_sub) == (2, 0)
     assert all(pair.p_value == 1 for pair in result.pairs[2:])
+    # Margins alone could be moved by a lean.
+    (without,) = additivity(tables[0])
+    assert (without.n_super, without.n_sub) == (2, 0)
+    assert without.verdict.decision == "not decided by these data"
 
 
 def test_the_model_rests_on_all_of_them(tables):
@@ -57,3 +61,5 @@ def test_the_model_rests_on_all_of_them(tables):
     assert result.verdict.decision == "supported"
     area = result.measures[0]
     assert (area.core.value, area.controls, area.percentile) == (-0.5, 0, 0)
+    assert result.only_together
+    assert result.alone.p_value == 1

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heuristic_core.measure.discrimination import auc_change, discriminate, matches
+from heuristic_core.measure.discrimination import auc_changes, discriminate, matches
 from heuristic_core.tasks.labels import HANS_LABELS, NLI_LABELS, NLI_TO_HANS
 from heuristic_core.tasks.task import Examples, Suite
 
@@ -84,16 +84,31 @@ def test_a_lean_to_one_label_changes_the_bias_alone(shift):
 
 
 def test_changes_by_hand():
-    change, se, common_se = auc_change(
-        np.array([3.0, 1.0]), np.array([2.0, 0.0]), np.array([3.0, -1.0]), np.array([2.0, 0.0])
-    )
+    friendly = np.array([2.0, 0.0])
+    after, before = (np.array([3.0, 1.0]), friendly), (np.array([3.0, -1.0]), friendly)
+    change, se, common_se, *beyond = auc_changes(after, before)
     # Placements: 1, 1/2 after and 1, 0 before on the one side; 1/2, 1 and 1/2, 1/2 on the other.
     assert change == pytest.approx(0.25)
     assert se == pytest.approx(np.std([0, 0.5], ddof=1) / 2**0.5)
     assert common_se == pytest.approx(np.std([0, 0.5], ddof=1) / 2**0.5)
-    alone = auc_change(np.array([3.0]), np.array([2.0, 0.0]), np.array([1.0]), np.array([2.0, 0.0]))
-    assert alone[0] == pytest.approx(0.5)
-    assert np.isnan(alone[1])
+    assert np.isnan(beyond).all()
+    single = auc_changes((np.array([3.0]), friendly), (np.array([1.0]), friendly))
+    assert single[0] == pytest.approx(0.5)
+    assert np.isnan(single[1])
+
+
+def test_changes_beyond_the_sum_by_hand():
+    friendly = np.array([2.0, 0.0])
+    before = (np.array([3.0, 3.0]), friendly)
+    one, other = (np.array([1.0, 3.0]), friendly), (np.array([3.0, 1.0]), friendly)
+    both = (np.array([-1.0, -1.0]), friendly)
+    found = auc_changes(both, before, one, other)
+    # Placements fall by 1 and 1 without both, by 1/2 and 0 without one, 0 and 1/2 without another.
+    assert found[0] == pytest.approx(-1)
+    assert found[3] == pytest.approx(-0.5)
+    assert found[4] == 0
+    # Those of friendly examples fall by 1, 1; by 1/2, 0; and by 1/2, 0: beyond it are 0 and -1.
+    assert found[5] == pytest.approx(np.std([0, -1], ddof=1) / 2**0.5)
 
 
 def test_changes_by_rounding_are_none():
@@ -127,7 +142,7 @@ def test_the_errors_of_changes_are_right_in_the_mean():
     for _ in range(400):
         adversarial, friendly = rng.normal(1, 1, 30), rng.normal(0, 1, 40)
         after = adversarial + rng.normal(0, 0.7, 30), friendly + rng.normal(0, 0.7, 40)
-        found.append(auc_change(*after, adversarial, friendly))
+        found.append(auc_changes(after, (adversarial, friendly))[:3])
     changes = pd.DataFrame(found, columns=["change", "se", "common_se"])
     expected = (changes["se"] ** 2 + changes["common_se"] ** 2).mean() ** 0.5
     assert changes["change"].std() == pytest.approx(expected, rel=0.1)

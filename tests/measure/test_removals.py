@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -91,6 +92,7 @@ def test_equal_to_removing_each_set_from_the_whole_model(exact, suites, sets, si
         np.testing.assert_allclose(found["pooled_change"], by_case, atol=1e-10)
         told_apart = discriminate(suite, exact.labels, logits, reference)
         told_apart = told_apart.rename(columns={"group": "case_group"})
+        told_apart = told_apart.loc[:, ~told_apart.columns.str.startswith("auc_interaction")]
         pd.testing.assert_frame_equal(
             rows_of(separate, one, suite)[list(told_apart)].astype(object),
             told_apart.astype(object),
@@ -136,10 +138,22 @@ def test_changes_and_interactions_are_paired(exact, suites, sets):
     assert (none[["margin_change", "kl", "pooled_change"]] == 0).all().all()
 
 
+def test_interactions_of_areas_are_those_of_areas(exact, suites, sets):
+    values = mean_values(exact, exact.encode(suites[0].examples))
+    _, separate = removals(exact, suites, sets, values)
+    core = units("L0H1+L1H0+L1H2")
+    parts = [rows_of(separate, Removal("single", (unit,)), suites[1]) for unit in core]
+    whole = rows_of(separate, Removal("core", core), suites[1])
+    expected = whole["auc_change"] - sum(part["auc_change"] for part in parts)
+    np.testing.assert_allclose(whole["auc_interaction"], expected, atol=1e-12)
+    assert (whole["auc_interaction_se"] > 0).all()
+
+
 def test_interactions_need_the_singles(tiny, suites):
     core = units("L0H1+L1H0")
-    table, _ = removals(tiny, suites, [Removal("core", core)], AblationValues.zeros(tiny))
+    table, separate = removals(tiny, suites, [Removal("core", core)], AblationValues.zeros(tiny))
     assert table["interaction"].isna().all()
+    assert separate["auc_interaction"].isna().all()
 
 
 def test_tables_keep_their_contract(tiny, suites, sets):
@@ -149,7 +163,16 @@ def test_tables_keep_their_contract(tiny, suites, sets):
     kept = conform(separate.assign(**model), REMOVAL_DISCRIMINATION)
     assert list(kept.iloc[:, 2:]) == list(separate)
     assert set(table["head"]) == {"model"}
-    assert not separate.isna().any().any()
+    several = separate["removed"].str.contains("+", regex=False)
+    interactions = separate.columns.str.startswith("auc_interaction")
+    assert not separate.loc[:, ~interactions].isna().any().any()
+    assert (several == separate.loc[:, interactions].notna().T).all().all()
+    mixed = suites[0].examples.table.assign(case="all")
+    kinds = {"friendly1": LABELS[0], "friendly2": LABELS[0], "hard1": LABELS[1], "hard2": LABELS[1]}
+    ood = table[table["role"] == "ood"]
+    assert dict(zip(ood["case"], ood["label"], strict=True)) == kinds
+    one_case = Suite("id", "id", replace(suites[0].examples, table=mixed))
+    assert set(removals(tiny, [one_case], [], AblationValues.zeros(tiny))[0]["label"]) == {""}
     id_alone = removals(tiny, suites[:1], sets[:1], AblationValues.zeros(tiny))[1]
     assert len(conform(id_alone.assign(**model), REMOVAL_DISCRIMINATION)) == 0
 

@@ -158,6 +158,7 @@ def removals() -> list[tuple[str, int, tuple[str, ...]]]:
             own = [f"L{layer}H{head}" for head in range(N_HEADS)]
             heads.append(str(rng.choice([unit for unit in own if unit not in CORE])))
         found.append(("control", draw, tuple(heads)))
+    found.append(("mine", -1, CORE[:2]))
     return found
 
 
@@ -187,6 +188,7 @@ def _removal(last: int) -> list[dict[str, Any]]:
         rows.append(
             removal
             | _case(case)
+            | {"label": {"id": "", "adversarial": "no", "friendly": "yes"}[case[3]]}
             | {"n": 200, "correct": round(200 / (1 + np.exp(-2 - change))), "kl": abs(change)}
             | {"margin": 2 + change, "margin_change": change}
             | {"margin_change_se": 0.02 if removed else 0.0, "pooled_change": 0.1}
@@ -200,13 +202,18 @@ def _removal_areas(last: int) -> list[dict[str, Any]]:
     rows = []
     for removal, case in itertools.product(_removed(last), CASES[1:3]):
         removed = removal["removed"].split("+") if removal["removed"] else []
-        change = -0.1 * sum(map(harm, removed)) * (1.0 if removal["head"] == "model" else 0.1)
+        together = 0.3 if len(removed) > 1 and set(removed) <= set(CORE) else 0.0
+        change = -0.1 * (sum(map(harm, removed)) + together)
+        change *= 1.0 if removal["head"] == "model" else 0.1
         rows.append(
             {key: value for key, value in removal.items() if key != "case_group"}
             | {"suite": case[1], "case": case[0], "case_group": "lexical_overlap", "n": 200}
             | {"n_friendly": 200, "auc": 0.8 + change, "d_prime": 1.0, "bias": 0.1}
             | {"auc_change": change, "auc_change_se": 0.002 if removed else 0.0}
             | {"auc_change_common_se": 0.001 if removed else 0.0}
+            | {"auc_interaction": -0.1 * together if len(removed) > 1 else np.nan}
+            | {"auc_interaction_se": 0.002 if len(removed) > 1 else np.nan}
+            | {"auc_interaction_common_se": 0.001 if len(removed) > 1 else np.nan}
         )
     return rows
 

@@ -18,7 +18,7 @@ from report.synthetic import MANIFEST, synthetic
 def test_everything_is_on_the_page_and_the_four_first_questions_come_first(further, further_folder):
     page = read(further_folder / "report.html")
     asked = [finding.question for finding in findings(further)]
-    assert len(asked) == len([v for v in further.analysis.values() if v]) == 18
+    assert len(asked) == len([v for v in further.analysis.values() if v]) == 20
     assert page.text.count("What this cannot tell") == len(asked)
     places = [page.text.index(question) for question in asked]
     assert places == sorted(places)

@@ -134,8 +134,25 @@ def test_core_and_controls_and_additivity(results, read):
     table = read("additivity")
     assert len(table[table["head"] == "model"]) == 1 + 6
     core = table[(table["head"] == "model") & (table["kind"] == "core")].iloc[0]
+    assert core["auc_interaction"] == pytest.approx(-0.03)
     # 0.3 nats of adversarial and 0.06 of friendly margin more than the sum.
     assert core["interaction"] == pytest.approx(-0.18)
+
+
+def test_own_groups(results, read):
+    found = next(r for r in results.analysis["groups"] if r["head"] == "model")
+    row = read("groups").query("head == 'model'").iloc[0]
+    assert (row["group"], row["units"]) == ("mine", " ".join(CORE[:2]))
+    same(row, "auc", found["together"]["auc"])
+    same(row, "auc_interaction", found["together"]["auc_interaction"])
+    assert row["alone"].count(",") == 1
+
+
+def test_sides(results, read):
+    found = next(r for r in results.analysis["sides"] if r["head"] == "model")
+    mine = read("sides").query("head == 'model'")
+    assert mine["label"].tolist() == list(found["speakers"]) == ["no", "yes"]
+    assert mine["n"].tolist() == [len(units) for units in found["speakers"].values()]
 
 
 def test_roles(results, read):

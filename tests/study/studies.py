@@ -16,7 +16,7 @@ SMALL = {
     "per_case": 2,
     "grid": {"sparsities": [0.3, 0.5], "seeds": [1]},
     "disjoint": {"seeds": 2, "forbidden": [0.5, 1.0]},
-    "removal": {"controls": 2, "pairs": 2},
+    "removal": {"controls": 2, "pairs": 2, "groups": {"mine": ["L0H1", "L1MLP"]}},
     "dependency": {"per_case": 2, "receivers": 3},
 }
 TABLES = ("evaluations", "subnetworks", "finetuning")

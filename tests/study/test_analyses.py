@@ -69,11 +69,23 @@ def test_analyses_run_the_model_once_and_leave_their_tables(run, analyzed):
     full = measured["disjoint"][measured["disjoint"]["forbidden"] == 1.0]
     assert (full["shared_heads"] == 0).all()
     assert set(measured["removal"]["head"]) == {"model", "probe"}
+    own = measured["removal"][measured["removal"]["group"] == "mine"]
+    assert set(own["removed"]) == {"L0H1+L1MLP"}
+    assert own["interaction"].notna().all()
+    groups = [(found["group"], found["head"]) for found in results.analysis["groups"]]
+    assert groups == [("mine", "probe"), ("mine", "model")]
     assert set(measured["attention"]["checkpoint"]) == {0, 4}
     assert len(measured["discrimination"]) == 15 * 7
     # Nothing is measured twice.
     analyze_run(analyzed, options(analyzed), quiet())
     assert cells(analyzed) == after
+
+
+def test_groups_of_units_that_the_model_has_not_are_told_first(tiny_folder):
+    groups = {"removal": {"groups": {"mine": ["L0H1", "L0H9"]}}}
+    config = study(tiny_folder, analysis=groups)
+    with pytest.raises(InputError, match="groups: 'mine': there is no unit L0H9 here"):
+        make_plan(config, load_study_task(config, None))
 
 
 def test_the_record_names_the_commands_that_made_the_results(run, analyzed):

@@ -18,6 +18,7 @@ from .dependency import dependency
 from .discrimination import discrimination
 from .disjoint import disjoint
 from .emergence import emergence, rises
+from .groups import groups
 from .intervals import SUPPORTED
 from .overlap import overlap
 from .patterns import patterns
@@ -25,6 +26,7 @@ from .ranks import ranks
 from .removal import removal
 from .repeated import repeated
 from .roles import roles
+from .sides import sides
 from .size import effective_size
 from .smoothness import smoothness
 from .sparser import sparser
@@ -86,9 +88,11 @@ def analyze(
         "core_overlap": core_overlap(cores),
         "emergence": emergence(subnetworks, given["grid_subnetworks"], rises(over_time)),
         "removal": removal(given["removal"], told_apart, seed=seed),
-        "additivity": additivity(given["removal"]),
-        "core_removal": core_removal(given["removal"], told_apart),
+        "additivity": additivity(given["removal"], told_apart),
+        "core_removal": core_removal(given["removal"], told_apart, seed=seed),
+        "groups": groups(given["removal"], told_apart),
         "roles": roles(given["removal"], told_apart),
+        "sides": sides(given["removal"]),
         "patterns": patterns(given["attention"], last, seed),
         "repeated": repeated(given["attention"], last),
         "dependency": dependency(given["dependency"], seed),

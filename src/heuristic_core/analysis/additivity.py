@@ -18,14 +18,17 @@ from .intervals import (
     UNDECIDED,
     Estimate,
     Verdict,
-    ends_text,
+    change_text,
     holm,
     p_text,
+    signed,
 )
 from .removal import estimates
 from .systems import OfAnswers
 
 _CLAIM = "removing several heads of the core hurts OOD more than the sum of removing each"
+#: The area under the curve of a model that tells nothing apart.
+_CHANCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,18 @@ class Interaction:
         change: Change of the margin without all of them, in nats, by part.
         interaction: That less the sum of the changes without each, by part: below 0 where removing
             them together hurts more.
-        p_value: Of the balanced OOD margin's interaction, else the adversarial one's;
-            Holm-corrected over pairs.
+        auc: Change of the mean area under the curve over adversarial cases; ``None`` if not
+            measured.
+        auc_interaction: That less the sum of the changes without each.
+        p_value: Of the area's interaction, else of the balanced OOD margin's, else of the
+            adversarial one's; Holm-corrected over pairs.
     """
 
     units: tuple[str, ...]
     change: dict[str, Estimate]
     interaction: dict[str, Estimate]
+    auc: Estimate | None
+    auc_interaction: Estimate | None
     p_value: float
 
 
@@ -52,13 +60,15 @@ class Additivity(OfAnswers):
     """How the core's heads work together in one model.
 
     Args:
-        measure: The part of the margin that is judged by.
+        measure: What changes of generalisation are measured by.
         core: The core as a whole; ``None`` if it has fewer than two units.
         pairs: Pairs, the most super-additive first.
-        n_super: Pairs whose removal hurts more than the sum, beyond correction.
-        n_sub: Pairs whose removal hurts less.
+        n_super: Pairs whose removal hurts more than the sum, beyond correction, by the area under
+            the curve where it was measured and by the margin.
+        n_sub: Pairs whose removal hurts less, by both.
         verdict: On the claim that removing several heads of the core hurts OOD more than the sum
-            of removing each (finding 7): from the core as a whole, else from pairs.
+            of removing each (finding 7): from the core as a whole, else from pairs; never without
+            the area under the curve.
     """
 
     measure: str
@@ -69,18 +79,19 @@ class Additivity(OfAnswers):
     verdict: Verdict
 
 
-def additivity(table: pd.DataFrame) -> list[Additivity]:
+def additivity(table: pd.DataFrame, discrimination: pd.DataFrame | None = None) -> list[Additivity]:
     """Hold removals of several units against the sums of the single ones.
 
     Args:
         table: Rows as in ``tables.REMOVAL``.
+        discrimination: Rows as in ``tables.REMOVAL_DISCRIMINATION``, where they were measured.
 
     Returns:
         One result per model and head that answers, where a pair or a core of several units was
         removed and its units one by one.
     """
     results = []
-    for found in answerers(table, None):
+    for found in answerers(table, discrimination):
         pairs = [pair for pair in found.pairs if _judged(pair) is not None]
         core = found.core if found.core is not None and _judged(found.core) is not None else None
         if pairs or core is not None:
@@ -89,59 +100,118 @@ def additivity(table: pd.DataFrame) -> list[Additivity]:
 
 
 def _judged(effects: Effects) -> Effect | None:
+    if effects.auc_interaction is not None:
+        return effects.auc_interaction
+    return _margin(effects)
+
+
+def _margin(effects: Effects) -> Effect | None:
     return effects.interaction.get("balanced", effects.interaction.get("adversarial"))
 
 
 def _one(found: Answerer, core: Effects | None, pairs: Sequence[Effects]) -> Additivity:
     judged = [_judged(pair) or Effect(0.0, (), ()) for pair in pairs]
     corrected = holm(np.array([effect.p_value for effect in judged]))
-    clear = corrected < 0.05
+    by_margin = [_margin(pair) or Effect(0.0, (), ()) for pair in pairs]
     values = np.array([effect.value for effect in judged])
+    # Both measures must say so: areas end at 0.5 and 1, and a lean moves margins.
+    same = np.array([effect.value for effect in by_margin]) * values > 0
+    clear = (corrected < 0.05) & same & (holm(np.array([m.p_value for m in by_margin])) < 0.05)
     n_super, n_sub = int((clear & (values < 0)).sum()), int((clear & (values > 0)).sum())
     order = np.argsort(values, kind="stable")
     measured = core if core is not None else pairs[0]
-    measure = "balanced" if "balanced" in measured.interaction else "adversarial"
-    whole = _judged(core) if core is not None else None
+    whole = None if core is None else _judged(core)
     return Additivity(
         *found.key,
-        f"{measure} OOD margin" if measure == "balanced" else f"{measure} margin",
-        None if core is None or whole is None else _interaction(core, whole.p_value),
-        tuple(_interaction(pairs[i], float(corrected[i])) for i in order),
+        measured.measure,
+        None if core is None or whole is None else interaction(core, whole.p_value),
+        tuple(interaction(pairs[i], float(corrected[i])) for i in order),
         n_super,
         n_sub,
-        _verdict(found, core, measure, len(pairs), n_super, n_sub),
+        _verdict(found, core, pairs, (n_super, n_sub)),
     )
 
 
-def _interaction(effects: Effects, p_value: float) -> Interaction:
+def interaction(effects: Effects, p_value: float) -> Interaction:
+    """Give the effects of several units with their intervals.
+
+    Args:
+        effects: What their removal does.
+        p_value: Of their interaction, corrected for what it is one of.
+    """
+    auc, beyond = effects.auc, effects.auc_interaction
     return Interaction(
-        effects.removed, estimates(effects.margin), estimates(effects.interaction), p_value
+        effects.removed,
+        estimates(effects.margin),
+        estimates(effects.interaction),
+        None if auc is None else auc.estimate(),
+        None if beyond is None else beyond.estimate(),
+        p_value,
     )
 
 
 def _verdict(
-    found: Answerer, core: Effects | None, measure: str, n_pairs: int, n_super: int, n_sub: int
+    found: Answerer,
+    core: Effects | None,
+    pairs: Sequence[Effects],
+    clear: tuple[int, int],
 ) -> Verdict:
     claim = _CLAIM + found.whose
-    of_pairs = f"of {n_pairs} pairs {n_super} hurt more than the sum, {n_sub} less"
+    n_super, n_sub = clear
+    of_pairs = f"of {len(pairs)} pairs {n_super} hurt more than the sum, {n_sub} less"
     if core is None:
+        if any(pair.auc_interaction is None for pair in pairs):
+            return Verdict(claim, UNDECIDED, f"{of_pairs}; {_NO_AREA}")
         decision = UNDECIDED
         if n_super and not n_sub:
             decision = SUPPORTED
-        elif n_sub and not n_super:
+        elif n_sub and not n_super and all(_room(found, pair) for pair in pairs):
             decision = CONTRADICTED
         return Verdict(claim, decision, of_pairs)
-    change, interaction = core.margin[measure], core.interaction[measure]
-    extra = interaction.estimate()
-    reason = (
-        f"without all {len(core.removed)} the {measure} margin changes by {change.value:+.2f} "
-        f"nats, without each in turn by {change.value - interaction.value:+.2f} in all: "
-        f"{extra.value:+.2f}{ends_text(extra, '+.2f')} more "
-        f"({p_text(interaction.p_value)})"
-    ) + (f"; {of_pairs}" if n_pairs else "")
-    clear, hurts = interaction.p_value < 0.05, change.value < 0 and change.p_value < 0.05
-    if clear and hurts and interaction.value < 0:
+    parts = [f"without all {len(core.removed)}, " + "; ".join(_told(core))]
+    parts += [of_pairs] if pairs else []
+    change, extra = core.auc, core.auc_interaction
+    if change is None or extra is None:
+        return Verdict(claim, UNDECIDED, "; ".join([*parts, _NO_AREA]))
+    if not _room(found, core):
+        parts.append("the sum of the single falls is more than all discrimination there is")
+    reason = "; ".join(parts)
+    by_margin = _margin(core)
+    if extra.p_value >= 0.05 or by_margin is None or by_margin.p_value >= 0.05:
+        return Verdict(claim, UNDECIDED, reason)
+    hurts = change.value < 0 and change.p_value < 0.05
+    if hurts and max(extra.value, by_margin.value) < 0:
         return Verdict(claim, SUPPORTED, reason)
-    if clear and interaction.value > 0:
+    if min(extra.value, by_margin.value) > 0 and _room(found, core):
         return Verdict(claim, CONTRADICTED, reason)
     return Verdict(claim, UNDECIDED, reason)
+
+
+_NO_AREA = "without areas under the curve, a lean to one label could do this"
+
+
+def _told(core: Effects) -> list[str]:
+    """Write what removing the core does, by area and by margin."""
+    told = []
+    if core.auc is not None and core.auc_interaction is not None:
+        told.append(_beside_sum("the area under the curve", core.auc, core.auc_interaction, "", 3))
+    part = "balanced" if "balanced" in core.interaction else "adversarial"
+    if part in core.interaction:
+        changes = core.margin[part], core.interaction[part]
+        told.append(_beside_sum(f"the {part} margin", *changes, " nats", 2))
+    return told
+
+
+def _beside_sum(name: str, change: Effect, extra: Effect, unit: str, digits: int) -> str:
+    alone = signed(change.value - extra.value, digits)
+    return (
+        f"{name} changes by {signed(change.value, digits)}{unit}, without each in turn by {alone} "
+        f"in all: {change_text(extra.estimate(), digits)} beyond that ({p_text(extra.p_value)})"
+    )
+
+
+def _room(found: Answerer, effects: Effects) -> bool:
+    """Say whether the model has as much discrimination to lose as the single removals cost."""
+    if effects.auc is None or effects.auc_interaction is None or found.full_auc is None:
+        return False
+    return found.full_auc + effects.auc.value - effects.auc_interaction.value >= _CHANCE

@@ -11,14 +11,29 @@ import pandas as pd
 from scipy import stats
 
 from ..units import Unit
-from .effects import Answerer, Effects, answerers
-from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, ends_text
+from .effects import Answerer, Effect, Effects, answerers
+from .intervals import (
+    CONTRADICTED,
+    SUPPORTED,
+    UNDECIDED,
+    Estimate,
+    Verdict,
+    change_text,
+    p_text,
+    signed,
+)
+from .matched import Contrast
+from .removal import beside_others
 from .separation import RESOLUTION
 from .systems import OfAnswers
 
 _CLAIM = "generalisation rests on the core more than on as many other heads of the same layers"
 #: With fewer control groups their spread is hardly known.
 ENOUGH_CONTROLS = 5
+#: Heads that stand in for each other are not missed alone. Harm is done together if more than this
+#: share of it is beyond the sum of the single removals; few controls, or a core with many of a
+#: layer's heads, come upon such a pair by chance.
+_TOGETHER, _CONTROLS_TOGETHER, _SHARE_TOGETHER = 0.75, 15, 0.25
 
 
 @dataclass(frozen=True)
@@ -60,6 +75,12 @@ class CoreRemoval(OfAnswers):
             heads vary less than random ones. ``None`` where there are not enough other heads.
         accuracy_points: Change of accuracy in points without the core, by part.
         measures: Area under the curve where measured, and the margin's parts.
+        alone: The core's heads beside the other heads of their layers, each removed alone, by the
+            balanced OOD margin, else the adversarial one; ``None`` where no layer has both.
+        interaction: The core's change by the first of the measures, less the sum of the changes
+            without each of its heads; ``None`` where that was not measured.
+        only_together: Whether the core does harm as a whole that its heads do not do alone, and
+            more of that than any control.
         verdict: On the claim that generalisation rests on the core more than on as many other
             heads of the same layers (finding 7), from the first of the measures.
     """
@@ -69,29 +90,33 @@ class CoreRemoval(OfAnswers):
     widening: float | None
     accuracy_points: dict[str, Estimate]
     measures: tuple[BesideControls, ...]
+    alone: Contrast | None
+    interaction: Estimate | None
+    only_together: bool
     verdict: Verdict
 
 
 def core_removal(
-    table: pd.DataFrame, discrimination: pd.DataFrame | None = None
+    table: pd.DataFrame, discrimination: pd.DataFrame | None = None, *, seed: int = 0
 ) -> list[CoreRemoval]:
     """Hold the removal of the core against that of matched groups.
 
     Args:
         table: Rows as in ``tables.REMOVAL``; single removals show which heads there are.
         discrimination: Rows as in ``tables.REMOVAL_DISCRIMINATION``, where they were measured.
+        seed: Seed of the shuffles.
 
     Returns:
         One result per model and head that answers, where a core and controls were removed.
     """
     return [
-        _one(found, found.core)
+        _one(found, found.core, seed)
         for found in answerers(table, discrimination)
         if found.core is not None and found.controls and found.core.generalisation is not None
     ]
 
 
-def _one(found: Answerer, core: Effects) -> CoreRemoval:
+def _one(found: Answerer, core: Effects, seed: int) -> CoreRemoval:
     heads = Counter(Unit.parse(s.removed[0]).layer for s in found.singles if _is_head(s.removed[0]))
     members = Counter(Unit.parse(unit).layer for unit in core.removed if _is_head(unit))
     wide = widening(heads, members)
@@ -105,6 +130,13 @@ def _one(found: Answerer, core: Effects) -> CoreRemoval:
             values = [c.margin[part].value for c in found.controls if part in c.margin]
             name = f"{part.replace('in_domain', 'in-domain')} margin"
             measures.append(_beside(name, core.margin[part].estimate(), values, wide, free))
+    # Areas end at 0.5 and 1, where single heads change nothing; margins do not.
+    part = "balanced" if "balanced" in core.margin else "adversarial"
+    by_unit = {s.removed[0]: s.margin[part] for s in found.singles if part in s.margin}
+    alone = beside_others(f"{part} margin", by_unit, core.removed, seed)
+    extra = _interaction(core)
+    few = all(n <= _SHARE_TOGETHER * heads[layer] for layer, n in members.items())
+    together = few and len(found.controls) >= _CONTROLS_TOGETHER and _only_together(found, core)
     return CoreRemoval(
         *found.key,
         core.removed,
@@ -112,8 +144,33 @@ def _one(found: Answerer, core: Effects) -> CoreRemoval:
         wide,
         dict(core.accuracy),
         tuple(measures),
-        _verdict(found, measures, wide),
+        alone,
+        None if extra is None else extra.estimate(),
+        together,
+        _verdict(found, measures, wide, alone, extra, together),
     )
+
+
+def _interaction(effects: Effects) -> Effect | None:
+    """Give the interaction by what generalisation is measured by."""
+    if effects.auc is not None:
+        return effects.auc_interaction
+    part = "balanced" if "balanced" in effects.margin else "adversarial"
+    return effects.interaction.get(part)
+
+
+def _only_together(found: Answerer, core: Effects) -> bool:
+    change, extra = core.generalisation, _interaction(core)
+    if change is None or extra is None or extra.p_value >= 0.05:
+        return False
+    others = [
+        (of_group.value, beyond.value)
+        for control in found.controls
+        if (of_group := control.generalisation) is not None
+        and (beyond := _interaction(control)) is not None
+    ]
+    most = all(change.value < one and extra.value < beyond for one, beyond in others)
+    return bool(others) and most and change.value < 0 and extra.value < _TOGETHER * change.value
 
 
 def _is_head(label: str) -> bool:
@@ -187,21 +244,28 @@ def _beside(
     )
 
 
-def _verdict(found: Answerer, measures: Sequence[BesideControls], wide: float | None) -> Verdict:
+def _verdict(
+    found: Answerer,
+    measures: Sequence[BesideControls],
+    wide: float | None,
+    alone: Contrast | None,
+    extra: Effect | None,
+    only_together: bool,
+) -> Verdict:
     claim = _CLAIM + found.whose
     judged, *others = measures
+    groups = (judged.controls, judged.lowest, judged.highest)
+    mean, low, high = (signed(value, 3) for value in groups)
     reason = (
-        f"{judged.measure} changes by {judged.core.value:+.3f}"
-        f"{ends_text(judged.core, '+.3f')} without the core and by {judged.controls:+.3f} "
-        f"({judged.lowest:+.3f} to {judged.highest:+.3f}) without {len(found.controls)} matched "
-        f"groups, a difference of {judged.beyond.value:+.3f}"
-        f"{ends_text(judged.beyond, '+.3f')}"
+        f"{judged.measure} changes by {change_text(judged.core, 3)} without the core and by {mean} "
+        f"({low} to {high}) without {len(found.controls)} matched groups, a difference of "
+        f"{change_text(judged.beyond, 3)}"
     ) + "".join(
-        f"; {other.measure} by {other.core.value:+.2f} and {other.controls:+.2f}"
+        f"; {other.measure} by {signed(other.core.value, 2)} and {signed(other.controls, 2)}"
         for other in others
         if other.measure in ("balanced margin", "in-domain margin")
     )
-    if wide is None:
+    if wide is None or alone is None:
         return Verdict(
             claim, UNDECIDED, f"{reason}; too few heads are outside of the core for a comparison"
         )
@@ -211,8 +275,19 @@ def _verdict(found: Answerer, measures: Sequence[BesideControls], wide: float | 
             UNDECIDED,
             f"{reason}; fewer than {ENOUGH_CONTROLS} groups allow neither verdict",
         )
-    if judged.beyond.high < 0 and judged.core.high < 0:
+    reason += (
+        f"; alone, its heads change the {alone.name} by {change_text(alone.difference, 2)} more "
+        f"than other heads of their layers ({p_text(alone.p_value)})"
+    )
+    if extra is not None:
+        reason += (
+            f"; together they change the {judged.measure} by {change_text(extra.estimate(), 3)} "
+            "beyond their sum"
+        )
+    # Where few heads matter, chance gives one to the core now and then, and to no control.
+    apart = 0 if alone.p_value >= 0.05 else np.sign(alone.difference.value)
+    if judged.beyond.high < 0 and judged.core.high < 0 and (apart < 0 or only_together):
         return Verdict(claim, SUPPORTED, reason)
-    if judged.beyond.low > 0:
+    if judged.beyond.low > 0 and apart > 0:
         return Verdict(claim, CONTRADICTED, reason)
     return Verdict(claim, UNDECIDED, reason)

@@ -20,6 +20,8 @@ _Removal = tuple[str, int, str]
 
 #: Group, draw and units of what is no removal.
 _NONE = ("none", -1, "")
+#: The groups that every table of removals may have; all others are a study's own.
+KINDS = ("none", "single", "pair", "core", "control")
 #: Errors that are so small a share of their effect are rounding: there is no variation.
 _ALIKE = 1e-9
 
@@ -102,14 +104,18 @@ class Effects:
             label does not change.
         interaction: That change less the sum of the units' own changes, by the same parts.
         accuracy: Change of accuracy in points by the same parts.
+        by_label: Change of the margin of OOD cases by their right label, each the mean over cases.
         auc: Change of the mean area under the curve over adversarial cases.
+        auc_interaction: That change less the sum of the units' own.
     """
 
     removed: tuple[str, ...]
     margin: Mapping[str, Effect]
     interaction: Mapping[str, Effect]
     accuracy: Mapping[str, Estimate]
+    by_label: Mapping[str, Effect]
     auc: Effect | None
+    auc_interaction: Effect | None
 
     @property
     def generalisation(self) -> Effect | None:
@@ -135,6 +141,7 @@ class Answerer(OfAnswers):
         pairs: Those of pairs.
         core: Those of the core as a whole; ``None`` if there is none.
         controls: Those of the groups matched to it, each once.
+        own: Those of the study's own groups, by their names.
         full_margin: The full model's margin by part, as for effects.
         full_auc: The full model's mean area under the curve; ``None`` if not measured.
         n_adversarial: Adversarial examples.
@@ -144,6 +151,7 @@ class Answerer(OfAnswers):
     pairs: tuple[Effects, ...]
     core: Effects | None
     controls: tuple[Effects, ...]
+    own: Mapping[str, Effects]
     full_margin: Mapping[str, float]
     full_auc: float | None
     n_adversarial: int
@@ -180,6 +188,7 @@ def answerers(table: pd.DataFrame, discrimination: pd.DataFrame | None) -> Itera
             tuple(groups.get("pair", {}).values()),
             next(iter(groups.get("core", {}).values()), None),
             tuple(groups.get("control", {}).values()),
+            {name: next(iter(some.values())) for name, some in groups.items() if name not in KINDS},
             margins,
             _mean([row.auc for row in of_full]) if of_full else None,
             sum(row.n for row in _parts(full).get("adversarial", [])),
@@ -210,16 +219,25 @@ def _mean(values: Sequence[float]) -> float:
 def _effects(rows: Sequence[Any], full: Sequence[Any], areas: Sequence[Any]) -> Effects:
     parts = _parts(rows)
     before = {(row.suite, row.case): row.correct for row in full}
+    labels: dict[str, list[Any]] = {}
+    for row in rows:
+        if row.role == "ood" and row.label:
+            labels.setdefault(row.label, []).append(row)
+    margin, interaction = (
+        _balanced(_means(parts, column)) for column in ("margin_change", "interaction")
+    )
     return Effects(
         tuple(rows[0].removed.split("+")),
-        _by_part(parts, "margin_change"),
-        _by_part(parts, "interaction"),
+        margin,
+        interaction,
         {name: _accuracy_change(some, before) for name, some in parts.items()} if full else {},
-        _area_change(areas) if areas else None,
+        _means(labels, "margin_change"),
+        _area(areas, "auc_change"),
+        _area(areas, "auc_interaction"),
     )
 
 
-def _by_part(parts: Mapping[str, Sequence[Any]], column: str) -> dict[str, Effect]:
+def _means(parts: Mapping[str, Sequence[Any]], column: str) -> dict[str, Effect]:
     effects = {}
     for name, rows in parts.items():
         known = [row for row in rows if np.isfinite(getattr(row, column))]
@@ -229,24 +247,31 @@ def _by_part(parts: Mapping[str, Sequence[Any]], column: str) -> dict[str, Effec
                 tuple(float(getattr(row, f"{column}_se") / len(known)) ** 2 for row in known),
                 tuple(float(max(1, row.n - 1)) for row in known),
             )
+    return effects
+
+
+def _balanced(effects: dict[str, Effect]) -> dict[str, Effect]:
     if {"adversarial", "friendly"} <= set(effects):
         effects["balanced"] = (effects["adversarial"] + effects["friendly"]) * 0.5
     return effects
 
 
-def _area_change(areas: Sequence[Any]) -> Effect:
+def _area(areas: Sequence[Any], column: str) -> Effect | None:
+    areas = [row for row in areas if np.isfinite(getattr(row, column))]
+    if not areas:
+        return None
     k = len(areas)
-    parts = [(float(row.auc_change_se / k) ** 2, row.n) for row in areas]
+    parts = [(float(getattr(row, f"{column}_se") / k) ** 2, row.n) for row in areas]
     # The cases of a group have their friendly examples in common. How their errors go together is
     # not known: at worst they add up.
     common: dict[tuple, list[Any]] = {}
     for row in areas:
         common.setdefault((row.suite, row.case_group), []).append(row)
     for rows in common.values():
-        error = sum(row.auc_change_common_se for row in rows) / k
+        error = sum(getattr(row, f"{column}_common_se") for row in rows) / k
         parts.append((float(error) ** 2, min(row.n_friendly for row in rows)))
     return Effect(
-        _mean([row.auc_change for row in areas]),
+        _mean([getattr(row, column) for row in areas]),
         tuple(variance for variance, _ in parts),
         tuple(float(max(1, n - 1)) for _, n in parts),
     )

@@ -50,6 +50,26 @@ def p_text(p: float) -> str:
     return f"p = {p:.2g}" if p > 0 else "p < 1e-300"
 
 
+def signed(value: float, digits: int) -> str:
+    """Write a change for a reason, with its sign; what rounds to 0 has none.
+
+    Args:
+        value: The change.
+        digits: Digits after the point.
+    """
+    rounded = round(value, digits)
+    return f"{rounded:+.{digits}f}" if rounded else f"{0:.{digits}f}"
+
+
+def change_text(change: Estimate, digits: int) -> str:
+    """Write a change with its interval, where that is known, as :func:`signed` does."""
+    ends = (change.low, change.high)
+    if any(map(np.isnan, ends)):
+        return signed(change.value, digits)
+    low, high = (signed(end, digits) for end in ends)
+    return f"{signed(change.value, digits)} [{low}, {high}]"
+
+
 def ends_text(estimate: Estimate, form: str) -> str:
     """Write an interval in brackets for a reason, after a space; nothing where it is not known.
 

@@ -16,12 +16,16 @@ from .intervals import (
     UNDECIDED,
     Estimate,
     Verdict,
-    ends_text,
+    change_text,
     holm,
     p_text,
+    signed,
 )
 from .matched import Contrast, within_layers
 from .systems import OfAnswers
+
+#: Losses of the in-domain margin below this, in nats, are written as 0.00.
+_LOSS = 0.005
 
 _CLAIM = "removing one head of the core hurts OOD more than ID, and more than other heads do"
 
@@ -42,6 +46,7 @@ class UnitRemoval:
             measured.
         p_value: Of the change of generalisation (area, else balanced margin, else adversarial
             margin), Holm-corrected over units.
+        p_in_domain: Of the change of the in-domain margin, Holm-corrected over units.
         beyond_in_domain: The change of the balanced OOD margin, less what it would be if that
             margin shrank in the same ratio as the in-domain margin, in nats: below 0 where OOD is
             hurt more. ``None`` where the full model has no such margin above 0.
@@ -54,6 +59,7 @@ class UnitRemoval:
     accuracy_points: dict[str, Estimate]
     auc: Estimate | None
     p_value: float
+    p_in_domain: float
     beyond_in_domain: Estimate | None
     beyond_p_value: float
 
@@ -106,6 +112,9 @@ def _one(found: Answerer, seed: int) -> SingleRemovals:
     changes = [single.generalisation or Effect(0.0, (), ()) for single in singles]
     beyond = [beyond_in_domain(single, found.full_margin) for single in singles]
     p_values = holm(np.array([change.p_value for change in changes]))
+    in_domain = holm(
+        np.array([s.margin["in_domain"].p_value if "in_domain" in s.margin else 1 for s in singles])
+    )
     beyond_p = np.ones(len(singles))
     p_of_beyond = np.array([1.0 if more is None else more.p_value for more in beyond])
     beyond_p[in_core] = holm(p_of_beyond[in_core])
@@ -117,12 +126,14 @@ def _one(found: Answerer, seed: int) -> SingleRemovals:
             dict(single.accuracy),
             None if single.auc is None else single.auc.estimate(),
             float(p_values[i]),
+            float(in_domain[i]),
             None if (more := beyond[i]) is None else more.estimate(),
             float(beyond_p[i]),
         )
         for i, single in enumerate(singles)
     ]
-    contrast = _beside_others(singles, changes, core, seed)
+    by_unit = {single.removed[0]: change for single, change in zip(singles, changes, strict=True)}
+    contrast = beside_others(singles[0].measure, by_unit, core, seed)
     order = sorted(range(len(units)), key=lambda i: changes[i].value)
     return SingleRemovals(
         *found.key,
@@ -156,21 +167,28 @@ def beyond_in_domain(effects: Effects, full: Mapping[str, float]) -> Effect | No
     return effects.margin[ood] - effects.margin["in_domain"] * (full[ood] / full["in_domain"])
 
 
-def _beside_others(
-    singles: Sequence[Effects], changes: Sequence[Effect], core: Sequence[str], seed: int
+def beside_others(
+    measure: str, changes: Mapping[str, Effect], core: Sequence[str], seed: int
 ) -> Contrast | None:
-    heads = [
-        (unit, change.value)
-        for single, change in zip(singles, changes, strict=True)
-        if (unit := Unit.parse(single.removed[0])).is_head
-    ]
+    """Hold the core's heads, each removed alone, against the other heads of their layers.
+
+    Args:
+        measure: What changes.
+        changes: By unit, its change without this unit alone.
+        core: The core's heads.
+        seed: Seed of the shuffles.
+
+    Returns:
+        The contrast; ``None`` where no layer has both.
+    """
+    heads = [unit for label in changes if (unit := Unit.parse(label)).is_head]
     if not heads:
         return None
     contrasts = within_layers(
-        [singles[0].measure],
-        np.array([[value] for _, value in heads]),
-        np.array([unit.layer for unit, _ in heads]),
-        np.array([str(unit) in core for unit, _ in heads]),
+        [measure],
+        np.array([[changes[str(unit)].value] for unit in heads]),
+        np.array([unit.layer for unit in heads]),
+        np.array([str(unit) in core for unit in heads]),
         seed,
     )
     return contrasts[0] if contrasts else None
@@ -191,19 +209,21 @@ def _verdict(
         )
     hurt = [unit for unit, change in core if change < 0 and unit.p_value < 0.05]
     more = [unit for unit in hurt if _beyond(unit) < 0 and unit.beyond_p_value < 0.05]
-    less = [unit for unit, _ in core if _beyond(unit) > 0 and unit.beyond_p_value < 0.05]
+    # The same the other way round: a loss in-domain, and a larger one than OOD.
+    lost = [unit for unit, _ in core if _loses_in_domain(unit)]
+    less = [unit for unit in lost if _beyond(unit) > 0 and unit.beyond_p_value < 0.05]
     worst, change = core[0]
-    difference = contrast.difference
     reason = (
         f"of {len(core)} heads of the core, {len(hurt)} hurt OOD when removed and {len(more)} of "
-        f"them hurt it more than ID, {len(less)} of the core hurt ID more; {contrast.name} changes "
-        f"by {contrast.core:+.3f} on average, by {contrast.others:+.3f} for other heads of their "
-        f"layers (difference {difference.value:+.3f}{ends_text(difference, '+.3f')}, "
-        f"{p_text(contrast.p_value)}), and at worst by {change:+.3f} "
-        f"({worst.unit})"
+        f"them hurt it more than ID, {len(lost)} hurt ID and {len(less)} of them more than "
+        f"OOD; {contrast.name} changes "
+        f"by {signed(contrast.core, 3)} on average, by {signed(contrast.others, 3)} for other "
+        f"heads of their layers (difference {change_text(contrast.difference, 3)}, "
+        f"{p_text(contrast.p_value)}), and at worst by {signed(change, 3)} ({worst.unit})"
     )
     apart = contrast.p_value < 0.05
-    stands_out, others_do = apart and difference.value < 0, apart and difference.value > 0
+    beyond = contrast.difference.value
+    stands_out, others_do = apart and beyond < 0, apart and beyond > 0
     if more and not less and stands_out:
         return Verdict(claim, SUPPORTED, reason)
     if others_do or (less and not more and not stands_out):
@@ -213,3 +233,8 @@ def _verdict(
 
 def _beyond(unit: UnitRemoval) -> float:
     return 0.0 if unit.beyond_in_domain is None else unit.beyond_in_domain.value
+
+
+def _loses_in_domain(unit: UnitRemoval) -> bool:
+    change = unit.margin.get("in_domain")
+    return change is not None and change.value <= -_LOSS and unit.p_in_domain < 0.05

@@ -16,9 +16,10 @@ from .intervals import (
     UNDECIDED,
     Estimate,
     Verdict,
-    ends_text,
+    change_text,
     holm,
     p_text,
+    signed,
 )
 from .systems import OfAnswers
 
@@ -170,10 +171,9 @@ def _verdict(
     reason = (
         f"the removal of {len(helping)} of {len(units)} units raises the adversarial margin and "
         f"the {named} beyond correction; at best ({best.unit}) that changes by "
-        f"{changed.value:+.3f}{ends_text(changed, '+.3f')} "
-        f"({p_text(best.p_discrimination)}) and the adversarial margin by "
-        f"{best.adversarial.value:+.2f} nats; {leans[0]} removals lean to the adversarial label, "
-        f"{leans[1]} to the friendly one"
+        f"{change_text(changed, 3)} ({p_text(best.p_discrimination)}) and the adversarial margin "
+        f"by {signed(best.adversarial.value, 2)} nats; {leans[0]} removals lean to the adversarial "
+        f"label, {leans[1]} to the friendly one"
     )
     if helping:
         return Verdict(claim, SUPPORTED, reason)

@@ -20,10 +20,7 @@ _REMOVAL = [*REMOVED]
 
 #: Columns that hold one of a few names, by table.
 _NAMES: dict[str, dict[str, tuple[str, ...]]] = {
-    "removal": {
-        "head": ("model", "probe"),
-        "group": ("none", "single", "pair", "core", "control"),
-    },
+    "removal": {"head": ("model", "probe")},
     "attention": {"weighting": ("attention", "value_norm")},
     "dependency": {
         "sender_group": ("core", "control"),
@@ -57,7 +54,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "units": (0, math.inf),
 }
 #: Where a number may be missing: in these columns, and in all of these tables.
-_MAY_BE_NAN = ("soft", "interaction", "pooled_change")
+_MAY_BE_NAN = ("soft", "interaction", "auc_interaction", "pooled_change")
 _NAN_TABLES = ("attention", "dependency")
 
 #: What names a row, by table.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from ..analysis.separation import Adversarial, Friendly, placements, separation
-from ..tables import DISCRIMINATION, SYSTEM
+from ..tables import AUC_CHANGES, DISCRIMINATION, SYSTEM
 from ..tasks.task import Suite
 from .accuracy import Logits, log_odds
 
@@ -60,6 +60,7 @@ def discriminate(
     model_labels: tuple[str, ...],
     logits: Logits,
     reference: Logits | None = None,
+    alone: Sequence[Logits] = (),
 ) -> pd.DataFrame:
     """Hold each adversarial case of a suite against the friendly examples of its group.
 
@@ -72,19 +73,21 @@ def discriminate(
         logits: The system's logits.
         reference: The full model's logits on the same examples, where the change from it is asked
             for too.
+        alone: The logits of systems that each lack one of the units that this one lacks, where
+            the change beyond the sum of theirs is asked for too.
 
     Returns:
         One row per adversarial case that has counterparts and whose label the model can give,
         with the columns of ``tables.DISCRIMINATION`` that name no system; with a reference also
-        those of ``tables.REMOVAL_DISCRIMINATION`` that give changes.
+        those in ``tables.AUC_CHANGES``.
 
     Raises:
         InputError: If the model's labels do not fit the suite's.
     """
     class_map = suite.class_map(model_labels)
     columns = [name for name in DISCRIMINATION if name not in SYSTEM]
-    columns += [] if reference is None else ["auc_change", "auc_change_se", "auc_change_common_se"]
-    systems = [logits] if reference is None else [logits, reference]
+    columns += [] if reference is None else list(AUC_CHANGES)
+    systems = [logits] if reference is None else [logits, reference, *alone]
     scores: dict[int, list[Float[np.ndarray, " example"]]] = {}
     rows = []
     for match in matches(suite):
@@ -93,10 +96,8 @@ def discriminate(
             continue
         if match.label not in scores:
             scores[match.label] = [log_odds(x, np.broadcast_to(chosen, x.shape)) for x in systems]
-        sides = [
-            side for x in scores[match.label] for side in (x[match.adversarial], x[match.friendly])
-        ]
-        found = separation(*sides[:2])
+        sides = [(x[match.adversarial], x[match.friendly]) for x in scores[match.label]]
+        found = separation(*sides[0])
         rows.append(
             (
                 suite.name,
@@ -107,37 +108,46 @@ def discriminate(
                 found.auc,
                 found.d_prime,
                 found.bias,
-                *(() if reference is None else auc_change(*sides)),
+                *(() if reference is None else auc_changes(*sides)),
             )
         )
     return pd.DataFrame(rows, columns=columns)
 
 
-def auc_change(
-    adversarial: Adversarial,
-    friendly: Friendly,
-    adversarial_before: Adversarial,
-    friendly_before: Friendly,
-) -> tuple[float, float, float]:
+def auc_changes(
+    after: tuple[Adversarial, Friendly],
+    before: tuple[Adversarial, Friendly],
+    *alone: tuple[Adversarial, Friendly],
+) -> tuple[float, ...]:
     """Give the change of the area under the curve between two systems on the same examples.
 
     Args:
-        adversarial: The new scores of an adversarial case.
-        friendly: The new scores of its counterparts.
-        adversarial_before: The old scores, of the same examples in the same order.
-        friendly_before: The same of the counterparts.
+        after: The new scores of an adversarial case, and of its counterparts.
+        before: The old scores, of the same examples in the same order.
+        alone: The scores when parts of what makes the change happen by themselves.
 
     Returns:
         The change; its standard error over adversarial examples; and that over friendly ones,
-        which the cases of a group have in common. NaN for a side of one example.
+        which the cases of a group have in common. Then the same three of the change less the sum
+        of the changes alone. NaN for errors of a side of one example, and where nothing is alone.
 
     Source:
         DeLong, DeLong and Clarke-Pearson 1988.
     """
-    after, before = (
-        placements(adversarial, friendly),
-        placements(adversarial_before, friendly_before),
+    old = placements(*before)
+    whole, *parts = (
+        [new - was for new, was in zip(placements(*sides), old, strict=True)]
+        for sides in (after, *alone)
     )
-    changes = [new - old for new, old in zip(after, before, strict=True)]
-    errors = [x.std(ddof=1) / len(x) ** 0.5 if len(x) > 1 else np.nan for x in changes]
-    return float(changes[0].mean()), float(errors[0]), float(errors[1])
+    if not parts:
+        return (*_with_errors(*whole), np.nan, np.nan, np.nan)
+    beyond = [side - np.sum([part[i] for part in parts], axis=0) for i, side in enumerate(whole)]
+    return (*_with_errors(*whole), *_with_errors(*beyond))
+
+
+def _with_errors(adversarial: Adversarial, friendly: Friendly) -> tuple[float, float, float]:
+    errors = [
+        float(x.std(ddof=1)) / len(x) ** 0.5 if len(x) > 1 else np.nan
+        for x in (adversarial, friendly)
+    ]
+    return float(adversarial.mean()), errors[0], errors[1]

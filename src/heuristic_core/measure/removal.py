@@ -199,6 +199,10 @@ class _Effects:
         self.suite, self.labels, self.answers = suite, labels, answers
         self._runs = {frozenset[Unit](): 0} | runs
         self._frames = [per_example(suite, labels, x, answers.logits[0]) for x in answers.logits]
+        labels_of = suite.examples.table.groupby("case", sort=False)["label"].unique()
+        self._label_of = {
+            case: str(names[0]) if len(names) == 1 else "" for case, names in labels_of.items()
+        }
         margins = np.stack([frame["margin"].to_numpy() for frame in self._frames])
         # A margin is infinite where the classes cover one label only: it has no change there.
         with np.errstate(invalid="ignore"):
@@ -228,17 +232,30 @@ class _Effects:
             .reset_index()
         )
         kinds = [self.suite.kind(case) for case in table["case"]]
-        return table.assign(suite=self.suite.name, role=self.suite.role, case_kind=kinds)
+        return table.assign(
+            suite=self.suite.name,
+            role=self.suite.role,
+            case_kind=kinds,
+            label=[self._label_of[case] for case in table["case"]],
+        )
 
     def on_separation(self, one: Removal) -> pd.DataFrame:
         """Give one row per adversarial case that has friendly counterparts."""
-        logits = self.answers.logits[self._runs[_key(one)]]
-        table = discriminate(self.suite, self.labels, logits, self.answers.logits[0])
+        logits = self.answers.logits
+        alone = [logits[run] for run in self._alone(one)]
+        table = discriminate(
+            self.suite, self.labels, logits[self._runs[_key(one)]], logits[0], alone
+        )
         return table.rename(columns={"group": "case_group"})
 
     def _interaction(self, one: Removal) -> np.ndarray | float:
-        alone = [frozenset([unit]) for unit in one.units]
-        if len(alone) < 2 or any(single not in self._runs for single in alone):
+        alone = self._alone(one)
+        if not alone:
             return np.nan
-        parts = [self._changes[self._runs[single]] for single in alone]
-        return self._changes[self._runs[_key(one)]] - np.sum(parts, axis=0)
+        return self._changes[self._runs[_key(one)]] - np.sum(self._changes[alone], axis=0)
+
+    def _alone(self, one: Removal) -> list[int]:
+        """Give the runs without each of several units; none where one of them was not run."""
+        units = [frozenset([unit]) for unit in one.units]
+        known = len(units) > 1 and all(unit in self._runs for unit in units)
+        return [self._runs[unit] for unit in units] if known else []

@@ -19,7 +19,7 @@ class Removal:
     """Units to be removed together, and what for.
 
     Args:
-        group: ``single``, ``pair``, ``core`` or ``control``.
+        group: ``single``, ``pair``, ``core``, ``control``, or a name of the user's own.
         units: The units, at least one.
         draw: The number of a control; -1 for all others.
     """

@@ -154,12 +154,22 @@ _FURTHER: dict[str, tuple[str, Callable, Callable]] = {
     "core_removal": (
         "Does the core as a whole matter more than other heads of its layers?",
         _somewhere,
-        _always("The controls are random groups, few of all there are."),
+        _always("The controls are random groups, few of all there are, without the core's heads."),
+    ),
+    "groups": (
+        "Does removing the study's own groups of units hurt generalisation?",
+        _somewhere,
+        _always("What a removal does depends on what stands in for the units: their means."),
     ),
     "roles": (
         "Are there units whose removal helps out of domain?",
         _somewhere,
         _always("A lean to one label helps one side and hurts the other; only both count."),
+    ),
+    "sides": (
+        "Do some units speak for one label and others for another?",
+        _somewhere,
+        _always("A mean output in place of a unit can lean too, whatever the unit computes."),
     ),
     "patterns": (
         "Do the core's heads attend to shallow features?",

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from ..errors import InputError
-from ..units import check_sparsity
+from ..analysis.effects import KINDS
+from ..errors import InputError, one_line
+from ..units import Unit, check_sparsity
 
 # Strict: true is not the number 1, nor 1.0 the whole number 1; no key means infinity.
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -100,6 +101,28 @@ class RemovalConfig(BaseModel):
     probe: bool = Field(
         True, description="Also before fine-tuning, by a classifier on frozen features (step 0)."
     )
+    groups: dict[str, list[str]] = Field(
+        {},
+        description="Groups to remove of your own, by name: lists of units, as ['L3H4', 'L2MLP'].",
+    )
+
+    @field_validator("groups")
+    @classmethod
+    def _groups(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+        for name, labels in value.items():
+            shown = one_line(repr(name), 60)
+            if not name.strip() or name in KINDS:
+                raise ValueError(f"{shown} cannot name a group; {', '.join(KINDS)} are taken")
+            try:
+                units = [Unit.parse(label) for label in labels]
+            except InputError as error:
+                raise ValueError(f"group {shown}: {error}") from error
+            if not units:
+                raise ValueError(f"group {shown} is empty; name at least one unit")
+            twice = [str(unit) for i, unit in enumerate(units) if unit in units[:i]]
+            if twice:
+                raise ValueError(f"group {shown} names {twice[0]} twice; name each unit once")
+        return value
 
 
 class AttentionConfig(BaseModel):

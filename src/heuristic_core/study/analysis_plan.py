@@ -270,10 +270,10 @@ def _raw(
 
 
 def _removals(planner: Planner, settings: RemovalConfig, core_: list[str]) -> float:
-    """Forecast the cost of removing every unit, pairs of core heads, the core and its controls."""
+    """Forecast the cost of removing every unit, pairs, the core, its controls and own groups."""
     pairs = math.comb(min(settings.pairs, len(core_)), 2)
     # The layers below a unit are not run again; of single units that saves half of the work.
-    n = planner.cost.units / 2 + pairs + settings.controls + 2
+    n = planner.cost.units / 2 + pairs + settings.controls + len(settings.groups) + 2
     return sum(planner.cost.passes(suite.examples, n) for suite in planner.suites)
 
 

@@ -157,7 +157,8 @@ def _sets(model: Classifier, cell: Cell) -> list[Removal]:
         sets.append(Removal("core", tuple(core)))
         controls, _ = matched_controls(model.space, core, spec["controls"], spec["draws"])
         sets += controls
-    return sets
+    own = spec["groups"].items()
+    return sets + [Removal(name, tuple(map(Unit.parse, units))) for name, units in own]
 
 
 def _senders(space: UnitSpace, cell: Cell) -> dict[str, str]:

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError, one_line
 from ..measure.counterfactual import check_counterparts
 from ..models.sources import identity, shape
 from ..search.find import method_options, search_effort
 from ..tasks.task import Examples, Suite, Task
+from ..units import UnitSpace
 from .config import SearchConfig, StudyConfig
 from .store import Cell
 
@@ -22,8 +24,8 @@ VERSIONS = {
     "search": 2,
     "evaluate": 4,
     "disjoint": 1,
-    "removal": 2,
-    "probe": 2,
+    "removal": 3,
+    "probe": 3,
     "attention": 1,
     "dependency": 3,
 }
@@ -71,6 +73,7 @@ def make_plan(
     if patched is not None and patched.replace == "counterfactual":
         check_counterparts(task.suites)
     planner = Planner(config, task, suites, tag)
+    _check_groups(config)
     cells: list[Cell] = []
     for finetune_seed in planner.finetune_seeds:
         tuned = planner.finetune(finetune_seed)
@@ -84,6 +87,21 @@ def make_plan(
                     search = config.search
                     cells += planner.searched(finetune_seed, checkpoint, seed, search, full)
     return Plan(tuple(cells))
+
+
+def _check_groups(config: StudyConfig) -> None:
+    """Check the units of groups to remove, where the model's size is known before it is loaded."""
+    removal, size = config.analysis.removal, shape(config.model.source)
+    if removal is None or size is None:
+        return
+    space = UnitSpace((size["num_attention_heads"],) * size["num_hidden_layers"])
+    for name, units in removal.groups.items():
+        try:
+            space.mask(units)
+        except InputError as error:
+            raise InputError(
+                f"study key analysis.removal.groups: {one_line(repr(name), 60)}: {error}"
+            ) from error
 
 
 class Cost:

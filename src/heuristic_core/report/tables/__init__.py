@@ -13,8 +13,8 @@ from .discrimination import discrimination_table, ranks_table, told_apart_table
 from .emergence import checkpoint_core_table, member_table
 from .heads import core_table, frequency_table
 from .overlap import core_overlap_table, disjoint_table, neighbour_table, overlap_table
-from .removal import additivity_table, core_removal_table, removal_table
-from .roles import role_table, unit_role_table
+from .removal import additivity_table, core_removal_table, group_table, removal_table
+from .roles import role_table, side_table, unit_role_table
 from .size import grid_table, size_change_table, size_table, smoothness_table
 
 _MAKERS: dict[str, tuple[Callable[[Results], Table], ...]] = {
@@ -32,7 +32,9 @@ _MAKERS: dict[str, tuple[Callable[[Results], Table], ...]] = {
     "removal": (removal_table,),
     "core_removal": (core_removal_table,),
     "additivity": (additivity_table,),
+    "groups": (group_table,),
     "roles": (role_table, unit_role_table),
+    "sides": (side_table,),
     "patterns": (type_table, head_table),
     "repeated": (repeated_table,),
     "dependency": (effect_table, edge_table),

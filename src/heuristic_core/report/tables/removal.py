@@ -106,6 +106,44 @@ def _range(row: Row) -> str:
     return f"{mean} ({low} to {high})"
 
 
+def group_table(results: Results) -> Table:
+    """List what removing the study's own groups does, and each of their units alone."""
+    rows: list[dict[str, Any]] = []
+    for found in results.analysis.get("groups", ()):
+        together = found["together"]
+        part = "balanced" if "balanced" in together["change"] else "adversarial"
+        row = {key: found[key] for key in (*ID, "group", "p_value")}
+        row |= {"units": " ".join(map(name, together["units"]))}
+        row |= estimated("auc", together["auc"])
+        row |= estimated("auc_interaction", together["auc_interaction"])
+        row |= estimated("margin", together["change"].get(part))
+        row |= estimated("in_domain", together["change"].get("in_domain"))
+        alone = (f"{name(u)} {number(e['value'], 3)}" for u, e in found["singles"].items())
+        rows.append(row | {"alone": ", ".join(alone)})
+    estimates = estimate_fields("auc", "auc_interaction", "margin", "in_domain")
+    return Table(
+        "groups",
+        "The study’s own groups removed",
+        "Changes [95 % intervals] of the area under the curve, how much more that is than the sum "
+        "of the changes without each unit, and of margins in nats. Alone: the change of the area, "
+        "else of the OOD margin, without each unit. p: of the change without all of them, "
+        "corrected for the number of groups.",
+        (*ID, "group", "units", *estimates, "alone", "p_value"),
+        (
+            *ID_COLUMNS,
+            Column("group", lambda r: name(r["group"]), text=True),
+            Column("units", lambda r: r["units"], text=True),
+            estimate_column("AUC", "auc", 3),
+            estimate_column("beyond the sum", "auc_interaction", 3),
+            Column("alone", lambda r: r["alone"], text=True),
+            estimate_column("OOD margin", "margin", 2),
+            estimate_column("ID margin", "in_domain", 2),
+            Column("p", lambda r: scientific(r["p_value"])),
+        ),
+        tuple(rows),
+    )
+
+
 def additivity_table(results: Results) -> Table:
     """List what pairs of core heads, and the core, do together beyond each alone."""
     rows: list[dict[str, Any]] = []
@@ -121,12 +159,15 @@ def additivity_table(results: Results) -> Table:
                 | {"n_units": len(one["units"]), "p_value": one["p_value"]}
                 | estimated("change", one["change"].get(part))
                 | estimated("interaction", one["interaction"].get(part))
+                | estimated("auc", one["auc"])
+                | estimated("auc_interaction", one["auc_interaction"])
             )
     return Table(
         "additivity",
         "Removing several core heads, beside the sum of removing each",
-        "Change of the margin in nats without all of them, and how much more that is than the sum "
-        "of the changes without each [95 % intervals]: below 0 they hurt more together. p is "
+        "Changes of the area under the curve and of the margin in nats without all of them, and "
+        "how much more that is than the sum of the changes without each [95 % intervals]: below 0 "
+        "they hurt more together. p: of what the area, else the margin, changes beyond the sum; "
         "corrected for the number of pairs.",
         (
             *ID,
@@ -134,15 +175,17 @@ def additivity_table(results: Results) -> Table:
             "units",
             "n_units",
             "measure",
-            *estimate_fields("change", "interaction"),
+            *estimate_fields("change", "interaction", "auc", "auc_interaction"),
             "p_value",
         ),
         (
             *ID_COLUMNS,
             Column("units", _units, text=True),
             Column("margin", lambda r: r["measure"], text=True, only_if_varied=True),
-            estimate_column("change", "change", 2),
-            estimate_column("beyond the sum", "interaction", 2),
+            estimate_column("AUC", "auc", 3),
+            estimate_column("beyond the sum", "auc_interaction", 3),
+            estimate_column("margin change", "change", 2),
+            estimate_column("beyond its sum", "interaction", 2),
             Column("p", lambda r: scientific(r["p_value"])),
         ),
         tuple(rows),

@@ -1,4 +1,4 @@
-"""Tables of the units' roles: which side their removal helps."""
+"""Tables of the units' roles: which side their removal helps, and what they speak for."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ _FEW = 10
 
 
 def _few(row: Row) -> str:
-    labels = [] if row["role"] == NONE else row["units"].split()
+    return _shortened([] if row["role"] == NONE else row["units"].split())
+
+
+def _shortened(labels: list[str]) -> str:
     more = f" and {len(labels) - _FEW} more" if len(labels) > _FEW else ""
     return " ".join(labels[:_FEW]) + more or NOTHING
 
@@ -83,3 +86,34 @@ def unit_role_table(results: Results) -> Table:
         tuple(rows),
         folded=True,
     )
+
+
+def side_table(results: Results) -> Table:
+    """List which units speak for each label."""
+    rows = []
+    for found in results.analysis.get("sides", ()):
+        by_name = {unit["unit"]: unit for unit in found["units"]}
+        for label, units in found["speakers"].items():
+            row = {key: found[key] for key in ID} | {"label": label, "n": len(units)}
+            row |= estimated("lean", by_name[units[0]]["lean"][label] if units else None)
+            rows.append(row | {"units": " ".join(map(name, units))})
+    return Table(
+        "sides",
+        "Which units speak for which label",
+        "Units without which cases of a label are clearly answered worse and those of every other "
+        "label better, whatever is right, beyond correction. Strongest: by how many nats the first "
+        "of them speaks for the label [95 % interval].",
+        (*ID, "label", "n", "units", *estimate_fields("lean")),
+        (
+            *ID_COLUMNS,
+            Column("label", lambda r: name(r["label"]), text=True),
+            Column("units", lambda r: str(r["n"])),
+            estimate_column("strongest", "lean", 2),
+            Column("which", _few_speakers, text=True),
+        ),
+        tuple(rows),
+    )
+
+
+def _few_speakers(row: Row) -> str:
+    return _shortened(row["units"].split())
