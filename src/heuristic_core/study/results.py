@@ -36,6 +36,8 @@ from .store import Cell, Store
 #: Raised when analyses or the report change, so that finished runs are described anew.
 RESULTS_VERSION = 8
 
+_RUN_ANEW = "make it anew with `hcore run`"
+
 _TABLES = {"evaluations": EVALUATION, "subnetworks": SUBNETWORKS, "finetuning": FINETUNING}
 
 
@@ -148,7 +150,7 @@ def conclude_anew(folder: Path) -> None:
     Raises:
         InputError: If a table is damaged, or lacks what today's analyses need.
     """
-    _write_conclusions(read_results(folder, "make it anew with `hcore run`"), folder)
+    _write_conclusions(read_results(folder, _RUN_ANEW), folder)
 
 
 def _write_conclusions(results: Results, folder: Path) -> None:
@@ -159,10 +161,9 @@ def _write_conclusions(results: Results, folder: Path) -> None:
 def read_found(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read the subnetworks that a run's results are about, and evaluations, from its tables."""
     digests = read_manifest(folder).get("tables", {})
-    remedy = "make it anew with `hcore run`"
     return (
-        _stored(folder, "subnetworks", digests, SUBNETWORKS, remedy),
-        _stored(folder, "evaluations", digests, EVALUATION, remedy),
+        _stored(folder, "subnetworks", digests, SUBNETWORKS, _RUN_ANEW),
+        _stored(folder, "evaluations", digests, EVALUATION, _RUN_ANEW),
     )
 
 
