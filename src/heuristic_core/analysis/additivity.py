@@ -92,14 +92,19 @@ def additivity(table: pd.DataFrame, discrimination: pd.DataFrame | None = None) 
     """
     results = []
     for found in answerers(table, discrimination):
-        pairs = [pair for pair in found.pairs if _judged(pair) is not None]
-        core = found.core if found.core is not None and _judged(found.core) is not None else None
+        pairs = [pair for pair in found.pairs if judged_interaction(pair) is not None]
+        core = (
+            found.core
+            if found.core is not None and judged_interaction(found.core) is not None
+            else None
+        )
         if pairs or core is not None:
             results.append(_one(found, core, pairs))
     return results
 
 
-def _judged(effects: Effects) -> Effect | None:
+def judged_interaction(effects: Effects) -> Effect | None:
+    """Give the interaction that says most of generalisation: area, else margin."""
     if effects.auc_interaction is not None:
         return effects.auc_interaction
     return _margin(effects)
@@ -110,7 +115,7 @@ def _margin(effects: Effects) -> Effect | None:
 
 
 def _one(found: Answerer, core: Effects | None, pairs: Sequence[Effects]) -> Additivity:
-    judged = [_judged(pair) or Effect(0.0, (), ()) for pair in pairs]
+    judged = [judged_interaction(pair) or Effect(0.0, (), ()) for pair in pairs]
     corrected = holm(np.array([effect.p_value for effect in judged]))
     by_margin = [_margin(pair) or Effect(0.0, (), ()) for pair in pairs]
     values = np.array([effect.value for effect in judged])
@@ -120,7 +125,7 @@ def _one(found: Answerer, core: Effects | None, pairs: Sequence[Effects]) -> Add
     n_super, n_sub = int((clear & (values < 0)).sum()), int((clear & (values > 0)).sum())
     order = np.argsort(values, kind="stable")
     measured = core if core is not None else pairs[0]
-    whole = None if core is None else _judged(core)
+    whole = None if core is None else judged_interaction(core)
     return Additivity(
         *found.key,
         measured.measure,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .additivity import Interaction, interaction
+from .additivity import Interaction, interaction, judged_interaction
 from .effects import Answerer, answerers
 from .intervals import (
     CONTRADICTED,
@@ -70,9 +70,7 @@ def _of_model(found: Answerer) -> list[GroupRemoval]:
     corrected = holm(np.array([change.p_value for _, _, change in named]))
     results = []
     for (name, effects, change), p_value in zip(named, corrected, strict=True):
-        extra = effects.auc_interaction or effects.interaction.get(
-            "balanced", effects.interaction.get("adversarial")
-        )
+        extra = judged_interaction(effects)
         claim = f"removing the group {name!r} hurts generalisation{found.whose}"
         digits = 3 if effects.auc is not None else 2
         reason = (
