@@ -12,10 +12,10 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-all: $(READY)
-	$(BIN)/python -m pytest -m "not network"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not network"
 
 style: $(READY)
 	$(BIN)/ruff check --fix .

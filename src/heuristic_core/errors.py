@@ -89,3 +89,8 @@ def one_line(text: str, limit: int = 300) -> str:
     clean = "".join(c if c.isprintable() else " " for c in text)
     clean = " ".join(clean.split())
     return clean if len(clean) <= limit else clean[: limit - 3] + "..."
+
+
+def fits_one_line(name: str) -> bool:
+    """Say whether a text can be shown as a name: printable, not empty, not too long."""
+    return bool(name.strip()) and name.isprintable() and len(name) <= 100

@@ -64,10 +64,13 @@ def as_path(where: str | os.PathLike[str]) -> Path:
     """Give a path that was given as text or as a path.
 
     Raises:
-        InputError: If it is neither.
+        InputError: If it is neither, or no path can be so.
     """
     expect("a path", where, str, os.PathLike)
-    return Path(where)
+    path = os.fspath(where)
+    if not isinstance(path, str) or "\0" in path:
+        raise InputError(f"{one_line(repr(path), 80)} is no path; give one of printable text")
+    return Path(path)
 
 
 def check_writable(folder: Path) -> None:

@@ -223,7 +223,10 @@ class Subnetwork:
         """
         path = as_path(folder)
         if not os.path.isfile(path / "subnetwork.json"):
-            raise InputError(f"no subnetwork in {path}: it has no subnetwork.json")
+            raise InputError(
+                f"no subnetwork in {path}: it has no subnetwork.json; give a folder that `hcore "
+                "prune` or Subnetwork.save wrote"
+            )
         try:
             record = read_json(path / "subnetwork.json")
             tensors = read_tensors(path / "subnetwork.safetensors")

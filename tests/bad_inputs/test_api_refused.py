@@ -149,6 +149,7 @@ CALLS: dict[str, tuple[Call, str]] = {
     "sparsities a text": (several("0.5"), "sparsities are a list such as"),
     "sparsities none": (several([]), "name at least one sparsity"),
     "seed a text": (found(seed="x"), "seed 'x' is no whole number"),
+    "seed true": (found(seed=True), "seed True is no whole number"),
     "seed negative": (found(seed=-1), "seed -1 is no whole number"),
     "method unknown": (found(method="best"), "unknown search method 'best'"),
     "method a list": (found(method=["random"]), "unknown search method"),
@@ -215,6 +216,8 @@ CALLS: dict[str, tuple[Call, str]] = {
     "compacted from a name": (lambda x: x.sub.compact("m"), NO_MODEL),
     "compacted from another": (lambda x: x.sub.compact(x.other), "the model 3 layers"),
     "compacted again": (lambda x: x.sub.compact(x.small), "is a compacted model"),
+    "saved to a zero byte": (lambda x: x.sub.save("a\0b"), r"'a\\x00b' is no path; give one"),
+    "small saved to a zero byte": (lambda x: x.small.save("a\0b"), r"'a\\x00b' is no path"),
     "small saved to a number": (lambda x: x.small.save(5), "a path must be of the type str or"),
     # Classifier
     "a classifier of a name": (lambda x: hc.Classifier("m", None), "hf must be of the type PreTr"),

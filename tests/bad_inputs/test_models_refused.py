@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from refusal import HOSTILE, change_json, cut, pickled, pickled_array, refused
 from safetensors.torch import load_file, save_file
 
@@ -52,6 +53,27 @@ def linked(name: str, target: str) -> Break:
     return link
 
 
+def stored(change: Callable[[dict], object]) -> Break:
+    """Change weights as they lie in their file."""
+
+    def write(folder: Path, marker: Path) -> None:
+        file = folder / "model.safetensors"
+        weights = load_file(file)
+        change(weights)
+        save_file(weights, file, metadata={"format": "pt"})
+
+    return write
+
+
+def as_type(name: str, dtype: torch.dtype) -> Break:
+    return stored(lambda weights: weights.update({name: weights[name].to(dtype)}))
+
+
+def an_adapter(folder: Path, marker: Path) -> None:
+    (folder / "config.json").rename(folder / "adapter_config.json")
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+
+
 def in_place_of_weights(make: Callable[[Path], bytes], *names: str) -> Break:
     def write(folder: Path, marker: Path) -> None:
         (folder / "model.safetensors").unlink()
@@ -86,6 +108,9 @@ def index(target: str) -> Break:
     return write
 
 
+DENSE = "bert.encoder.layer.0.output.dense.weight"
+DISTANCES = "bert.encoder.layer.0.attention.self.distance_embedding.weight"
+
 FOLDERS: dict[str, tuple[Break, str]] = {
     "config empty": (content("config.json", b""), "no usable config.json: .*; correct it, or"),
     "config utf-16": (content("config.json", "{}".encode("utf-16")), "no usable config.json"),
@@ -104,7 +129,7 @@ FOLDERS: dict[str, tuple[Break, str]] = {
     "labels numbers": (labels({"0": 0, "1": 1}), "must give each class number a name"),
     "labels blank": (labels({"0": " ", "1": "b"}), "must give each class number a name"),
     "labels none at all": (labels({}), "two labels or more, not 0"),
-    "labels hostile": (labels({"0": HOSTILE, "1": HOSTILE}), "<script>.* names two classes"),
+    "labels hostile": (labels({"0": HOSTILE, "1": HOSTILE}), "<script>.* is no name of up to"),
     "labels too many": (labels({str(i): str(i) for i in range(999)}), "2 of its weights have othe"),
     "label2id a list": (config(label2id=["a"]), r"label2id .* is \['a'\], but must give each name"),
     "label2id of lists": (config(label2id={"a": [1]}), "label2id .* correct or remove it"),
@@ -151,6 +176,25 @@ FOLDERS: dict[str, tuple[Break, str]] = {
         without("tokenizer.json", "vocab.txt"),
         "no vocabulary for its tokenizer; save the tokenizer",
     ),
+    "layers too few": (
+        config(num_hidden_layers=1),
+        "for 16 of its weights, such as bert.encoder.layer.1.* has no place",
+    ),
+    "distances that no longer count": (
+        stored(lambda weights: weights.update({DISTANCES: torch.zeros(127, 8)})),
+        "for 1 of its weights, such as .*distance_embedding.weight, the model .* has no place",
+    ),
+    "weights of 8 bits": (as_type(DENSE, torch.int8), r"quantized, such as .*dense.weight \(I8\)"),
+    "short floats": (
+        as_type(DENSE, torch.float8_e4m3fn),
+        r"1 of its weights are quantized.*F8_E4M3",
+    ),
+    "an adapter": (an_adapter, "holds an adapter's weights, .* merge them into the model"),
+    "activation unknown": (
+        config(hidden_act="geluu"),
+        "config.json names .*geluu.*, which transformers does not know; correct it",
+    ),
+    "labels escape": (labels({"0": "\x1b[31m", "1": "b"}), "no name of up to 100 printable char"),
     "compact record": (config(heuristic_core={"format": "x"}), "is not in the format"),
 }
 
@@ -173,7 +217,9 @@ def test_a_fresh_head_needs_the_encoder_itself(tiny_folder, tmp_path):
 
 
 NAMES: dict[str, tuple[object, str]] = {
-    "empty": ("", "no model folder"),
+    "empty": ("", "the model's name is empty; give a packaged name"),
+    "blank": ("  ", "the model's name is empty"),
+    "nearly packaged": ("minilmm", "unknown model 'minilmm': .* did you mean 'minilm'"),
     "a zero byte": ("a\0b", "unknown model 'a b'"),
     "an unknown home": ("~nobody-at-all/model", "is missing, not a model folder"),
     "too long": ("m" * 5000, "unknown model 'mmm"),

@@ -27,6 +27,16 @@ def written(name: str, data: bytes) -> Break:
     return lambda folder, marker: (folder / name).write_bytes(data)
 
 
+def of_family(name: str) -> Break:
+    def write(folder: Path, marker: Path) -> None:
+        file = folder / "subnetwork.json"
+        provenance = json.loads(file.read_text())["provenance"]
+        assert provenance["family"] == "bert"
+        change_json(file, provenance=provenance | {"family": name})
+
+    return write
+
+
 def tensors(change: Callable[[dict[str, np.ndarray]], object]) -> Break:
     def write(folder: Path, marker: Path) -> None:
         content = dict(load_file(folder / "subnetwork.safetensors"))
@@ -108,6 +118,10 @@ APPLIED: dict[str, tuple[Break, str]] = {
     "values NaN": (value("value/L1.mlp", np.full(32, np.nan)), "'L1.mlp' are not finite; compute"),
     "values of another": (another_width, "they are another model's"),
     "values a cube": (value("value/L0.heads", np.zeros((4, 8, 1))), r"of shape \(4, 8, 1\) are"),
+    "another family's": (
+        of_family("roberta"),
+        "is of a model of the family 'roberta', this one is of 'bert'; apply it to the model it",
+    ),
     "another model's": (record(heads_per_layer=[3, 3], kept=["L0H0"]), "soft values|3 heads"),
 }
 

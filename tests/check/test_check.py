@@ -198,6 +198,16 @@ def test_what_is_broken_is_found(folders, monkeypatch, family, broken, found):
     assert set(found) <= set(failing(folders[family]))
 
 
+def test_weights_that_are_no_numbers_are_named(folders):
+    subject = open_subject(folders["bert"])
+    subject.model.hf.bert.encoder.layer[1].output.dense.weight.data[0, 0] = torch.nan
+    rows = {row.what: row for row in run_checks(subject)}
+    assert rows["loads"].result == "failed"
+    expected = "1 weights hold NaN or infinity, such as bert.encoder.layer.1.output.dense.weight"
+    assert rows["loads"].note == expected
+    assert rows[LEFT].result == "ok"
+
+
 def test_a_defect_of_one_kind_fails_one_check(folders, monkeypatch):
     eager_is_another(monkeypatch)
     assert set(failing(folders["bert"])) == {

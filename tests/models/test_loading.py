@@ -8,6 +8,8 @@ import torch
 from heuristic_core.errors import InputError
 from heuristic_core.models.loading import load_model, new_classifier
 from heuristic_core.models.sources import identity, resolve, shape
+from heuristic_core.models.weights import not_finite
+from heuristic_core.search.find import find_subnetwork
 from tiny import save_tiny
 
 
@@ -131,3 +133,36 @@ def test_identity_follows_content_not_place(tiny_folder, tmp_path):
     assert shape(tiny_folder)["hidden_size"] == 32
     assert identity("some/name") == {"hub": "some/name"}
     assert shape("some/name") is None
+
+
+@pytest.mark.parametrize("changes", [{"return_dict": False}, {"output_attentions": True}])
+def test_what_a_model_gives_besides_logits_does_not_matter(tiny, tmp_path, pairs, changes):
+    change_config(save_tiny(tmp_path), **changes)
+    model = load_model(tmp_path)
+    encoded = model.encode(pairs)
+    assert torch.equal(model.logits(encoded), tiny.logits(encoded))
+    sub = find_subnetwork(model, pairs, 0.5, method="magnitude")
+    sub.compact(model).save(tmp_path / "small")
+    small = load_model(tmp_path / "small")
+    with sub.applied(model):
+        gated = model.logits(encoded)
+    torch.testing.assert_close(small.logits(encoded), gated, atol=1e-5, rtol=1e-4)
+
+
+def test_a_pretrained_encoder_may_have_other_heads(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    folder = save_tiny(tmp_path, classifier=False)
+    file = folder / "model.safetensors"
+    weights = load_file(file)
+    more = {"cls.predictions.bias": torch.zeros(3), "embeddings.position_ids": torch.arange(4)}
+    save_file(weights | more, file, metadata={"format": "pt"})
+    model = new_classifier(folder, ("a", "b"), seed=0)
+    assert not not_finite(model.hf)
+    save_file(
+        weights | {"encoder.layer.2.output.dense.bias": torch.zeros(32)},
+        file,
+        metadata={"format": "pt"},
+    )
+    with pytest.raises(InputError, match=r"for 1 of its weights, such as .*layer\.2\.output"):
+        new_classifier(folder, ("a", "b"), seed=0)

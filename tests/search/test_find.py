@@ -379,3 +379,13 @@ def test_data_of_the_wrong_type_are_told(tiny):
 def undecorated(function):
     """What a user calls: without the tests' own check of types."""
     return getattr(function, "__wrapped__", function)
+
+
+@pytest.mark.parametrize("turned_off", [torch.no_grad, torch.inference_mode])
+def test_gates_are_trained_whatever_the_caller_has_turned_off(tiny, pairs, turned_off):
+    options = QUICK["learned"]
+    expected = find_subnetwork(tiny, pairs, 0.5, **options)
+    with turned_off():
+        found = find_subnetwork(tiny, pairs, 0.5, **options)
+    assert found == expected
+    np.testing.assert_array_equal(found.soft, expected.soft)

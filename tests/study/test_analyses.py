@@ -40,7 +40,7 @@ def analyzed(run, tmp_path_factory):
     """The same with all its analyses."""
     folder = tmp_path_factory.mktemp("analyzed") / "tiny"
     shutil.copytree(run, folder)
-    assert analyze_run(folder, options(folder), quiet()) == ""
+    assert analyze_run(folder, options(folder), quiet())[1] == ""
     return folder
 
 
@@ -146,11 +146,11 @@ def test_stopped_analyses_keep_what_is_finished(run, tmp_path, monkeypatch):
     assert not any(name.startswith("attention-") for name in kept)
     assert not list(folder.glob("cells/.partial-*"))
     # What is finished can be concluded from at once, still without running a model.
-    assert "are not measured" in analyze_run(folder, options(folder), quiet(), run_models=False)
+    assert "are not measured" in analyze_run(folder, options(folder), quiet(), run_models=False)[1]
     assert cells(folder) == kept
     assert set(read_results(folder).measured["removal"]["head"]) == {"model"}
     monkeypatch.undo()
-    assert analyze_run(folder, options(folder), quiet()) == ""
+    assert analyze_run(folder, options(folder), quiet())[1] == ""
     assert {name: cells(folder)[name] for name in kept} == kept
 
 
@@ -167,7 +167,7 @@ def test_conclusions_without_some_or_all_measurements(copy, gone, empty):
     for kind in gone:
         for path in copy.glob(f"cells/{kind}-*"):
             shutil.rmtree(path)
-    said = analyze_run(copy, options(copy), quiet(), run_models=False)
+    _, said = analyze_run(copy, options(copy), quiet(), run_models=False)
     analyses = read_results(copy).manifest["analyses"]
     assert analyses["of"] - analyses["measured"] == n
     assert said.startswith(f"{n} of the {analyses['of']} cells of the analyses are not measured")
@@ -184,7 +184,7 @@ def test_conclusions_follow_changed_settings(copy, tiny_folder):
     # The new settings are in the folder, its tables are still those of the old ones.
     run_study(changed, options(copy, update=True), quiet(), kinds=("search",))
     assert not read_results(copy).measured["removal"].empty
-    said = analyze_run(copy, options(copy), quiet(), run_models=False)
+    _, said = analyze_run(copy, options(copy), quiet(), run_models=False)
     assert said.startswith("2 of the ")
     results = read_results(copy)
     assert results.measured["removal"].empty
@@ -226,7 +226,7 @@ def test_damaged_tables_are_told_and_made_anew(copy, name, damage):
     damage(copy / "tables" / f"{name}.parquet")
     with pytest.raises(InputError, match=rf"the table {name} of .* with `hcore analyze .*-only`"):
         read_results(copy)
-    assert analyze_run(copy, options(copy), quiet(), run_models=False) == ""
+    assert analyze_run(copy, options(copy), quiet(), run_models=False)[1] == ""
     made = read_results(copy)
     assert made.evaluations.equals(expected.evaluations)
     assert all(table.equals(made.measured[key]) for key, table in expected.measured.items())
@@ -263,7 +263,7 @@ def test_damaged_cells_are_told_and_nothing_is_lost(copy, kind, file, damage, ru
     assert "\n" not in str(error.value)
     assert kept.items() <= cells(copy).items()
     shutil.rmtree(cell)
-    assert bool(analyze_run(copy, options(copy), quiet(), run_models=run_models)) != run_models
+    assert bool(analyze_run(copy, options(copy), quiet(), run_models=run_models)[1]) != run_models
     assert cell.is_dir() == run_models
 
 
@@ -287,7 +287,7 @@ def test_runs_of_one_subnetwork_or_none(tiny_folder, tmp_path, sparsities, decis
     finetune = {"steps": 2, "checkpoints": [2], "batch_size": 4}
     config = study(tiny_folder, search=search, finetune=finetune, analysis=SMALL)
     run_study(config, options(tmp_path / "run"), quiet())
-    said = analyze_run(tmp_path / "run", options(tmp_path / "run"), quiet())
+    _, said = analyze_run(tmp_path / "run", options(tmp_path / "run"), quiet())
     assert said == ("" if sparsities else "the study has no analyses that run the model")
     found = read_results(tmp_path / "run").analysis
     assert {entry["verdict"]["decision"] for entry in found["core"]} == decisions

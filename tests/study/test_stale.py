@@ -13,7 +13,13 @@ from heuristic_core.errors import InputError
 from heuristic_core.storage import file_digest, read_json, write_json
 from heuristic_core.study.analyses import analyze_run, open_finished
 from heuristic_core.study.plan import VERSIONS
-from heuristic_core.study.run import RunOptions, run_study
+from heuristic_core.study.run import (
+    RunOptions,
+    evaluate_run,
+    load_study_task,
+    open_run,
+    run_study,
+)
 
 
 def options(folder: Path) -> RunOptions:
@@ -25,7 +31,7 @@ def made(tiny_folder, tmp_path_factory):
     """A finished run with its analyses."""
     folder = tmp_path_factory.mktemp("made") / "tiny"
     run_study(study(tiny_folder, analysis=SMALL), options(folder), quiet())
-    assert analyze_run(folder, options(folder), quiet()) == ""
+    assert analyze_run(folder, options(folder), quiet())[1] == ""
     return folder
 
 
@@ -46,7 +52,7 @@ def newer(monkeypatch):
 
 
 def without_models(run: Path) -> str:
-    return analyze_run(run, options(run), quiet(), run_models=False)
+    return analyze_run(run, options(run), quiet(), run_models=False)[1]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +120,7 @@ def test_analyses_of_another_version_are_made_anew(run, newer):
     before = cells(run)
     newer("removal")
     assert without_models(run)
-    assert analyze_run(run, options(run), quiet()) == ""
+    assert analyze_run(run, options(run), quiet())[1] == ""
     assert [name[:13] for name in cells(run).keys() - before.keys()] == ["removal-f1-s4"]
     assert not open_finished(run, None).stale.cells
     assert without_models(run) == ""
@@ -164,3 +170,13 @@ def test_an_unfinished_run_is_refused_all_the_same(run, newer, damage, kind):
         without_models(run)
     with pytest.raises(InputError, match="is not finished"):
         open_finished(run, None)
+
+
+def test_evaluating_a_run_of_another_version_says_so(run, newer):
+    config = open_run(run)
+    suites = load_study_task(config, None).suites
+    newer("search")
+    with pytest.raises(
+        InputError, match=r"of another version of the code \(search\); make it anew"
+    ):
+        evaluate_run(config, suites, "", options(run), quiet())

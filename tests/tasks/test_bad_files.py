@@ -138,6 +138,31 @@ REFUSED = {
         jsonl({"label": True}),
         "line 1: label is True, but must be one",
     ),
+    "true in csv": (
+        "a.csv",
+        csv(ROW, ("x", "True", "k")),
+        "row 2: label is 'True', but must be one of .*, and which of true and false .* label_map",
+    ),
+    "spaces around a name": (
+        "a.csv",
+        b"text, label,kind\na,yes,k\n",
+        "has no column 'label', but one called ' label'; remove the spaces",
+    ),
+    "semicolons": (
+        "a.csv",
+        b"text;label;kind\na;yes;k\n",
+        "no column 'text', but a single one called 'text;label;kind'; save it with commas",
+    ),
+    "text of no width": (
+        "a.csv",
+        csv(ROW, ("\u200b\ufeff", "no", "k")),
+        "row 2: text is .*, but must be text that is not empty",
+    ),
+    "a zero byte in a text": (
+        "a.parquet",
+        parquet(text=["a", "b\0c"]),
+        r"row 2: text is 'b\\x00c', but must be text .* without zero bytes",
+    ),
     "nested lists": (
         "a.parquet",
         parquet(text=[["a"], ["b"]]),

@@ -76,10 +76,17 @@ def test_official_columns_and_genre(tmp_path):
         ([-1, "-1", None], ["-", "-", None]),
         ([3, "", True], [None] * 3),
         ([0.5, float("nan"), ["entailment"]], [None] * 3),
+        (["0.0", "1.0", "-1.0", "0.5"], ["entailment", "neutral", "-", None]),
     ],
 )
 def test_label_values(values, names):
     assert label_names(values, NLI_LABELS) == names
+
+
+def test_labels_that_differ_in_case_alone_are_told_apart():
+    values = ["No", "no", "NO", "yes", "YES", 1]
+    assert label_names(values, ("no", "No", "yes")) == ["No", "no", None, "yes", "yes", "No"]
+    assert label_names(["N", "n"], ("a", "b"), {"N": "a", "n": "b"}) == ["a", "b"]
 
 
 def test_own_columns_and_labels(tmp_path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
+
 from ..errors import one_line
 from . import gating, looking, running
 from .results import Failed, Measured, NotForThisModel, Result
@@ -54,7 +56,7 @@ def run_checks(
 
     def left() -> Measured:
         gating.check_state(subject.model, before, "the checks")
-        if sums_of(subject.model) != sums:
+        if not np.array_equal(sums_of(subject.model), sums, equal_nan=True):
             raise Failed("the checks left other weights")
         return Measured()
 

@@ -11,13 +11,17 @@ import torch
 
 from ..models.classifier import describe
 from ..models.loading import load_model, quiet
-from .results import Measured, NotForThisModel, apart
+from ..models.weights import not_finite
+from .results import Failed, Measured, NotForThisModel, apart
 from .subject import Subject, answers
 
 
 def loads(subject: Subject) -> Measured:
-    """Say what was loaded."""
+    """Say what was loaded, all of it numbers."""
     model = subject.model
+    odd = not_finite(model.hf)
+    if odd:
+        raise Failed(f"{len(odd)} weights hold NaN or infinity, such as {odd[0]}")
     n_weights = sum(p.numel() for p in model.hf.parameters())
     facts = [
         model.family.name,

@@ -34,6 +34,9 @@ JsonOption = Annotated[
 #: Exit codes: a mistake in what was given, and a stop by Ctrl-C or a termination signal.
 MISTAKE, INTERRUPTED = 2, 130
 
+#: Columns of output that goes to no terminal.
+_PIPED = 400
+
 # The base of all errors in how a command was typed. typer exports only some of those below it, and
 # whether they are click's own or a copy depends on typer's version.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
@@ -41,7 +44,7 @@ _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
 def out() -> Console:
     """Give the console for results."""
-    # Piped output has no width of its own; 100 columns keep tables whole.
+    # Piped output has no width of its own, and nothing in it may be cut to one.
     return Console(highlight=False, width=None if sys.stdout.isatty() else _width())
 
 
@@ -117,6 +120,6 @@ def _as_interrupt(signum: int, frame: Any) -> None:
 
 def _width() -> int:
     try:
-        return int(os.environ.get("COLUMNS", "100"))
+        return int(os.environ.get("COLUMNS", _PIPED))
     except ValueError:
-        return 100
+        return _PIPED

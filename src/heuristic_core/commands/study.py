@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ..errors import InputError, unknown
 from ..report import render, write_report
+from ..report.results import Results
 from ..study.analyses import analyze_run, open_finished, plan_run
 from ..study.beside import beside
 from ..study.config import load_study
@@ -75,11 +76,11 @@ def run(
             config.name, options.out, planned.cells, pick_device(device), as_json, later=later
         )
         return
-    folder = run_study(config, options, Watch(err()), kinds=UNTIL[until] if until else None)
-    if until is not None:
-        err().print(f"cells up to {until} are finished in {folder}", markup=False)
+    results = run_study(config, options, Watch(err()), kinds=UNTIL[until] if until else None)
+    if results is None:
+        err().print(f"cells up to {until} are finished in {options.out}", markup=False)
         return
-    _print_results(folder, as_json)
+    _print_results(options.out, results, as_json)
 
 
 def show(folder: RunArgument, as_json: JsonOption = False) -> None:
@@ -134,10 +135,10 @@ def analyze(
             err().print(said, markup=False, soft_wrap=True)
         return
     options = RunOptions(out=folder, device=device, data=data, command=command_line())
-    missing = analyze_run(folder, options, Watch(err()), run_models=not tables_only)
+    results, missing = analyze_run(folder, options, Watch(err()), run_models=not tables_only)
     if missing:
         err().print(missing, markup=False, soft_wrap=True)
-    _print_results(folder, as_json)
+    _print_results(folder, results, as_json)
 
 
 def report(
@@ -151,9 +152,9 @@ def report(
     out().print(f"{page.resolve()}", markup=False, soft_wrap=True)
 
 
-def _print_results(folder: Path, as_json: bool) -> None:
+def _print_results(folder: Path, results: Results, as_json: bool) -> None:
     """Print what a run found, and where its page is."""
-    page, results = folder / "report" / "report.html", read_results(folder)
+    page = folder / "report" / "report.html"
     if as_json:
         print_json({"run": str(folder), "report": str(page), **results.analysis})
         return

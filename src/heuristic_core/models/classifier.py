@@ -129,7 +129,7 @@ class Classifier:
         if self.family.kind != "encoder":
             # Nothing is generated: keys and values kept for later would only fill the memory.
             batch.setdefault("use_cache", False)
-        return self.hf(**batch)
+        return self.hf(**batch, return_dict=True)
 
     def encode(self, examples: Examples) -> Encoded:
         """Tokenise examples, at most ``max_length`` tokens each.
@@ -223,6 +223,12 @@ class Classifier:
             raise InputError(
                 f"the subnetwork has {describe(subnetwork.space)}, the model {describe(self.space)}"
                 "; apply it to the model it was found in"
+            )
+        family = subnetwork.provenance.get("family", self.family.name)
+        if family != self.family.name:
+            raise InputError(
+                f"the subnetwork is of a model of the family {one_line(str(family), 60)!r}, this "
+                f"one is of {self.family.name!r}; apply it to the model it was found in"
             )
         if subnetwork.ablation == "zero":
             return AblationValues.zeros(self)

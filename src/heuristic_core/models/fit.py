@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, one_line
+from ..errors import InputError, fits_one_line, one_line
 from .families import Family, family_of
 
 if TYPE_CHECKING:
@@ -136,11 +136,17 @@ def check_labels(source: object, config: Any) -> None:
 
 
 def check_label_names(source: object, names: Sequence[str]) -> None:
-    """Make sure that there are two labels or more, all different.
+    """Make sure that there are two labels or more, all different, that can be shown.
 
     Raises:
         InputError: If there are not.
     """
+    odd = [name for name in names if not fits_one_line(str(name))]
+    if odd:
+        raise InputError(
+            f"{source}: the label {one_line(repr(odd[0]), 80)} is no name of up to 100 printable "
+            "characters; rename it"
+        )
     if len(names) < 2:
         raise InputError(f"{source}: a classifier needs two labels or more, not {len(names)}")
     twice = [name for i, name in enumerate(names) if name in names[:i]]

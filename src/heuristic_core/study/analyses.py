@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import InputError
+from ..report.results import Results
 from ..tables import EVALUATION, SUBNETWORKS, empty
 from ..tasks.task import Task
 from .analysis_plan import plan_analyses
@@ -17,7 +18,7 @@ from .manifest import read_manifest
 from .plan import Plan, make_plan
 from .results import conclude_anew, found_tables, read_found
 from .run import RunOptions, finish, load_study_task, measure, open_run, pick_device
-from .stale import Record, Stale, find_stale, results_records
+from .stale import Record, Stale, find_stale, other_version, results_records
 from .store import Store
 from .watch import Watch
 
@@ -98,7 +99,9 @@ def open_finished(folder: Path, data: Path | None) -> FinishedRun:
     return run
 
 
-def analyze_run(folder: Path, options: RunOptions, watch: Watch, *, run_models: bool = True) -> str:
+def analyze_run(
+    folder: Path, options: RunOptions, watch: Watch, *, run_models: bool = True
+) -> tuple[Results, str]:
     """Compute what a finished run's analyses need to run the model for, and conclude anew.
 
     Args:
@@ -109,7 +112,8 @@ def analyze_run(folder: Path, options: RunOptions, watch: Watch, *, run_models: 
             run's tables where another version of the code made some of those cells.
 
     Returns:
-        What is not measured, or by another version, in a sentence; empty if nothing is missing.
+        What came out, and what is not measured, or by another version, in a sentence; empty if
+        nothing is missing.
 
     Raises:
         InputError: If the run is not finished, or damaged; what is finished is kept.
@@ -117,15 +121,11 @@ def analyze_run(folder: Path, options: RunOptions, watch: Watch, *, run_models: 
     run = open_finished(folder, options.data)
     device = pick_device(options.device)
     if run_models and run.own_stale.cells:
-        raise InputError(
-            f"the run in {folder} is of another version of the code "
-            f"({', '.join(run.own_stale.kinds)}); make it anew with `hcore run` first, or conclude "
-            f"from its tables with `hcore analyze {folder} --tables-only`"
-        )
+        instead = f", or conclude from its tables with `hcore analyze {folder} --tables-only`"
+        raise other_version(folder, run.own_stale, instead)
     with run.store.locked():
         if not run_models and run.stale.cells:
-            conclude_anew(folder)
-            return run.told_stale()
+            return conclude_anew(folder), run.told_stale()
         run.store.sweep(run.plan.cells)
         command, fresh = _command(folder), 0
         if run_models:
@@ -133,17 +133,19 @@ def analyze_run(folder: Path, options: RunOptions, watch: Watch, *, run_models: 
             # What made a run is told by both commands; it is analysed any number of times.
             command = f"{command.partition(' && ')[0]} && {options.command}"
         anew = fresh > 0 or not run_models
-        finish(run.config, run.task, run.plan, run.analyses, run.store, command, anew=anew)
-    wanted = run.analyses.cells
+        results = finish(
+            run.config, run.task, run.plan, run.analyses, run.store, command, anew=anew
+        )
+    wanted, said = run.analyses.cells, ""
     n = sum(not run.store.has_whole(cell) for cell in wanted)
     if not wanted:
-        return "the study has no analyses that run the model"
-    if n:
-        return (
+        said = "the study has no analyses that run the model"
+    elif n:
+        said = (
             f"{n} of the {len(wanted)} cells of the analyses are not measured, and what needs them "
             f"is not concluded; `hcore analyze {folder}` measures them"
         )
-    return ""
+    return results, said
 
 
 def _command(folder: Path) -> str:

@@ -144,13 +144,18 @@ def write_results(results: Results, folder: Path) -> dict[str, str]:
     return digests
 
 
-def conclude_anew(folder: Path) -> None:
+def conclude_anew(folder: Path) -> Results:
     """Draw a run's conclusions anew from its tables alone, and write analyses and report.
+
+    Returns:
+        What came out.
 
     Raises:
         InputError: If a table is damaged, or lacks what today's analyses need.
     """
-    _write_conclusions(read_results(folder, _RUN_ANEW), folder)
+    results = read_results(folder, _RUN_ANEW)
+    _write_conclusions(results, folder)
+    return results
 
 
 def _write_conclusions(results: Results, folder: Path) -> None:
@@ -217,14 +222,15 @@ def _stored(
         ) from error
 
 
-def results_stand(folder: Path, stamp: str) -> bool:
-    """Say whether a run folder's results are there, can be read, and are those of a stamp."""
+def standing_results(folder: Path, stamp: str) -> Results | None:
+    """Read a run folder's results if they are whole and those of a stamp; ``None`` if not."""
     try:
         results = read_results(folder)
     except InputError:
-        return False
+        return None
     files = [folder / "analysis.json", folder / "report" / "report.html"]
-    return results.manifest.get("stamp") == stamp and all(path.is_file() for path in files)
+    stands = results.manifest.get("stamp") == stamp and all(path.is_file() for path in files)
+    return results if stands else None
 
 
 def _results(

@@ -13,6 +13,7 @@ import torch
 from ..errors import InputError
 from ..models.device import check_device
 from ..models.loading import check_model
+from ..report.results import Results
 from ..storage import digest, read_json, write_json
 from ..tasks import load_task
 from ..tasks.task import Suite, Task
@@ -21,7 +22,8 @@ from .analysis_plan import plan_analyses, sampled
 from .config import StudyConfig, check_study
 from .manifest import make_manifest, versions
 from .plan import Plan, make_plan
-from .results import RESULTS_VERSION, collect, found_tables, results_stand, write_results
+from .results import RESULTS_VERSION, collect, found_tables, standing_results, write_results
+from .stale import find_stale, other_version, results_records
 from .store import Cell, Store
 from .watch import Watch
 from .work import Workbench
@@ -111,7 +113,7 @@ def run_study(
     watch: Watch,
     *,
     kinds: Sequence[str] | None = None,
-) -> Path:
+) -> Results | None:
     """Compute what a run folder lacks, then write tables, analyses and the report.
 
     Args:
@@ -121,7 +123,7 @@ def run_study(
         kinds: Stop after these kinds of cells and what they need; all by default.
 
     Returns:
-        The run folder.
+        What came out; ``None`` if it was to stop before.
 
     Raises:
         InputError: If anything given cannot be used; what is finished is kept.
@@ -146,8 +148,8 @@ def run_study(
             analyses = plan_analyses(config, task, plan, *found_tables(plan.cells, store))
             if config.analysis.in_run:
                 fresh += measure(config, task, analyses, store, device, watch)
-            finish(config, task, plan, analyses, store, options.command, anew=fresh > 0)
-    return options.out
+            return finish(config, task, plan, analyses, store, options.command, anew=fresh > 0)
+    return None
 
 
 def measure(
@@ -195,7 +197,7 @@ def finish(
     command: str,
     *,
     anew: bool,
-) -> None:
+) -> Results:
     """Write tables, analyses, manifest and report.
 
     Args:
@@ -206,6 +208,9 @@ def finish(
         store: Where they are.
         command: The command to record.
         anew: Write them even if they stand for these very cells.
+
+    Returns:
+        What came out.
     """
     further = [cell for cell in analyses.cells if store.has_whole(cell)]
     stamp = digest(
@@ -215,14 +220,16 @@ def finish(
             "analysis": config.analysis.model_dump(),
         }
     )
-    if not anew and results_stand(store.folder, stamp):
-        return
+    standing = None if anew else standing_results(store.folder, stamp)
+    if standing is not None:
+        return standing
     manifest = make_manifest(config, task, [*plan.cells, *further], store, command)
     manifest |= {"stamp": stamp, "analyses": {"measured": len(further), "of": len(analyses.cells)}}
     results = collect(config, plan.cells, further, store, manifest)
     manifest["tables"] = write_results(results, store.folder)
     # Last: its stamp says that the rest is there.
     write_json(store.folder / "manifest.json", manifest)
+    return results
 
 
 def evaluate_run(
@@ -254,14 +261,17 @@ def evaluate_run(
         if cell.kind == "evaluate" and cell.system["checkpoint"] in pruned
     ]
     unfinished = [
-        source.label
+        source
         for cell in cells
         for source in cell.inputs
         if source.kind != "evaluate" and not store.has(source)
     ]
     if unfinished:
+        stale = find_stale(plan.cells, store, results_records(config, store))
+        if all(cell in stale.cells for cell in unfinished):
+            raise other_version(options.out, stale)
         raise InputError(
-            f"the run in {options.out} is not finished ({unfinished[0]} is missing); "
+            f"the run in {options.out} is not finished ({unfinished[0].label} is missing); "
             "finish it first with `hcore run`"
         )
     with store.locked():

@@ -85,3 +85,17 @@ def find_stale(cells: Iterable[Cell], store: Store, records: Mapping[str, Record
             continue
         stale[cell.label] = cell
     return Stale(tuple(stale.values()), tuple(kinds))
+
+
+def other_version(folder: object, stale: Stale, instead: str = "") -> InputError:
+    """Build the error for a run that needs cells which another version of the code made.
+
+    Args:
+        folder: The run folder.
+        stale: Those cells.
+        instead: What else can be done than to make them anew.
+    """
+    return InputError(
+        f"the run in {folder} is of another version of the code ({', '.join(stale.kinds)}); make "
+        f"it anew with `hcore run` first{instead}"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -22,6 +23,8 @@ PARAPHRASE_LABELS = ("not_duplicate", "duplicate")
 #: What SNLI and MNLI write where the annotators did not agree; -1 in numbered versions.
 NO_GOLD_LABEL = "-"
 
+_FLOAT = re.compile(r"-?\d+\.0")
+
 
 def label_names(
     values: Sequence[object], labels: Sequence[str], written: Mapping[str, str] | None = None
@@ -41,14 +44,23 @@ def label_names(
     known = {"-1": NO_GOLD_LABEL, NO_GOLD_LABEL: NO_GOLD_LABEL}
     if written is None:
         known = {str(i): name for i, name in enumerate(labels)} | known
-        known |= {name.lower(): name for name in labels}
+        names = {name: name for name in labels}
     else:
-        known |= {as_text(value).lower(): name for value, name in written.items()}
-    # Without a map a column of true and false does not say which of them is class 1.
-    return [
-        None if isinstance(value, bool) and written is None else known.get(as_text(value).lower())
-        for value in values
-    ]
+        names = {as_text(value): name for value, name in written.items()}
+    lower = [name.lower() for name in names]
+    # What differs in case alone has to be written as it is.
+    any_case = {n.lower(): label for n, label in names.items() if lower.count(n.lower()) == 1}
+    known |= names
+
+    def named(value: object) -> str | None:
+        # Without a map a column of true and false does not say which of them is class 1.
+        if isinstance(value, bool) and written is None:
+            return None
+        text = as_text(value)
+        whole = text.removesuffix(".0") if _FLOAT.fullmatch(text) else text  # a csv file's number
+        return known.get(text) or any_case.get(text.lower()) or known.get(whole)
+
+    return [named(value) for value in values]
 
 
 def as_text(value: object) -> str:

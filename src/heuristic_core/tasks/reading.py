@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from ..errors import InputError, one_line, unknown
+from ..errors import InputError, fits_one_line, one_line, unknown
 from .hub import HUB_PREFIX
 from .labels import NO_GOLD_LABEL, as_text, label_names
 from .records import Records
@@ -90,10 +90,14 @@ def read_examples(
         needed = [found[role] for role in ("text", "text_pair", "label") if role in found]
         records = _complete(records, needed, said)
 
-    names = label_names(records.columns[found["label"]], labels, label_map)
+    values = records.columns[found["label"]]
+    names = label_names(values, labels, label_map)
     allowed = list(labels if label_map is None else label_map)
     wrong = [name is None for name in names]
-    _refuse(records, found["label"], wrong, f"must be one of {one_line(str(allowed), 200)}")
+    rule = f"must be one of {one_line(str(allowed), 200)}"
+    if label_map is None and any(as_text(v).lower() in ("true", "false") for v in values):
+        rule += ", and which of true and false is which is for a label_map to say"
+    _refuse(records, found["label"], wrong, rule)
     rows = [i for i, name in enumerate(names) if name != NO_GOLD_LABEL]
     if not rows:
         raise InputError(f"{records.name} has no row with a gold label; give labelled data")
@@ -108,11 +112,6 @@ def read_examples(
     cases = _cases(records, found["case"], known_cases) if "case" in found else case
     texts, pairs = columns[0], columns[1] if len(columns) == 2 else None
     return Examples.build(texts, pairs, [str(names[i]) for i in rows], cases, tuple(labels))
-
-
-def fits_one_line(name: str) -> bool:
-    """Say whether a text can be shown as a name: printable, not empty, not too long."""
-    return bool(name.strip()) and name.isprintable() and len(name) <= 100
 
 
 def _names(column: Column) -> tuple[str, ...]:
@@ -181,6 +180,16 @@ def _pick(records: Records, names: tuple[str, ...]) -> str:
         if name in records.columns:
             return name
     message = f"{records.name} has no column " + " or ".join(map(repr, names))
+    spaced = [column for column in records.present if column.strip() in names]
+    if spaced:
+        raise InputError(
+            f"{message}, but one called {one_line(repr(spaced[0]), 60)}; remove the spaces"
+        )
+    if len(records.present) == 1 and any(c in records.present[0] for c in ";\t|"):
+        raise InputError(
+            f"{message}, but a single one called {one_line(repr(records.present[0]), 120)}; save "
+            "it with commas between columns as .csv, or with tabs as .tsv"
+        )
     near = [
         match
         for name in names
@@ -203,7 +212,7 @@ def _texts(records: Records, column: str, tidy: Callable[[str], str] | None) -> 
     """Give the texts of a column, tidied."""
     values = records.columns[column]
     wrong = [not _is_text(value) for value in values]
-    _refuse(records, column, wrong, "must be text that is not empty")
+    _refuse(records, column, wrong, "must be text that is not empty, without zero bytes")
     for number, value in zip(records.numbers, values, strict=True):
         if len(value) > LONGEST_TEXT:
             raise InputError(
@@ -214,7 +223,10 @@ def _texts(records: Records, column: str, tidy: Callable[[str], str] | None) -> 
 
 
 def _is_text(value: object) -> bool:
-    if not isinstance(value, str) or not value.strip():
+    # Characters of no width are no text either, and zero bytes end it for some tokenizers.
+    if not isinstance(value, str) or "\0" in value:
+        return False
+    if not any(c.isprintable() and not c.isspace() for c in value):
         return False
     try:
         value.encode()  # half a surrogate pair, which JSON can smuggle in, breaks tokenizers

@@ -16,12 +16,11 @@ from pydantic import (
     model_validator,
 )
 
-from ..errors import one_line
+from ..errors import fits_one_line, one_line
 from ..storage import read_toml
 from .explain import explained
 from .hub import HUB_NAME
 from .labels import NO_GOLD_LABEL, as_text
-from .reading import fits_one_line
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
