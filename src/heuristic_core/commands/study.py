@@ -176,6 +176,6 @@ def _print_beside(folder: Path, other: Path, as_json: bool) -> None:
         verdict = pair.verdict
         about = f"{' and '.join(named)}, both searched by {pair.method}"
         line = Text(f"{verdict.decision.upper()}  {verdict.claim} ({about})")
-        console.print(Padding(line, (0, 0, 0, 2)))
+        console.print(Padding(line, (0, 0, 0, 2), expand=False))
         reason = f"{verdict.reason}; in both: {', '.join(pair.shared) or 'no head'}"
-        console.print(Padding(Text(reason, style="dim"), (0, 0, 0, 4)))
+        console.print(Padding(Text(reason, style="dim"), (0, 0, 0, 4), expand=False))

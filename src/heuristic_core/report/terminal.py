@@ -92,10 +92,10 @@ def _finding(console: Console, finding: Finding) -> None:
         line.append(f"  {card.claim}")
         if card.where:
             line.append(f" ({_unbroken(card.where)})")
-        console.print(Padding(line, (0, 0, 0, 2)))
-        console.print(Padding(Text(card.reason, style="dim"), (0, 0, 0, 4)))
+        console.print(Padding(line, (0, 0, 0, 2), expand=False))
+        console.print(Padding(Text(card.reason, style="dim"), (0, 0, 0, 4), expand=False))
         if card.detail:
-            console.print(Padding(Text(card.detail), (0, 0, 0, 4)))
+            console.print(Padding(Text(card.detail), (0, 0, 0, 4), expand=False))
 
 
 def _table(console: Console, table: Table, titles: Sequence[str] | None = None) -> None:
@@ -114,9 +114,9 @@ def _table(console: Console, table: Table, titles: Sequence[str] | None = None) 
         )
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
-    console.print(Padding(grid, (0, 0, 0, 2)))
+    console.print(Padding(grid, (0, 0, 0, 2), expand=False))
     if note := table.note_on(columns):
-        console.print(Padding(Text(note, style="dim"), (0, 0, 0, 2)))
+        console.print(Padding(Text(note, style="dim"), (0, 0, 0, 2), expand=False))
 
 
 def _widest(console: Console, results: Results) -> None:
