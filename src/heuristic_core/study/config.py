@@ -69,6 +69,11 @@ class FinetuneConfig(BaseModel):
     warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
     weight_decay: float = Field(0.0, ge=0, description="AdamW's weight decay.")
     bf16: bool = Field(False, description="Compute in bfloat16 where that is safe.")
+    by_length: bool = Field(
+        False,
+        description="Make batches of examples alike in length, which pads less; not where length "
+        "tells of the label, as in generated data.",
+    )
 
     _seeds = field_validator("seeds")(different_seeds)
 

@@ -49,6 +49,7 @@ def finetune(
     warmup_steps: int = 0,
     weight_decay: float = 0.0,
     bf16: bool = False,
+    by_length: bool = False,
     unfinished: Path | None = None,
     save_seconds: float = 120.0,
     progress: Progress | None = None,
@@ -70,6 +71,9 @@ def finetune(
         warmup_steps: Length of the warm-up.
         weight_decay: AdamW's weight decay.
         bf16: Compute in bfloat16 where that is safe; weights stay in float32.
+        by_length: Make batches of examples alike in length, which pads less. Where length tells of
+            the label, as in generated data, batches would be of one label each, and training would
+            sway between labels.
         unfinished: Where the state of training is kept on the way. If there is one, of the same
             call, training goes on from it; removed at the end. Without it, nothing is kept.
         save_seconds: Seconds between two states; they are saved at steps that are logged.
@@ -121,18 +125,22 @@ def finetune(
         dataloader_pin_memory=model.device.type != "cpu",
         logging_steps=_LOG_STEPS,
         save_strategy="no",
-        # Not grouped by length, which pads less: where length tells of the label, as in generated
-        # data, batches would be of one label each and training would sway between labels.
-        train_sampling_strategy="random",
+        # The Trainer's own groups by length are drawn anew where training goes on.
+        train_sampling_strategy="sequential" if by_length else "random",
         report_to="none",
         disable_tqdm=True,
         log_level="error",
     )
+    encoded = model.encode(examples)
+    data = as_dataset(encoded, examples.label_ids)
+    if by_length:
+        batches = encoded.shuffled(batch_size, steps, np.random.default_rng(seed))
+        data = data.select(np.concatenate(list(batches)))
     with _global_generators_kept(), _model_mode_kept(model), quiet():
         trainer = Trainer(
             model=model.hf,
             args=arguments,
-            train_dataset=as_dataset(model.encode(examples), examples.label_ids),
+            train_dataset=data,
             data_collator=DataCollatorWithPadding(_padding_right(model.tokenizer)),
             callbacks=[steps_done, *([] if states is None else [states])],
         )
