@@ -48,13 +48,15 @@ def same(one, other):
     return one.keys() == other.keys() and all(one[k].equal(other[k]) for k in one)
 
 
+@pytest.mark.parametrize("by_length", [False, True])
 def test_training_goes_on_where_it_was_killed_and_ends_in_the_same_weights(
-    encoder, pairs_to_learn, tmp_path
+    encoder, pairs_to_learn, tmp_path, by_length
 ):
+    recipe = RECIPE | {"by_length": by_length}
     whole, pieces, unfinished = (tmp_path / name for name in ("whole", "pieces", "unfinished"))
     for folder in (whole, pieces):
         folder.mkdir()
-    expected = finetune(fresh(encoder), pairs_to_learn, whole, **RECIPE)
+    expected = finetune(fresh(encoder), pairs_to_learn, whole, **recipe)
     states = []
     for kill in (14, 33):
         with pytest.raises(Killed):
@@ -62,7 +64,7 @@ def test_training_goes_on_where_it_was_killed_and_ends_in_the_same_weights(
                 fresh(encoder),
                 pairs_to_learn,
                 pieces,
-                **RECIPE,
+                **recipe,
                 unfinished=unfinished,
                 save_seconds=0,
                 progress=killed_at(kill),
@@ -76,7 +78,7 @@ def test_training_goes_on_where_it_was_killed_and_ends_in_the_same_weights(
         fresh(encoder),
         pairs_to_learn,
         pieces,
-        **RECIPE,
+        **recipe,
         unfinished=unfinished,
         progress=lambda done, of: seen.append(done),
     )
@@ -87,6 +89,22 @@ def test_training_goes_on_where_it_was_killed_and_ends_in_the_same_weights(
         assert same(weights(pieces, step), weights(whole, step))
     assert not same(weights(whole, 15), weights(whole, 40))
     assert not unfinished.exists()
+
+
+def test_batches_by_length_pad_less_and_hold_every_example(encoder, pairs_to_learn, tmp_path):
+    padded = {}
+    for by_length in (False, True):
+        seen = []
+        model = fresh(encoder)
+        model.hf.register_forward_pre_hook(
+            lambda _, args, given, seen=seen: seen.append(given["attention_mask"]), with_kwargs=True
+        )
+        settings = {"steps": 12, "checkpoints": [], "seed": 0, "by_length": by_length}
+        finetune(model, pairs_to_learn, tmp_path, batch_size=4, **settings)
+        lengths = sorted(int(n) for mask in seen for n in mask.sum(1))
+        assert lengths == sorted(model.encode(pairs_to_learn).lengths)  # one epoch
+        padded[by_length] = sum(mask.numel() for mask in seen)
+    assert padded[True] < padded[False]
 
 
 def test_a_state_that_is_not_whole_is_not_gone_on_from(encoder, pairs_to_learn, tmp_path):
