@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 import transformers
+from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -248,14 +249,17 @@ def _seeded(seed: int | None) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers' reports and progress bars off the screen."""
+    """Keep reports and progress bars of transformers and the hub's client off the screen."""
     level = transformers.logging.get_verbosity()
+    of_hub = hub_logging.get_verbosity()
     bars = transformers.logging.is_progress_bar_enabled()
     transformers.logging.set_verbosity_error()
+    hub_logging.set_verbosity_error()  # its warnings of each retry
     transformers.logging.disable_progress_bar()
     try:
         yield
     finally:
         transformers.logging.set_verbosity(level)
+        hub_logging.set_verbosity(of_hub)
         if bars:
             transformers.logging.enable_progress_bar()
