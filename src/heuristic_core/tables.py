@@ -50,6 +50,7 @@ DISCRIMINATION: dict[str, str] = SYSTEM | {
     "n": "int64",  # examples of the adversarial case
     "n_friendly": "int64",  # examples of all friendly cases of the group
     "auc": "float64",  # P(an adversarial example scores higher than a friendly one), ties half
+    "auc_se": "float64",  # its standard error over examples of both sides; NaN for one of a side
     "d_prime": "float64",  # difference of mean scores over the root of their mean variance
     "bias": "float64",  # mean score over both sides, each counting half: > 0 leans adversarial
 }
@@ -98,7 +99,7 @@ REMOVAL_DISCRIMINATION: dict[str, str] = (
     | {
         "case_group" if name == "group" else name: kind
         for name, kind in DISCRIMINATION.items()
-        if name not in SYSTEM
+        if name not in (*SYSTEM, "auc_se")
     }
     | AUC_CHANGES
 )

@@ -69,7 +69,12 @@ def _discrimination(rng: np.random.Generator) -> pd.DataFrame:
         MODEL
         | system
         | {"suite": "ood", "case": case, "group": "overlap", "n": 100, "n_friendly": 100}
-        | {"auc": float(rng.uniform(0.5, 1)), "d_prime": 1.0, "bias": float(rng.normal())}
+        | {
+            "auc": float(rng.uniform(0.5, 1)),
+            "auc_se": 0.04,
+            "d_prime": 1.0,
+            "bias": float(rng.normal()),
+        }
         for system in systems
         for case in ("aswap", "aprep")
     ]

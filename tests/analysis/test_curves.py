@@ -91,7 +91,7 @@ def test_too_few_checkpoints_do_not_decide(keep):
     assert result.verdict.decision == "not decided by these data"
 
 
-def studies(distance, lean, seed):
+def studies(distance, lean, seed, sure=False):
     """Give the decisions on 200 models of four checkpoints and two cases."""
     shape = (200, 4, 1, 1, 2)
     drawn = scored(
@@ -101,6 +101,7 @@ def studies(distance, lean, seed):
         learned=(30, 46, 48, 49),
         checkpoints=(100, 200, 300, 400),
         sparsities=(0.0,),
+        sure=sure,
     )
     found = decisions(curves(*drawn))
     assert len(found) == 200
@@ -108,10 +109,16 @@ def studies(distance, lean, seed):
 
 
 @pytest.mark.parametrize(
-    ("distance", "lean"), [(0.0, [0.0] * 4), (1.0, [0.0] * 4), (1.0, [-2.0, -1.0, 0.5, 1.0])]
+    ("distance", "lean", "sure"),
+    [
+        (0.0, [0.0] * 4, False),
+        (1.0, [0.0] * 4, False),
+        (1.0, [-2.0, -1.0, 0.5, 1.0], False),
+        (1.0, [-2.0, -1.0, 0.5, 1.0], True),
+    ],
 )
-def test_neither_noise_nor_a_growing_lean_decides(distance, lean):
-    found = studies([distance] * 4, lean, 0)
+def test_neither_noise_nor_a_growing_lean_decides(distance, lean, sure):
+    found = studies([distance] * 4, lean, 0, sure)
     assert sum(d != "not decided by these data" for d in found) <= 18
 
 

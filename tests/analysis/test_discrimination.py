@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from simulated import decisions
+from simulated_scores import scored
 from tables_by_hand import FULL, evaluation, evaluations, found
 
 from heuristic_core.analysis.discrimination import discrimination
@@ -13,7 +14,10 @@ from heuristic_core.tables import DISCRIMINATION, conform
 
 def table(areas, **others):
     """From case to areas, one a subnetwork."""
-    rows = rows_of(areas, **others)
+    return table_of(rows_of(areas, **others))
+
+
+def table_of(rows):
     return conform(pd.DataFrame(rows, columns=list(DISCRIMINATION)), DISCRIMINATION)
 
 
@@ -80,20 +84,40 @@ def test_too_little_is_not_decided():
     assert perfect.verdict.decision == "contradicted"
 
 
+@pytest.mark.parametrize("sure", [False, True])
 @pytest.mark.parametrize(
     ("distances", "wrong"), [([1.0] * 6, "supported"), ([0.2, 1.0, 1.8] * 2, "contradicted")]
 )
-def test_verdicts_are_calibrated(distances, wrong):
+def test_verdicts_are_calibrated(distances, wrong, sure):
     """Whatever the biases, equal discrimination is not taken for different, nor the reverse."""
     rng = np.random.default_rng(0)
     lean = rng.normal(0, 3, size=(200, 6))
-    rows = []
-    for study in range(200):
-        areas = [
-            separation(rng.normal(d + b, 1, 50), rng.normal(b, 1, 50)).auc
-            for d, b in zip(distances, lean[study], strict=True)
-        ]
-        rows += rows_of({"a1": areas}, n=50, finetune_seed=study)
-    results = discrimination(conform(pd.DataFrame(rows), DISCRIMINATION))
+    distance = np.array(distances)[None, None, :, None, None]
+    drawn = scored(
+        rng, np.broadcast_to(distance, (200, 1, 6, 1, 1)), lean[:, None, :, None, None], sure=sure
+    )
+    results = discrimination(drawn[1])
     assert len(results) == 200
     assert decisions(results).count(wrong) <= 18
+
+
+@pytest.mark.parametrize(("n", "n_friendly"), [(50, 250), (200, 1000), (50, 50)])
+def test_sure_models_that_tell_apart_alike_are_not_taken_for_different(n, n_friendly):
+    rng = np.random.default_rng(1)
+    rows = []
+    for study in range(100):
+        areas, errors = [], []
+        for _ in range(8):
+            found = separation(
+                np.where(rng.random(n) < 0.8, 6.0, -6.0), rng.normal(-3, 0.5, n_friendly)
+            )
+            areas.append(found.auc)
+            errors.append(found.auc_se)
+        some = rows_of({"a1": areas}, n=n, finetune_seed=study)
+        rows += [
+            row | {"n_friendly": n_friendly, "auc_se": error}
+            for row, error in zip(some, errors, strict=True)
+        ]
+    results = discrimination(table_of(rows))
+    assert len(results) == 100
+    assert decisions(results).count("supported") <= 9

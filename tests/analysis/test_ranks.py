@@ -138,17 +138,17 @@ def test_areas_decide_where_they_were_measured():
     assert same.verdict.decision == "not decided by these data"
 
 
-def studies(distance, lean):
+def studies(distance, lean, sure=False):
     """Give the decisions on 200 models of eight subnetworks and four cases."""
     rng = np.random.default_rng(2)
-    drawn = scored(rng, np.broadcast_to(distance, (200, 1, 8, 1, 4)), lean)
+    drawn = scored(rng, np.broadcast_to(distance, (200, 1, 8, 1, 4)), lean, sure=sure)
     return decisions(ranks(drawn[0], 0, drawn[1]))
 
 
-@pytest.mark.parametrize("spread", [0.0, 1.5])
-def test_neither_noise_nor_different_leans_decide(spread):
+@pytest.mark.parametrize(("spread", "sure"), [(0.0, False), (1.5, False), (1.5, True)])
+def test_neither_noise_nor_different_leans_decide(spread, sure):
     lean = np.linspace(-spread, spread, 8)[None, None, :, None, None]
-    found = studies(np.float64(0.8), lean)
+    found = studies(np.float64(0.8), lean, sure)
     assert len(found) == 200
     assert sum(d != "not decided by these data" for d in found) <= 18
 

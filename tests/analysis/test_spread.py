@@ -134,17 +134,20 @@ def test_verdicts_are_calibrated(p, wrong):
     assert decisions(results).count(wrong) <= 18
 
 
-def test_different_leans_are_no_different_generalisation():
+@pytest.mark.parametrize("sure", [False, True])
+def test_different_leans_are_no_different_generalisation(sure):
     rng = np.random.default_rng(3)
     lean = np.linspace(-1.5, 1.5, 6)[None, None, :, None, None]
-    drawn = scored(rng, np.full((200, 1, 6, 2, 3), 0.8), lean, sparsities=(0.0, 0.5))
+    distance = np.full((200, 1, 6, 2, 3), 0.8)
+    drawn = scored(rng, distance, lean, sparsities=(0.0, 0.5), sure=sure)
     found = decisions(spread(drawn[0], 3.0, drawn[1]))
     assert len(found) == 200
     assert found.count("supported") <= 18
 
 
-def test_different_distances_are():
+@pytest.mark.parametrize("sure", [False, True])
+def test_different_distances_are(sure):
     rng = np.random.default_rng(4)
     distance = np.broadcast_to(np.linspace(0, 2, 6)[:, None, None], (200, 1, 6, 2, 3))
-    drawn = scored(rng, distance, np.zeros((1, 1, 1, 1, 1)), sparsities=(0.0, 0.5))
+    drawn = scored(rng, distance, np.zeros((1, 1, 1, 1, 1)), sparsities=(0.0, 0.5), sure=sure)
     assert decisions(spread(drawn[0], 3.0, drawn[1])).count("supported") >= 180

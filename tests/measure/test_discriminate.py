@@ -36,7 +36,10 @@ def test_by_hand():
     assert row["auc"] == pytest.approx(3.5 / 4)
     assert row["d_prime"] == pytest.approx((2 - 0) / 2**0.5)
     assert row["bias"] == pytest.approx((2 + 0) / 2)
-    assert list(table) == ["suite", "case", "group", "n", "n_friendly", "auc", "d_prime", "bias"]
+    # Either side's shares are 1 and 3/4.
+    assert row["auc_se"] == pytest.approx((2 * (1 / 32) / 2) ** 0.5)
+    columns = ["suite", "case", "group", "n", "n_friendly", "auc", "auc_se", "d_prime", "bias"]
+    assert list(table) == columns
 
 
 def test_a_case_is_held_against_its_own_group_and_another_label():

@@ -229,8 +229,8 @@ def _discrimination(trained: list[int], subnetworks: pd.DataFrame) -> list[dict[
             rows.append(
                 system
                 | {"suite": case[1], "case": case[0], "group": "lexical_overlap", "n": 200}
-                | {"n_friendly": 200, "auc": 0.75 + tilt * (1, -0.5)[i], "d_prime": 1.0}
-                | {"bias": 20 * tilt}
+                | {"n_friendly": 200, "auc": 0.75 + tilt * (1, -0.5)[i], "auc_se": 0.02}
+                | {"d_prime": 1.0, "bias": 20 * tilt}
             )
     return rows
 

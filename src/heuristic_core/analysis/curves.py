@@ -118,7 +118,7 @@ def _one(seed: int, group: pd.DataFrame, areas: pd.DataFrame) -> Curves:
                 tuple(
                     AucPoint(int(row.checkpoint), area.value, area.low, area.high)
                     for row in of_case.itertuples(index=False)
-                    for area in [auc_interval(row.auc, row.n, row.n_friendly)]
+                    for area in [auc_interval(row.auc, row.n, row.n_friendly, row.auc_se)]
                 ),
                 _rise(of_case[of_case["checkpoint"] > 0], n_tests),
             )
@@ -139,11 +139,16 @@ def _rise(areas: pd.DataFrame, n_tests: int) -> int | None:
         return None
     area = areas["auc"].to_numpy()
     n, n_friendly = (int(areas[column].iloc[0]) for column in ("n", "n_friendly"))
+    error = areas["auc_se"].to_numpy(dtype=float)
     lowest = int(area.argmin())
-    p_value = stats.norm.sf(auc_z(area, np.full_like(area, area[lowest]), n, n_friendly))
+    together = error**2 + error[lowest] ** 2
+    p_value = stats.norm.sf(auc_z(area, np.full_like(area, area[lowest]), n, n_friendly, together))
     above: int | None = None
     for i in range(len(area) - 1, lowest, -1):
-        if p_value[i] >= 0.05 / n_tests or auc_interval(area[i], n, n_friendly).low <= 0.5:
+        if (
+            p_value[i] >= 0.05 / n_tests
+            or auc_interval(area[i], n, n_friendly, error[i]).low <= 0.5
+        ):
             break
         above = int(areas["checkpoint"].iloc[i])
     return above

@@ -20,7 +20,7 @@ from .intervals import (
     p_text,
     student,
 )
-from .separation import auc_interval, auc_variance
+from .separation import auc_interval, cautious_variance
 from .systems import SPARSITY, OfSparsity, SparsityKey, by_system
 
 #: Subnetworks differ in discrimination if areas under the curve of a case span at least this.
@@ -161,7 +161,7 @@ def _cases(group: pd.DataFrame, full: pd.DataFrame) -> tuple[CaseDiscrimination,
                 int(first["n_friendly"]),
                 None
                 if of_full is None
-                else auc_interval(of_full["auc"], of_full["n"], of_full["n_friendly"]),
+                else auc_interval(*of_full[["auc", "n", "n_friendly", "auc_se"]]),
                 None if of_full is None else float(of_full["d_prime"]),
                 None if of_full is None else float(of_full["bias"]),
                 float(areas.min()),
@@ -181,7 +181,8 @@ def _same_area(some: pd.DataFrame) -> float:
     """Test whether areas are equal; 1 where all are perfect."""
     areas = some["auc"].to_numpy()
     mean = float(areas.mean())
-    variance = auc_variance(mean, int(some["n"].iloc[0]), int(some["n_friendly"].iloc[0]))
+    sizes = int(some["n"].iloc[0]), int(some["n_friendly"].iloc[0])
+    variance = cautious_variance(mean, *sizes, some["auc_se"].to_numpy(dtype=float))
     if len(areas) < 2 or variance <= 0:
         return 1.0
     return float(stats.chi2.sf(np.square(areas - mean).sum() / variance, len(areas) - 1))
@@ -203,7 +204,7 @@ def _verdict(
         f"the area under the curve of {top.case} goes from {top.low:.2f} to {top.high:.2f} over "
         f"{n} subnetworks (corrected {p_text(top.p_value)})"
     )
-    pairs = {"that area": with_auc, "bias": with_bias}
+    pairs = {"the mean area": with_auc, "bias": with_bias}
     reason += "".join(
         f"; adversarial accuracy correlates with {name} at {r.value:+.2f} "
         f"[{r.low:+.2f}, {r.high:+.2f}]"

@@ -187,13 +187,12 @@ def _area_z(values: pd.DataFrame, areas: pd.DataFrame) -> Float[np.ndarray, "pai
     """Give differences of every two subnetworks' areas in standard errors."""
     one, other = pairs_of(len(values))
     sizes = areas.groupby(["suite", "case"])[["n", "n_friendly"]].min()
-    return np.stack(
-        [
-            auc_z(area.to_numpy()[one], area.to_numpy()[other], *map(int, sizes.loc[case]))
-            for case, area in values.items()
-        ],
-        axis=1,
-    )
+    variances = areas.pivot(index="seed", columns=["suite", "case"], values="auc_se") ** 2
+    z = []
+    for case, area in values.items():
+        x, v = area.to_numpy(), variances.loc[values.index, case].to_numpy()
+        z.append(auc_z(x[one], x[other], *map(int, sizes.loc[case]), v[one] + v[other]))
+    return np.stack(z, axis=1)
 
 
 def _centred_ranks(values: Values) -> Values:

@@ -31,6 +31,8 @@ class Separation:
 
     Args:
         auc: Probability that an adversarial example scores higher than a friendly one, ties half.
+        auc_se: Its standard error over examples of both sides (DeLong, DeLong and Clarke-Pearson
+            1988); not a number where a side is a single example.
         d_prime: Difference of the sides' means over the root of their mean variance, or over
             ``RESOLUTION`` if that is larger; at most ``MOST_D_PRIME`` either way.
         bias: Mean of both sides' means: > 0 leans to the answer that is right on the adversarial
@@ -38,6 +40,7 @@ class Separation:
     """
 
     auc: float
+    auc_se: float
     d_prime: float
     bias: float
 
@@ -65,8 +68,10 @@ def separation(adversarial: Adversarial, friendly: Friendly) -> Separation:
     difference = one.mean() - other.mean()
     spread = np.sqrt((_variance(one) + _variance(other)) / 2)
     d_prime = np.clip(difference / max(spread, RESOLUTION), -MOST_D_PRIME, MOST_D_PRIME)
-    auc = placements(one, other)[0].mean()
-    return Separation(float(auc), float(d_prime), float((one.mean() + other.mean()) / 2))
+    placed = placements(one, other)
+    error = sum(side.var(ddof=1) / len(side) if len(side) > 1 else np.nan for side in placed) ** 0.5
+    bias = float((one.mean() + other.mean()) / 2)
+    return Separation(float(placed[0].mean()), float(error), float(d_prime), bias)
 
 
 def placements(adversarial: Adversarial, friendly: Friendly) -> tuple[Adversarial, Friendly]:
@@ -109,28 +114,57 @@ def auc_variance(auc: Areas, n: int, n_friendly: int) -> Areas:
     return auc * (1 - auc) * spread / (n * n_friendly)
 
 
+def cautious_variance(
+    auc: Areas, n: int, n_friendly: int, errors: Float[np.ndarray, " system"]
+) -> Areas:
+    """Give the variance of an area under the curve, the larger of two.
+
+    The formula of :func:`auc_variance` takes both sides' scores to be spread alike. Those of a
+    model that is sure of itself are not: some examples lie far on one side and some far on the
+    other, and the error over examples is larger. That one in turn is small by chance where areas
+    are near 0 or 1.
+
+    Args:
+        auc: The area, or several.
+        n: Examples on the adversarial side.
+        n_friendly: On the friendly side.
+        errors: Standard errors over examples of the systems that the area is of; not a number
+            where unknown.
+    """
+    known = errors[np.isfinite(errors)]
+    over_examples = float(np.square(known).mean()) if len(known) else 0.0
+    return np.maximum(auc_variance(auc, n, n_friendly), over_examples)  # type: ignore[return-value]
+
+
 def auc_z(
-    one: Float[np.ndarray, " pair"], other: Float[np.ndarray, " pair"], n: int, n_friendly: int
+    one: Float[np.ndarray, " pair"],
+    other: Float[np.ndarray, " pair"],
+    n: int,
+    n_friendly: int,
+    variances: Float[np.ndarray, " pair"],
 ) -> Float[np.ndarray, " pair"]:
     """Give differences of two areas under the curve in standard errors.
 
-    The areas are treated as independent, with the variance at their mean. Where both systems
-    score the same examples, this is cautious.
+    The areas are treated as independent. Where both systems score the same examples, this is
+    cautious.
 
     Args:
         one: The areas of one system of each pair.
         other: Those of the other.
         n: Examples on the adversarial side.
         n_friendly: On the friendly side.
+        variances: The sum of both areas' variances over examples; not a number where unknown. The
+            variance of :func:`auc_variance` at the areas' mean is taken if it is larger.
 
     Returns:
         Standard normal if the two are equal; 0 where both are perfect.
     """
-    error = np.sqrt(2 * auc_variance((one + other) / 2, n, n_friendly))
+    by_formula = 2 * auc_variance((one + other) / 2, n, n_friendly)
+    error = np.sqrt(np.fmax(by_formula, variances))
     return np.divide(one - other, error, out=np.zeros_like(error), where=error > 0)
 
 
-def auc_interval(auc: float, n: int, n_friendly: int) -> Estimate:
+def auc_interval(auc: float, n: int, n_friendly: int, error: float = np.nan) -> Estimate:
     """Give an area under the curve with its 95 % interval.
 
     The interval holds all areas that lie within 1.96 standard errors of their own, as Wilson's
@@ -140,14 +174,19 @@ def auc_interval(auc: float, n: int, n_friendly: int) -> Estimate:
         auc: The area.
         n: Examples on the adversarial side.
         n_friendly: On the friendly side.
+        error: The area's standard error over examples, where it is known. If it is larger than by
+            the formula of :func:`auc_variance`, the interval is wider in the same ratio.
 
     Source:
         Newcombe 2006, method 5.
     """
-    z = stats.norm.ppf(0.975)
+    z2 = stats.norm.ppf(0.975) ** 2
+    by_formula = auc_variance(auc, n, n_friendly)
+    if by_formula > 0 and np.isfinite(error):
+        z2 *= max(1.0, error**2 / by_formula)
 
     def excess(area: float) -> float:
-        return (area - auc) ** 2 - z**2 * auc_variance(area, n, n_friendly)
+        return (area - auc) ** 2 - z2 * auc_variance(area, n, n_friendly)
 
     # At the area itself the excess is negative, at 0 and 1 positive, unless the area is there.
     low = 0.0 if auc <= 0 else float(optimize.brentq(excess, 0.0, _inside(auc)))

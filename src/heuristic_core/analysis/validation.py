@@ -46,6 +46,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "n_friendly": (1, math.inf),
     "correct": (0, math.inf),
     "auc": (0, 1),
+    "auc_se": (0, math.inf),
     "forbidden": (0, 1),
     "wins": (0, 1),
     "other_heads": (0, math.inf),
@@ -54,7 +55,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "units": (0, math.inf),
 }
 #: Where a number may be missing: in these columns, and in all of these tables.
-_MAY_BE_NAN = ("soft", "interaction", "auc_interaction", "pooled_change")
+_MAY_BE_NAN = ("soft", "auc_se", "interaction", "auc_interaction", "pooled_change")
 _NAN_TABLES = ("attention", "dependency")
 
 #: What names a row, by table.

@@ -86,7 +86,8 @@ def discriminate(
     """
     class_map = suite.class_map(model_labels)
     columns = [name for name in DISCRIMINATION if name not in SYSTEM]
-    columns += [] if reference is None else list(AUC_CHANGES)
+    if reference is not None:  # the change has an error of its own
+        columns = [*(name for name in columns if name != "auc_se"), *AUC_CHANGES]
     systems = [logits] if reference is None else [logits, reference, *alone]
     scores: dict[int, list[Float[np.ndarray, " example"]]] = {}
     rows = []
@@ -106,6 +107,7 @@ def discriminate(
                 len(match.adversarial),
                 len(match.friendly),
                 found.auc,
+                *((found.auc_se,) if reference is None else ()),
                 found.d_prime,
                 found.bias,
                 *(() if reference is None else auc_changes(*sides)),

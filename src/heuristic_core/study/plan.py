@@ -22,7 +22,7 @@ VERSIONS = {
     "finetune": 1,
     "prepare": 1,
     "search": 2,
-    "evaluate": 4,
+    "evaluate": 5,
     "disjoint": 1,
     "removal": 3,
     "probe": 3,
