@@ -20,9 +20,9 @@ CHECKPOINTS = (100, 200, 300)
 def grid_of(kept: dict[int, list[set[str]]], sparsity: float = 0.5) -> pd.DataFrame:
     """From checkpoint to the heads of each seed's subnetwork."""
     tables = [
-        subnetworks({(seed, sparsity): heads for seed, heads in enumerate(sets)}, n_heads=6).assign(
-            checkpoint=checkpoint
-        )
+        subnetworks(
+            {(seed, sparsity): heads for seed, heads in enumerate(sets)}, n_heads=n_heads
+        ).assign(checkpoint=checkpoint)
         for checkpoint, sets in kept.items()
     ]
     return pd.concat(tables, ignore_index=True)
@@ -57,8 +57,21 @@ def test_emergence_by_hand():
     assert second.share_by_chance.p_value == pytest.approx((1 / 6) ** 3 * 1 / 6 * 2 / 6 * 2 / 6)
     steps = {m.unit: (m.kept, m.in_all_from, m.in_most_from) for m in result.members}
     assert steps == {"L0H0": ((3, 3, 3), 100, 100), "L1H1": ((1, 3, 3), 200, 200)}
-    assert result.verdict.decision == "supported"
+    # Each search alone keeps both heads with probability 1/36, 2/36 and 2/36.
+    assert second.p_if_alike == pytest.approx(2 * 5 / 36 / 3)
+    assert result.verdict.decision == "not decided by these data"
     assert "step 200" in result.verdict.reason
+
+
+def test_a_core_that_is_there_before_supports():
+    kept = {(s, 0.5): CORE | {f"L0H{s + 1}", f"L1H{s + 2}"} for s in range(4)}
+    main = subnetworks(kept, n_heads=12)
+    (result,) = emergence(main, grid_of(EARLY, n_heads=12), {1: 300})
+    assert result.checkpoints[1].p_if_alike == pytest.approx(2 * 5 / 144 / 3)
+    assert result.verdict.decision == "supported"
+    # At step 100 half of the core is there, no more than chance might bring.
+    (early,) = emergence(main, grid_of(EARLY, n_heads=12), {1: 200})
+    assert early.verdict.decision == "not decided by these data"
 
 
 def test_shared_cores_against_chance_by_hand():

@@ -31,6 +31,7 @@ from .size import effective_size
 from .smoothness import smoothness
 from .sparser import sparser
 from .spread import spread
+from .told_apart import told_apart_by_model
 from .validation import check_settings, check_tables
 
 __all__ = ["analyze"]
@@ -68,7 +69,8 @@ def analyze(
     shared = whole_cores(cores)
     # Of a fine-tuning's last checkpoint, if it is one: what is shared by chance is no core.
     last = {c.finetune_seed: c.core if c.verdict.decision == SUPPORTED else () for c in shared}
-    apart, told_apart = given["discrimination"], given["removal_discrimination"]
+    apart = given["discrimination"]
+    told_apart = told_apart_by_model(given["removal_discrimination"], apart)
     over_time = curves(evaluations, apart)
     # Held against the full model and the ordinary subnetworks on the same sample of examples.
     searched, grid = given["disjoint"], given["grid"]
@@ -91,7 +93,7 @@ def analyze(
         "additivity": additivity(given["removal"], told_apart),
         "core_removal": core_removal(given["removal"], told_apart, seed=seed),
         "groups": groups(given["removal"], told_apart),
-        "roles": roles(given["removal"], told_apart),
+        "roles": roles(given["removal"], given["removal_discrimination"]),
         "sides": sides(given["removal"]),
         "patterns": patterns(given["attention"], last, seed),
         "repeated": repeated(given["attention"], last),

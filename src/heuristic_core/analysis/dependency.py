@@ -19,6 +19,9 @@ from .systems import MODEL, ModelKey, OfModel, by_system
 #: An edge needs an excess of at least this share of how far the receiver is from its mean. In a
 #: trained model nearly every head changes those above it a little more or less than another does.
 SMALLEST_EXCESS = 0.05
+#: Core heads are no different that change added heads by less than so much more than others do, as
+#: a share of how far those are from their means.
+LEAST_DIFFERENCE = 0.01
 _CELL = ["path", "reads", "receiver", "layer"]
 
 
@@ -214,6 +217,8 @@ def _verdict(effects: Sequence[Effect], senders: pd.DataFrame) -> Verdict:
         f"({p_text(margin.p_value)}); {heads}"
     )
     both = (change, margin)
+    if abs(change.difference.value) < LEAST_DIFFERENCE:
+        return Verdict(claim, UNDECIDED, f"next to no difference; {reason}")
     if all(c.p_value < 0.05 and c.difference.low > 0 for c in both):
         return Verdict(claim, SUPPORTED, reason)
     if all(c.p_value < 0.05 and c.difference.high < 0 for c in both):

@@ -20,6 +20,10 @@ _PARTS = ("adversarial", "friendly", "balanced")
 _PAIR = ["seed", "forbidden", "other_heads", "heads", "shared_heads"]
 
 
+#: Differences of accuracies, in points, lie within these.
+_POINTS = (-100.0, 100.0)
+
+
 @dataclass(frozen=True)
 class Forbidden:
     """Subnetworks found while a share of another one's heads was forbidden, one per search seed.
@@ -151,7 +155,7 @@ def _one(
     found = found.sort_values("heads").groupby(["forbidden", "seed"], as_index=False).last()
     pairs = found.join(other.add_prefix("other_"), on="seed")
     shares = tuple(_share(float(share), some, margin) for share, some in pairs.groupby("forbidden"))
-    ordinary = student(other["points"].to_numpy())
+    ordinary = student(other["points"].to_numpy(), _POINTS)
     control = float(without_heads.mean()) if len(without_heads) else None
     return Disjoint(
         *key,
@@ -175,14 +179,14 @@ def _systems(rows: pd.DataFrame, by: list[str], reference: float) -> pd.DataFram
 def _share(forbidden: float, pairs: pd.DataFrame, margin: float) -> Forbidden:
     def change(part: str) -> Estimate | None:
         known = (100 * (pairs[part] - pairs[f"other_{part}"])).dropna()
-        return student(known.to_numpy(dtype=float)) if len(known) else None
+        return student(known.to_numpy(dtype=float), _POINTS) if len(known) else None
 
     return Forbidden(
         forbidden,
         len(pairs),
         float(pairs["heads"].mean()),
         float(pairs["shared_heads"].mean()),
-        student(pairs["points"].to_numpy()),
+        student(pairs["points"].to_numpy(), _POINTS),
         student(pairs["kl"].to_numpy(), (0.0, np.inf)),
         wilson(int(_within(pairs["points"], margin).sum()), len(pairs)),
         *(change(part) for part in _PARTS),
@@ -243,7 +247,7 @@ def _verdict(
             f"subnetworks without any heads are {without_heads:+.1f} points off the model "
             "in-domain: the task needs no heads, so it says nothing that none are shared",
         )
-    found = student(apart["points"].to_numpy())
+    found = student(apart["points"].to_numpy(), _POINTS)
     partly = "".join(
         f", with {share.forbidden:.0%} of them forbidden {share.in_domain_points.value:+.1f}"
         for share in shares

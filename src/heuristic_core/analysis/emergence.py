@@ -33,7 +33,9 @@ class CheckpointCore:
         in_layers: The same if both kept their numbers of heads in every layer.
         share: The share of the final core that a subnetwork keeps, mean over subnetworks.
         share_by_chance: What chance would give for it if every subnetwork kept its number of
-            heads in every layer; exact.
+            heads in every layer; exact, of searches that are independent.
+        p_if_alike: The probability of as high a share however much one checkpoint's searches agree
+            among themselves: twice the mean of each one's own (Vovk and Wang 2020).
     """
 
     checkpoint: int
@@ -44,6 +46,7 @@ class CheckpointCore:
     in_layers: Chance
     share: Estimate
     share_by_chance: Chance
+    p_if_alike: float
 
 
 @dataclass(frozen=True)
@@ -178,10 +181,12 @@ def _point(checkpoint: int, kept: Kept, final: Core) -> CheckpointCore:
     both = np.stack([shared_by_all, target])
     counts, size = kept.counts(kept.masks), len(final.core)
     hits = kept.masks[:, target].sum(1)
-    by_chance = at_least(
-        hits_distribution(kept.pools, kept.counts(target[None])[0].tolist(), counts),
-        int(hits.sum()),
-    )
+    targets = kept.counts(target[None])[0].tolist()
+    by_chance = at_least(hits_distribution(kept.pools, targets, counts), int(hits.sum()))
+    alone = [
+        at_least(hits_distribution(kept.pools, targets, counts[i : i + 1]), int(n)).p_value
+        for i, n in enumerate(hits)
+    ]
     return CheckpointCore(
         checkpoint,
         len(kept.masks),
@@ -191,6 +196,7 @@ def _point(checkpoint: int, kept: Kept, final: Core) -> CheckpointCore:
         at_least(pooled_intersection(kept.pools, kept.counts(both)), n_shared),
         student(hits / size, (0.0, 1.0)),
         Chance(by_chance.expected / (size * len(kept.masks)), by_chance.p_value),
+        min(1.0, 2 * float(np.mean(alone))),
     )
 
 
@@ -232,10 +238,10 @@ def _verdict(final: Core, points: Sequence[CheckpointCore], rise: int | None) ->
         f"at step {last.checkpoint}, the last one before the area under the curve of a case "
         f"rises (step {rise}), subnetworks keep {share.value:.0%} of the {len(final.core)} heads "
         f"of the final core [{share.low:.0%}, {share.high:.0%}], and {chance.expected:.0%} by "
-        f"chance within layers (p = {chance.p_value:.2g}); {last.shared} are in all "
-        f"{last.n_subnetworks}"
+        f"chance within layers (p = {chance.p_value:.2g}, {last.p_if_alike:.2g} however much the "
+        f"searches agree); {last.shared} are in all {last.n_subnetworks}"
     )
-    if chance.p_value < 0.05 and share.value >= MOST:
+    if last.p_if_alike < 0.05 and share.value >= MOST and share.low > chance.expected:
         return Verdict(claim, SUPPORTED, reason)
     if chance.p_value >= 0.05 and share.high < MOST:
         return Verdict(claim, CONTRADICTED, reason)

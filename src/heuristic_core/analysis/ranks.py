@@ -191,7 +191,8 @@ def _area_z(values: pd.DataFrame, areas: pd.DataFrame) -> Float[np.ndarray, "pai
     z = []
     for case, area in values.items():
         x, v = area.to_numpy(), variances.loc[values.index, case].to_numpy()
-        z.append(auc_z(x[one], x[other], *map(int, sizes.loc[case]), v[one] + v[other]))
+        n, n_friendly = (int(size) for size in sizes.loc[case])
+        z.append(auc_z(x[one], x[other], n, n_friendly, v[one] + v[other]))
     return np.stack(z, axis=1)
 
 

@@ -226,7 +226,9 @@ def _verdict(
     stands_out, others_do = apart and beyond < 0, apart and beyond > 0
     if more and not less and stands_out:
         return Verdict(claim, SUPPORTED, reason)
-    if others_do or (less and not more and not stands_out):
+    # That some head is of no more use OOD than in-domain says little of the others.
+    mostly = 2 * len(less) >= len(core)
+    if others_do or (mostly and not more and not stands_out):
         return Verdict(claim, CONTRADICTED, reason)
     return Verdict(claim, UNDECIDED, reason)
 

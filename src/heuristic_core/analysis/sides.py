@@ -17,8 +17,9 @@ from .intervals import SUPPORTED, UNDECIDED, Estimate, Verdict, change_text, hol
 from .systems import OfAnswers
 
 _CLAIM = "some units speak for one label whatever is right, and others for another label"
-#: A lean by less than this, in nats, changes odds by less than a tenth.
-_LEAST_LEAN = 0.1
+#: Every unit leans a little, to one side or the other. One that speaks for a label moves the odds
+#: by half of themselves or more: a smaller lean, in nats, is none.
+_LEAST_LEAN = 0.4
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,7 @@ class SizeAt:
         coarse: The mean size if only every second sparsity, from the sparsest, had been searched;
             ``None`` for fewer than four.
         n_failed: Seeds of which no subnetwork is good enough.
-        at_most: Whether the sparsest subnetworks are good enough, so that the size may be lower.
+        at_most: Whether a seed's sparsest subnetwork is good enough, so that the size may be lower.
         note: Why the margin means nothing here; empty where it does.
     """
 
@@ -139,7 +139,24 @@ def effective_size(
             if grids:
                 curve = _Curve(data, margin_points, whole, variance[data], grids, seed)
                 results.append(curve.result(int(tuned), str(method)))
-    return results
+    balanced = {
+        (one.finetune_seed, one.method): one.verdict for one in results if one.data == "balanced"
+    }
+    return [_beside(one, balanced.get((one.finetune_seed, one.method))) for one in results]
+
+
+def _beside(found: EffectiveSize, balanced: Verdict | None) -> EffectiveSize:
+    """Decide on adversarial and mixed data only as on balanced data, where there are any.
+
+    A subnetwork that leans to the adversarial label is good enough on adversarial data, and one
+    that leans to the other is not, whatever they tell apart.
+    """
+    verdict = found.verdict
+    leaning = found.data in ("adversarial", "mixed")
+    if not leaning or balanced is None or verdict.decision in (UNDECIDED, balanced.decision):
+        return found
+    reason = f"not so on balanced data, and a lean to one label can bring it; {verdict.reason}"
+    return replace(found, verdict=Verdict(verdict.claim, UNDECIDED, reason))
 
 
 def _by_data(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -202,7 +219,12 @@ class _Curve:
             bar, variance = self.bar(step, self.margin), float(self.variance.loc[step])
             seed = [self.seed, step]
             drawn = drawn + sign * drawn_sizes(grid.to_numpy(), levels, bar, variance, seed)
-        return estimate(found.to_numpy(), drawn, self.seed, 0.0 if len(terms) == 1 else -100.0)
+        least = self.floor(terms[0][1]) if len(terms) == 1 else -100.0
+        return estimate(found.to_numpy(), drawn, self.seed, least)
+
+    def floor(self, step: int) -> float:
+        """Give the size of the sparsest subnetworks that were searched for."""
+        return 100 * (1 - float(self.grids[step].columns.max()))
 
     def at(self, step: int) -> SizeAt:
         grid = self.grids[step]
@@ -216,7 +238,7 @@ class _Curve:
             {f"{m:g}": float(self.sizes(step, m).mean()) for m in MARGINS},
             float(self.sizes(step, self.margin, 2).mean()) if grid.shape[1] >= 4 else None,
             int((found == 100).sum()),
-            bool(grid.iloc[:, -1].mean() > self.bar(step, self.margin) + EQUAL),
+            bool((found <= self.floor(step) + EQUAL).any()),
             self.note(accuracy),
         )
 

@@ -99,6 +99,12 @@ def _always(*limits: str) -> Callable[[Results, Sequence[Mapping[str, Any]]], li
     return lambda results, entries: list(limits)
 
 
+#: What areas under the curve after removals are means over.
+_ON_TOLD_APART = (
+    "Areas under the curve are means over those adversarial cases that the full model tells apart, "
+    "if it does any: elsewhere there is nothing to lose."
+)
+
 #: Questions whose limits do not depend on what was found: question, where, limits.
 _FURTHER: dict[str, tuple[str, Callable, Callable]] = {
     "discrimination": (
@@ -144,17 +150,26 @@ _FURTHER: dict[str, tuple[str, Callable, Callable]] = {
     "removal": (
         "Does removing single core heads hurt generalisation more than other heads do?",
         _somewhere,
-        _always("What a removal does depends on what stands in for the unit: its mean."),
+        _always(
+            "What a removal does depends on what stands in for the unit: its mean.",
+            _ON_TOLD_APART,
+        ),
     ),
     "additivity": (
         "Is removing several core heads worse than the sum of removing each?",
         _somewhere,
-        _always("Heads in series and heads that stand in for each other both break additivity."),
+        _always(
+            "Heads in series and heads that stand in for each other both break additivity.",
+            _ON_TOLD_APART,
+        ),
     ),
     "core_removal": (
         "Does the core as a whole matter more than other heads of its layers?",
         _somewhere,
-        _always("The controls are random groups, few of all there are, without the core's heads."),
+        _always(
+            "The controls are random groups, few of all there are, without the core's heads.",
+            _ON_TOLD_APART,
+        ),
     ),
     "groups": (
         "Does removing the study's own groups of units hurt generalisation?",
