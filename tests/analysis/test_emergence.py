@@ -17,7 +17,9 @@ CORE = {"L0H0", "L1H1"}
 CHECKPOINTS = (100, 200, 300)
 
 
-def grid_of(kept: dict[int, list[set[str]]], sparsity: float = 0.5) -> pd.DataFrame:
+def grid_of(
+    kept: dict[int, list[set[str]]], sparsity: float = 0.5, n_heads: int = 6
+) -> pd.DataFrame:
     """From checkpoint to the heads of each seed's subnetwork."""
     tables = [
         subnetworks(

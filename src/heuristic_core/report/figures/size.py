@@ -69,7 +69,8 @@ def _panels(results: Results, sizes: Sequence[Size]) -> Drawing:
         "Above: per cent of all units in the sparsest subnetwork that is good enough, mean over "
         "search seeds; bars are 95 % intervals over seeds and examples. Faint lines: the same "
         "at other margins. Hollow: the margin means nothing there, as hardly any accuracy would "
-        "fail it. Below: the full model’s accuracy on the same data. Mixed: all ID and adversarial cases.",
+        "fail it. Below: the full model’s accuracy on the same data. Mixed: all ID and adversarial "
+        "cases.",
         to_svg(figure, identity, title, _description(sizes)),
     )
 
