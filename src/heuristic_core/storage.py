@@ -22,6 +22,9 @@ import safetensors.numpy
 
 from .errors import InputError, expect, one_line
 
+#: Settings and records are smaller than this.
+_MOST_BYTES = 2**28
+
 #: What helps where a file cannot be written, other than another folder.
 _REMEDIES = {
     errno.ENOSPC: "free some space",
@@ -68,9 +71,17 @@ def as_path(where: str | os.PathLike[str]) -> Path:
     """
     expect("a path", where, str, os.PathLike)
     path = os.fspath(where)
-    if not isinstance(path, str) or "\0" in path:
+    if not isinstance(path, str) or "\0" in path or not _can_be_named(path):
         raise InputError(f"{one_line(repr(path), 80)} is no path; give one of printable text")
     return Path(path)
+
+
+def _can_be_named(path: str) -> bool:
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:  # half a character
+        return False
+    return True
 
 
 def check_writable(folder: Path) -> None:
@@ -101,9 +112,26 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def json_text(value: Any) -> str:
+    """Give a value as indented JSON; NaN becomes null.
+
+    Raises:
+        InputError: If it holds what JSON does not.
+    """
+    try:
+        text = json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n"
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(
+            "what is to be saved holds something that JSON does not "
+            f"({one_line(str(error), 120)}); give texts, numbers, lists and dictionaries"
+        ) from error
+    return text
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON, in one piece; NaN becomes null."""
-    write_text(path, json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json_text(value))
 
 
 def read_json(path: Path) -> Any:
@@ -112,12 +140,24 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: If it is missing or is no JSON.
     """
+    _check_regular(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no valid JSON ({one_line(str(error), 120)})") from error
+
+
+def _check_regular(path: Path) -> None:
+    """Make sure that a file ends: devices and pipes may not."""
+    if os.path.exists(path) and not os.path.isdir(path):
+        if not os.path.isfile(path):
+            raise InputError(f"cannot read {path}: it is no regular file; give one")
+        if os.path.getsize(path) > _MOST_BYTES:
+            raise InputError(
+                f"cannot read {path}: it has more than {_MOST_BYTES} bytes; is it the right file?"
+            )
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -127,6 +167,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         InputError: If it is missing or is no TOML.
     """
     shown = one_line(str(path))
+    _check_regular(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from .errors import InputError, expect, unknown
-from .storage import as_path, plain, read_json, read_tensors, write_json, write_tensors
+from .storage import as_path, json_text, plain, read_json, read_tensors, write_tensors, write_text
 from .units import Unit, UnitSpace
 
 if TYPE_CHECKING:
@@ -196,8 +196,9 @@ class Subnetwork:
         tensors = {f"value/{name}": np.asarray(v) for name, v in self.values.items()}
         if self.soft is not None:
             tensors["soft"] = np.asarray(self.soft)
+        record = json_text(self.record())  # fails before anything is written
         write_tensors(path / "subnetwork.safetensors", tensors)
-        write_json(path / "subnetwork.json", self.record())
+        write_text(path / "subnetwork.json", record)
         return path
 
     def record(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -216,6 +217,15 @@ CALLS: dict[str, tuple[Call, str]] = {
     "compacted from a name": (lambda x: x.sub.compact("m"), NO_MODEL),
     "compacted from another": (lambda x: x.sub.compact(x.other), "the model 3 layers"),
     "compacted again": (lambda x: x.sub.compact(x.small), "is a compacted model"),
+    "provenance an object": (
+        lambda x: replace(x.sub, provenance={"a": object()}).save("po"),
+        "holds something that JSON does not",
+    ),
+    "provenance half a character": (
+        lambda x: replace(x.sub, provenance={"a": "\ud800"}).save("po"),
+        "holds something that JSON does not",
+    ),
+    "saved to half a character": (lambda x: x.sub.save("x/\ud800"), "is no path; give one"),
     "saved to a zero byte": (lambda x: x.sub.save("a\0b"), r"'a\\x00b' is no path; give one"),
     "small saved to a zero byte": (lambda x: x.small.save("a\0b"), r"'a\\x00b' is no path"),
     "small saved to a number": (lambda x: x.small.save(5), "a path must be of the type str or"),

@@ -154,6 +154,30 @@ FOLDERS: dict[str, tuple[Break, str]] = {
         config(attn_implementation="no/kernel"),
         r"own \(attn_implementation\)",
     ),
+    "kernel by its saved name": (
+        config(_attn_implementation="kernels-community/evil"),
+        r"code of its own \(_attn_implementation\), which is never run",
+    ),
+    "kernel of a part": (
+        config(text_config={"attn_implementation": "flash_attention_2"}),
+        r"code of its own \(attn_implementation\)",
+    ),
+    "quantization": (
+        config(quantization_config={"quant_method": "gptq", "bits": 4}),
+        "is quantized .*give the weights it was made from",
+    ),
+    "lengths a text": (
+        lambda folder, _: change_json(folder / "tokenizer_config.json", model_max_length="x"),
+        "model_max_length in tokenizer_config.json is 'x', but must be a number|cannot load",
+    ),
+    "parts of nothing": (
+        content("model.safetensors.index.json", b'{"weight_map": {}}'),
+        "index.json names 'None', which is no safetensors file",
+    ),
+    "parts html": (
+        content("model.safetensors.index.json", b"<html>"),
+        "index.json is no valid JSON .*; save or fetch the model again",
+    ),
     "half the weights": (lambda f, _: cut(f / "model.safetensors", 50_000), "are truncated or dam"),
     "a header only": (lambda f, _: cut(f / "model.safetensors", 9), "are truncated or damaged"),
     "no byte of weights": (content("model.safetensors", b""), "are truncated or damaged"),
@@ -184,10 +208,13 @@ FOLDERS: dict[str, tuple[Break, str]] = {
         stored(lambda weights: weights.update({DISTANCES: torch.zeros(127, 8)})),
         "for 1 of its weights, such as .*distance_embedding.weight, the model .* has no place",
     ),
-    "weights of 8 bits": (as_type(DENSE, torch.int8), r"quantized, such as .*dense.weight \(I8\)"),
+    "weights of 8 bits": (
+        as_type(DENSE, torch.int8),
+        r"quantized or no plain numbers, such as .*dense.weight \(I8\)",
+    ),
     "short floats": (
         as_type(DENSE, torch.float8_e4m3fn),
-        r"1 of its weights are quantized.*F8_E4M3",
+        r"1 of its weights are quantized or .*F8_E4M3",
     ),
     "an adapter": (an_adapter, "holds an adapter's weights, .* merge them into the model"),
     "activation unknown": (

@@ -149,13 +149,46 @@ def test_what_a_model_gives_besides_logits_does_not_matter(tiny, tmp_path, pairs
     torch.testing.assert_close(small.logits(encoded), gated, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("family", ["gpt_neox", "gpt_neo"])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.bool])
+def test_masks_that_older_versions_saved_are_left_alone(tmp_path, family, dtype):
+    from safetensors.torch import load_file, save_file
+
+    file = save_tiny(tmp_path, family=family) / "model.safetensors"
+    name = {"gpt_neox": "gpt_neox.layers.0", "gpt_neo": "transformer.h.0.attn"}[family]
+    mask = {f"{name}.attention.bias": torch.ones(1, 1, 8, 8).tril().to(dtype)}
+    save_file(load_file(file) | mask, file, metadata={"format": "pt"})
+    assert load_model(tmp_path).family.name == family
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "left"),
+    [
+        ("deberta-v2", {"conv_kernel_size": 0}, r"deberta\.encoder\.conv"),
+        ("deberta-v2", {"norm_rel_ebd": "none"}, r"deberta\.encoder\.LayerNorm"),
+        ("opt", {"_remove_final_layer_norm": True}, r"final_layer_norm"),
+    ],
+)
+def test_parts_that_a_configuration_leaves_out_are_told(tmp_path, family, changes, left):
+    change_config(save_tiny(tmp_path, family=family), **changes)
+    with pytest.raises(InputError, match=f"of its weights, such as .*{left}.*has no place"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("start", [None, 10**6, "x", True])
+def test_a_decoder_needs_a_token_to_start_from(tmp_path, start):
+    change_config(save_tiny(tmp_path, family="t5"), decoder_start_token_id=start)
+    with pytest.raises(InputError, match=r"decoder_start_token_id|no usable config"):
+        load_model(tmp_path)
+
+
 def test_a_pretrained_encoder_may_have_other_heads(tmp_path):
     from safetensors.torch import load_file, save_file
 
     folder = save_tiny(tmp_path, classifier=False)
     file = folder / "model.safetensors"
     weights = load_file(file)
-    more = {"cls.predictions.bias": torch.zeros(3), "embeddings.position_ids": torch.arange(4)}
+    more = {"cls.predictions.0.bias": torch.zeros(3), "embeddings.position_ids": torch.arange(4)}
     save_file(weights | more, file, metadata={"format": "pt"})
     model = new_classifier(folder, ("a", "b"), seed=0)
     assert not not_finite(model.hf)

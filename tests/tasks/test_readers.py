@@ -83,6 +83,17 @@ def test_label_values(values, names):
     assert label_names(values, NLI_LABELS) == names
 
 
+def test_names_that_are_numbers_are_no_class_numbers():
+    stars = ("1", "2", "3", "4", "5")
+    assert label_names([0, "1", 2, "5.0", 5.0], stars) == [None, "1", "2", "5", "5"]
+    assert label_names([1, 0], ("0", "1")) == ["1", "0"]
+
+
+def test_truths_and_numbers_are_read_alike_in_every_format():
+    assert label_names([True, "False"], ("false", "true")) == ["true", "false"]
+    assert label_names([1.0, "0.0", 0], ("a", "b"), {"0.0": "x", "1": "y"}) == ["y", "x", "x"]
+
+
 def test_labels_that_differ_in_case_alone_are_told_apart():
     values = ["No", "no", "NO", "yes", "YES", 1]
     assert label_names(values, ("no", "No", "yes")) == ["No", "no", None, "yes", "yes", "No"]

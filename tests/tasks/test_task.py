@@ -126,3 +126,16 @@ def test_adversarial_cases_alone_and_few_of_each():
     assert some.examples.digest == adversarial_only([suite], 2, seed=0)[0].examples.digest
     only_friendly = replace(friendly, kinds=dict.fromkeys("pqr", "friendly"))
     assert adversarial_only([only_friendly], 2, seed=0) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "pair", "message"),
+    [
+        (["a"], ["b", "c"], "1 texts, 2 second ones, 1 labels and 1 cases; give as many of each"),
+        ([None], ["b"], "a text is None, but must be text"),
+        (["a"], [5], "a text is 5, but must be text"),
+    ],
+)
+def test_columns_that_do_not_go_together(text, pair, message):
+    with pytest.raises(InputError, match=message):
+        Examples.build(text, pair, ["x"], "all", ("x", "y"))

@@ -40,17 +40,31 @@ def check_config(source: object, raw: Any) -> None:
         raise InputError(
             f"{source}: config.json names no model_type; give a model that transformers saved"
         )
-    keys = ("attn_implementation", "experts_implementation")
-    kernels = [key for key in keys if "/" in str(raw.get(key))]
-    for key in (["auto_map"] if raw.get("auto_map") else []) + kernels:
+    for key in (["auto_map"] if raw.get("auto_map") else []) + _implementations(raw):
         raise InputError(
             f"{source}: config.json names code of its own ({key}), which is never run; give a "
             f"model of transformers' own classes, or if it is one remove {key}"
+        )
+    if raw.get("quantization_config"):
+        raise InputError(
+            f"{source} is quantized (quantization_config in config.json), which is not read; give "
+            "the weights it was made from"
         )
     try:
         family_of(raw["model_type"])
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
+
+
+def _implementations(raw: Mapping[str, Any]) -> list[str]:
+    """Name what asks for other ways to compute than transformers' own, which can be downloads."""
+    found = []
+    for key, value in raw.items():
+        if isinstance(value, Mapping):
+            found += _implementations(value)
+        elif str(key).endswith("_implementation") and value not in (None, "eager", "sdpa"):
+            found.append(one_line(str(key), 60))
+    return found
 
 
 def check_label_maps(source: object, raw: Mapping[str, Any]) -> None:
@@ -169,6 +183,19 @@ def check_setup(source: object, family: Family, config: Any, tokenizer: Any) -> 
             f"{source} computes its MLPs in chunks of texts, which only saves memory; set "
             "chunk_size_feed_forward to 0 in config.json"
         )
+    limit = tokenizer.model_max_length
+    if isinstance(limit, bool) or not isinstance(limit, int | float):
+        raise InputError(
+            f"{source}: model_max_length in tokenizer_config.json is {one_line(repr(limit), 40)}, "
+            "but must be a number; correct or remove it"
+        )
+    if family.kind == "encoder-decoder":
+        first = getattr(config, "decoder_start_token_id", None)
+        if type(first) is not int or not 0 <= first < config.vocab_size:
+            raise InputError(
+                f"{source}: decoder_start_token_id in config.json is {one_line(repr(first), 40)}, "
+                f"but must be a token's number below {config.vocab_size}; correct it"
+            )
     if family.kind != "decoder":
         if tokenizer.padding_side != "right":
             raise InputError(

@@ -152,7 +152,7 @@ def _load(
     check_shapes(source, model, info["mismatched_keys"], labels is not None, kept is not None)
     check_complete(source, model, info["missing_keys"], fresh_head=labels is not None)
     if kept is None:
-        check_all_used(source, info["unexpected_keys"])
+        check_all_used(source, model, info["unexpected_keys"])
     try:
         model.to(device)
     except RuntimeError as error:

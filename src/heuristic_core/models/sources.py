@@ -25,8 +25,11 @@ _KINDS = f"give a packaged name ({', '.join(PACKAGED)}), a folder, or a hub id"
 #: How formats are called that can hold pickled objects.
 _PICKLED = {".bin", ".ckpt", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"}
 
+#: What older versions of transformers saved of a layer and computes itself now.
+BUFFERS = ("inv_freq", "masked_bias", "attn.bias", "attention.bias", "position_ids")
+
 #: How safetensors calls the types of weights that are not quantized, but for buffers of others.
-_FLOATS = {"F64", "F32", "F16", "BF16", "BOOL"}
+_FLOATS = {"F64", "F32", "F16", "BF16"}
 
 #: A size's names in configurations, the intermediate size last.
 _SIZES = {
@@ -98,9 +101,12 @@ def check_weights(source: str | os.PathLike[str]) -> None:
     folder = Path(resolve(source))
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        content = read_json(index)
+        try:
+            content = read_json(index)
+        except InputError as error:
+            raise InputError(f"{error}; save or fetch the model again") from error
         parts = content.get("weight_map") if isinstance(content, dict) else None
-        names = parts.values() if isinstance(parts, dict) else [None]
+        names = parts.values() if isinstance(parts, dict) and parts else [None]
         odd = [n for n in names if Path(str(n)).name != n or not n.endswith(".safetensors")]
         if odd:
             raise InputError(
@@ -130,16 +136,20 @@ def _check_types(source: object, path: Path) -> None:
         with safetensors.safe_open(path, framework="numpy") as file:
             # Buffers may be whole numbers.
             names = list(file.keys())
-            weights = [name for name in names if name.endswith(("weight", "bias"))]
+            weights = [
+                name
+                for name in names
+                if name.endswith(("weight", "bias")) and not name.endswith(BUFFERS)
+            ]
             types = {name: file.get_slice(name).get_dtype() for name in weights}
     except (OSError, SafetensorError):
         return  # what is wrong with the file is said as it is loaded
     coded = [name for name, kind in types.items() if kind not in _FLOATS]
     if coded:
         raise InputError(
-            f"cannot load {source}: {len(coded)} of its weights are quantized, such as "
-            f"{one_line(coded[0], 120)} ({types[coded[0]]}), and are not read; give the weights "
-            "they were made from"
+            f"cannot load {source}: {len(coded)} of its weights are quantized or no plain numbers, "
+            f"such as {one_line(coded[0], 120)} ({types[coded[0]]}), and are not read; give the "
+            "weights they were made from"
         )
 
 

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
 
 from ..errors import InputError, one_line
-
-#: What older versions of transformers saved of a layer and computes itself now.
-_BUFFERS = ("inv_freq", "masked_bias", "attn.bias", "attention.bias", "position_ids")
-
-#: The name of a weight of a layer, or of embeddings; heads of other kinds have neither.
-_OF_THE_ENCODER = re.compile(r"(^|\.)\d+\.|embedding")
+from .sources import BUFFERS
 
 
 def check_complete(source: object, model: Any, missing: Collection[str], fresh_head: bool) -> None:
@@ -71,22 +65,30 @@ def check_shapes(
         )
 
 
-def check_all_used(source: object, unexpected: Collection[str]) -> None:
-    """Make sure that no weights of layers or embeddings were left over.
+def check_all_used(source: object, model: Any, unexpected: Collection[str]) -> None:
+    """Make sure that no weights of the model below its head were left over.
 
     Those of other heads may be, such as a pretrained model's language-model head.
 
     Args:
         source: What to call the model in errors.
+        model: The model, of transformers.
         unexpected: The names of the weights for which the model has no place.
 
     Raises:
         InputError: If some were: the model is not the one that was trained.
     """
+    prefix = model.base_model_prefix
+
+    def is_below(name: str) -> bool:
+        # A model saved without a head names its parts without the prefix.
+        first = name.partition(".")[0]
+        return first == prefix or hasattr(model.base_model, first)
+
     left = sorted(
         name
         for name in map(str, unexpected)
-        if _OF_THE_ENCODER.search(name) and not name.endswith(_BUFFERS)
+        if is_below(name) and "pooler." not in name and not name.endswith(BUFFERS)
     )
     if left:
         raise InputError(

@@ -43,24 +43,33 @@ def label_names(
     """
     known = {"-1": NO_GOLD_LABEL, NO_GOLD_LABEL: NO_GOLD_LABEL}
     if written is None:
-        known = {str(i): name for i, name in enumerate(labels)} | known
         names = {name: name for name in labels}
+        # Names that are numbers themselves are not to be taken for class numbers.
+        if not any(name.strip().isdecimal() for name in labels):
+            known = {str(i): name for i, name in enumerate(labels)} | known
     else:
-        names = {as_text(value): name for value, name in written.items()}
+        names = {written_alike(value): name for value, name in written.items()}
     lower = [name.lower() for name in names]
     # What differs in case alone has to be written as it is.
     any_case = {n.lower(): label for n, label in names.items() if lower.count(n.lower()) == 1}
     known |= names
 
     def named(value: object) -> str | None:
+        text, alike = as_text(value), written_alike(value)
         # Without a map a column of true and false does not say which of them is class 1.
-        if isinstance(value, bool) and written is None:
+        if isinstance(value, bool) and alike not in any_case:
             return None
-        text = as_text(value)
-        whole = text.removesuffix(".0") if _FLOAT.fullmatch(text) else text  # a csv file's number
-        return known.get(text) or any_case.get(text.lower()) or known.get(whole)
+        return known.get(text) or any_case.get(text.lower()) or known.get(alike)
 
     return [named(value) for value in values]
+
+
+def written_alike(value: object) -> str:
+    """Write a value as text that is the same for numbers and truths of any format."""
+    text = as_text(value)
+    if text.lower() in ("true", "false"):
+        return text.lower()
+    return text.removesuffix(".0") if _FLOAT.fullmatch(text) else text
 
 
 def as_text(value: object) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import InputError, fits_one_line, one_line, unknown
 from .hub import HUB_PREFIX
-from .labels import NO_GOLD_LABEL, as_text, label_names
+from .labels import NO_GOLD_LABEL, as_text, label_names, written_alike
 from .records import Records
 from .sources import read_records
 from .task import Examples
@@ -139,8 +139,8 @@ def _filtered(records: Records, keep: Filter, drop: Filter, notes: list[str]) ->
     chosen = [True] * len(records.numbers)
     for columns, wanted in ((keep, True), (drop, False)):
         for column, values in columns.items():
-            written = [as_text(value) for value in records.columns[_pick(records, (column,))]]
-            listed = {as_text(value) for value in values}
+            written = [written_alike(value) for value in records.columns[_pick(records, (column,))]]
+            listed = {written_alike(value) for value in values}
             if wanted and (missing := sorted(listed - set(written))):
                 raise unknown(f"value of {column} in {records.name}:", missing[0], _seen(written))
             chosen = [

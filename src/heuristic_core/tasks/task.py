@@ -50,9 +50,19 @@ class Examples:
         labels: tuple[str, ...],
     ) -> Examples:
         """Put columns together; ``case`` may be one name for all rows."""
+        text, label = list(text), list(label)
         pair = [None] * len(text) if text_pair is None else list(text_pair)
         cases = [case] * len(text) if isinstance(case, str) else list(case)
-        columns = {"text": list(text), "text_pair": pair, "label": list(label), "case": cases}
+        if not len(pair) == len(label) == len(cases) == len(text):
+            raise InputError(
+                f"there are {len(text)} texts, {len(pair)} second ones, {len(label)} labels and "
+                f"{len(cases)} cases; give as many of each"
+            )
+        given = text if text_pair is None else [*text, *pair]
+        odd = [t for t in given if not isinstance(t, str)]
+        if odd:
+            raise InputError(f"a text is {one_line(repr(odd[0]), 60)}, but must be text")
+        columns = {"text": text, "text_pair": pair, "label": label, "case": cases}
         return cls(pd.DataFrame(columns, dtype=object), labels)
 
     def __len__(self) -> int:
