@@ -1,19 +1,21 @@
 """The published study: keep a run's small files, and write its page from them alone.
 
-    python studies/published_study.py keep runs/minilm-mnli-hans natural
-    python studies/published_study.py keep runs/minilm-mnli-hans-augmented augmented
+    hcore run studies/minilm-mnli-hans.toml --plan --json > natural.json
+    python studies/published_study.py keep runs/minilm-mnli-hans natural --plan natural.json
     python studies/published_study.py page
 
-``keep`` copies what conclusions are drawn from: study, manifest and tables, no weights. ``page``
-draws all conclusions anew from what is kept and writes ``docs/results/minilm-mnli-hans.md`` with
-its figures; it runs no model. ``hcore show`` and ``hcore report`` take a kept folder as well.
+``keep`` copies what conclusions are drawn from: study, manifest and tables, no weights, and what
+was forecast before anything was started. ``page`` draws all conclusions anew from what is kept and
+writes ``docs/results/minilm-mnli-hans.md`` with its figures; it runs no model. ``hcore show`` and
+``hcore report`` take a kept folder as well.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections import Counter, defaultdict
+import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +28,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from heuristic_core.report import Results
 from heuristic_core.report.figures import draw
 from heuristic_core.report.findings import Card, findings
-from heuristic_core.storage import read_table, write_table, write_text
+from heuristic_core.storage import read_json, read_table, write_json, write_table, write_text
 from heuristic_core.study.beside import beside
 from heuristic_core.study.results import read_results
 
@@ -130,18 +132,21 @@ app = typer.Typer(add_completion=False, help=__doc__)
 def keep(
     run: Annotated[Path, typer.Argument(help="A finished run folder.")],
     arm: Annotated[str, typer.Argument(help=f"One of {', '.join(ARMS)}.")],
+    plan: Annotated[Path, typer.Option(help="What `--plan --json` printed before it started.")],
 ) -> None:
     """Copy what a run's conclusions are drawn from."""
     if arm not in ARMS:
         raise typer.BadParameter(f"arms are {', '.join(ARMS)}")
     read_results(run)  # fails before anything is replaced
     place = PLACE / arm
+    forecast = read_json(plan)["cells"]
     shutil.rmtree(place, ignore_errors=True)
     (place / "tables").mkdir(parents=True)
     for name in ("study.json", "manifest.json"):
         shutil.copy(run / name, place / name)
     for table in sorted((run / "tables").glob("*.parquet")):
         shutil.copy(table, place / "tables" / table.name)
+    write_json(place / "forecast.json", {c["cell"]: c["seconds"] for c in forecast})
     print(place)
 
 
@@ -168,12 +173,13 @@ def page() -> None:
         keep_trailing_newline=True,
     )
     text = environment.get_template("published_study.md.j2").render(
-        arms=arms,
+        commands={arm: results.manifest["command"] for arm, results in arms.items()},
         summary=summary(arms),
         findings=[_finding(arms, asked) for asked in FINDINGS],
         accuracies=accuracies(arms),
         cases=cases(arms),
         costs=costs(arms),
+        machines=machines(arms),
         beside=_beside(arms),
     )
     path = PLACE.with_suffix(".md")
@@ -250,30 +256,63 @@ def cases(arms: dict[str, Results]) -> str:
     spread = read_table(PLACE / "seeds.parquet").set_index("column")
     rows = []
     for arm, results in arms.items():
+        seen = _seen(results)
         table = _with_accuracy(results.evaluations)
         last = table[(table["role"] == "ood") & (table["checkpoint"] == table["checkpoint"].max())]
         sparsities = sorted(set(last["sparsity"]))
         for (kind, case), some in last.groupby(["case_kind", "case"], sort=False):
-            row = [arm, kind, f"`{case}`"]
+            known = case in seen or f"every {kind}" in seen
+            row = [arm, kind, f"`{case}`", "seen" if known else ""]
             row += [_range(some[some["sparsity"] == s]["accuracy"]) for s in sparsities]
             seeds = spread.loc[case]
             row.append(f"{seeds['mean']:.1%} ({seeds['min']:.1%} to {seeds['max']:.1%})")
             rows.append(row)
     systems = [f"subnetworks at {_percent(s)}" if s else "full model" for s in sparsities]
-    return _table(["arm", "kind", "case", *systems, "100 fine-tunings of BERT-base"], rows)
+    return _table(
+        ["arm", "kind", "case", "in training", *systems, "100 fine-tunings of BERT-base"], rows
+    )
+
+
+def _seen(results: Results) -> set[str]:
+    """Give the cases that the task file of an arm takes training examples of."""
+    name = results.manifest["config"]["task"]["name"]
+    sources = tomllib.loads((HERE.parent / name).read_text())["train"]
+    kept = [source["keep"] for source in sources if "keep" in source]
+    named = {case for rows in kept for case in rows.get("subcase", ())}
+    # Every friendly case is one of entailment.
+    return named | {"every friendly" for rows in kept if rows.get("label") == "entailment"}
 
 
 def costs(arms: dict[str, Results]) -> str:
-    """Give a table of the minutes that every kind of cell took."""
+    """Give a table of what every kind of cell took, and was forecast to take."""
     rows = []
     for arm, results in arms.items():
-        seconds: dict[str, list[float]] = defaultdict(list)
-        for cell in results.manifest["cells"]:
-            grid = "grid, " if cell["name"].startswith("grid") else ""
-            seconds[grid + cell["kind"]].append(cell["seconds"])
-        rows += [[arm, k, str(len(v)), f"{sum(v) / 60:.1f}"] for k, v in seconds.items()]
-        rows.append([arm, "all", "", f"{sum(map(sum, seconds.values())) / 60:.0f}"])
-    return _table(["arm", "stage", "cells", "minutes"], rows)
+        forecasts = read_json(PLACE / arm / "forecast.json")
+        cells = pd.DataFrame(results.manifest["cells"])
+        label = cells["name"].str.rsplit("-", n=1).str[0]
+        grid = label.str.startswith("grid").map({True: "grid, ", False: ""})
+        cells = cells.assign(stage=grid + cells["kind"], forecast=label.map(forecasts))
+        stages = pd.concat([cells, cells.assign(stage="all")]).groupby("stage", sort=False)
+        for stage, some in stages:
+            n_told = some["forecast"].notna().sum()
+            forecast = f"{some['forecast'].sum() / 60:.1f}" if n_told else "none"
+            if 0 < n_told < len(some):
+                forecast += f" for {n_told} of them"
+            minutes = f"{some['seconds'].sum() / 60:.1f}"
+            examples = f"{some['examples'].sum():,}"
+            rows.append([arm, str(stage), str(len(some)), examples, minutes, forecast])
+    return _table(["arm", "stage", "cells", "examples", "minutes", "forecast, minutes"], rows)
+
+
+def machines(arms: dict[str, Results]) -> str:
+    """Say what every arm ran on."""
+    rows = []
+    for arm, results in arms.items():
+        machine, found = results.manifest["machine"], results.manifest["versions"]
+        versions = ", ".join(f"{k} {v}" for k, v in found.items() if k != "heuristic-core")
+        devices = f"{', '.join(machine['devices'])}, {machine['threads']} threads"
+        rows.append([arm, f"{machine['processor']}, {devices}", versions])
+    return _table(["arm", "machine", "versions"], rows)
 
 
 def _with_accuracy(table: pd.DataFrame) -> pd.DataFrame:

@@ -137,6 +137,7 @@ ANALYZED: dict[str, tuple[Break, str]] = {
     "record a list": (written(f"{EVALUATION}/record.json", b"[]"), "does not say how it was compu"),
     "time unknown": (changed(f"{EVALUATION}/record.json", seconds="long"), "does not say how it"),
     "facts a list": (written(f"{EVALUATION}/facts.json", b"[1]"), "holds other facts than it shou"),
+    "facts of parts": (changed(f"{EVALUATION}/facts.json", examples=0.5), "other facts"),
     "facts of texts": (changed(f"{EVALUATION}/facts.json", truncated={"a": "b"}), "other facts"),
     "table of a cell": (
         shortened(f"{EVALUATION}/table.parquet"),

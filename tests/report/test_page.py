@@ -77,7 +77,7 @@ def test_verdicts_core_and_provenance_are_on_the_page(results, page):
     assert ", ".join(core) in page.text
     for words in (
         "0 examples were truncated",
-        "search: 8 cells, 6.1 min in all, median 45.5 s",
+        "search: 8 cells, 6.1 min in all, median 45.5 s; the model was run on 16,000 examples",
         "torch: 2.6.0",
         "b2" * 32,
         "What this cannot tell",

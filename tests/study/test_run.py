@@ -11,6 +11,7 @@ import pytest
 from studies import cells, equal, quiet, study, tables
 
 from heuristic_core.errors import InputError
+from heuristic_core.search.find import search_effort
 from heuristic_core.study.plan import make_plan
 from heuristic_core.study.results import read_results
 from heuristic_core.study.run import (
@@ -56,6 +57,22 @@ def test_a_run_leaves_everything_it_promises(finished):
         "suite/hans-grammar": 0,
     }
     assert not list(finished.glob("**/.partial-*"))
+
+
+def test_the_manifest_counts_what_the_model_was_run_on(finished, tiny_folder):
+    manifest = json.loads((finished / "manifest.json").read_text())
+    run_on = {cell["name"].rsplit("-", 1)[0]: cell["examples"] for cell in manifest["cells"]}
+    config = study(tiny_folder)
+    task = load_study_task(config, None)
+    tested = sum(len(suite.examples) for suite in task.suites)
+    recipe = config.finetune
+    assert {n for name, n in run_on.items() if name.startswith("evaluate")} == {tested}
+    assert run_on["finetune-f1"] == recipe.steps * recipe.batch_size
+    # One pass gives the reference and the means.
+    assert run_on[f"prepare-f1-s{recipe.steps}"] == len(task.search)
+    seen = search_effort("learned", config.search.options, config.search.sparsities)
+    for seed in config.search.seeds:
+        assert seen <= run_on[f"search-f1-s{recipe.steps}-k{seed}"] <= seen + len(task.search)
 
 
 def test_subnetworks_keep_exactly_what_was_asked_and_say_where_they_are_from(finished):

@@ -61,6 +61,8 @@ class Classifier:
         self.hf = hf
         self.tokenizer = tokenizer
         self.name = name
+        #: Examples that it was called with so far, repeated ones each time.
+        self.n_examples_run = 0
         self.family = family_of(hf.config.model_type)
         check_setup(name, self.family, hf.config, tokenizer)
         self.max_length = min(max_length, longest(self.family, hf.config) or max_length)
@@ -129,6 +131,7 @@ class Classifier:
         if self.family.kind != "encoder":
             # Nothing is generated: keys and values kept for later would only fill the memory.
             batch.setdefault("use_cache", False)
+        self.n_examples_run += len(next(iter(batch.values())))
         return self.hf(**batch, return_dict=True)
 
     def encode(self, examples: Examples) -> Encoded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -71,15 +71,20 @@ def _truncated(counts: Any) -> tuple[str, ...]:
 
 
 def _times(cells: Any) -> tuple[str, ...]:
-    """Sum up the seconds per kind of cell, in the order in which kinds first ran."""
+    """Sum up seconds and examples per kind of cell, in the order in which kinds first ran."""
     by_kind: dict[str, list[float]] = defaultdict(list)
+    examples: Counter[str] = Counter()
     for cell in cells or ():
         if cell.get("seconds") is not None:
-            by_kind[str(cell.get("kind", "cell"))].append(float(cell["seconds"]))
+            kind = str(cell.get("kind", "cell"))
+            by_kind[kind].append(float(cell["seconds"]))
+            examples[kind] += cell.get("examples", 0)
     lines = []
     for kind, seconds in by_kind.items():
         line = f"{name(kind)}: {count(len(seconds), 'cell')}, {duration(sum(seconds))} in all"
         if len(seconds) > 1:
             line += f", median {duration(statistics.median(seconds))}"
+        if examples[kind]:
+            line += f"; the model was run on {count(examples[kind], 'example')}"
         lines.append(line)
     return tuple(lines)

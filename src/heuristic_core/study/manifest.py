@@ -27,13 +27,18 @@ def make_manifest(
     """Say what every number of a run depends on."""
     records = [store.record(cell) for cell in cells]
     truncated: dict[str, int] = {}
+    examples: list[int] = []
     for cell in cells:
         with store.reading(cell) as path:
             facts = read_json(path / "facts.json")
             counts = facts.get("truncated", {}) if isinstance(facts, Mapping) else None
-            if not isinstance(counts, Mapping) or any(type(n) is not int for n in counts.values()):
+            if not isinstance(counts, Mapping):
+                raise InputError("facts.json holds other facts than it should")
+            n = facts.get("examples", 0)  # cells of earlier versions do not say it
+            if any(type(count) is not int for count in (n, *counts.values())):
                 raise InputError("facts.json holds other facts than it should")
         truncated |= counts
+        examples.append(n)
     return {
         "study": config.name,
         "config": config.model_dump(mode="json"),
@@ -53,8 +58,8 @@ def make_manifest(
         | (shape(config.model.source) or {}),
         "truncated": truncated,
         "cells": [
-            {"name": cell.name, "kind": cell.kind, "seconds": record["seconds"]}
-            for cell, record in zip(cells, records, strict=True)
+            {"name": c.name, "kind": c.kind, "seconds": record["seconds"], "examples": n}
+            for c, record, n in zip(cells, records, examples, strict=True)
         ],
         "machine": {
             "system": platform.platform(terse=True),
@@ -71,6 +76,7 @@ class _CellFacts(BaseModel):
     name: str
     kind: str
     seconds: float | None = None
+    examples: int = 0
 
 
 class _ModelFacts(BaseModel):

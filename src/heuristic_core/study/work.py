@@ -67,9 +67,13 @@ class Workbench:
             progress: Called with (steps done, steps in all).
 
         Returns:
-            Facts to record, such as how many examples were cut short.
+            Facts to record, such as on how many examples the model was run, and how many were cut
+            short.
         """
-        return _KINDS[cell.kind](self, cell, folder, progress)
+        if self._model is not None:
+            self._model[1].n_examples_run = 0
+        facts = _KINDS[cell.kind](self, cell, folder, progress)
+        return {"examples": 0 if self._model is None else self._model[1].n_examples_run} | facts
 
     def _finetune(self, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
         recipe = self.config.finetune
@@ -92,7 +96,10 @@ class Workbench:
             **recipe.model_dump(exclude={"seeds"}),
         )
         write_table(folder / "finetuning.parquet", table)
-        return {"truncated": {"train": model.encode(self.task.train).n_truncated}}
+        return {
+            "examples": recipe.steps * recipe.batch_size,
+            "truncated": {"train": model.encode(self.task.train).n_truncated},
+        }
 
     def _prepare(self, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
         model = self.classifier(cell)
