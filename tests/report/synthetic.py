@@ -38,7 +38,10 @@ MANIFEST: dict[str, Any] = {
     "truncated": {"train": 0, "search": 0, "suite/id": 0, "suite/hans-grammar": 0},
     "cells": [
         {"name": "finetune-f1", "kind": "finetune", "seconds": 210.5},
-        *({"name": f"search-k{k}", "kind": "search", "seconds": 41.0 + k, "examples": 2000} for k in range(1, 9)),
+        *(
+            {"name": f"search-k{k}", "kind": "search", "seconds": 41.0 + k, "examples": 2000}
+            for k in range(1, 9)
+        ),
         *({"name": f"evaluate-{k}", "kind": "evaluate", "seconds": 9.25} for k in range(20)),
     ],
     "machine": {

@@ -70,9 +70,10 @@ def test_the_manifest_counts_what_the_model_was_run_on(finished, tiny_folder):
     assert run_on["finetune-f1"] == recipe.steps * recipe.batch_size
     # One pass gives the reference and the means.
     assert run_on[f"prepare-f1-s{recipe.steps}"] == len(task.search)
-    seen = search_effort("learned", config.search.options, config.search.sparsities)
+    # Exchanges of units end when there is nothing better to exchange, so that it is at most that.
+    most = search_effort("learned", config.search.options, config.search.sparsities)
     for seed in config.search.seeds:
-        assert seen <= run_on[f"search-f1-s{recipe.steps}-k{seed}"] <= seen + len(task.search)
+        assert 0 < run_on[f"search-f1-s{recipe.steps}-k{seed}"] <= most
 
 
 def test_subnetworks_keep_exactly_what_was_asked_and_say_where_they_are_from(finished):

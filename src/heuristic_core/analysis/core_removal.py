@@ -290,4 +290,9 @@ def _verdict(
         return Verdict(claim, SUPPORTED, reason)
     if judged.beyond.low > 0 and apart > 0:
         return Verdict(claim, CONTRADICTED, reason)
+    if judged.beyond.high < 0 and judged.core.high < 0:
+        reason += (
+            "; its heads alone are not clearly worse to lose than others, nor all together than "
+            "the sum, so that the few heads that matter may be in it by chance"
+        )
     return Verdict(claim, UNDECIDED, reason)

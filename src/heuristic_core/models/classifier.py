@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -54,6 +54,9 @@ class Classifier:
             does not look as its family should.
     """
 
+    #: Examples that any of them was called with so far, subnetworks made compact among them.
+    n_examples_run: ClassVar[int] = 0
+
     def __init__(self, hf: Any, tokenizer: Any, name: str = "", max_length: int = 128) -> None:
         expect("hf", hf, PreTrainedModel)
         expect("the tokenizer", tokenizer, PreTrainedTokenizerBase)
@@ -61,8 +64,6 @@ class Classifier:
         self.hf = hf
         self.tokenizer = tokenizer
         self.name = name
-        #: Examples that it was called with so far, repeated ones each time.
-        self.n_examples_run = 0
         self.family = family_of(hf.config.model_type)
         check_setup(name, self.family, hf.config, tokenizer)
         self.max_length = min(max_length, longest(self.family, hf.config) or max_length)
@@ -131,7 +132,7 @@ class Classifier:
         if self.family.kind != "encoder":
             # Nothing is generated: keys and values kept for later would only fill the memory.
             batch.setdefault("use_cache", False)
-        self.n_examples_run += len(next(iter(batch.values())))
+        Classifier.n_examples_run += len(next(iter(batch.values())))
         return self.hf(**batch, return_dict=True)
 
     def encode(self, examples: Examples) -> Encoded:

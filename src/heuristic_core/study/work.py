@@ -70,10 +70,9 @@ class Workbench:
             Facts to record, such as on how many examples the model was run, and how many were cut
             short.
         """
-        if self._model is not None:
-            self._model[1].n_examples_run = 0
+        before = Classifier.n_examples_run
         facts = _KINDS[cell.kind](self, cell, folder, progress)
-        return {"examples": 0 if self._model is None else self._model[1].n_examples_run} | facts
+        return {"examples": Classifier.n_examples_run - before} | facts
 
     def _finetune(self, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
         recipe = self.config.finetune
