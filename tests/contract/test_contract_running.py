@@ -58,6 +58,19 @@ def test_neither_batches_nor_their_order_matter(family):
     torch.testing.assert_close(shuffled, together[order], atol=1e-5, rtol=1e-4)
 
 
+@for_every_family()
+def test_bfloat16_rounds_and_changes_nothing_else(family):
+    model = shared(family)
+    encoded = model.encode(pairs())
+    for system in (model, some_subnetwork(model, some_mask(model, 0), "mean").compact(model)):
+        exact = system.logits(encoded)
+        rounded = system.logits(encoded, bf16=True)
+        assert rounded.dtype == torch.float32
+        assert not torch.equal(rounded, exact)  # it did take place
+        torch.testing.assert_close(rounded, exact, atol=0.05, rtol=0.05)
+        assert torch.equal(system.logits(encoded), exact)  # and leaves no trace
+
+
 @for_every_family(DECODERS)
 def test_the_padding_side_makes_no_difference_to_decoders(family):
     model = own(family)

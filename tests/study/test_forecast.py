@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from heuristic_core.storage import write_json
 from heuristic_core.study import forecast as module
-from heuristic_core.study.forecast import EFFICIENCY, OVERHEAD, forecast
+from heuristic_core.study.forecast import BF16_PART, EFFICIENCY, OVERHEAD, forecast
 from heuristic_core.study.plan import VERSIONS
 from heuristic_core.study.store import Cell, Store
 from heuristic_core.study.work import _KINDS
@@ -26,7 +27,7 @@ def test_every_kind_of_cell_has_a_version_an_efficiency_and_work_to_do():
 
 
 def test_finished_cells_of_the_kind_give_the_rate(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "matrix_speed", lambda device: 1000.0)
+    monkeypatch.setattr(module, "matrix_speed", lambda device, dtype: 1000.0)
     store = Store(tmp_path)
     done, to_do, unlike = cell("removal", 1, 50.0), cell("removal", 2, 200.0), cell("probe", 3, 80)
     finish(store, done, 5.0)
@@ -38,8 +39,18 @@ def test_finished_cells_of_the_kind_give_the_rate(tmp_path, monkeypatch):
     assert [f.megabytes for f in found] == [2.0, 2.0, 2.0]
 
 
+def test_cells_in_bfloat16_are_forecast_by_its_own_speed(monkeypatch):
+    speeds = {torch.float32: 1000.0, torch.bfloat16: 3000.0}
+    monkeypatch.setattr(module, "matrix_speed", lambda device, dtype: speeds[dtype])
+    exact = cell("evaluate", 1, 50.0)
+    rounded = Cell("evaluate", "evaluate-2", {"number": 2, "bf16": True}, effort=50.0)
+    of_exact, of_rounded = (f.seconds - OVERHEAD for f in forecast([exact, rounded], None, "cpu"))
+    assert of_exact == pytest.approx(50 / (1000 * EFFICIENCY["evaluate"]))
+    assert of_rounded == pytest.approx(of_exact / 3 / BF16_PART)
+
+
 def test_other_finished_cells_give_rates_but_no_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "matrix_speed", lambda device: 1000.0)
+    monkeypatch.setattr(module, "matrix_speed", lambda device, dtype: 1000.0)
     store = Store(tmp_path)
     other, to_do = cell("search", 1, 30.0), cell("search", 2, 60.0)
     finish(store, other, 10.0)
@@ -48,7 +59,7 @@ def test_other_finished_cells_give_rates_but_no_rows(tmp_path, monkeypatch):
 
 
 def test_a_cell_of_the_same_content_under_another_name_is_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "matrix_speed", lambda device: 1000.0)
+    monkeypatch.setattr(module, "matrix_speed", lambda device, dtype: 1000.0)
     store, one = Store(tmp_path), cell("search", 1, 30.0)
     finish(store, one, 10.0)
     (found,) = forecast([Cell("search", "again", one.spec, effort=30.0)], store, "cpu", [one])

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from studies import cells, equal, quiet, study, tables
 
@@ -57,6 +59,22 @@ def test_a_run_leaves_everything_it_promises(finished):
         "suite/hans-grammar": 0,
     }
     assert not list(finished.glob("**/.partial-*"))
+
+
+def test_evaluating_in_bfloat16_changes_evaluations_alone(finished, tiny_folder, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    before = cells(tmp_path / "run")
+    config = study(tiny_folder, evaluation={"bf16": True})
+    run_study(config, RunOptions(tmp_path / "run", device="cpu", update=True), quiet())
+    new = cells(tmp_path / "run").keys() - before.keys()
+    assert len(new) == 3 + 4
+    assert all(name.startswith("evaluate-") for name in new)
+    exact, rounded = (tables(folder)["evaluations"] for folder in (finished, tmp_path / "run"))
+    assert (rounded["n"] == exact["n"]).all()
+    # These log-odds are below 1, and bfloat16 has two to three digits.
+    assert 0 < np.abs(rounded["margin"] - exact["margin"]).max() < 0.05
+    full = rounded[rounded["kind"] == "full"]
+    assert (full["kl"] == 0).all()  # measured against itself, rounded alike
 
 
 def test_the_manifest_counts_what_the_model_was_run_on(finished, tiny_folder):

@@ -26,6 +26,7 @@ def predict(
     *,
     subnetwork: Subnetwork | None = None,
     batch_size: int = 64,
+    bf16: bool = False,
     progress: Progress | None = None,
 ) -> Logits:
     """Give a model's or subnetwork's logits for examples, in their order.
@@ -35,6 +36,7 @@ def predict(
         encoded: The examples as tokens.
         subnetwork: What to run in its place.
         batch_size: Examples a forward pass.
+        bf16: Compute in bfloat16 where that is safe; weights stay as they are.
         progress: Called with (examples done, examples in all).
 
     Returns:
@@ -47,7 +49,7 @@ def predict(
     expect("the subnetwork", subnetwork, Subnetwork, type(None))
     if subnetwork is not None:
         model = subnetwork.compact(model)  # the same logits, sooner
-    return model.logits(encoded, batch_size=batch_size, progress=progress).numpy()
+    return model.logits(encoded, batch_size=batch_size, bf16=bf16, progress=progress).numpy()
 
 
 def evaluate(
@@ -56,6 +58,7 @@ def evaluate(
     *,
     subnetwork: Subnetwork | None = None,
     batch_size: int = 64,
+    bf16: bool = False,
 ) -> pd.DataFrame:
     """Measure a model or subnetwork on every case of some suites.
 
@@ -64,6 +67,7 @@ def evaluate(
         task: A task, a suite or several suites.
         subnetwork: What to measure in the model's place.
         batch_size: Examples a forward pass.
+        bf16: Compute in bfloat16 where that is safe; weights stay as they are.
 
     Returns:
         One row per suite and case with the columns suite, role, case, case_kind, n, correct, kl
@@ -86,10 +90,12 @@ def evaluate(
     for suite in suites:
         suite.class_map(model.labels)  # fails before anything is run
         encoded = model.encode(suite.examples)
-        reference = predict(model, encoded, batch_size=batch_size)
+        reference = predict(model, encoded, batch_size=batch_size, bf16=bf16)
         logits = reference
         if subnetwork is not None:
-            logits = predict(model, encoded, subnetwork=subnetwork, batch_size=batch_size)
+            logits = predict(
+                model, encoded, subnetwork=subnetwork, batch_size=batch_size, bf16=bf16
+            )
         rows.append(score(suite, model.labels, logits, reference))
     return pd.concat(rows, ignore_index=True)
 

@@ -174,13 +174,19 @@ class Classifier:
             yield
 
     def logits(
-        self, encoded: Encoded, *, batch_size: int = 64, progress: Progress | None = None
+        self,
+        encoded: Encoded,
+        *,
+        batch_size: int = 64,
+        bf16: bool = False,
+        progress: Progress | None = None,
     ) -> Float[Tensor, "example label"]:
         """Run on examples without dropout or gradients, batched by length.
 
         Args:
             encoded: The examples.
             batch_size: Examples a forward pass.
+            bf16: Compute in bfloat16 where that is safe; weights stay as they are.
             progress: Called with (examples done, examples in all) after each batch.
 
         Returns:
@@ -190,7 +196,7 @@ class Classifier:
         expect("progress", progress, Callable, type(None))
         result = torch.empty(len(encoded), len(self.labels), dtype=torch.float32)
         done = 0
-        with self.inference():
+        with self.inference(), torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             for rows in encoded.by_length(batch_size):
                 result[rows] = self(**encoded.batch(rows, self.device)).logits.float().cpu()
                 done += len(rows)

@@ -187,7 +187,7 @@ def _disjoint(
     if settings.sparsity is not None:
         sparsities = [settings.sparsity]
     full = planner.full(finetune_seed, checkpoint)
-    base = planner.base(checkpoint) | planner.tested() | {"draws": config.analysis.seed}
+    base = planner.base(checkpoint) | planner.evaluated() | {"draws": config.analysis.seed}
     cells = [full]
     for sparsity, seed in itertools.product(sparsities, search.seeds[: settings.seeds]):
         # A second one is in the label, which is to be unique.

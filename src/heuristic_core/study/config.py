@@ -105,6 +105,17 @@ class SearchConfig(BaseModel):
     _seeds = field_validator("seeds")(different_seeds)
 
 
+class EvaluationConfig(BaseModel):
+    """How models and subnetworks are evaluated."""
+
+    model_config = STRICT
+    bf16: bool = Field(
+        False,
+        description="Compute in bfloat16 where that is safe: sooner, and about one answer in 200 "
+        "differs. Masks are learned as [model] says all the same.",
+    )
+
+
 class StudyConfig(BaseModel):
     """A whole study."""
 
@@ -116,6 +127,7 @@ class StudyConfig(BaseModel):
         None, description="Leave this table out to study a model that is fine-tuned already."
     )
     search: SearchConfig = SearchConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
     analysis: AnalysisConfig = AnalysisConfig()
 
     @property
@@ -142,6 +154,15 @@ class StudyConfig(BaseModel):
             return sorted(grid.checkpoints)
         trained = grid.checkpoints == "trained" and self.finetune is not None
         return [step for step in self.checkpoints if step or not trained]
+
+    @model_validator(mode="after")
+    def _weights_are_wider(self) -> StudyConfig:
+        if self.evaluation.bf16 and self.model.dtype != "float32":
+            raise ValueError(
+                f"evaluation.bf16 is for weights in float32, model.dtype is {self.model.dtype}; "
+                "leave one of them out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _disjoint_sparsity_is_searched_for(self) -> StudyConfig:
@@ -237,6 +258,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "task": TaskConfig,
     "finetune": FinetuneConfig,
     "search": SearchConfig,
+    "evaluation": EvaluationConfig,
     "analysis": AnalysisConfig,
     "analysis.grid": GridConfig,
     "analysis.disjoint": DisjointConfig,

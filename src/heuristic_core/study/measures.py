@@ -202,7 +202,12 @@ def _measured(
         score(
             suite,
             model.labels,
-            predict(model, bench.encode(suite, model), subnetwork=found),
+            predict(
+                model,
+                bench.encode(suite, model),
+                subnetwork=found,
+                bf16=bench.config.evaluation.bf16,
+            ),
             reference[suite.name],
         )
         for suite in bench.suites

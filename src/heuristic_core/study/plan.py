@@ -264,6 +264,11 @@ class Planner:
             "maps": {suite.name: dict(suite.label_map) for suite in self.suites},
         }
 
+    def evaluated(self) -> dict[str, Any]:
+        """Give the entries of a spec that say what is evaluated on, and how."""
+        # No entry where it is off: cells from before there was this setting stay good.
+        return self.tested() | ({"bf16": True} if self.config.evaluation.bf16 else {})
+
     def _evaluate(
         self,
         base: Mapping[str, Any],
@@ -274,7 +279,7 @@ class Planner:
         return Cell(
             "evaluate",
             f"{self.tag}evaluate-{label}",
-            dict(base) | self.tested() | version_of("evaluate"),
+            dict(base) | self.evaluated() | version_of("evaluate"),
             inputs,
             system,
             sum(self.cost.passes(suite.examples, 1) for suite in self.suites),

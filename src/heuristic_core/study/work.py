@@ -130,6 +130,7 @@ class Workbench:
                 model,
                 encoded,
                 subnetwork=subnetwork,
+                bf16=self.config.evaluation.bf16,
                 progress=part(progress, n_before, len(encoded), n_all),
             )
             n_before += len(encoded)
