@@ -206,7 +206,7 @@ _FURTHER: dict[str, tuple[str, Callable, Callable]] = {
 
 def _card(where: str, entry: Mapping[str, Any], with_core: bool) -> Card:
     verdict = entry["verdict"]
-    claim, decision, reason = (name(verdict[key], 600) for key in ("claim", "decision", "reason"))
+    claim, decision, reason = (name(verdict[key], 2000) for key in ("claim", "decision", "reason"))
     heads = entry["core"] if with_core else ()
     return Card(where, claim, decision, reason, ", ".join(map(name, heads)))
 
