@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import transformers
 from heuristic_core.analysis.intervals import Estimate, bootstrap
 from heuristic_core.errors import InputError
 from heuristic_core.models.classifier import Classifier
+from heuristic_core.models.device import hardware
 from heuristic_core.search.data import SearchData
 from heuristic_core.search.gate_training import GateOptions, train_gates
 from heuristic_core.storage import write_json, write_text
@@ -64,20 +64,11 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         raise SystemExit(f"error: {error}") from error
 
 
-def processor() -> str:
-    """Name the processor coarsely, such as ``AMD EPYC``."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
-    words = (names[0] if names else platform.processor()).replace("(R)", "").split()
-    return " ".join(words[:2]) or platform.machine()
-
-
 def setting(options: argparse.Namespace) -> dict[str, Any]:
     """Give what a result depends on: the options, paths left out, versions and the processor."""
     given = {k: v for k, v in vars(options).items() if not isinstance(v, Path)}
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
-    return given | versions | {"processor": processor()}
+    return given | versions | {"processor": hardware("cpu")}
 
 
 def save(

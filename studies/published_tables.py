@@ -153,8 +153,10 @@ def machines(arms: Mapping[str, Results]) -> str:
     for arm, results in arms.items():
         machine, found = results.manifest["machine"], results.manifest["versions"]
         versions = ", ".join(f"{k} {v}" for k, v in found.items() if k != "heuristic-core")
+        # Runs of earlier versions say no more of a processor than its kind.
+        found_on = machine.get("processors") or [machine["processor"]]
         devices = f"{', '.join(machine['devices'])}, {machine['threads']} threads"
-        rows.append([arm, f"{machine['processor']}, {devices}", versions])
+        rows.append([arm, f"{'; '.join(found_on)}; {devices}", versions])
     return table_of(["arm", "machine", "versions"], rows)
 
 

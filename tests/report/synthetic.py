@@ -46,7 +46,7 @@ MANIFEST: dict[str, Any] = {
     ],
     "machine": {
         "system": "Linux-6.1-x86_64",
-        "processor": "x86_64",
+        "processors": ["AMD EPYC, avx2"],
         "devices": ["cpu"],
         "threads": 2,
     },

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+from heuristic_core.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 PLACE = ROOT / "docs" / "results" / "minilm-mnli-hans"
@@ -38,12 +41,19 @@ def test_the_page_is_remade_from_what_is_kept(published):
 
 def test_the_page_follows_its_tables(published):
     page = PLACE.with_suffix(".md").read_text().replace(" %", "%")
-    assert published.accuracies(published.kept()) in page
-    arm = next(path for path in sorted(published.PLACE.iterdir()) if path.is_dir())
-    place = arm / "tables" / "evaluations.parquet"
+    arms = published.kept()
+    assert published.accuracies(arms) in page
+    table = arms["natural"].evaluations
+    worse = replace(arms["natural"], evaluations=table.assign(correct=table["correct"] // 2))
+    assert published.accuracies(arms | {"natural": worse}) not in page
+
+
+def test_a_kept_table_that_was_changed_is_refused(published):
+    place = published.PLACE / "natural" / "tables" / "evaluations.parquet"
     table = published.read_table(place)
     published.write_table(place, table.assign(correct=table["correct"] // 2))
-    assert published.accuracies(published.kept()) not in page
+    with pytest.raises(InputError, match="evaluations"):
+        published.page()
 
 
 @pytest.mark.parametrize(
@@ -53,6 +63,7 @@ def test_the_page_follows_its_tables(published):
         (["undecided"] * 2, "**not decided** (2 not decided)"),
         (["supported", "supported", "undecided"], "**holds** (2 holds, 1 not decided)"),
         (["contradicted"], "**does not hold** (1 does not hold)"),
+        (["supported"] + ["undecided"] * 2, "**mostly not decided** (2 not decided, 1 holds)"),
         (["contradicted", "supported"], "**in part** (1 does not hold, 1 holds)"),
     ],
 )

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import platform
+from pathlib import Path
+
 import torch
 
 from ..errors import InputError, one_line
+
+#: What processors call the instructions that decide how fast matrices are multiplied.
+_INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 
 def check_device(device: str | torch.device) -> torch.device:
@@ -33,3 +39,24 @@ def check_device(device: str | torch.device) -> torch.device:
     if (found.index or 0) >= n:
         raise InputError(f"there is no CUDA device {found.index} here; the last one is {n - 1}")
     return found
+
+
+def hardware(device: str, info: Path = Path("/proc/cpuinfo")) -> str:
+    """Name what a device is, so that times can be compared: a processor coarsely.
+
+    Args:
+        device: One that is here.
+        info: Where the system describes its processor.
+
+    Returns:
+        Such as ``AMD EPYC, avx2``, with the instructions for matrices that the processor has.
+    """
+    if torch.device(device).type == "cuda":
+        return torch.cuda.get_device_name(device)
+    lines = info.read_text().splitlines() if info.is_file() else []
+    # Every core says the same; some say a thing a second time under other headings.
+    facts = {key.strip(): value for key, _, value in (line.partition(":") for line in lines)}
+    words = (facts.get("model name") or platform.processor()).replace("(R)", "").split()
+    has = set(facts.get("flags", "").split())
+    name = " ".join(words[:2]) or platform.machine()
+    return ", ".join([name, *(one for one in _INSTRUCTIONS if one in has)])

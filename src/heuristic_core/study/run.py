@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ..errors import InputError
-from ..models.device import check_device
+from ..models.device import check_device, hardware
 from ..models.loading import check_model
 from ..report.results import Results
 from ..storage import digest, read_json, write_json
@@ -179,7 +179,12 @@ def compute(cells: Sequence[Cell], store: Store, bench: Workbench, watch: Watch)
         How many were computed.
     """
     missing = [cell for cell in cells if not store.has(cell)]
-    facts = {"versions": versions(), "device": bench.device, "threads": torch.get_num_threads()}
+    facts = {
+        "versions": versions(),
+        "device": bench.device,
+        "processor": hardware(bench.device),
+        "threads": torch.get_num_threads(),
+    }
     with watch.running(cells, missing, store):
         for cell in missing:
             before = seconds_so_far(store.unfinished(cell))
