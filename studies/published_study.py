@@ -23,8 +23,11 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from published_tables import accuracies, anchor, cases, costs, in_short, machines, table_of
+from published_sections import apart, named, section
+from published_short import in_short
+from published_tables import accuracies, anchor, cases, costs, hours, machines, table_of
 
+from heuristic_core.errors import InputError
 from heuristic_core.report import Results
 from heuristic_core.report.figures import draw
 from heuristic_core.report.findings import Card, findings
@@ -43,7 +46,7 @@ PAPER_PAIRS = 61_360 * 32
 FINDINGS: list[dict[str, Any]] = tomllib.loads(
     (HERE / "published_findings.toml").read_text("utf-8")
 )["findings"]
-#: By arm and analysis.
+#: By the name of an arm, or of a part of its cases, and by analysis.
 Cards = Mapping[str, Mapping[str, Sequence[Card]]]
 _HOLDS = {True: ("holds", "does not hold"), False: ("does not hold", "holds")}
 
@@ -79,7 +82,7 @@ def seeds(
     """Keep how much 100 fine-tunings of BERT differ on every subcase of HANS."""
     runs = pd.read_csv(table).iloc[:100]
     numbers = runs.apply(pd.to_numeric, errors="coerce").dropna(axis=1, how="any")
-    spread = numbers.agg(["min", "mean", "max"]).T.rename_axis("column").reset_index()
+    spread = numbers.agg(["min", "mean", "max", "std"]).T.rename_axis("column").reset_index()
     write_table(PLACE / "seeds.parquet", spread)
 
 
@@ -87,9 +90,19 @@ def seeds(
 def page() -> None:
     """Write the page and its figures from what is kept."""
     arms = kept()
-    # Each arm's verdicts are made once, as they take all of the arm's tables.
-    found = {arm: {one.key: one.cards for one in findings(arms[arm])} for arm in arms}
+    seeds = read_table(PLACE / "seeds.parquet")
+    parts = apart(arms)
+    found = {
+        named(arm, part): {one.key: one.cards for one in findings(results)}
+        for arm, by_part in parts.items()
+        for part, results in by_part.items()
+    }
     drawn = {arm: draw(results) for arm, results in arms.items()}
+    tables = {
+        asked["title"]: section(asked["table"], parts, arms)
+        for asked in FINDINGS
+        if "table" in asked
+    }
     environment = Environment(
         loader=FileSystemLoader(HERE),
         undefined=StrictUndefined,
@@ -98,14 +111,19 @@ def page() -> None:
         keep_trailing_newline=True,
     )
     text = environment.get_template("published_study.md.j2").render(
-        in_short=in_short(arms),
+        in_short=in_short(arms, seeds),
         commands={arm: results.manifest["command"] for arm, results in arms.items()},
         summary=summary(found),
-        findings=[_finding(found, drawn, asked) for asked in FINDINGS],
+        findings=[
+            _finding(found, drawn, asked) | {"table": tables.get(asked["title"])}
+            for asked in FINDINGS
+        ],
         accuracies=accuracies(arms),
-        cases=cases(arms, read_table(PLACE / "seeds.parquet")),
+        cases=cases(arms, seeds),
+        opposite=_opposite,
         recipe=_recipe(arms),
         costs=costs(arms, {arm: read_json(PLACE / arm / "forecast.json") for arm in arms}),
+        hours=hours(arms),
         machines=machines(arms),
         beside=_beside(arms),
     )
@@ -122,8 +140,11 @@ def kept() -> dict[str, Results]:
 
 def _recipe(arms: dict[str, Results]) -> dict[str, Any]:
     """Say how the first arm was fine-tuned, searched and evaluated."""
-    config = next(iter(arms.values())).manifest["config"]
-    tuned, search = config["finetune"], config["search"]
+    first = next(iter(arms.values()))
+    tuned, search = first.manifest["config"]["finetune"], first.manifest["config"]["search"]
+    kept = pd.concat([results.subnetworks for results in arms.values()])
+    heads = kept[kept["head"] >= 0].groupby("sparsity")["kept"].mean()
+    searched = next(c for c in first.manifest["cells"] if c["name"].startswith("search-"))
     return {
         "steps": f"{tuned['steps']:,}",
         "batch": tuned["batch_size"],
@@ -131,28 +152,64 @@ def _recipe(arms: dict[str, Results]) -> dict[str, Any]:
         "pairs": f"{tuned['steps'] * tuned['batch_size']:,}",
         "share": tuned["steps"] * tuned["batch_size"] / PAPER_PAIRS,
         "searches": len(search["seeds"]),
+        "searched": f"{searched['examples']:,}",
+        "search_steps": searched["examples"] // search["options"]["batch_size"],
         "sparsities": " and ".join(f"{s:.0%}" for s in search["sparsities"]),
+        "heads": " and ".join(f"{1 - share:.0%}" for share in heads),
+        "mlps": f"{kept[kept['head'] < 0]['kept'].mean():.1%}",
     }
 
 
 def _finding(found: Cards, drawn: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """Give a finding's verdicts by arm, and its figures."""
-    cards = {
-        arm: [
-            (_held(supports, card.decision), card)
-            for key, supports in asked["here"].items()
-            for card in by_key.get(key, ())
-        ]
-        for arm, by_key in found.items()
-    }
-    in_all = {arm: _in_all(held for held, _ in some) for arm, some in cards.items()}
+    cards = {name: _cards(by_key, asked) for name, by_key in found.items()}
+    words = {name: _word(_counted(some)) for name, some in cards.items()}
+    if words != asked["read_when"]:
+        raise InputError(
+            f"the reading of {asked['title']!r} in published_findings.toml was written when it was "
+            f"{asked['read_when']}, and it is {words} now: read it again"
+        )
     figures = []
     for arm, drawings in drawn.items():
         for drawing in (d for key in asked["shown"] for d in drawings.get(key, ())):
             path = PLACE / arm / "figures" / f"{drawing.name}.svg"
             write_text(path, drawing.svg)
             figures.append((f"{arm}: {drawing.name}", str(path.relative_to(PLACE.parent))))
-    return {**asked, "cards": cards, "in_all": in_all, "figures": figures}
+    return {**asked, "cards": _merged(cards), "figures": figures}
+
+
+def _opposite(held: str, card: Card) -> str:
+    """Say so where a finding holds because its opposite is what was claimed."""
+    turned = {"holds": "contradicted", "does not hold": "supported"}.get(held) == card.decision
+    return f", as this is {card.decision}" if turned else ""
+
+
+def _merged(cards: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """Say once what is the same of an arm's unseen and seen cases."""
+    merged: dict[str, list[Any]] = {}
+    for name, some in cards.items():
+        arm = name.partition(",")[0]
+        if merged.get(f"{arm}, unseen") == some:
+            merged[f"{arm}, unseen and seen"] = merged.pop(f"{arm}, unseen")
+        else:
+            merged[name] = some
+    return merged
+
+
+def _cards(
+    by_key: Mapping[str, Sequence[Card]], asked: Mapping[str, Any]
+) -> list[tuple[str, bool, Card]]:
+    """Give an arm's verdicts on a finding: whether it holds, whether that counts, the verdict."""
+    aside = re.compile(asked.get("aside", "(?!)"))
+    return [
+        (_held(supports, card.decision), not aside.search(f"{card.claim} {card.where}"), card)
+        for key, supports in asked["here"].items()
+        for card in by_key.get(key, ())
+    ]
+
+
+def _counted(cards: Iterable[tuple[str, bool, Card]]) -> Counter[str]:
+    return Counter(held for held, counts, _ in cards if counts)
 
 
 def _held(supports: bool, decision: str) -> str:
@@ -162,36 +219,47 @@ def _held(supports: bool, decision: str) -> str:
 
 
 def summary(found: Cards) -> str:
-    """Give a table of whether each finding holds, an arm a column."""
+    """Give a table of whether each finding holds, an arm a column, and how to read that."""
+    arms = list(dict.fromkeys(name.partition(",")[0] for name in found))
     rows = []
     for number, asked in enumerate(FINDINGS, start=1):
         title = asked["title"]
         row = [f"[{number}. {title}](#{anchor(f'{number} {title}')})"]
-        for by_key in found.values():
+        for arm in arms:
+            said: dict[str, list[str]] = {}
+            for name, by_key in found.items():
+                if name.partition(",")[0] == arm:
+                    part = name.partition(", ")[2]
+                    said.setdefault(_in_all(_counted(_cards(by_key, asked))), []).append(part)
+            alike = len(said) == 1
             row.append(
-                _in_all(
-                    _held(supports, card.decision)
-                    for key, supports in asked["here"].items()
-                    for card in by_key.get(key, ())
+                "<br>".join(
+                    text if alike else f"{' and '.join(parts)}: {text}"
+                    for text, parts in said.items()
                 )
             )
-        rows.append(row)
-    return table_of(["finding", *found], rows)
+        rows.append([*row, asked["reading"]])
+    return table_of(["finding", *arms, "in words"], rows)
 
 
-def _in_all(held: Iterable[str]) -> str:
+def _in_all(counts: Counter[str]) -> str:
+    """Say what the verdicts on one finding come to, with their numbers."""
+    word = _word(counts)
+    if not counts:
+        return word
+    return f"**{word}** ({', '.join(f'{n} {what}' for what, n in counts.most_common())})"
+
+
+def _word(counts: Counter[str]) -> str:
     """Say what the verdicts on one finding come to."""
-    counts = Counter(held)
     if not counts:
         return "not measured"
     decided = [what for what in ("holds", "does not hold") if counts[what]]
     if len(decided) > 1:
-        in_all = "in part"
-    elif 2 * sum(counts[what] for what in decided) >= counts.total():
-        in_all = "".join(decided)
-    else:
-        in_all = "mostly not decided" if decided else "not decided"
-    return f"**{in_all}** ({', '.join(f'{n} {what}' for what, n in counts.most_common())})"
+        return "in part"
+    if 2 * sum(counts[what] for what in decided) >= counts.total():
+        return "".join(decided)
+    return "mostly not decided" if decided else "not decided"
 
 
 def _beside(arms: dict[str, Results]) -> list[tuple[str, str, Any]]:

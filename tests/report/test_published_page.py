@@ -68,13 +68,64 @@ def test_a_kept_table_that_was_changed_is_refused(published):
     ],
 )
 def test_a_finding_is_summed_up(published, decisions, said):
-    cards = [SimpleNamespace(decision=decision) for decision in decisions]
+    cards = [SimpleNamespace(decision=decision, claim="", where="") for decision in decisions]
     # Finding 1 holds where its claims are supported, finding 4 where its claim is contradicted.
-    lines = published.summary({"arm": {"spread": cards}}).splitlines()[2:]
-    assert lines[0].endswith(f"| {said} |")
-    assert lines[3].endswith("| not measured |")
-    against = published.summary({"arm": {"size": cards}}).splitlines()[5]
+    rows = cells_of(published.summary({"arm": {"spread": cards}}))
+    assert rows[0][1] == said
+    assert rows[3][1] == "not measured"
+    against = cells_of(published.summary({"arm": {"size": cards}}))[3][1]
     turned = {"holds": "does not hold", "does not hold": "holds"}
-    assert against.endswith(
-        f"| {re.sub('does not hold|holds', lambda held: turned[held[0]], said)} |"
+    assert against == re.sub("does not hold|holds", lambda held: turned[held[0]], said)
+
+
+def cells_of(table: str) -> list[list[str]]:
+    return [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+
+
+def test_verdicts_aside_do_not_count(published):
+    counts, aside = (
+        SimpleNamespace(decision="supported", claim=f"size falls on {data} data", where="")
+        for data in ("adversarial", "id")
     )
+    (cell,) = {cells_of(published.summary({"arm": {"size": [counts, aside]}}))[3][1]}
+    assert cell == "**does not hold** (1 does not hold)"
+
+
+def test_unseen_and_seen_cases_are_summed_up_apart_where_they_differ(published):
+    yes, no = (
+        {"spread": [SimpleNamespace(decision=decision, claim="", where="")]}
+        for decision in ("supported", "contradicted")
+    )
+    held = "**holds** (1 holds)"
+    for seen, said in [
+        (yes, held),
+        (no, f"unseen: {held}<br>seen: **does not hold** (1 does not hold)"),
+    ]:
+        table = published.summary({"arm, unseen": yes, "arm, seen": seen})
+        assert cells_of(table)[0][1] == said
+
+
+def test_conclusions_on_unseen_and_seen_cases(published):
+    arms = published.kept()
+    natural = published.apart({"natural": arms["natural"]})["natural"]
+    assert list(natural) == [""]
+    assert natural[""] is arms["natural"]
+    parts = published.apart({"augmented": arms["augmented"]})["augmented"]
+    cases = {
+        part: set(results.evaluations.query("case_kind == 'adversarial'")["case"])
+        for part, results in parts.items()
+    }
+    assert (len(cases["unseen"]), len(cases["seen"])) == (11, 4)
+    assert not cases["unseen"] & cases["seen"]
+    spans = {part: results.analysis["spread"][0]["cases"] for part, results in parts.items()}
+    for part, entries in spans.items():
+        assert {one["case"] for one in entries if one["case_kind"] == "adversarial"} == cases[part]
+    # What heads are kept does not depend on the cases.
+    assert parts["unseen"].analysis["core"] == arms["augmented"].analysis["core"]
+
+
+def test_a_reading_of_other_verdicts_is_refused(published, monkeypatch):
+    other = [one | {"read_when": {"natural": "holds"}} for one in published.FINDINGS]
+    monkeypatch.setattr(published, "FINDINGS", other)
+    with pytest.raises(InputError, match="read it again"):
+        published.page()

@@ -272,8 +272,8 @@ def _verdict(
             claim,
             SUPPORTED,
             f"{len(crossed)} of {n * (n - 1) // 2} pairs of subnetworks change places beyond "
-            f"sampling noise; {top.seed} beats {top.other} by {by} in {top.case} and is beaten "
-            f"by {beaten} in {top.other_case}; {alike}",
+            f"sampling noise; subnetwork {top.seed} beats {top.other} by {by} in {top.case} and is "
+            f"beaten by {beaten} in {top.other_case}; {alike}",
         )
     if w >= ALIKE and p < 0.05 and differ:
         return Verdict(claim, CONTRADICTED, f"no two subnetworks change places; {alike}")

@@ -34,7 +34,7 @@ from .saved import load_subnetwork
 from .store import Cell, Store
 
 #: Raised when analyses or the report change, so that finished runs are described anew.
-RESULTS_VERSION = 9
+RESULTS_VERSION = 10
 
 _RUN_ANEW = "make it anew with `hcore run`"
 

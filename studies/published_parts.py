@@ -1,0 +1,80 @@
+"""Which cases an arm was trained on, and its conclusions on those and on the others alone."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from heuristic_core.analysis import analyze
+from heuristic_core.report import Results
+
+HERE = Path(__file__).parent
+SEEN, UNSEEN = "adversarial, seen", "adversarial, unseen"
+#: In the order in which they are shown.
+PARTS = (SEEN, UNSEEN, "friendly")
+
+
+def seen_cases(results: Results) -> set[str]:
+    """Give the cases that the task file of an arm takes training examples of."""
+    name = results.manifest["config"]["task"]["name"]
+    sources = tomllib.loads((HERE.parent / name).read_text())["train"]
+    kept = [source["keep"] for source in sources if "keep" in source]
+    named = {case for rows in kept for case in rows.get("subcase", ())}
+    if not any(rows.get("label") == "entailment" for rows in kept):
+        return named
+    # Every friendly case is one of entailment.
+    cases = results.evaluations[["case", "case_kind"]].drop_duplicates()
+    return named | set(cases[cases["case_kind"] == "friendly"]["case"])
+
+
+def with_parts(table: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """Say of each row whether its case was trained on, and what part it belongs to."""
+    seen = table["case"].isin(seen_cases(results))
+    part = table["case_kind"].where(
+        table["case_kind"] != "adversarial", seen.map({True: SEEN, False: UNSEEN})
+    )
+    return table.assign(seen=seen, part=table["suite"].where(table["role"] == "id", part))
+
+
+def by_part(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Give the rows of every part that there is."""
+    grouped = dict(iter(table.groupby("part")))
+    return ((part, grouped[part]) for part in PARTS if part in grouped)
+
+
+def concluded_apart(results: Results) -> dict[str, Results]:
+    """Draw an arm's conclusions on unseen and on seen adversarial cases apart.
+
+    Returns:
+        By ``unseen`` and ``seen``; the results as they are under an empty name if no adversarial
+        case was seen.
+    """
+    cases = results.evaluations[["case", "case_kind"]].drop_duplicates()
+    adversarial = set(cases[cases["case_kind"] == "adversarial"]["case"])
+    seen = adversarial & seen_cases(results)
+    if not seen:
+        return {"": results}
+    return {"unseen": _without(results, seen), "seen": _without(results, adversarial - seen)}
+
+
+def _without(results: Results, cases: set[str]) -> Results:
+    """Draw the conclusions anew as if some cases had not been measured."""
+
+    def left(table: pd.DataFrame) -> pd.DataFrame:
+        return table[~table["case"].isin(cases)] if "case" in table else table
+
+    evaluations = left(results.evaluations)
+    measured = {name: left(table) for name, table in results.measured.items()}
+    settings = results.config["analysis"]
+    analysis = analyze(
+        evaluations,
+        results.subnetworks,
+        measured,
+        margin_points=settings["margin_points"],
+        seed=settings["seed"],
+    )
+    return replace(results, evaluations=evaluations, measured=measured, analysis=analysis)
