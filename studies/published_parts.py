@@ -13,7 +13,7 @@ from heuristic_core.analysis import analyze
 from heuristic_core.report import Results
 
 HERE = Path(__file__).parent
-SEEN, UNSEEN = "adversarial, seen", "adversarial, unseen"
+SEEN, UNSEEN = "seen adversarial", "unseen adversarial"
 #: In the order in which they are shown.
 PARTS = (SEEN, UNSEEN, "friendly")
 

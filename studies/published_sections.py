@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from published_parts import PARTS, concluded_apart, with_parts
-from published_tables import last_of, percent, share, span, table_of, with_accuracy
+import pandas as pd
 
 from heuristic_core.report import Results
+from published_parts import PARTS, concluded_apart, with_parts
+from published_tables import last_of, percent, share, span, table_of, with_accuracy
 
 #: By arm and part of its adversarial cases.
 Parts = Mapping[str, Mapping[str, Results]]
@@ -20,6 +21,7 @@ _PAPER_CASES = (
     "cn_embedded_under_if",
     "cn_embedded_under_verb",
 )
+_PARTS = ("in-domain", *PARTS)
 _CURVE = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 
@@ -33,107 +35,120 @@ def named(arm: str, part: str) -> str:
     return f"{arm}, {part}" if part else arm
 
 
-def _curve(parts: Parts, arms: Mapping[str, Results]) -> str:
+def curve(parts: Parts, arms: Mapping[str, Results]) -> str:
     """Accuracy at the last checkpoint against sparsity, means over cases and seeds."""
     rows = []
     for arm, results in arms.items():
-        grid = with_parts(last_of(with_accuracy(results.measured["grid"])), results)
-        grid = grid.assign(part=grid["part"].where(grid["role"] == "ood", "in-domain"))
-        columns = grid.groupby("sparsity")["part"].unique().iloc[0]
-        for part in ("in-domain", *(part for part in PARTS if part in columns)):
-            means = grid[grid["part"] == part].groupby("sparsity")["accuracy"].mean()
-            rows.append([arm, part, *(share(means[s]) for s in _CURVE)])
+        grid = _in_parts(results.measured["grid"], results)
+        for part, some in grid.groupby("part"):
+            means = some.groupby("sparsity")["accuracy"].mean()
+            rows.append([arm, part, *(share(means[s]) if s in means else "" for s in _CURVE)])
     return table_of(["arm", "cases", *map(percent, _CURVE)], rows)
 
 
-def _sizes(parts: Parts, arms: Mapping[str, Results]) -> str:
+def _in_parts(table: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """Take the last checkpoint, its in-domain suites together and its cases in order."""
+    table = with_parts(last_of(with_accuracy(table)), results)
+    part = table["part"].where(table["role"] == "ood", _PARTS[0])
+    return table.assign(part=pd.Categorical(part, _PARTS).remove_unused_categories())
+
+
+def sizes(parts: Parts, arms: Mapping[str, Results]) -> str:
     """Effective sizes over the checkpoints, by data."""
-    rows = []
-    steps = sorted({s["checkpoint"] for e in _sized(parts) for s in e["sizes"]})
-    for arm, by_part in parts.items():
-        for part, results in by_part.items():
-            for entry in results.analysis["size"]:
-                if entry["data"] == "id" and part == "seen":
-                    continue  # the same as of the unseen part
-                sizes = {one["checkpoint"]: _size(one) for one in entry["sizes"]}
-                rows.append([named(arm, part), entry["data"], *(sizes.get(s, "") for s in steps)])
-    return table_of(["arm", "data", *(f"step {s:,}" for s in steps)], rows)
-
-
-def _sized(parts: Parts) -> list[Mapping[str, Any]]:
-    return [e for p in parts.values() for r in p.values() for e in r.analysis["size"]]
+    found = {
+        (arm if entry["data"] == "id" else named(arm, part), entry["data"]): {
+            one["checkpoint"]: _size(one) for one in entry["sizes"]
+        }
+        for arm, by_part in parts.items()
+        for part, results in by_part.items()
+        for entry in results.analysis["size"]
+    }
+    steps = sorted({step for row in found.values() for step in row})
+    rows = [[*names, *(row.get(step, "") for step in steps)] for names, row in found.items()]
+    return table_of(["arm", "data", *(f"step {step:,}" for step in steps)], rows)
 
 
 def _size(one: Mapping[str, Any]) -> str:
-    """Write a size; the smallest of the grid is an upper bound."""
-    return f"{'at most ' if one['at_most'] else ''}{one['size']['value']:.0f}%"
+    """Write a size with its interval, or why there is none."""
+    if one["note"]:
+        return "–"
+    if one["n_failed"] == one["n_seeds"]:
+        return "none"
+    size = one["size"]
+    failed = f", {one['n_failed']} of {one['n_seeds']} none" if one["n_failed"] else ""
+    return f"{size['value']:.0f} [{size['low']:.0f}, {size['high']:.0f}]{failed}"
 
 
-def _shared(parts: Parts, arms: Mapping[str, Results]) -> str:
+def shared(parts: Parts, arms: Mapping[str, Results]) -> str:
     """Heads in all subnetworks, how alike sparsities are, and what disjoint searches find."""
     rows = []
     for arm, results in arms.items():
-        found = {entry["sparsity"]: entry for entry in results.analysis["core"]}
         tried = {entry["sparsity"]: entry for entry in results.analysis["disjoint"]}
-        (between,) = results.analysis["overlap"][0]["neighbours"]
-        for sparsity, entry in found.items():
-            row = [arm, "together" if sparsity is None else percent(sparsity)]
-            row.append(f"{len(entry['core'])} of {entry['n_heads']}")
+        between = {
+            entry["denser"]: entry
+            for found in results.analysis["overlap"]
+            for entry in found["neighbours"]
+        }
+        for entry in results.analysis["core"]:
+            sparsity = entry["sparsity"]
+            if sparsity is None:
+                continue  # what the sparsest share, as they are parts of the others
+            row = [arm, percent(sparsity), f"{len(entry['core'])} of {entry['n_heads']}"]
             row.append(f"{entry['layer_expected']:.2g}")
-            halves = between["halves"]
-            both = f"{halves['value']:.2f} [{halves['low']:.2f}, {halves['high']:.2f}]"
-            row.append(both if sparsity is None else "")
-            if sparsity in tried:
-                last = tried[sparsity]["shares"][-1]
-                off = last["in_domain_points"]
-                row += [f"{last['heads']:.1f} of {entry['heads_kept'][0]}"]
-                row += [f"{off['value']:.1f} [{off['low']:.1f}, {off['high']:.1f}]"]
-            else:
-                row += ["", ""]
-            rows.append(row)
+            row.append(_interval(between[sparsity]["halves"], 2) if sparsity in between else "")
+            rows.append(row + _disjoint(tried.get(sparsity)))
     return table_of(
         [
             *("arm", "sparsity", "heads in all", "by chance within layers"),
-            "rank correlation of how often heads are kept at the two, each by half of the searches",
-            *("heads kept when the other's are forbidden", "points off in-domain then"),
+            "rank correlation with the next sparsity",
+            *("heads of disjoint subnetworks", "their points from the model in-domain"),
+            "those of no head at all",
         ],
         rows,
     )
 
 
-def _removals(parts: Parts, arms: Mapping[str, Results]) -> str:
+def _disjoint(entry: Mapping[str, Any] | None) -> list[str]:
+    """Write what searches find when all heads of another subnetwork are forbidden."""
+    if entry is None:
+        return ["", "", ""]
+    all_forbidden = next(one for one in entry["shares"] if one["forbidden"] == 1)
+    return [
+        f"{all_forbidden['heads']:.0f}",
+        _interval(all_forbidden["in_domain_points"], 1),
+        f"{entry['without_heads_points']:.1f}",
+    ]
+
+
+def _interval(estimate: Mapping[str, float], decimals: int) -> str:
+    value, low, high = (f"{estimate[key]:.{decimals}f}" for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def removals(parts: Parts, arms: Mapping[str, Results]) -> str:
     """Accuracy of the last model without heads, as in the paper's table."""
     rows = []
     for arm, results in arms.items():
         table = results.measured["removal"]
-        table = with_parts(last_of(with_accuracy(table[table["head"] == "model"])), results)
-        table = table.assign(part=table["part"].where(table["role"] == "ood", "in-domain"))
+        table = _in_parts(table[table["head"] == "model"], results)
+        whole = table[table["group"] == "core"]["removed"]
+        core = set(whole.iloc[0].split("+")) if len(whole) else set()
         single = table[table["group"] == "single"]
-        cores = results.analysis["core_removal"]
-        core = next(entry["core"] for entry in cores if entry["head"] == "model")
-        heads = single[single["removed"].isin(core)]
-        others = single[~single["removed"].isin(core) & ~single["removed"].str.endswith("MLP")]
+        in_core = single["removed"].isin(core)
+        is_head = ~single["removed"].str.endswith("MLP")
         lines = {
             "nothing": table[table["group"] == "none"],
-            "a head of the core": heads,
-            "another head": others,
+            "one head of the core": single[in_core],
+            "one other head": single[~in_core & is_head],
             f"the core ({len(core)} heads)": table[table["group"] == "core"],
             "as many others of its layers": table[table["group"] == "control"],
         }
         for line, some in lines.items():
-            by_system = [some["removed"], some["draw"]]
-            columns = [
-                some[some["part"] == part].groupby(by_system)["accuracy"].mean()
-                for part in ("in-domain", *PARTS)
-            ]
-            columns += [
-                some[some["case"] == case].groupby(by_system)["accuracy"].mean()
-                for case in _PAPER_CASES
-            ]
-            rows.append([arm, line, *(span(column) if len(column) else "" for column in columns)])
-    return table_of(
-        ["arm", "without", "in-domain", *PARTS, *map("`{}`".format, _PAPER_CASES)], rows
-    )
+            columns = [some[some["part"] == part] for part in _PARTS]
+            columns += [some[some["case"] == case] for case in _PAPER_CASES]
+            means = [c.groupby(["removed", "draw"])["accuracy"].mean() for c in columns]
+            rows.append([arm, line, *(span(mean) if len(mean) else "" for mean in means)])
+    return table_of(["arm", "without", *_PARTS, *map("`{}`".format, _PAPER_CASES)], rows)
 
 
 #: By the name that a finding gives as its table: what it is of, and what makes it.
@@ -141,23 +156,26 @@ SECTIONS: dict[str, tuple[str, Callable[[Parts, Mapping[str, Results]], str]]] =
     "curve": (
         "Accuracy at the last step against sparsity: means over cases and three seeds, on the "
         "grid's sample (20 pairs a case, 250 of each development set).",
-        _curve,
+        curve,
     ),
     "sizes": (
-        "Effective size, in per cent of the units that the grid can drop (margin 3 points, three "
-        "seeds); *at most* where the sparsest subnetworks of the grid still match. The paper's: "
-        "in-domain 50 throughout, out of domain 30 at first and 73 to 97 later.",
-        _sizes,
+        "Effective size in per cent of the units: three seeds, a margin of 3 points, the grid ends "
+        "at 20. *–* is where the margin means nothing, as next to none or one answer throughout "
+        "will do; *none* is where no subnetwork of the grid is good enough, and counts as 100. The "
+        "paper's: in-domain 45 to 52 throughout, out of domain 30 at first and 73 to 97 later.",
+        sizes,
     ),
     "shared": (
-        "Heads that are in all subnetworks, and subnetworks searched for with all heads of another "
-        "one forbidden.",
-        _shared,
+        "Heads that are in all subnetworks; how often heads are kept at one sparsity and at the "
+        "next, each by another half of the searches; and subnetworks searched for with all heads "
+        "of another one forbidden.",
+        shared,
     ),
     "removals": (
-        "Accuracy of the last model when heads are replaced by their means: mean (lowest to "
-        "highest) over heads or groups, on the grid's sample, where a pair is 5 points of a case.",
-        _removals,
+        "Accuracy of the last model, in float32, when heads are replaced by their means: mean "
+        "(lowest to highest) over heads or groups, on the grid's sample, where a pair is 5 points "
+        "of a case.",
+        removals,
     ),
 }
 
@@ -165,9 +183,6 @@ SECTIONS: dict[str, tuple[str, Callable[[Parts, Mapping[str, Results]], str]]] =
 def section(name: str, parts: Parts, arms: Mapping[str, Results]) -> tuple[str, str]:
     """Give what a table is of, and the table."""
     title, made_by = SECTIONS[name]
-    return title, made_by(parts, {arm: r for arm, r in arms.items() if _has(name, r)})
-
-
-def _has(name: str, results: Results) -> bool:
-    table = {"curve": "grid", "removals": "removal"}.get(name)
-    return table is None or len(results.measured[table]) > 0
+    needed = {"curve": "grid", "removals": "removal"}.get(name)
+    measured = {a: r for a, r in arms.items() if needed is None or len(r.measured[needed])}
+    return title, made_by(parts, measured)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-from published_parts import PARTS, UNSEEN, by_part, with_parts
-from published_tables import last_of, percent, share, with_accuracy
 
 from heuristic_core.report import Results
+from published_parts import PARTS, UNSEEN, by_part, with_parts
+from published_tables import last_of, percent, share, with_accuracy
 
 #: Standard errors that a number is away from another when it is called different: two-sided 5 %.
 _Z = 1.96
@@ -42,9 +42,9 @@ def _model_in_short(full: pd.DataFrame) -> str:
     n_low = int((adversarial["accuracy"] < 0.05).sum())
     return (
         f"The model of step {full['checkpoint'].iloc[0]:,} is right on {_listed(in_domain)}, and "
-        f"on HANS on {_listed(said)}: on unseen cases its balanced accuracy is "
-        f"{share((means[UNSEEN] + means['friendly']) / 2)}, where 50.0% is chance. Of "
-        f"{len(adversarial)} adversarial cases it is right on less than 5% in {n_low}."
+        f"on HANS on {_listed(said)}. The mean of {UNSEEN} and friendly cases is "
+        f"{share((means[UNSEEN] + means['friendly']) / 2)}, where always giving one answer makes "
+        f"50.0%. Of {len(adversarial)} adversarial cases it is right on less than 5% in {n_low}."
     )
 
 

@@ -6,14 +6,16 @@
 
 ``keep`` copies what conclusions are drawn from: study, manifest and tables, no weights, and what
 was forecast before anything was started. ``page`` draws all conclusions anew from what is kept and
-writes ``docs/results/minilm-mnli-hans.md`` with its figures; it runs no model. ``hcore show`` and
-``hcore report`` take a kept folder as well.
+writes ``docs/results/minilm-mnli-hans.md`` with its figures; it runs no model. Which cases were
+trained on is read in the arms' task files. ``hcore show`` and ``hcore report`` take a kept folder
+as well.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
+import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,9 +25,6 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from published_sections import apart, named, section
-from published_short import in_short
-from published_tables import accuracies, anchor, cases, costs, hours, machines, table_of
 
 from heuristic_core.errors import InputError
 from heuristic_core.report import Results
@@ -34,6 +33,9 @@ from heuristic_core.report.findings import Card, findings
 from heuristic_core.storage import read_json, read_table, write_json, write_table, write_text
 from heuristic_core.study.beside import beside
 from heuristic_core.study.results import read_results
+from published_sections import apart, named, section
+from published_short import in_short
+from published_tables import accuracies, anchor, cases, costs, hours, machines, table_of
 
 HERE = Path(__file__).parent
 PLACE = HERE.parent / "docs" / "results" / "minilm-mnli-hans"
@@ -49,6 +51,7 @@ FINDINGS: list[dict[str, Any]] = tomllib.loads(
 #: By the name of an arm, or of a part of its cases, and by analysis.
 Cards = Mapping[str, Mapping[str, Sequence[Card]]]
 _HOLDS = {True: ("holds", "does not hold"), False: ("does not hold", "holds")}
+_MANY = {"holds": "hold", "does not hold": "do not hold"}
 
 app = typer.Typer(add_completion=False, help=__doc__)
 
@@ -64,14 +67,16 @@ def keep(
         raise typer.BadParameter(f"arms are {', '.join(ARMS)}")
     read_results(run)  # fails before anything is replaced
     place = PLACE / arm
-    forecast = read_json(plan)["cells"]
+    planned = read_json(plan)
+    if not isinstance(planned, dict) or "cells" not in planned:
+        raise InputError(f"{plan} is not what `hcore run --plan --json` prints")
     shutil.rmtree(place, ignore_errors=True)
     (place / "tables").mkdir(parents=True)
     for name in ("study.json", "manifest.json"):
         shutil.copy(run / name, place / name)
     for table in sorted((run / "tables").glob("*.parquet")):
         shutil.copy(table, place / "tables" / table.name)
-    write_json(place / "forecast.json", {c["cell"]: c["seconds"] for c in forecast})
+    write_json(place / "forecast.json", {c["cell"]: c["seconds"] for c in planned["cells"]})
     print(place)
 
 
@@ -97,6 +102,7 @@ def page() -> None:
         for arm, by_part in parts.items()
         for part, results in by_part.items()
     }
+    check_readings(found)
     drawn = {arm: draw(results) for arm, results in arms.items()}
     tables = {
         asked["title"]: section(asked["table"], parts, arms)
@@ -163,12 +169,6 @@ def _recipe(arms: dict[str, Results]) -> dict[str, Any]:
 def _finding(found: Cards, drawn: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """Give a finding's verdicts by arm, and its figures."""
     cards = {name: _cards(by_key, asked) for name, by_key in found.items()}
-    words = {name: _word(_counted(some)) for name, some in cards.items()}
-    if words != asked["read_when"]:
-        raise InputError(
-            f"the reading of {asked['title']!r} in published_findings.toml was written when it was "
-            f"{asked['read_when']}, and it is {words} now: read it again"
-        )
     figures = []
     for arm, drawings in drawn.items():
         for drawing in (d for key in asked["shown"] for d in drawings.get(key, ())):
@@ -182,6 +182,21 @@ def _opposite(held: str, card: Card) -> str:
     """Say so where a finding holds because its opposite is what was claimed."""
     turned = {"holds": "contradicted", "does not hold": "supported"}.get(held) == card.decision
     return f", as this is {card.decision}" if turned else ""
+
+
+def check_readings(found: Cards) -> None:
+    """Make sure that what a person made of the verdicts is about these verdicts.
+
+    Raises:
+        InputError: If they were others when it was written.
+    """
+    for asked in FINDINGS:
+        now = {name: _in_all(_counted(_cards(by_key, asked))) for name, by_key in found.items()}
+        if now != asked["read_when"]:
+            raise InputError(
+                f"the reading of {asked['title']!r} in published_findings.toml was written when "
+                f"it was {asked['read_when']}, and it is {now} now: read it again"
+            )
 
 
 def _merged(cards: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
@@ -247,7 +262,8 @@ def _in_all(counts: Counter[str]) -> str:
     word = _word(counts)
     if not counts:
         return word
-    return f"**{word}** ({', '.join(f'{n} {what}' for what, n in counts.most_common())})"
+    said = [f"{n} {_MANY.get(what, what) if n > 1 else what}" for what, n in counts.most_common()]
+    return f"**{word}** ({', '.join(said)})"
 
 
 def _word(counts: Counter[str]) -> str:
@@ -273,4 +289,8 @@ def _beside(arms: dict[str, Results]) -> list[tuple[str, str, Any]]:
 
 
 if __name__ == "__main__":
-    app()
+    try:
+        app()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
-from published_parts import PARTS, with_parts
 
 from heuristic_core.report import Results
+from published_parts import PARTS, with_parts
 
 
 def accuracies(arms: Mapping[str, Results]) -> str:
@@ -29,7 +29,7 @@ def accuracies(arms: Mapping[str, Results]) -> str:
     for arm, table in tables.items():
         for (checkpoint, sparsity), some in table.groupby(["checkpoint", "sparsity"]):
             systems = some.groupby(["part", "seed"])["accuracy"].mean()
-            row = [arm, str(checkpoint), percent(sparsity), str(some["seed"].nunique())]
+            row = [arm, f"{checkpoint:,}", percent(sparsity), str(some["seed"].nunique())]
             rows.append(row + [span(systems[p]) if p in systems else "" for p in columns])
     return table_of(["arm", "step", "sparsity", "systems", *columns], rows)
 
@@ -38,10 +38,10 @@ def cases(arms: Mapping[str, Results], seeds: pd.DataFrame) -> str:
     """Give a table of every case: last full model, subnetworks, and 100 models of others."""
     spread = seeds.set_index("column")
     rows = []
+    sparsities = sorted({s for results in arms.values() for s in results.evaluations["sparsity"]})
     for arm, results in arms.items():
         last = with_parts(last_of(with_accuracy(results.evaluations)), results)
         last = last[last["role"] == "ood"]
-        sparsities = sorted(set(last["sparsity"]))
         areas = last_of(results.measured["discrimination"]).groupby(["case", "sparsity"])["auc"]
         areas = areas.mean().unstack().T
         for (kind, case), some in last.groupby(["case_kind", "case"], sort=False):

@@ -44,9 +44,13 @@ def test_cells_in_bfloat16_are_forecast_by_its_own_speed(monkeypatch):
     monkeypatch.setattr(module, "matrix_speed", lambda device, dtype: speeds[dtype])
     exact = cell("evaluate", 1, 50.0)
     rounded = Cell("evaluate", "evaluate-2", {"number": 2, "bf16": True}, effort=50.0)
-    of_exact, of_rounded = (f.seconds - OVERHEAD for f in forecast([exact, rounded], None, "cpu"))
+    searched = Cell("disjoint", "disjoint-3", {"number": 3, "bf16": True}, effort=50.0)
+    found = forecast([exact, rounded, searched], None, "cpu")
+    of_exact, of_rounded, of_searched = (one.seconds - OVERHEAD for one in found)
     assert of_exact == pytest.approx(50 / (1000 * EFFICIENCY["evaluate"]))
     assert of_rounded == pytest.approx(of_exact / 3 / BF16_PART)
+    # Most of it are searches, which do not compute in it.
+    assert of_searched == pytest.approx(50 / (1000 * EFFICIENCY["disjoint"]))
 
 
 def test_other_finished_cells_give_rates_but_no_rows(tmp_path, monkeypatch):

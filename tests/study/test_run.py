@@ -13,6 +13,7 @@ import pytest
 from studies import cells, equal, quiet, study, tables
 
 from heuristic_core.errors import InputError
+from heuristic_core.models.device import hardware
 from heuristic_core.search.find import search_effort
 from heuristic_core.study.plan import make_plan
 from heuristic_core.study.results import read_results
@@ -59,6 +60,20 @@ def test_a_run_leaves_everything_it_promises(finished):
         "suite/hans-grammar": 0,
     }
     assert not list(finished.glob("**/.partial-*"))
+
+
+def test_what_cells_were_computed_on_is_recorded(finished, tiny_folder, tmp_path):
+    machine = json.loads((finished / "manifest.json").read_text())["machine"]
+    assert machine["processors"] == [hardware("cpu")]
+    shutil.copytree(finished, tmp_path / "run")
+    path = next((tmp_path / "run" / "cells").glob("search-*/record.json"))
+    record = json.loads(path.read_text())
+    assert record.pop("processor") == hardware("cpu")
+    path.write_text(json.dumps(record))  # as an earlier version left it
+    (tmp_path / "run" / "manifest.json").unlink()
+    run_study(study(tiny_folder), RunOptions(tmp_path / "run", device="cpu"), quiet())
+    machine = json.loads((tmp_path / "run" / "manifest.json").read_text())["machine"]
+    assert machine["processors"] == sorted([hardware("cpu"), "not recorded"])
 
 
 def test_evaluating_in_bfloat16_changes_evaluations_alone(finished, tiny_folder, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from pathlib import Path
 
 import torch
@@ -56,7 +57,9 @@ def hardware(device: str, info: Path = Path("/proc/cpuinfo")) -> str:
     lines = info.read_text().splitlines() if info.is_file() else []
     # Every core says the same; some say a thing a second time under other headings.
     facts = {key.strip(): value for key, _, value in (line.partition(":") for line in lines)}
-    words = (facts.get("model name") or platform.processor()).replace("(R)", "").split()
+    text = facts.get("model name") or platform.processor()
+    # A generation may come first, as in "11th Gen Intel(R) Core(TM) i7".
+    text = re.sub(r"\((R|TM)\)|^\s*\w+ Gen\b", "", text)
     has = set(facts.get("flags", "").split())
-    name = " ".join(words[:2]) or platform.machine()
+    name = " ".join(text.split()[:2]) or platform.machine()
     return ", ".join([name, *(one for one in _INSTRUCTIONS if one in has)])

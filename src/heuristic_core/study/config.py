@@ -111,8 +111,9 @@ class EvaluationConfig(BaseModel):
     model_config = STRICT
     bf16: bool = Field(
         False,
-        description="Compute in bfloat16 where that is safe: sooner, and about one answer in 200 "
-        "differs. Masks are learned as [model] says all the same.",
+        description="Evaluate models and subnetworks in bfloat16 where that is safe: sooner, and "
+        "few answers differ (benchmarks/rounding.py). Masks are learned, and heads removed, "
+        "patched and probed, as [model] says all the same.",
     )
 
 

@@ -63,8 +63,8 @@ def make_manifest(
         ],
         "machine": {
             "system": platform.platform(terse=True),
-            # Cells of earlier versions do not say what they were computed on.
-            "processors": sorted({str(r.get("processor", platform.machine())) for r in records}),
+            # Cells of earlier versions do not say it.
+            "processors": sorted({str(r.get("processor", "not recorded")) for r in records}),
             "devices": sorted({record["device"] for record in records}),
             "threads": torch.get_num_threads(),
         },
