@@ -161,8 +161,10 @@ SECTIONS: dict[str, tuple[str, Callable[[Parts, Mapping[str, Results]], str]]] =
     "sizes": (
         "Effective size in per cent of the units: three seeds, a margin of 3 points, the grid ends "
         "at 20. *–* is where the margin means nothing, as next to none or one answer throughout "
-        "will do; *none* is where no subnetwork of the grid is good enough, and counts as 100. The "
-        "paper's: in-domain 45 to 52 throughout, out of domain 30 at first and 73 to 97 later.",
+        "will do; *none* is where no subnetwork of the grid is good enough, and counts as 100. On "
+        "adversarial or mixed data a lean to one label passes for accuracy and is not marked; the "
+        "balanced rows tell. The paper's: in-domain 45 to 52 throughout, out of domain 30 at first "
+        "and 73 to 97 later.",
         sizes,
     ),
     "shared": (

@@ -35,7 +35,7 @@ from heuristic_core.study.beside import beside
 from heuristic_core.study.results import read_results
 from published_sections import apart, named, section
 from published_short import in_short
-from published_tables import accuracies, anchor, cases, costs, hours, machines, table_of
+from published_tables import accuracies, anchor, bars, cases, costs, hours, machines, table_of
 
 HERE = Path(__file__).parent
 PLACE = HERE.parent / "docs" / "results" / "minilm-mnli-hans"
@@ -72,8 +72,11 @@ def keep(
         raise InputError(f"{plan} is not what `hcore run --plan --json` prints")
     shutil.rmtree(place, ignore_errors=True)
     (place / "tables").mkdir(parents=True)
-    for name in ("study.json", "manifest.json"):
-        shutil.copy(run / name, place / name)
+    shutil.copy(run / "study.json", place / "study.json")
+    manifest = read_json(run / "manifest.json")
+    # Where the data files are is nobody else's business.
+    command = re.sub(r"--data(=| )\S+", "--data FOLDER", manifest["command"])
+    write_json(place / "manifest.json", manifest | {"command": command})
     for table in sorted((run / "tables").glob("*.parquet")):
         shutil.copy(table, place / "tables" / table.name)
     write_json(place / "forecast.json", {c["cell"]: c["seconds"] for c in planned["cells"]})
@@ -129,6 +132,7 @@ def page() -> None:
         opposite=_opposite,
         recipe=_recipe(arms),
         costs=costs(arms, {arm: read_json(PLACE / arm / "forecast.json") for arm in arms}),
+        bars=bars(arms),
         hours=hours(arms),
         machines=machines(arms),
         beside=_beside(arms),

@@ -86,6 +86,19 @@ def costs(arms: Mapping[str, Results], forecasts: Mapping[str, Mapping[str, floa
     return table_of(["arm", "stage", "cells", "examples", "minutes", "forecast, minutes"], rows)
 
 
+def bars(arms: Mapping[str, Results]) -> str:
+    """Give a table of what the study was to reach."""
+    rows = []
+    for arm, results in arms.items():
+        last = last_of(with_accuracy(results.evaluations))
+        full = last[(last["sparsity"] == 0) & (last["case"] == "mnli")]
+        cells = pd.DataFrame(results.manifest["cells"])
+        tuned = cells["kind"] == "finetune"
+        times = [cells[tuned]["seconds"].sum(), cells[~tuned]["seconds"].sum()]
+        rows.append([arm, share(full["accuracy"].iloc[0]), *(f"{t / 3600:.1f} h" for t in times)])
+    return table_of(["arm", "mnli", "fine-tuning", "everything after"], rows)
+
+
 def hours(arms: Mapping[str, Results]) -> str:
     """Say how long all cells of all arms took."""
     cells = [cell for results in arms.values() for cell in results.manifest["cells"]]
