@@ -51,6 +51,22 @@ def copy(analyzed, tmp_path):
     return tmp_path / "tiny"
 
 
+def test_bfloat16_makes_what_is_evaluated_anew_and_nothing_else(run, tiny_folder):
+    found = read_results(run)
+    planned = []
+    for bf16 in (False, True):
+        config = study(tiny_folder, analysis=ONE, evaluation={"bf16": bf16})
+        task = load_study_task(config, None)
+        tables = found.subnetworks, found.evaluations
+        cells_of = plan_analyses(config, task, make_plan(config, task), *tables).cells
+        planned.append({cell.name: cell.kind for cell in cells_of})
+    exact, rounded = planned
+    assert len(exact) == len(rounded)
+    changed = {kind for name, kind in rounded.items() if name not in exact}
+    assert changed == {"evaluate", "disjoint"}
+    assert not {kind for name, kind in rounded.items() if name in exact} & changed
+
+
 def test_analyses_run_the_model_once_and_leave_their_tables(run, analyzed):
     assert read_results(run).manifest["analyses"]["measured"] == 0
     assert read_results(run).measured["grid"].empty

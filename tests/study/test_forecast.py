@@ -45,10 +45,12 @@ def test_cells_in_bfloat16_are_forecast_by_its_own_speed(monkeypatch):
     exact = cell("evaluate", 1, 50.0)
     rounded = Cell("evaluate", "evaluate-2", {"number": 2, "bf16": True}, effort=50.0)
     searched = Cell("disjoint", "disjoint-3", {"number": 3, "bf16": True}, effort=50.0)
-    found = forecast([exact, rounded, searched], None, "cpu")
-    of_exact, of_rounded, of_searched = (one.seconds - OVERHEAD for one in found)
+    tuned = Cell("finetune", "finetune-4", {"number": 4, "bf16": True}, effort=50.0)
+    found = forecast([exact, rounded, searched, tuned], None, "cpu")
+    of_exact, of_rounded, of_searched, of_tuned = (one.seconds - OVERHEAD for one in found)
     assert of_exact == pytest.approx(50 / (1000 * EFFICIENCY["evaluate"]))
     assert of_rounded == pytest.approx(of_exact / 3 / BF16_PART)
+    assert of_tuned == pytest.approx(50 / (3000 * BF16_PART * EFFICIENCY["finetune"]))
     # Most of it are searches, which do not compute in it.
     assert of_searched == pytest.approx(50 / (1000 * EFFICIENCY["disjoint"]))
 

@@ -91,8 +91,8 @@ def forecast(
 
 
 def _is_bf16(cell: Cell) -> bool:
-    # Disjoint searches are evaluated in it, but what they take is their searches, which are not.
-    return cell.kind == "evaluate" and bool(cell.spec.get("bf16"))
+    # Disjoint searches are only evaluated in it, which is little of what they take.
+    return cell.kind != "disjoint" and bool(cell.spec.get("bf16"))
 
 
 def _speed(device: str, bf16: bool) -> float:
