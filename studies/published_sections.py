@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -11,8 +11,8 @@ from heuristic_core.report import Results
 from published_parts import PARTS, concluded_apart, with_parts
 from published_tables import last_of, percent, share, span, table_of, with_accuracy
 
-#: By arm and part of its adversarial cases.
-Parts = Mapping[str, Mapping[str, Results]]
+#: By arm, or by part of its adversarial cases.
+Arms = Mapping[str, Results]
 
 #: Cases of the paper's table of removals, beside the means.
 _PAPER_CASES = (
@@ -25,17 +25,16 @@ _PARTS = ("in-domain", *PARTS)
 _CURVE = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 
-def apart(arms: Mapping[str, Results]) -> Parts:
-    """Draw every arm's conclusions on unseen and on seen cases apart."""
-    return {arm: concluded_apart(results) for arm, results in arms.items()}
+def apart(arms: Arms) -> dict[str, Results]:
+    """Draw every arm's conclusions on unseen and on seen cases apart, by such as ``arm, seen``."""
+    return {
+        f"{arm}, {part}" if part else arm: concluded
+        for arm, results in arms.items()
+        for part, concluded in concluded_apart(results).items()
+    }
 
 
-def named(arm: str, part: str) -> str:
-    """Name a part of an arm."""
-    return f"{arm}, {part}" if part else arm
-
-
-def curve(parts: Parts, arms: Mapping[str, Results]) -> str:
+def curve(arms: Arms) -> str:
     """Accuracy at the last checkpoint against sparsity, means over cases and seeds."""
     rows = []
     for arm, results in arms.items():
@@ -53,14 +52,13 @@ def _in_parts(table: pd.DataFrame, results: Results) -> pd.DataFrame:
     return table.assign(part=pd.Categorical(part, _PARTS).remove_unused_categories())
 
 
-def sizes(parts: Parts, arms: Mapping[str, Results]) -> str:
-    """Effective sizes over the checkpoints, by data."""
+def sizes(arms: Arms) -> str:
+    """Effective sizes over the checkpoints, by data; in-domain data are the same of all parts."""
     found = {
-        (arm if entry["data"] == "id" else named(arm, part), entry["data"]): {
+        (name.partition(",")[0] if entry["data"] == "id" else name, entry["data"]): {
             one["checkpoint"]: _size(one) for one in entry["sizes"]
         }
-        for arm, by_part in parts.items()
-        for part, results in by_part.items()
+        for name, results in arms.items()
         for entry in results.analysis["size"]
     }
     steps = sorted({step for row in found.values() for step in row})
@@ -79,7 +77,7 @@ def _size(one: Mapping[str, Any]) -> str:
     return f"{size['value']:.0f} [{size['low']:.0f}, {size['high']:.0f}]{failed}"
 
 
-def shared(parts: Parts, arms: Mapping[str, Results]) -> str:
+def shared(arms: Arms) -> str:
     """Heads in all subnetworks, how alike sparsities are, and what disjoint searches find."""
     rows = []
     for arm, results in arms.items():
@@ -125,7 +123,7 @@ def _interval(estimate: Mapping[str, float], decimals: int) -> str:
     return f"{value} [{low}, {high}]"
 
 
-def removals(parts: Parts, arms: Mapping[str, Results]) -> str:
+def removals(arms: Arms) -> str:
     """Accuracy of the last model without heads, as in the paper's table."""
     rows = []
     for arm, results in arms.items():
@@ -151,14 +149,28 @@ def removals(parts: Parts, arms: Mapping[str, Results]) -> str:
     return table_of(["arm", "without", *_PARTS, *map("`{}`".format, _PAPER_CASES)], rows)
 
 
-#: By the name that a finding gives as its table: what it is of, and what makes it.
-SECTIONS: dict[str, tuple[str, Callable[[Parts, Mapping[str, Results]], str]]] = {
-    "curve": (
+class Section(NamedTuple):
+    """A table beside a finding's verdicts.
+
+    Args:
+        title: What it is of.
+        made_by: What makes it.
+        apart: Whether of unseen and seen cases apart, not of whole arms.
+    """
+
+    title: str
+    made_by: Callable[[Arms], str]
+    apart: bool = False
+
+
+#: By the name that a finding gives as its table.
+SECTIONS = {
+    "curve": Section(
         "Accuracy at the last step against sparsity: means over cases and three seeds, on the "
         "grid's sample (20 pairs a case, 250 of each development set).",
         curve,
     ),
-    "sizes": (
+    "sizes": Section(
         "Effective size in per cent of the units: three seeds, a margin of 3 points, the grid ends "
         "at 20. *–* is where the margin means nothing, as next to none or one answer throughout "
         "will do; *none* is where no subnetwork of the grid is good enough, and counts as 100. On "
@@ -166,25 +178,18 @@ SECTIONS: dict[str, tuple[str, Callable[[Parts, Mapping[str, Results]], str]]] =
         "balanced rows tell. The paper's: in-domain 45 to 52 throughout, out of domain 30 at first "
         "and 73 to 97 later.",
         sizes,
+        apart=True,
     ),
-    "shared": (
+    "shared": Section(
         "Heads that are in all subnetworks; how often heads are kept at one sparsity and at the "
         "next, each by another half of the searches; and subnetworks searched for with all heads "
         "of another one forbidden.",
         shared,
     ),
-    "removals": (
+    "removals": Section(
         "Accuracy of the last model, in float32, when heads are replaced by their means: mean "
         "(lowest to highest) over heads or groups, on the grid's sample, where a pair is 5 points "
         "of a case.",
         removals,
     ),
 }
-
-
-def section(name: str, parts: Parts, arms: Mapping[str, Results]) -> tuple[str, str]:
-    """Give what a table is of, and the table."""
-    title, made_by = SECTIONS[name]
-    needed = {"curve": "grid", "removals": "removal"}.get(name)
-    measured = {a: r for a, r in arms.items() if needed is None or len(r.measured[needed])}
-    return title, made_by(parts, measured)

@@ -13,6 +13,7 @@ as well.
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import sys
@@ -26,22 +27,21 @@ import pandas as pd
 import typer
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from heuristic_core.analysis.core import core
+from heuristic_core.analysis.core_overlap import CoreOverlap, core_overlap
 from heuristic_core.errors import InputError
 from heuristic_core.report import Results
 from heuristic_core.report.figures import draw
 from heuristic_core.report.findings import Card, findings
 from heuristic_core.storage import read_json, read_table, write_json, write_table, write_text
-from heuristic_core.study.beside import beside
 from heuristic_core.study.results import read_results
-from published_sections import apart, named, section
+from published_sections import SECTIONS, apart
 from published_short import in_short
 from published_tables import accuracies, anchor, bars, cases, costs, hours, machines, table_of
 
 HERE = Path(__file__).parent
 PLACE = HERE.parent / "docs" / "results" / "minilm-mnli-hans"
 ARMS = ("natural", "augmented", "augmented-2")
-
-
 #: Pairs that the paper's BERT-base was fine-tuned on: 61,360 steps of 32 (its appendix on MNLI).
 PAPER_PAIRS = 61_360 * 32
 #: What each finding says and which analyses answer it; the file's head tells what its keys are.
@@ -101,17 +101,10 @@ def page() -> None:
     seeds = read_table(PLACE / "seeds.parquet")
     parts = apart(arms)
     found = {
-        named(arm, part): {one.key: one.cards for one in findings(results)}
-        for arm, by_part in parts.items()
-        for part, results in by_part.items()
+        name: {one.key: one.cards for one in findings(results)} for name, results in parts.items()
     }
     check_readings(found)
     drawn = {arm: draw(results) for arm, results in arms.items()}
-    tables = {
-        asked["title"]: section(asked["table"], parts, arms)
-        for asked in FINDINGS
-        if "table" in asked
-    }
     environment = Environment(
         loader=FileSystemLoader(HERE),
         undefined=StrictUndefined,
@@ -124,7 +117,7 @@ def page() -> None:
         commands={arm: results.manifest["command"] for arm, results in arms.items()},
         summary=summary(found),
         findings=[
-            _finding(found, drawn, asked) | {"table": tables.get(asked["title"])}
+            _finding(found, drawn, asked) | {"table": _table(asked, arms, parts)}
             for asked in FINDINGS
         ],
         accuracies=accuracies(arms),
@@ -180,6 +173,16 @@ def _finding(found: Cards, drawn: Mapping[str, Any], asked: Mapping[str, Any]) -
             write_text(path, drawing.svg)
             figures.append((f"{arm}: {drawing.name}", str(path.relative_to(PLACE.parent))))
     return {**asked, "cards": _merged(cards), "figures": figures}
+
+
+def _table(
+    asked: Mapping[str, Any], arms: Mapping[str, Results], parts: Mapping[str, Results]
+) -> tuple[str, str] | None:
+    """Give the table that stands beside the verdicts on a finding, and what it is of."""
+    if "table" not in asked:
+        return None
+    section = SECTIONS[asked["table"]]
+    return section.title, section.made_by(parts if section.apart else arms)
 
 
 def _opposite(held: str, card: Card) -> str:
@@ -282,13 +285,13 @@ def _word(counts: Counter[str]) -> str:
     return "mostly not decided" if decided else "not decided"
 
 
-def _beside(arms: dict[str, Results]) -> list[tuple[str, str, Any]]:
-    names = list(arms)
+def _beside(arms: Mapping[str, Results]) -> list[tuple[str, str, CoreOverlap]]:
+    """Hold the cores of every two arms beside each other."""
+    cores = {arm: core(results.subnetworks) for arm, results in arms.items()}
     return [
         (one, other, pair)
-        for i, one in enumerate(names)
-        for other in names[i + 1 :]
-        for pair in beside(PLACE / one, PLACE / other)
+        for one, other in itertools.combinations(arms, 2)
+        for pair in core_overlap(cores[one], cores[other])
     ]
 
 

@@ -119,21 +119,21 @@ def test_unseen_and_seen_cases_are_summed_up_apart_where_they_differ(published):
 
 def test_conclusions_on_unseen_and_seen_cases(published):
     arms = published.kept()
-    natural = published.apart({"natural": arms["natural"]})["natural"]
-    assert list(natural) == [""]
-    assert natural[""] is arms["natural"]
-    parts = published.apart({"augmented": arms["augmented"]})["augmented"]
-    cases = {
-        part: set(results.evaluations.query("case_kind == 'adversarial'")["case"])
-        for part, results in parts.items()
-    }
-    assert (len(cases["unseen"]), len(cases["seen"])) == (11, 4)
-    assert not cases["unseen"] & cases["seen"]
-    spans = {part: results.analysis["spread"][0]["cases"] for part, results in parts.items()}
-    for part, entries in spans.items():
-        assert {one["case"] for one in entries if one["case_kind"] == "adversarial"} == cases[part]
+    parts = published.apart({name: arms[name] for name in ("natural", "augmented")})
+    assert list(parts) == ["natural", "augmented, unseen", "augmented, seen"]
+    assert parts["natural"] is arms["natural"]
+    unseen, seen = (parts[f"augmented, {part}"] for part in ("unseen", "seen"))
+    cases = [
+        set(results.evaluations.query("case_kind == 'adversarial'")["case"])
+        for results in (unseen, seen)
+    ]
+    assert [len(some) for some in cases] == [11, 4]
+    assert not cases[0] & cases[1]
+    for some, results in zip(cases, (unseen, seen), strict=True):
+        entries = results.analysis["spread"][0]["cases"]
+        assert {one["case"] for one in entries if one["case_kind"] == "adversarial"} == some
     # What heads are kept does not depend on the cases.
-    assert parts["unseen"].analysis["core"] == arms["augmented"].analysis["core"]
+    assert unseen.analysis["core"] == arms["augmented"].analysis["core"]
 
 
 def test_a_reading_of_other_verdicts_is_refused(published):

@@ -43,7 +43,7 @@ def test_the_curve_is_of_the_last_checkpoint_and_of_parts(augmented):
     ]
     grid = evaluated(augmented, [*last, *[(500, 0.0, -1, row[3], 0) for row in last]])
     some = replace(augmented, measured={**augmented.measured, "grid": grid})
-    heading, _, *rows = rows_of(curve({}, {"arm": some}))
+    heading, _, *rows = rows_of(curve({"arm": some}))
     found = {row[1]: dict(zip(heading[2:], row[2:], strict=True)) for row in rows}
     assert list(found) == ["in-domain", "seen adversarial", "unseen adversarial", "friendly"]
     assert [row["0%"] for row in found.values()] == ["70.0%", "90.0%", "10.0%", "100.0%"]
@@ -68,7 +68,7 @@ def test_removals_are_of_heads_of_the_core_and_of_others(augmented):
         for head, n in [("model", n), ("probe", 0)]
     )
     some = replace(augmented, measured={**augmented.measured, "removal": table})
-    heading, _, *rows = rows_of(removals({}, {"arm": some}))
+    heading, _, *rows = rows_of(removals({"arm": some}))
     column = heading.index(f"`{SWAP}`")
     assert {row[1]: row[column] for row in rows} == {
         "nothing": "100.0%",
@@ -94,9 +94,9 @@ def test_sizes_say_where_there_is_none(augmented, changes, said):
     one = {"checkpoint": 500, "n_seeds": 3, "n_failed": 0, "note": "", "size": size} | changes
     entries = [{"data": data, "sizes": [one]} for data in ("id", "balanced")]
     some = replace(augmented, analysis={"size": entries})
-    parts = {"arm": {"unseen": some, "seen": some}}
+    parts = {"arm, unseen": some, "arm, seen": some}
     # In-domain data are the same of both parts.
-    assert rows_of(sizes(parts, {}))[2:] == [
+    assert rows_of(sizes(parts))[2:] == [
         ["arm", "id", said],
         ["arm, unseen", "balanced", said],
         ["arm, seen", "balanced", said],
