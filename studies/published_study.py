@@ -67,6 +67,8 @@ def keep(
         raise typer.BadParameter(f"arms are {', '.join(ARMS)}")
     read_results(run)  # fails before anything is replaced
     place = PLACE / arm
+    if run.resolve() == place.resolve():
+        raise typer.BadParameter(f"{run} is what is kept; give the run folder")
     planned = read_json(plan)
     if not isinstance(planned, dict) or "cells" not in planned:
         raise InputError(f"{plan} is not what `hcore run --plan --json` prints")
@@ -85,7 +87,12 @@ def keep(
 
 @app.command()
 def seeds(
-    table: Annotated[Path, typer.Argument(help="berts_of_a_feather.csv of McCoy et al. 2020.")],
+    table: Annotated[
+        Path,
+        typer.Argument(
+            help="berts_of_a_feather.csv of McCoy et al. 2020.", exists=True, dir_okay=False
+        ),
+    ],
 ) -> None:
     """Keep how much 100 fine-tunings of BERT differ on every subcase of HANS."""
     runs = pd.read_csv(table).iloc[:100]

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import typer
 
 import published_study
 from heuristic_core.errors import InputError
@@ -139,3 +140,24 @@ def test_conclusions_on_unseen_and_seen_cases(published):
 def test_a_reading_of_other_verdicts_is_refused(published):
     with pytest.raises(InputError, match="read it again"):
         published.check_readings({"natural": {}})
+
+
+def test_keeping_what_is_kept_is_refused(published):
+    place = published.PLACE / "natural"
+    with pytest.raises(typer.BadParameter, match="is what is kept"):
+        published.keep(place, "natural", place / "forecast.json")
+    assert (place / "manifest.json").is_file()
+
+
+def test_keeping_leaves_out_where_the_data_are(published, tmp_path):
+    run, place = tmp_path / "run", published.PLACE / "natural"
+    shutil.copytree(place, run)
+    manifest = published.read_json(run / "manifest.json")
+    command = manifest["command"]
+    published.write_json(run / "manifest.json", manifest | {"command": f"{command} --data /my/own"})
+    plan = tmp_path / "plan.json"
+    published.write_json(plan, {"cells": [{"cell": "finetune-f1", "seconds": 9.5}]})
+    published.keep(run, "natural", plan)
+    assert published.read_json(place / "manifest.json")["command"] == f"{command} --data FOLDER"
+    assert published.read_json(place / "forecast.json") == {"finetune-f1": 9.5}
+    assert published.kept()["natural"].evaluations.shape[0] > 0
