@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from heuristic_core.report import Results
+from heuristic_core.report.wording import bounded, number, percent
 from published_parts import PARTS, concluded_apart, with_parts
-from published_tables import last_of, percent, share, span, table_of, with_accuracy
+from published_tables import last_of, span, table_of, with_accuracy
 
 #: By arm, or by part of its adversarial cases.
 Arms = Mapping[str, Results]
@@ -41,7 +42,7 @@ def curve(arms: Arms) -> str:
         grid = _in_parts(results.measured["grid"], results)
         for part, some in grid.groupby("part"):
             means = some.groupby("sparsity")["accuracy"].mean()
-            rows.append([arm, part, *(share(means[s]) if s in means else "" for s in _CURVE)])
+            rows.append([arm, part, *(percent(means[s], 1) if s in means else "" for s in _CURVE)])
     return table_of(["arm", "cases", *map(percent, _CURVE)], rows)
 
 
@@ -72,9 +73,8 @@ def _size(one: Mapping[str, Any]) -> str:
         return "–"
     if one["n_failed"] == one["n_seeds"]:
         return "none"
-    size = one["size"]
     failed = f", {one['n_failed']} of {one['n_seeds']} none" if one["n_failed"] else ""
-    return f"{size['value']:.0f} [{size['low']:.0f}, {size['high']:.0f}]{failed}"
+    return f"{bounded(one['size'], 0)}{failed}"
 
 
 def shared(arms: Arms) -> str:
@@ -93,7 +93,7 @@ def shared(arms: Arms) -> str:
                 continue  # what the sparsest share, as they are parts of the others
             row = [arm, percent(sparsity), f"{len(entry['core'])} of {entry['n_heads']}"]
             row.append(f"{entry['layer_expected']:.2g}")
-            row.append(_interval(between[sparsity]["halves"], 2) if sparsity in between else "")
+            row.append(bounded(between[sparsity]["halves"], 2) if sparsity in between else "")
             rows.append(row + _disjoint(tried.get(sparsity)))
     return table_of(
         [
@@ -113,14 +113,9 @@ def _disjoint(entry: Mapping[str, Any] | None) -> list[str]:
     all_forbidden = next(one for one in entry["shares"] if one["forbidden"] == 1)
     return [
         f"{all_forbidden['heads']:.0f}",
-        _interval(all_forbidden["in_domain_points"], 1),
-        f"{entry['without_heads_points']:.1f}",
+        bounded(all_forbidden["in_domain_points"]),
+        number(entry["without_heads_points"]),
     ]
-
-
-def _interval(estimate: Mapping[str, float], decimals: int) -> str:
-    value, low, high = (f"{estimate[key]:.{decimals}f}" for key in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
 
 
 def removals(arms: Arms) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
 from heuristic_core.report import Results
+from heuristic_core.report.wording import listing, percent
 from published_parts import PARTS, UNSEEN, by_part, with_parts
-from published_tables import last_of, percent, share, with_accuracy
+from published_tables import last_of, with_accuracy
 
 #: Standard errors that a number is away from another when it is called different: two-sided 5 %.
 _Z = 1.96
@@ -34,17 +35,19 @@ def _sentences(results: Results, seeds: pd.DataFrame) -> list[str]:
 
 def _model_in_short(full: pd.DataFrame) -> str:
     in_domain = [
-        f"{share(one.accuracy)} of `{one.case}`" for one in full[full["role"] == "id"].itertuples()
+        f"{percent(one.accuracy, 1)} of `{one.case}`"
+        for one in full[full["role"] == "id"].itertuples()
     ]
     means = {part: some["accuracy"].mean() for part, some in by_part(full)}
-    said = [f"{share(mean)} of {part} cases" for part, mean in means.items()]
+    said = [f"{percent(mean, 1)} of {part} cases" for part, mean in means.items()]
     adversarial = full[full["case_kind"] == "adversarial"]
+    balanced = (means[UNSEEN] + means["friendly"]) / 2
     n_low = int((adversarial["accuracy"] < 0.05).sum())
     return (
-        f"The model of step {full['checkpoint'].iloc[0]:,} is right on {_listed(in_domain)}, and "
-        f"on HANS on {_listed(said)}. The mean of {UNSEEN} and friendly cases is "
-        f"{share((means[UNSEEN] + means['friendly']) / 2)}, where always giving one answer makes "
-        f"50.0%. Of {len(adversarial)} adversarial cases it is right on less than 5% in {n_low}."
+        f"The model of step {full['checkpoint'].iloc[0]:,} is right on {listing(in_domain)}, and "
+        f"on HANS on {listing(said)}. The mean of {UNSEEN} and friendly cases is "
+        f"{percent(balanced, 1)}, where always giving one answer makes 50.0%. Of "
+        f"{len(adversarial)} adversarial cases it is right on less than 5% in {n_low}."
     )
 
 
@@ -76,13 +79,14 @@ def _low_in_short(full: pd.DataFrame, found: pd.DataFrame) -> str:
     said = []
     for one in friendly.itertuples():
         pruned = found[found["case"] == one.case].groupby("sparsity")["accuracy"].mean()
-        means = [f"{share(mean)} at {percent(sparsity)}" for sparsity, mean in pruned.items()]
+        means = [f"{percent(mean, 1)} at {percent(sparsity)}" for sparsity, mean in pruned.items()]
         seen = ", with examples in training" if one.seen else ""
         said.append(
-            f"`{one.case}` ({share(one.accuracy)}{seen}; subnetworks {_listed(means)} sparsity)"
+            f"`{one.case}` ({percent(one.accuracy, 1)}{seen}; "
+            f"subnetworks {listing(means)} sparsity)"
         )
     return (
-        f"It gets friendly cases wrong that it should find easy: {_listed(said)}." if said else ""
+        f"It gets friendly cases wrong that it should find easy: {listing(said)}." if said else ""
     )
 
 
@@ -98,11 +102,13 @@ def _subnetworks_in_short(full: pd.DataFrame, found: pd.DataFrame) -> str:
             if cases.ngroups:
                 case = (cases.max() - cases.min()).idxmax()
                 low, high = cases.min()[case], cases.max()[case]
-                widest.append(f"`{case}` ({share(low)} to {share(high)}) among {part} cases")
+                widest.append(
+                    f"`{case}` ({percent(low, 1)} to {percent(high, 1)}) among {part} cases"
+                )
         said.append(
             f"At {percent(sparsity)} sparsity {some['seed'].nunique()} subnetworks are "
             f"{away.min():+.1f} to {away.max():+.1f} points off the model in-domain, and differ "
-            f"most on {_listed(widest)}."
+            f"most on {listing(widest)}."
         )
     return " ".join(said)
 
@@ -116,14 +122,10 @@ def _seeds_in_short(full: pd.DataFrame, found: pd.DataFrame, seeds: pd.DataFrame
     wider = [case for case, own in deviations.items() if own > spread.loc[case, "std"]]
     model = full[full["case_kind"] == "adversarial"].set_index("case")["accuracy"]
     below = int((model < spread.loc[model.index, "min"]).sum())
-    named = f" ({_listed([f'`{case}`' for case in wider])})" if wider else ""
+    named = f" ({listing([f'`{case}`' for case in wider])})" if wider else ""
     return (
         f"Beside 100 fine-tunings of BERT-base: subnetworks at "
         f"{percent(sparsest['sparsity'].iloc[0])} sparsity vary more than those (by standard "
         f"deviation) in {len(wider)} of {len(deviations)} adversarial cases{named}; the model is "
         f"below all hundred in {below}."
     )
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -33,6 +33,7 @@ from heuristic_core.errors import InputError
 from heuristic_core.report import Results
 from heuristic_core.report.figures import draw
 from heuristic_core.report.findings import Card, findings
+from heuristic_core.report.wording import SPACE
 from heuristic_core.storage import read_json, read_table, write_json, write_table, write_text
 from heuristic_core.study.results import read_results
 from published_sections import SECTIONS, apart
@@ -138,8 +139,8 @@ def page() -> None:
         beside=_beside(arms),
     )
     path = PLACE.with_suffix(".md")
-    # Reasons are the program's, prose is the page's; they set the sign differently.
-    write_text(path, re.sub(r"(?<=\d)%", " %", text))
+    # The program's reasons and its tables set the sign differently.
+    write_text(path, re.sub(r"(?<=\d)%", f"{SPACE}%", text))
     print(path)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from heuristic_core.report import Results
+from heuristic_core.report.wording import percent
 from published_parts import PARTS, with_parts
 
 
@@ -51,7 +52,7 @@ def cases(arms: Mapping[str, Results], seeds: pd.DataFrame) -> str:
             row.append(" / ".join(f"{told[s]:.2f}" for s in sparsities if s in told))
             of_others = spread.loc[case]
             row.append(
-                f"{of_others['mean']:.1%} ({of_others['min']:.1%} to {of_others['max']:.1%}), "
+                f"{ranged(of_others['mean'], of_others['min'], of_others['max'])}, "
                 f"s.d. {of_others['std'] * 100:.1f}"
             )
             rows.append(row)
@@ -95,7 +96,9 @@ def bars(arms: Mapping[str, Results]) -> str:
         cells = pd.DataFrame(results.manifest["cells"])
         tuned = cells["kind"] == "finetune"
         times = [cells[tuned]["seconds"].sum(), cells[~tuned]["seconds"].sum()]
-        rows.append([arm, share(full["accuracy"].iloc[0]), *(f"{t / 3600:.1f} h" for t in times)])
+        rows.append(
+            [arm, percent(full["accuracy"].iloc[0], 1), *(f"{t / 3600:.1f} h" for t in times)]
+        )
     return table_of(["arm", "mnli", "fine-tuning", "everything after"], rows)
 
 
@@ -139,18 +142,13 @@ def with_accuracy(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(accuracy=table["correct"] / table["n"])
 
 
-def percent(share: float) -> str:
-    """Write a share without decimals."""
-    return f"{share:.0%}"
-
-
-def share(part: float) -> str:
-    """Write a share with a decimal."""
-    return f"{part:.1%}"
-
-
 def span(values: pd.Series) -> str:
     """Write the mean of shares with the lowest and the highest."""
     if len(values) < 2:
-        return share(values.mean())
-    return f"{values.mean():.1%} ({values.min():.1%} to {values.max():.1%})"
+        return percent(values.mean(), 1)
+    return ranged(values.mean(), values.min(), values.max())
+
+
+def ranged(mean: float, low: float, high: float) -> str:
+    """Write the mean of shares with the lowest and the highest."""
+    return f"{percent(mean, 1)} ({percent(low, 1)} to {percent(high, 1)})"

@@ -50,7 +50,7 @@ def test_the_page_is_remade_from_what_is_kept(published):
 
 
 def test_the_page_follows_its_tables(published):
-    page = PLACE.with_suffix(".md").read_text().replace(" %", "%")
+    page = PLACE.with_suffix(".md").read_text()
     arms = published.kept()
     assert published.accuracies(arms) in page
     table = arms["natural"].evaluations

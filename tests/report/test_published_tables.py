@@ -7,6 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from heuristic_core.report.wording import SPACE
 from published_parts import with_parts
 from published_sections import curve, removals, sizes
 from published_short import _low_in_short, _model_in_short
@@ -23,7 +24,8 @@ def augmented():
 
 
 def rows_of(table: str) -> list[list[str]]:
-    return [[cell.strip() for cell in line[1:-1].split("|")] for line in table.splitlines()]
+    lines = table.replace(SPACE, "").splitlines()
+    return [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
 
 
 def evaluated(results, rows) -> pd.DataFrame:
@@ -114,11 +116,11 @@ def test_a_model_in_short_keeps_seen_cases_apart(augmented):
     )
     table = with_parts(with_accuracy(table), augmented)
     full, found = table[table["sparsity"] == 0], table[table["sparsity"] > 0]
-    said = _model_in_short(full)
+    said = _model_in_short(full).replace(SPACE, "")
     assert "80.0% of `mnli`" in said
     assert "100.0% of seen adversarial cases, 20.0% of unseen adversarial cases" in said
     assert "The mean of unseen adversarial and friendly cases is 30.0%" in said
-    low = _low_in_short(full, found)
+    low = _low_in_short(full, found).replace(SPACE, "")
     assert f"`{FRIENDLY}` (40.0%, with examples in training; subnetworks 70.0% at 50%" in low
     assert not _low_in_short(full[full["case"] != FRIENDLY], found)
 
