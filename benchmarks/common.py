@@ -61,7 +61,7 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
     try:
         main(options)
     except InputError as error:
-        raise SystemExit(f"error: {error}") from error
+        parser.exit(2, f"error: {error}\n")
 
 
 def setting(options: argparse.Namespace) -> dict[str, Any]:

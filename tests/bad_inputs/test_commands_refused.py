@@ -57,6 +57,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "per-case 0": ("evaluate RUN --suite hans --per-case 0", "neither a number from 1 nor all"),
     "task of a run": ("evaluate RUN --task hans-grammar", "--task is for a model; a run has its"),
     "dtype of a run": ("evaluate RUN --dtype float32", "--dtype is for a model; a run has its own"),
+    "rounding twice": (
+        "evaluate MODEL --bf16 --dtype bfloat16",
+        "--bf16 is for weights in float32, these are in bfloat16; leave it out",
+    ),
     "subnetwork of a run": ("evaluate RUN --subnetwork x", "--subnetwork is for a model"),
     "removal in a run": ("evaluate RUN --without L0H0", "--without is for a model"),
     "out below a file": (

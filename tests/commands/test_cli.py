@@ -8,6 +8,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from command import SMALL, hcore, mistake
@@ -112,6 +114,29 @@ def test_a_run_is_evaluated_on_another_suite(place):
     assert "ln_subject/object_swap" in done.stdout
     assert (place / "runs/smoke/tables/hans-grammar-1.parquet").is_file()
     assert "nothing to compute" in hcore(*arguments, cwd=place).stderr
+
+
+def test_a_run_is_evaluated_in_bfloat16_beside_what_it_was(place):
+    arguments = ["evaluate", "runs/smoke", "--suite", "hans-grammar", "--per-case", 1]
+    hcore(*arguments, cwd=place)
+    exact = place / "runs/smoke/tables/hans-grammar-1.parquet"
+    before = exact.read_bytes()
+    hcore(*arguments, "--bf16", cwd=place)
+    assert exact.read_bytes() == before
+    rounded = pd.read_parquet(exact.with_name("hans-grammar-1-bf16.parquet"))
+    off = np.abs(rounded["margin"] - pd.read_parquet(exact)["margin"])
+    assert 0 < off.max() < 0.05
+    for again in ([*arguments, "--bf16"], [*arguments, "--no-bf16"], arguments):
+        assert "nothing to compute" in hcore(*again, cwd=place).stderr
+
+
+def test_a_model_is_evaluated_in_bfloat16(place, tiny_folder):
+    arguments = ["evaluate", tiny_folder, "--suite", "hans-grammar", "--per-case", 2, "--json"]
+    exact, rounded = (
+        pd.DataFrame(json.loads(hcore(*arguments, *more, cwd=place).stdout))
+        for more in ([], ["--bf16"])
+    )
+    assert 0 < np.abs(rounded["margin"] - exact["margin"]).max() < 0.05
 
 
 def test_lists(place):

@@ -19,6 +19,7 @@ from ..models.classifier import Classifier
 from ..models.loading import load_model
 from ..search.data import means
 from ..storage import digest, write_table
+from ..study.config import EvaluationConfig
 from ..study.results import evaluation_table
 from ..study.run import RunOptions, evaluate_run, load_study_task, open_run, pick_device
 from ..study.watch import Watch
@@ -60,6 +61,15 @@ def evaluate(
             "--dtype", help="For a model: weights' type. [default: float32]", show_default=False
         ),
     ] = None,
+    bf16: Annotated[
+        bool | None,
+        typer.Option(
+            "--bf16/--no-bf16",
+            help="Compute in bfloat16 where that is safe. [default: as the run does; for a model, "
+            "no]",
+            show_default=False,
+        ),
+    ] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -80,16 +90,17 @@ def evaluate(
         for option, value in for_models.items():
             if value:
                 raise InputError(f"{option} is for a model; a run has its own: leave it out")
-        _evaluate_run(Path(target), suites, case, per_case or "100", device, data, as_json)
+        _evaluate_run(Path(target), suites, case, per_case or "100", device, data, as_json, bf16)
         return
     if os.path.isdir(Path(target) / "cells"):
         raise InputError(f"{target} is a run folder without study.json; start the run again")
+    _check_rounding(bf16, dtype or "float32")
     loaded = load_task(task or "hans-grammar", data=data)
     classifier = load_model(target, device=pick_device(device), dtype=dtype or "float32")
     chosen = _only(suites or list(loaded.suites), case)
     system = _system(classifier, loaded.search, subnetwork, without)
     _warn_truncated(classifier, chosen)
-    table = evaluate_model(classifier, chosen, subnetwork=system)
+    table = evaluate_model(classifier, chosen, subnetwork=system, bf16=bool(bf16))
     table.insert(5, "accuracy", table["correct"] / table["n"])
     if as_json:
         print_json(table.to_dict("records"))
@@ -105,17 +116,24 @@ def _evaluate_run(
     device: str,
     data: Path | None,
     as_json: bool,
+    bf16: bool | None,
 ) -> None:
     config = open_run(folder)
+    _check_rounding(bf16, config.model.dtype)
+    otherwise = bf16 is not None and bf16 != config.evaluation.bf16
+    if otherwise:
+        config = config.model_copy(update={"evaluation": EvaluationConfig(bf16=bool(bf16))})
     options = RunOptions(out=folder, device=device, data=data, command=command_line())
     chosen = _only(suites or list(load_study_task(config, data).suites), cases)
     # Every selection has a table of its own, so that none takes another's place.
     parts = [*(s.name for s in chosen), per_case if suites else "own", *(cases or ())]
+    if otherwise:
+        parts.append("bf16" if bf16 else "no-bf16")
     tag = "-".join(parts).replace("/", "_")
     if len(tag.encode()) > 120:  # with what is put around it, a name that folders can have
         tag = f"{chosen[0].name}-{digest(parts)[:16]}"
     # What the run itself was evaluated on has the names that the run gave it.
-    label = f"{tag}-" if suites or cases else ""
+    label = f"{tag}-" if suites or cases or otherwise else ""
     plan, store = evaluate_run(config, chosen, label, options, Watch(err()))
     table = evaluation_table(plan.cells, store)
     path = folder / "tables" / f"{tag}.parquet"
@@ -127,6 +145,11 @@ def _evaluate_run(
         return
     out().print(_rich(summary))
     out().print(f"One row per system and case: {path}", markup=False, soft_wrap=True)
+
+
+def _check_rounding(bf16: bool | None, dtype: str) -> None:
+    if bf16 and dtype != "float32":
+        raise InputError(f"--bf16 is for weights in float32, these are in {dtype}; leave it out")
 
 
 def _summary(table: pd.DataFrame) -> pd.DataFrame:
