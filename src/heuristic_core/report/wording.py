@@ -35,7 +35,8 @@ def number(value: Any, digits: int = 1) -> str:
 
 def share(value: Any, digits: int = 1) -> str:
     """Write a share of 1 as a percentage without its sign, for columns headed by it."""
-    return NOTHING if not known(value) else number(100 * value, digits)
+    # Means of the same numbers in another order differ in their last bits, and would at a tie.
+    return NOTHING if not known(value) else number(round(100 * value, 9), digits)
 
 
 def percent(value: Any, digits: int = 0) -> str:
