@@ -120,9 +120,10 @@ def _evaluate_run(
 ) -> None:
     config = open_run(folder)
     _check_rounding(bf16, config.model.dtype)
-    otherwise = bf16 is not None and bf16 != config.evaluation.bf16
+    bf16 = config.evaluation.bf16 if bf16 is None else bf16
+    otherwise = bf16 != config.evaluation.bf16
     if otherwise:
-        config = config.model_copy(update={"evaluation": EvaluationConfig(bf16=bool(bf16))})
+        config = config.model_copy(update={"evaluation": EvaluationConfig(bf16=bf16)})
     options = RunOptions(out=folder, device=device, data=data, command=command_line())
     chosen = _only(suites or list(load_study_task(config, data).suites), cases)
     # Every selection has a table of its own, so that none takes another's place.
