@@ -9,13 +9,18 @@ READY := $(VENV)/.ready
 demo: $(READY)
 	$(BIN)/hcore run
 
+# The tests' models are so small that several threads of one worker only get in each other's way.
+test test-all: export OMP_NUM_THREADS := 1
+
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-all: $(READY)
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not network"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not network" --no-skips
 
 style: $(READY)
 	$(BIN)/ruff check --fix .

@@ -1,4 +1,4 @@
-"""What the benchmarks share: options, paired timing, and how results are written."""
+"""Parts that all benchmarks share: options, paired timing, and writing of results."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 import transformers
+from scipy import stats
 
-from heuristic_core.analysis.intervals import Estimate, bootstrap
+from heuristic_core.analysis.intervals import Estimate
 from heuristic_core.errors import InputError
 from heuristic_core.models.classifier import Classifier
 from heuristic_core.models.device import hardware
 from heuristic_core.search.data import SearchData
 from heuristic_core.search.gate_training import GateOptions, train_gates
+from heuristic_core.search.problem import Problem
 from heuristic_core.storage import write_json, write_text
 
 T = TypeVar("T")
@@ -40,7 +42,7 @@ def percentage(text: str) -> float:
 
 
 def new_parser(description: str | None) -> argparse.ArgumentParser:
-    """Make a parser with the options that every benchmark has.
+    """Return a parser with the options of every benchmark.
 
     Args:
         description: The program's docstring.
@@ -51,22 +53,42 @@ def new_parser(description: str | None) -> argparse.ArgumentParser:
     results = Path(__file__).parent / "results"
     parser.add_argument("--out", type=Path, default=results, help="where the results go")
     parser.add_argument("--threads", type=count, default=1, help="threads that torch uses")
+    parser.add_argument(
+        "--toy",
+        action="store_true",
+        help="run in seconds on a tiny model, to see that the program works; its numbers mean "
+        "nothing and go into the folder toy of --out",
+    )
     return parser
 
 
-def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
-    """Read the options and run a benchmark; what a user can mend is told in one line."""
-    options = parser.parse_args()
+def run(
+    benchmark: Callable[[argparse.Namespace], None],
+    parser: argparse.ArgumentParser,
+    toy: Mapping[str, Any],
+    arguments: Sequence[str] | None,
+) -> None:
+    """Read the options and run a benchmark; an input error ends the program with one line.
+
+    Args:
+        benchmark: The program, a function of the options.
+        parser: Its parser.
+        toy: The options of ``--toy``, which replace those given.
+        arguments: The command line; that of the process if not given.
+    """
+    options = parser.parse_args(arguments)
+    if options.toy:
+        vars(options).update(toy, out=options.out / "toy")
     torch.set_num_threads(options.threads)
     try:
-        main(options)
+        benchmark(options)
     except InputError as error:
         parser.exit(2, f"error: {error}\n")
 
 
 def setting(options: argparse.Namespace) -> dict[str, Any]:
-    """Give what a result depends on: the options, paths left out, versions and the processor."""
-    given = {k: v for k, v in vars(options).items() if not isinstance(v, Path)}
+    """Return what a result depends on: options other than paths, versions, the processor."""
+    given = {k: v for k, v in vars(options).items() if not isinstance(v, Path) and k != "toy"}
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
     return given | versions | {"processor": hardware("cpu")}
 
@@ -79,7 +101,7 @@ def save(
     tables: str,
     content: Mapping[str, Any],
 ) -> None:
-    """Write a JSON file with all that was measured and a markdown page for people.
+    """Write a JSON file with all measurements and a markdown page with the tables.
 
     Args:
         options: The program's options.
@@ -87,7 +109,7 @@ def save(
         title: The page's title.
         intro: One paragraph on how to read the tables.
         tables: The page's tables, as markdown.
-        content: What goes into the JSON file beside the setting.
+        content: The content of the JSON file, in addition to the setting.
     """
     facts = setting(options)
     write_json(options.out / f"{name}.json", {"setting": facts, **content})
@@ -101,24 +123,35 @@ def _short(value: Any) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> str:
-    """Lay cells out as a markdown table, numbers to the right of the first column."""
+    """Format cells as a markdown table, all columns but the first aligned to the right."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     text = "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
     return f"{caption}\n\n{text}" if caption else text
 
 
 def median(values: Sequence[float] | np.ndarray) -> Estimate:
-    """Give a sample's median with its bootstrap interval."""
-    return bootstrap(np.asarray(values, dtype=float), seed=0, statistic=np.median)
+    """Return a sample's median with its bootstrap interval."""
+    return _bootstrapped(values, np.median)
 
 
 def mean(values: Sequence[float] | np.ndarray) -> Estimate:
-    """Give a sample's mean with its bootstrap interval."""
-    return bootstrap(np.asarray(values, dtype=float), seed=0)
+    """Return a sample's mean with its bootstrap interval."""
+    return _bootstrapped(values, np.mean)
+
+
+def _bootstrapped(values: Sequence[float] | np.ndarray, statistic: Callable[..., Any]) -> Estimate:
+    sample = np.asarray(values, dtype=float)
+    value = float(statistic(sample))
+    if len(sample) < 2:
+        return Estimate(value, value, value)
+    ends = stats.bootstrap(
+        (sample,), statistic, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    return Estimate(value, float(ends.low), float(ends.high))
 
 
 def shown(estimate: Estimate, form: str = ".3g") -> str:
-    """Write an estimate with its interval; the interval of a sample without spread is left out."""
+    """Format an estimate with its interval, which is left out where the sample has no spread."""
     text = f"{estimate.value:{form}}"
     if estimate.low == estimate.high:
         return text
@@ -138,17 +171,17 @@ def interleaved(
     """Measure several systems in turn, so that each round is a pair for any two of them.
 
     Args:
-        systems: By name what measures a system in one round, given the round's number.
+        systems: By name the function that measures a system in one round, given its number.
         rounds: Rounds that count.
         warm_up: Rounds before these, numbered below 0, whose results are dropped.
 
     Returns:
-        For each system what it gave in each round.
+        For each system its result in each round.
     """
     names = list(systems)
     results: dict[str, list[T]] = {name: [] for name in names}
     for round_ in range(-warm_up, rounds):
-        # Each round starts with another system, so that none always follows the same one.
+        # Each round starts with another system, so that none always comes first.
         start = round_ % len(names)
         for name in (*names[start:], *names[:start]):
             result = systems[name](round_)
@@ -166,12 +199,12 @@ def gate_step_seconds(
     seed: int,
     warm_up: int = 1,
 ) -> list[float]:
-    """Time steps of gate training itself, from the end of one step to the end of the next.
+    """Time steps of gate training, from the end of one step to the end of the next.
 
     Args:
         model: The model.
         data: Examples, reference predictions and ablation values.
-        options: Settings of the method whose steps are timed.
+        options: Settings of the training.
         steps: Steps that count.
         seed: Seed of the training.
         warm_up: Steps before these; at least 1, as the first has no beginning.
@@ -186,6 +219,14 @@ def gate_step_seconds(
     def note(done: int, of: int) -> None:
         ends.append(time.perf_counter())
 
-    prunable = np.ones(len(model.space), dtype=bool)
-    train_gates(model, data, schedule, seed, prunable, options, note)
+    problem = Problem(
+        model=model,
+        data=data,
+        prunable=model.space.prunable(),
+        keep=(len(model.space) // 2,),
+        targets=(0.5,),
+        seed=seed,
+        progress=note,
+    )
+    train_gates(problem, schedule, options)
     return np.diff(ends)[warm_up - 1 :].tolist()

@@ -1,14 +1,14 @@
-"""How much faster a compacted subnetwork is, beside the full model and what it could be at best.
+"""How much faster a compacted subnetwork is than the full model, and how fast it could be at best.
 
 For random subnetworks that keep the same share of heads in every layer, and that share of the MLP
 layers, this times a forward pass of four models in turn, so that each round is a pair for any two:
 
 - full: the model itself;
 - gated: the model run as the subnetwork by hooks;
-- compacted: what ``Subnetwork.compact`` makes of it;
-- direct: a new model whose modules are made at the smaller shapes, with random weights.
+- compacted: the result of ``Subnetwork.compact``;
+- direct: a new model whose modules are built at the smaller shapes, with random weights.
 
-The ideal is the full model's time by the share of multiply-adds that are left.
+The ideal is the full model's time multiplied by the share of multiply-adds that are left.
 
     python benchmarks/compaction.py --seeds 5 --repeats 20 --threads 1
 """
@@ -16,7 +16,7 @@ The ideal is the full model's time by the share of multiply-adds that are left.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -31,20 +31,22 @@ from heuristic_core.models.classifier import Classifier
 from heuristic_core.models.loading import new_classifier
 from heuristic_core.subnetwork import Subnetwork
 from heuristic_core.units import Unit, n_kept
+from subjects import toy_encoder
 
 SPARSITIES = (0.3, 0.5, 0.7, 0.9)
 SYSTEMS = ("full", "gated", "compacted", "direct")
+TOY = {"repeats": 2, "seeds": 2, "batch": 2, "length": 6}
 
 
 class Bias(nn.Module):
-    """What a directly built model has where an MLP is missing."""
+    """The substitute of a missing MLP in a model built directly."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.randn(width))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Give the bias at every position."""
+        """Return the bias at every position."""
         return self.bias.expand_as(x)
 
 
@@ -59,10 +61,10 @@ def random_subnetwork(model: Classifier, sparsity: float, seed: int) -> Subnetwo
     mlps = rng.choice(space.n_layers, n_kept(space.n_layers, sparsity), replace=False)
     kept |= {Unit(int(layer)) for layer in mlps}
     values: dict[str, np.ndarray] = {}
-    for layer, (n_heads, d_head) in enumerate(zip(space.heads, model.d_heads, strict=True)):
+    for layer, (n_heads, d_head) in enumerate(zip(space.heads, model.anatomy.d_heads, strict=True)):
         values[f"L{layer}.heads"] = 0.1 * rng.normal(size=(n_heads, d_head)).astype(np.float32)
-        values[f"L{layer}.mlp"] = 0.1 * rng.normal(size=model.d_model).astype(np.float32)
-    return Subnetwork(space, frozenset(kept), "mean", values)
+        values[f"L{layer}.mlp"] = 0.1 * rng.normal(size=model.anatomy.d_model).astype(np.float32)
+    return Subnetwork(space, frozenset(kept), ablation="mean", values=values)
 
 
 def heads_left(subnetwork: Subnetwork, layer: int) -> int:
@@ -71,11 +73,11 @@ def heads_left(subnetwork: Subnetwork, layer: int) -> int:
 
 def direct(model: Classifier, subnetwork: Subnetwork) -> Any:
     """Build a new BERT of a subnetwork's shapes, without looking at the weights of the old one."""
-    width = model.d_model
+    width = model.anatomy.d_model
     hf = transformers.BertForSequenceClassification(model.hf.config)
     for i, layer in enumerate(hf.bert.encoder.layer):
         attention = layer.attention.self
-        inner = heads_left(subnetwork, i) * model.d_heads[i]
+        inner = heads_left(subnetwork, i) * model.anatomy.d_heads[i]
         if not inner:
             raise SystemExit("a layer without heads has no direct counterpart here")
         attention.query, attention.key, attention.value = (nn.Linear(width, inner) for _ in "qkv")
@@ -88,11 +90,11 @@ def direct(model: Classifier, subnetwork: Subnetwork) -> Any:
 
 def multiply_adds(model: Classifier, subnetwork: Subnetwork | None, batch: int, length: int) -> int:
     """Count a forward pass's multiply-adds in matrix products."""
-    width, config = model.d_model, model.hf.config
+    width, config = model.anatomy.d_model, model.hf.config
     total = batch * width * (width + config.num_labels)  # pooler and classifier
     for i, n_heads in enumerate(model.space.heads):
         n = n_heads if subnetwork is None else heads_left(subnetwork, i)
-        inner = n * model.d_heads[i]
+        inner = n * model.anatomy.d_heads[i]
         total += batch * length * inner * (4 * width + 2 * length)
         if subnetwork is None or Unit(i) in subnetwork.kept:
             total += batch * length * 2 * width * config.intermediate_size
@@ -102,7 +104,7 @@ def multiply_adds(model: Classifier, subnetwork: Subnetwork | None, batch: int, 
 def timed(
     model: Classifier, subnetwork: Subnetwork, inputs: dict[str, torch.Tensor], repeats: int
 ) -> tuple[dict[str, list[float]], float]:
-    """Time all systems in turn; give seconds by system, and compaction's largest error."""
+    """Time all systems in turn; return seconds by system, and the largest error of compaction."""
     small, fresh = subnetwork.compact(model), direct(model, subnetwork)
 
     def timer(system: Any) -> Callable[[int], float]:
@@ -123,10 +125,11 @@ def timed(
 
 
 def measure(model: Classifier, sparsity: float, options: argparse.Namespace) -> dict[str, Any]:
-    """Time several subnetworks of one sparsity; give times, ratios and their intervals."""
+    """Time several subnetworks of one sparsity; return times, ratios and their intervals."""
     generator = torch.Generator().manual_seed(0)
     shape = (options.batch, options.length)
-    ids = torch.randint(1000, model.hf.config.vocab_size, shape, generator=generator)
+    n_words = model.hf.config.vocab_size
+    ids = torch.randint(min(1000, n_words // 2), n_words, shape, generator=generator)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     share, errors = 0.0, []
     spent: dict[str, list[float]] = {name: [] for name in SYSTEMS}
@@ -162,7 +165,7 @@ def measure(model: Classifier, sparsity: float, options: argparse.Namespace) -> 
 
 
 def laid_out(rows: list[dict[str, Any]]) -> str:
-    """Lay the measurements out as a markdown table."""
+    """Format the measurements as a markdown table."""
     names = [*SYSTEMS, "ideal"]
     ratios = list(rows[0]["ratios"])
     head = ["dropped", "work left", *(f"{n}, ms" for n in names), *ratios, "logit error"]
@@ -179,8 +182,9 @@ def laid_out(rows: list[dict[str, Any]]) -> str:
     return table(head, lines)
 
 
-def main(options: argparse.Namespace) -> None:
-    model = new_classifier(options.source, ("entailment", "non-entailment"), seed=0)
+def benchmark(options: argparse.Namespace) -> None:
+    source = toy_encoder(options.out) if options.toy else options.source
+    model = new_classifier(source, ("entailment", "non-entailment"), seed=0)
     rows = []
     for sparsity in SPARSITIES:
         rows.append(measure(model, sparsity, options))
@@ -192,11 +196,15 @@ def main(options: argparse.Namespace) -> None:
     save(options, "compaction", "Compaction", intro, laid_out(rows), {"sparsities": rows})
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str] | None = None) -> None:
     program = new_parser(__doc__)
     program.add_argument("--source", default="minilm", help="a BERT encoder")
     program.add_argument("--repeats", type=count, default=20, help="rounds for each subnetwork")
     program.add_argument("--seeds", type=count, default=5, help="subnetworks for each sparsity")
     program.add_argument("--batch", type=count, default=32)
     program.add_argument("--length", type=count, default=24)
-    run(main, program)
+    run(benchmark, program, TOY, arguments)
+
+
+if __name__ == "__main__":
+    main()

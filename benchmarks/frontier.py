@@ -2,8 +2,8 @@
 
 A method finds its subnetworks at all sparsities in one run a seed; ``paper`` runs once for each of
 ``--paper-sparsities``, and only in the small model unless ``--paper`` is given. Greedy removal is
-left out where the model has more units than it takes. The second page sets the learned search
-beside the published procedure. What was found before is not computed again.
+left out where the model has more units than it takes. The second page compares the learned search
+with the published procedure. Earlier results are not computed again.
 
     python benchmarks/frontier.py --model small --seeds 5
     python benchmarks/frontier.py --model minilm --seeds 3 --ood-per-case 10
@@ -12,7 +12,7 @@ beside the published procedure. What was found before is not computed again.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -20,14 +20,15 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 
-import models
 import searches
-from common import count, mean, median, new_parser, percentage, run, save, shown, table
+import subjects
+from common import mean, median, new_parser, percentage, run, save, shown, table
 from heuristic_core.analysis.intervals import Estimate, student
 from heuristic_core.storage import replacing
 from searches import VARIANTS, Row, each_cost, entry, jaccard, values
 
-Found = dict[str, list[Row]]
+#: Runs by variant.
+Runs = dict[str, list[Row]]
 INTRO = (
     "All methods are measured on the same held-out pairs. KL is that of the full model's "
     "predictions to the subnetwork's, in nats. Values are over seeds, brackets 95 % bootstrap "
@@ -35,8 +36,9 @@ INTRO = (
     "several subnetworks is divided among them; an example run forward alone counts for half."
 )
 CONTENDERS = ("learned", "learned_no_exchange")
+TOY = searches.TOY | {"sparsities": [0.3, 0.6], "paper_sparsities": [0.6], "paper": True}
 PAIR_INTRO = (
-    "The learned search, one run for all sparsities, beside the published procedure, a run for "
+    "The learned search, one run for all sparsities, and the published procedure, a run for "
     "each, cut to the same number of units by its soft values. Differences (learned less "
     "published) and ratios are between runs of the same seed: the mean of the differences, the "
     "median of the ratios of seconds and of examples, with 95 % bootstrap intervals over seeds. "
@@ -44,33 +46,33 @@ PAIR_INTRO = (
 )
 
 
-def found_at(rows: list[Row], sparsity: float) -> list[Row]:
+def rows_at(rows: list[Row], sparsity: float) -> list[Row]:
     return [row for row in rows if sparsity in row["sparsities"]]
 
 
 def grid(
-    found: Found,
+    runs: Runs,
     sparsities: list[float],
     what: str,
     summary: Callable[[np.ndarray], Estimate],
     form: str,
     caption: str,
 ) -> str:
-    """Lay out one number by sparsity and method."""
+    """Format one number by sparsity and method."""
     lines = []
     for sparsity in sparsities:
         cells = [f"{100 * sparsity:g} %"]
-        for rows in found.values():
-            there = found_at(rows, sparsity)
+        for rows in runs.values():
+            there = rows_at(rows, sparsity)
             cells.append(shown(summary(values(there, sparsity, what)), form) if there else "")
         lines.append(cells)
-    return table(["dropped", *found], lines, caption)
+    return table(["dropped", *runs], lines, caption)
 
 
-def costs(found: Found) -> str:
-    """Lay out what each method costs."""
+def costs(runs: Runs) -> str:
+    """Format the cost of each method."""
     lines = []
-    for variant, rows in found.items():
+    for variant, rows in runs.items():
         seconds = median([each_cost(row, "seconds") for row in rows])
         examples = median([each_cost(row, "examples") for row in rows]).value
         whole = median([row["seconds"] for row in rows]).value
@@ -81,7 +83,7 @@ def costs(found: Found) -> str:
 
 
 def spread(numbers: np.ndarray) -> str:
-    """Write the mean of accuracies with its interval, their standard deviation and range."""
+    """Format the mean of accuracies with its interval, their standard deviation and range."""
     interval = student(numbers)
     deviation = numbers.std(ddof=1) if len(numbers) > 1 else 0.0
     ends = f"[{interval.low:.1%}, {interval.high:.1%}]" if len(numbers) > 1 else ""
@@ -92,26 +94,26 @@ def spread(numbers: np.ndarray) -> str:
 
 
 def overlaps(rows: list[Row], sparsity: float) -> str:
-    """Write the mean and range of the overlap of two seeds' subnetworks."""
+    """Format the mean and range of the overlap of two seeds' subnetworks."""
     subs = [entry(row, sparsity) for row in rows]
     pairs = [jaccard(a, b) for a, b in combinations(subs, 2)]
     return f"{np.mean(pairs):.2f} ({min(pairs):.2f} to {max(pairs):.2f})" if pairs else ""
 
 
 def core(rows: list[Row], sparsity: float) -> str:
-    """Name the heads in all subnetworks."""
+    """List the heads in all subnetworks."""
     shared = set.intersection(*(set(entry(row, sparsity)["kept"]) for row in rows))
     heads = sorted(unit for unit in shared if not unit.endswith("MLP"))
     return f"{len(heads)}: {' '.join(heads)}"
 
 
-def versus(found: Found) -> str:
-    """Set the learned search, with and without exchanges, beside the published procedure."""
+def versus(runs: Runs) -> str:
+    """Compare the learned search, with and without exchanges, with the published procedure."""
     lines, described = [], []
-    contenders = [name for name in CONTENDERS if name in found]
-    for sparsity in sorted({s for row in found["paper"] for s in row["sparsities"]}):
+    contenders = [name for name in CONTENDERS if name in runs]
+    for sparsity in sorted({s for row in runs["paper"] for s in row["sparsities"]}):
         of = {
-            name: {row["seed"]: row for row in found_at(found[name], sparsity)}
+            name: {row["seed"]: row for row in rows_at(runs[name], sparsity)}
             for name in (*contenders, "paper")
         }
         both = sorted(set.intersection(*(set(rows) for rows in of.values())))
@@ -152,16 +154,18 @@ def versus(found: Found) -> str:
     )
 
 
-def figure(found: Found, path: Any) -> None:
+def figure(runs: Runs, path: Any) -> None:
     """Draw KL against sparsity, one line a method."""
     matplotlib.use("svg")
-    style = {"svg.hashsalt": "frontier", "font.size": 9, "svg.fonttype": "none"}
+    style: Any = {"svg.hashsalt": "frontier", "font.size": 9, "svg.fonttype": "none"}
     with plt.rc_context(style):
         drawing, axes = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
-        colours = plt.get_cmap("tab20").colors[::2] + plt.get_cmap("tab20").colors[1::2]
-        for colour, (variant, rows) in zip(colours, found.items(), strict=False):
+        colours = matplotlib.color_sequences["tab20"]
+        for colour, (variant, rows) in zip(
+            (*colours[::2], *colours[1::2]), runs.items(), strict=False
+        ):
             at = sorted({s for row in rows for s in row["sparsities"]})
-            middle = [np.median(values(found_at(rows, s), s, "id_kl")) for s in at]
+            middle = [np.median(values(rows_at(rows, s), s, "id_kl")) for s in at]
             strong = variant in ("learned", "paper")
             axes.plot(
                 [100 * s for s in at],
@@ -184,31 +188,31 @@ def figure(found: Found, path: Any) -> None:
         plt.close(drawing)
 
 
-def search_all(work: searches.Searches, options: argparse.Namespace) -> Found:
-    """Run every method that fits, or read what was found."""
+def search_all(work: searches.Searches, options: argparse.Namespace) -> Runs:
+    """Run every method that fits, or read earlier results."""
     seeds = range(1, options.seeds + 1)
     wanted = sorted(options.sparsities)
-    found: Found = {}
+    runs: Runs = {}
     for variant in options.methods:
         if not work.fits(variant):
             print(f"{variant} left out: the model has too many units", flush=True)
         elif variant != "paper":
-            found[variant] = [work.row(variant, wanted, seed) for seed in seeds]
+            runs[variant] = [work.row(variant, wanted, seed) for seed in seeds]
         elif options.paper or options.model == "small":
-            found[variant] = [
+            runs[variant] = [
                 work.row(variant, [s], seed) for seed in seeds for s in options.paper_sparsities
             ]
-    return found
+    return runs
 
 
-def tables(found: Found, full: Mapping[str, float], options: argparse.Namespace) -> str:
-    """Lay out the first page's tables."""
+def tables(runs: Runs, full: Mapping[str, float], options: argparse.Namespace) -> str:
+    """Format the first page's tables."""
     wanted = sorted({*options.sparsities, *options.paper_sparsities})
     line = ", ".join(f"{name} {full[what]:.1%}" for what, name in ACCURACIES.items())
-    parts = [f"Full model, accuracy: {line}\n", costs(found)]
-    parts.append(grid(found, wanted, "id_kl", median, ".3g", "KL, in-domain: medians"))
+    parts = [f"Full model, accuracy: {line}\n", costs(runs)]
+    parts.append(grid(runs, wanted, "id_kl", median, ".3g", "KL, in-domain: medians"))
     for what, name in ACCURACIES.items():
-        parts.append(grid(found, wanted, what, mean, ".1%", f"Accuracy, {name}: means"))
+        parts.append(grid(runs, wanted, what, mean, ".1%", f"Accuracy, {name}: means"))
     return "\n".join(parts)
 
 
@@ -219,9 +223,9 @@ ACCURACIES = {
 }
 
 
-def main(options: argparse.Namespace) -> None:
-    work = searches.Searches(models.subject(options), options.out / "search-rows", options.set)
-    found = search_all(work, options)
+def benchmark(options: argparse.Namespace) -> None:
+    work = searches.Searches(subjects.subject(options), options.out / "search-rows", options.set)
+    runs = search_all(work, options)
     full = work.full()
     name = f"frontier-{options.model}"
     save(
@@ -229,30 +233,20 @@ def main(options: argparse.Namespace) -> None:
         name,
         "Faithfulness against sparsity",
         INTRO,
-        tables(found, full, options),
-        {"full": full, "rows": found},
+        tables(runs, full, options),
+        {"full": full, "rows": runs},
     )
-    figure(found, options.out / f"{name}.svg")
-    if {"learned", "paper"} <= found.keys():
-        rows = {variant: found[variant] for variant in (*CONTENDERS, "paper") if variant in found}
+    figure(runs, options.out / f"{name}.svg")
+    if {"learned", "paper"} <= runs.keys():
+        rows = {variant: runs[variant] for variant in (*CONTENDERS, "paper") if variant in runs}
         title = "The learned search and the published procedure"
-        save(options, f"versus-paper-{options.model}", title, PAIR_INTRO, versus(found), rows)
+        save(options, f"versus-paper-{options.model}", title, PAIR_INTRO, versus(runs), rows)
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str] | None = None) -> None:
     program = new_parser(__doc__)
-    models.add_arguments(program)
-    searches.add_arguments(program)
-    program.add_argument("--seeds", type=count, default=5, help="seeds of each method")
+    searches.add_arguments(program, [i / 20 for i in range(1, 19)])
     program.add_argument("--methods", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
-    program.add_argument(
-        "--sparsities",
-        type=percentage,
-        nargs="+",
-        default=[i / 20 for i in range(1, 19)],
-        metavar="PERCENT",
-        help="for all methods but paper (default: 5 to 90 in steps of 5)",
-    )
     program.add_argument(
         "--paper-sparsities",
         type=percentage,
@@ -264,4 +258,8 @@ if __name__ == "__main__":
     program.add_argument(
         "--paper", action="store_true", help="run paper in minilm too, which takes days"
     )
-    run(main, program)
+    run(benchmark, program, TOY, arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""Light pruning: what is lost where only a few units are dropped.
+"""Light pruning: what is lost if only a few units are dropped.
 
 The learned search passes through light sparsities in one run a seed. For each the page gives KL to
 the full model in-domain and out-of-domain, and whether it rises from one sparsity to the next.
@@ -9,13 +9,16 @@ the full model in-domain and out-of-domain, and whether it rises from one sparsi
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
-import models
 import searches
-from common import count, mean, median, new_parser, percentage, run, save, shown, table
+import subjects
+from common import mean, median, new_parser, run, save, shown, table
 from heuristic_core.analysis.intervals import Estimate
 from heuristic_core.units import n_kept
 from searches import Row, values
+
+TOY = searches.TOY | {"sparsities": [0.1, 0.2]}
 
 INTRO = (
     "KL to the full model in nats, medians over seeds. A step is the KL less that at the sparsity "
@@ -25,14 +28,14 @@ INTRO = (
 
 
 def direction(step: Estimate, n_seeds: int) -> str:
-    """Say what a step's interval decides; a single seed decides nothing."""
+    """Say whether a step rises or falls by its interval; a single seed decides nothing."""
     if n_seeds > 1 and step.low > 0:
         return "rises"
     return "falls" if n_seeds > 1 and step.high < 0 else "not decided"
 
 
 def lines(rows: list[Row], sparsities: list[float], n_units: int) -> list[list[str]]:
-    """Lay out one line a sparsity."""
+    """Format one line for each sparsity."""
     result = []
     for i, sparsity in enumerate(sparsities):
         cells = [f"{100 * sparsity:g} %", str(n_units - n_kept(n_units, sparsity))]
@@ -46,8 +49,8 @@ def lines(rows: list[Row], sparsities: list[float], n_units: int) -> list[list[s
     return result
 
 
-def main(options: argparse.Namespace) -> None:
-    it = models.subject(options)
+def benchmark(options: argparse.Namespace) -> None:
+    it = subjects.subject(options)
     work = searches.Searches(it, options.out / "search-rows", options.set)
     wanted = sorted(options.sparsities)
     rows = [work.row(options.method, wanted, seed) for seed in range(1, options.seeds + 1)]
@@ -66,17 +69,12 @@ def main(options: argparse.Namespace) -> None:
     )
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str] | None = None) -> None:
     program = new_parser(__doc__)
-    models.add_arguments(program)
-    searches.add_arguments(program)
+    searches.add_arguments(program, [0.025, 0.05, 0.1, 0.15, 0.2])
     program.add_argument("--method", choices=list(searches.VARIANTS), default="learned")
-    program.add_argument("--seeds", type=count, default=5, help="seeds of the search")
-    program.add_argument(
-        "--sparsities",
-        type=percentage,
-        nargs="+",
-        default=[0.025, 0.05, 0.1, 0.15, 0.2],
-        metavar="PERCENT",
-    )
-    run(main, program)
+    run(benchmark, program, TOY, arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,8 @@
 """What evaluating in bfloat16 saves and changes, on the models and subnetworks of a finished run.
 
-For the last model of a run and the first seed's subnetwork at each sparsity, each suite is answered
-in float32 and in bfloat16 (``evaluation.bf16``), on a sample of each case. Both are timed in turn.
-The run needs its fine-tuning and searches only; nothing in it is changed.
+The last model of a run and the first seed's subnetwork at each sparsity are evaluated in float32
+and in bfloat16 (``evaluation.bf16``), on a sample of each case. Both are timed in turn. Of the run
+only fine-tuning and searches are needed; nothing in it is changed.
 
     python benchmarks/rounding.py runs/minilm-mnli-hans --data FOLDER --threads 2
 """
@@ -10,30 +10,34 @@ The run needs its fine-tuning and searches only; nothing in it is changed.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import subjects
 from common import count, interleaved, mean, median, new_parser, run, save, seconds, shown, table
 from heuristic_core.errors import InputError
 from heuristic_core.measure.accuracy import Logits, per_example, predict
 from heuristic_core.models.classifier import Classifier
 from heuristic_core.models.loading import load_model
+from heuristic_core.search.find import find_subnetworks
+from heuristic_core.study.kinds.search import SEARCH, load_subnetwork
 from heuristic_core.study.plan import make_plan
-from heuristic_core.study.run import load_study_task, open_run
-from heuristic_core.study.saved import load_subnetwork
+from heuristic_core.study.run import load_study_task
+from heuristic_core.study.run_folder import open_run
 from heuristic_core.study.store import Store
 from heuristic_core.subnetwork import Subnetwork
 from heuristic_core.tasks.task import Suite
 from heuristic_core.training.finetune import checkpoint_folder
 
 PRECISIONS = {"float32": False, "bfloat16": True}
+TOY = {"model": "toy", "ood_per_case": 2, "examples": 40, "repeats": 2}
 
 
 def systems(folder: Path, data: Path | None) -> tuple[Classifier, tuple[Suite, ...], list[Any]]:
-    """Read a run's last model, its suites, and the subnetworks to measure with their sparsities."""
+    """Read a run's last model, its suites, and the subnetworks with their sparsities."""
     config = open_run(folder)
     task = load_study_task(config, data)
     store, plan = Store(folder, make=False), make_plan(config, task)
@@ -45,19 +49,30 @@ def systems(folder: Path, data: Path | None) -> tuple[Classifier, tuple[Suite, .
         if cell.kind == "evaluate" and (cell.system["checkpoint"], cell.system["seed"]) == first
     ]
     missing = [cell for cell in tuned if not store.has(cell)]
-    missing += [c.needed("search") for c in cells if not store.has(c.needed("search"))]
+    missing += [search for search in map(SEARCH.needed_by, cells) if not store.has(search)]
     if not tuned or missing:
         raise InputError(f"{folder} has no fine-tuning and searches; do first: hcore run")
     location = checkpoint_folder(store.path(tuned[0]), first[0])
     model = load_model(location, max_length=config.model.max_length)
-    found = [(cell.system["sparsity"], load_subnetwork(store, cell)) for cell in cells]
-    return model, task.suites, [(0.0, None), *found]
+    subnetworks = [(cell.system["sparsity"], load_subnetwork(store, cell)) for cell in cells]
+    return model, task.suites, [(0.0, None), *subnetworks]
+
+
+def toy_systems(
+    options: argparse.Namespace,
+) -> tuple[Classifier, tuple[Suite, ...], list[Any]]:
+    """Return the toy model, its suites, and random subnetworks."""
+    it = subjects.subject(options)
+    sparsities = [0.3, 0.6]
+    subnetworks = find_subnetworks(it.model, it.data, sparsities, method="random")
+    measured = [(0.0, None), *zip(sparsities, subnetworks, strict=True)]
+    return it.model, it.task.suites, measured
 
 
 def measure(
     model: Classifier, suite: Suite, subnetwork: Subnetwork | None, repeats: int
 ) -> dict[str, Any]:
-    """Answer a suite in both precisions; give what differs and the share of the time."""
+    """Evaluate a suite in both precisions; return the differences and the share of the time."""
     encoded = model.encode(suite.examples)
 
     def answer(bf16: bool) -> Logits:
@@ -65,13 +80,14 @@ def measure(
 
     logits = {name: answer(bf16) for name, bf16 in PRECISIONS.items()}
     frames = {
-        name: per_example(suite, model.labels, found, logits["float32"])
-        for name, found in logits.items()
+        name: per_example(suite, model.labels, answers, logits["float32"])
+        for name, answers in logits.items()
     }
-    times = interleaved(
-        {name: lambda _, b=bf16: seconds(lambda: answer(b)) for name, bf16 in PRECISIONS.items()},
-        repeats,
-    )
+
+    def timer(bf16: bool) -> Callable[[int], float]:
+        return lambda _: seconds(lambda: answer(bf16))
+
+    times = interleaved({name: timer(bf16) for name, bf16 in PRECISIONS.items()}, repeats)
     correct = {name: frame["correct"].to_numpy(dtype=float) for name, frame in frames.items()}
     differ = logits["float32"].argmax(1) != logits["bfloat16"].argmax(1)
     return {
@@ -87,18 +103,29 @@ def measure(
 
 def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Measure all systems on samples of all suites."""
-    model, suites, found = systems(options.run, options.data)
+    if options.toy:
+        model, suites, subnetworks = toy_systems(options)
+    elif options.run is None:
+        raise InputError("name a run folder, such as runs/quickstart")
+    else:
+        model, suites, subnetworks = systems(options.run, options.data)
     for suite in suites:
         per_case = max(1, options.examples // len(suite.cases))
         some = suite.examples.sample_per_case(per_case, 0)
-        small = Suite(suite.name, suite.role, some, suite.kinds, suite.label_map, suite.groups)
-        for sparsity, subnetwork in found:
+        small = Suite(
+            name=suite.name,
+            role=suite.role,
+            examples=some,
+            kinds=suite.kinds,
+            label_map=suite.label_map,
+            groups=suite.groups,
+        )
+        for sparsity, subnetwork in subnetworks:
             row = measure(model, small, subnetwork, options.repeats)
             yield {"suite": suite.name, "sparsity": sparsity, **row}
 
 
-def main(options: argparse.Namespace) -> None:
-    """Measure, print and save."""
+def benchmark(options: argparse.Namespace) -> None:
     rows = list(measured(options))
     cells = [
         [
@@ -131,10 +158,14 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
     return row | {k: [row[k].value, row[k].low, row[k].high] for k in estimates}
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = new_parser(__doc__)
-    parser.add_argument("run", type=Path, help="a run folder")
+    parser.add_argument("run", type=Path, nargs="?", help="a run folder")
     parser.add_argument("--data", type=Path, help="the folder of its data files")
     parser.add_argument("--examples", type=count, default=3000, help="of each suite, about")
     parser.add_argument("--repeats", type=count, default=3, help="rounds that are timed")
-    run(main, parser)
+    run(benchmark, parser, TOY, arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,8 @@
 """How the cost of a learned search grows: with input length, units, seeds and sparsities.
 
 Models are BERTs of one width with random weights, inputs random tokens of one length. The first two
-tables time steps of the search, the sizes in turn in every round; the last two whole searches, with
-a shorter schedule than the default, whose examples stand beside.
+tables time steps of the search, the sizes in turn in every round. The last two time whole searches
+with a shorter schedule than the default; the examples of the default are given too.
 
     python benchmarks/scaling.py --rounds 10
 """
@@ -10,12 +10,12 @@ a shorter schedule than the default, whose examples stand beside.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
 
 from common import (
     count,
@@ -29,14 +29,28 @@ from common import (
     shown,
     table,
 )
-from heuristic_core.models.ablation import averaging
 from heuristic_core.models.classifier import Classifier
 from heuristic_core.models.encoding import Encoded
+from heuristic_core.models.means import averaging
 from heuristic_core.search.data import SearchData
 from heuristic_core.search.find import find_subnetworks
-from heuristic_core.search.learned import LearnedOptions, examples_seen
+from heuristic_core.search.learned import LearnedOptions
 
 VOCABULARY = 1000
+TOY = {
+    "width": 24,
+    "layers": 2,
+    "heads": 3,
+    "batch": 4,
+    "rounds": 2,
+    "steps": 1,
+    "ramp": 2,
+    "hold": 1,
+    "lengths": [4, 8],
+    "seeds": [1, 2],
+    "n_sparsities": [1, 2],
+    "sizes": [(2, 3), (1, 6)],
+}
 INTRO = (
     "Step times are medians over rounds of the mean step of a round; ratios to the first line are "
     "taken within rounds. Brackets are 95 % bootstrap intervals over rounds. Of whole searches the "
@@ -45,7 +59,7 @@ INTRO = (
 
 
 def random_model(layers: int, heads: int, width: int, longest: int) -> Classifier:
-    """Make a BERT with random weights; it needs no tokenizer here."""
+    """Build a BERT with random weights; its tokenizer is never used."""
     config = BertConfig(
         vocab_size=VOCABULARY,
         hidden_size=width,
@@ -56,15 +70,18 @@ def random_model(layers: int, heads: int, width: int, longest: int) -> Classifie
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return Classifier(BertForSequenceClassification(config).eval(), None, "random", longest)
+        hf = BertForSequenceClassification(config).eval()
+    names = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *map(str, range(5, VOCABULARY)))
+    tokenizer = BertTokenizer(vocab={name: i for i, name in enumerate(names)})
+    return Classifier(hf, tokenizer, "random", longest)
 
 
 def random_data(model: Classifier, n: int, length: int) -> SearchData:
-    """Make search data of random tokens, all examples equally long."""
+    """Build search data of random tokens, all examples of the same length."""
     ids = np.random.default_rng(0).integers(0, VOCABULARY, (n, length)).tolist()
     columns = {"input_ids": ids, "attention_mask": [[1] * length] * n}
     encoded = Encoded(columns, dict.fromkeys(columns, 0), "right", 0)
-    with averaging(model) as computed:
+    with averaging(model.anatomy) as computed:
         reference = torch.log_softmax(model.logits(encoded), dim=-1)
     return SearchData(encoded, reference, computed.values())
 
@@ -86,7 +103,7 @@ def steps_of(
 
 
 def step_table(what: str, times: dict[str, list[list[float]]]) -> str:
-    """Lay out step times with their ratios to the first."""
+    """Format step times with their ratios to the first."""
     each = {name: np.array(rounds).mean(1) for name, rounds in times.items()}
     first = next(iter(each.values()))
     lines = [
@@ -97,7 +114,7 @@ def step_table(what: str, times: dict[str, list[list[float]]]) -> str:
 
 
 def runs_of(
-    plans: dict[str, tuple[int, Sequence[float]]], options: argparse.Namespace
+    plans: Mapping[str, tuple[int, Sequence[float]]], options: argparse.Namespace
 ) -> dict[str, list[float]]:
     """Time whole searches, each with its numbers of seeds and its sparsities, in turn."""
     model = random_model(options.layers, options.heads, options.width, options.lengths[0])
@@ -116,18 +133,18 @@ def runs_of(
 
 def run_table(
     what: str,
-    plans: dict[str, tuple[int, Sequence[float]]],
+    plans: Mapping[str, tuple[int, Sequence[float]]],
     times: dict[str, list[float]],
     options: argparse.Namespace,
 ) -> str:
-    """Lay out the times of whole searches with the examples that they see."""
+    """Format the times of whole searches with the number of examples they run."""
     short = LearnedOptions(
         ramp_steps=options.ramp, hold_steps=options.hold, batch_size=options.batch
     )
     lines = []
     for name, (seeds, sparsities) in plans.items():
-        here = seeds * examples_seen(short, sparsities)
-        default = seeds * examples_seen(LearnedOptions(), sparsities)
+        here = seeds * short.n_examples(sparsities)
+        default = seeds * LearnedOptions().n_examples(sparsities)
         spent = median(times[name])
         each = 1000 * spent.value / here
         lines.append([name, shown(spent), f"{here:,}", f"{each:.2f}", f"{default:,}"])
@@ -136,11 +153,11 @@ def run_table(
 
 
 def evenly(n: int) -> list[float]:
-    """Give so many sparsities, evenly spaced up to 90 %."""
+    """Return so many sparsities, evenly spaced up to 90 %."""
     return [0.9 * (i + 1) / n for i in range(n)]
 
 
-def main(options: argparse.Namespace) -> None:
+def benchmark(options: argparse.Namespace) -> None:
     width, longest = options.width, max(options.lengths)
     standard = random_model(options.layers, options.heads, width, longest)
     lengths = steps_of({str(n): (standard, n) for n in options.lengths}, options)
@@ -172,7 +189,7 @@ def size(text: str) -> tuple[int, int]:
     return count(layers), count(heads)
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str] | None = None) -> None:
     program = new_parser(__doc__)
     program.add_argument("--width", type=count, default=384, help="width of all models")
     program.add_argument("--layers", type=count, default=6, help="where only other things vary")
@@ -182,12 +199,16 @@ if __name__ == "__main__":
     program.add_argument("--steps", type=count, default=4, help="steps a round that count")
     program.add_argument("--ramp", type=count, default=8, help="ramp steps of whole searches")
     program.add_argument("--hold", type=int, default=2, help="hold steps of whole searches")
-    numbers = {"type": count, "nargs": "+"}
-    program.add_argument("--lengths", default=[16, 32, 64, 128], help="tokens", **numbers)
-    program.add_argument("--seeds", default=[1, 2, 4], help="numbers of seeds", **numbers)
-    program.add_argument(
-        "--n-sparsities", default=[1, 2, 4, 8], help="numbers of sparsities", **numbers
-    )
+    for name, default, what in (
+        ("--lengths", [16, 32, 64, 128], "tokens"),
+        ("--seeds", [1, 2, 4], "numbers of seeds"),
+        ("--n-sparsities", [1, 2, 4, 8], "numbers of sparsities"),
+    ):
+        program.add_argument(name, type=count, nargs="+", default=default, help=what)
     sizes = [(2, 12), (4, 12), (6, 12), (12, 12), (6, 6), (6, 24)]
     program.add_argument("--sizes", type=size, nargs="+", default=sizes, metavar="LAYERSxHEADS")
-    run(main, program)
+    run(benchmark, program, TOY, arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,7 @@
 """Searches of a benchmark: each is run once, measured, and kept as one JSON file.
 
-A file's name holds a hash of all that its content depends on but the code; after a change to a
-method, delete the folder.
+A file's name holds a hash of everything that its content depends on except the code. After a change
+to a method, delete the folder.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from typing import Any
 
 import numpy as np
 
+import subjects
+from common import count, percentage
 from heuristic_core.measure.accuracy import predict, score
 from heuristic_core.search.find import METHODS, find_subnetworks, method_options
 from heuristic_core.search.greedy import GreedyOptions
 from heuristic_core.storage import digest, read_json, write_json
-from heuristic_core.study.config import settings
+from heuristic_core.study.settings import settings
 from heuristic_core.subnetwork import Subnetwork
-from models import Subject
 
 Row = dict[str, Any]
-#: What is compared: a method, or one with other settings than its defaults.
+#: The methods compared, some with other settings than their defaults.
 VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {
     **{name: (name, {}) for name in METHODS},
     "learned_no_exchange": ("learned", {"exchange_rounds": 0}),
@@ -34,9 +35,37 @@ VARIANTS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "random_layer_matched": ("random", {"layer_matched": True}),
 }
 
+#: The options of ``--toy``, with which every method takes a moment.
+TOY_SETTINGS = [
+    *(f"{name}.ramp_steps=6" for name in ("learned", "learned_no_exchange", "paper")),
+    *(f"{name}.batch_size=4" for name in ("learned", "learned_no_exchange", "paper")),
+    "learned.exchange_rounds=1",
+    "paper.accumulate=1",
+    "paper.hold_steps=2",
+    "subset.steps=3",
+    "two_sided.steps=3",
+    "greedy.examples=4",
+]
+TOY = {"model": "toy", "ood_per_case": 2, "seeds": 2, "set": TOY_SETTINGS}
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of all programs that run searches."""
+
+def add_arguments(parser: argparse.ArgumentParser, sparsities: Sequence[float]) -> None:
+    """Add the options of all programs that run searches.
+
+    Args:
+        parser: The program's parser.
+        sparsities: The default of ``--sparsities``.
+    """
+    subjects.add_arguments(parser)
+    parser.add_argument("--seeds", type=count, default=5, help="seeds of the search")
+    parser.add_argument(
+        "--sparsities",
+        type=percentage,
+        nargs="+",
+        default=sparsities,
+        metavar="PERCENT",
+        help="of one run through all of them",
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -48,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass
 class Searches:
-    """Runs searches in one model, or reads what was found before.
+    """Run searches in one model, or read earlier results.
 
     Args:
         subject: The model, its task and search data.
@@ -56,7 +85,7 @@ class Searches:
         changes: Settings as ``METHOD.OPTION=VALUE``.
     """
 
-    subject: Subject
+    subject: subjects.Subject
     folder: Path
     changes: Sequence[str] = ()
     _measured: dict[frozenset[Any], dict[str, float]] = field(default_factory=dict)
@@ -78,13 +107,13 @@ class Searches:
         return variant != "greedy" or n_units <= GreedyOptions().max_units
 
     def row(self, variant: str, sparsities: Sequence[float], seed: int, label: str = "") -> Row:
-        """Give what one run of a search found, with its cost.
+        """Return the result of one run of a search, with its cost.
 
         Args:
             variant: One of ``VARIANTS``.
             sparsities: Those of the run.
             seed: Its seed.
-            label: Whose settings are taken from the changes; the variant's if not given.
+            label: The name of its settings among the changes; the variant's if not given.
 
         Returns:
             Settings, seconds and examples of the run, and for each sparsity the units kept, the
@@ -113,21 +142,21 @@ class Searches:
         if path.is_file():
             return dict(read_json(path))
         begin = time.perf_counter()
-        found = find_subnetworks(
+        subnetworks = find_subnetworks(
             model, data, sparsities, seed=seed, method=method, **options.model_dump()
         )
         facts["seconds"] = time.perf_counter() - begin
-        facts["examples"] = METHODS[method].n_examples(options, sorted(sparsities))
+        facts["examples"] = options.n_examples(sorted(sparsities))
         facts["subnetworks"] = [
             {"sparsity": sparsity, "kept": sub.record()["kept"], **self.measure(sub)}
-            for sparsity, sub in zip(sparsities, found, strict=True)
+            for sparsity, sub in zip(sparsities, subnetworks, strict=True)
         ]
         write_json(path, facts)
         print(f"{path.stem}: {facts['seconds']:.1f} s", flush=True)
         return facts
 
     def measure(self, subnetwork: Subnetwork) -> dict[str, float]:
-        """Give KL and accuracy in-domain, out-of-domain and on both kinds of OOD cases."""
+        """Return KL and accuracy in-domain, out-of-domain and on both kinds of OOD cases."""
         if subnetwork.kept in self._measured:
             return self._measured[subnetwork.kept]
         model = self.subject.model
@@ -147,25 +176,25 @@ class Searches:
     def full(self) -> dict[str, float]:
         """Measure the full model in the same way."""
         space = self.subject.model.space
-        return self.measure(Subnetwork(space, frozenset(space), "zero"))
+        return self.measure(Subnetwork(space, frozenset(space), ablation="zero"))
 
 
 def entry(row: Row, sparsity: float) -> dict[str, Any]:
-    """Give what a run found at one sparsity."""
+    """Return a run's result at one sparsity."""
     return next(dict(sub) for sub in row["subnetworks"] if sub["sparsity"] == sparsity)
 
 
 def values(rows: Sequence[Row], sparsity: float, what: str) -> np.ndarray:
-    """Give one number of each run at one sparsity."""
+    """Return one number of each run at one sparsity."""
     return np.array([entry(row, sparsity)[what] for row in rows])
 
 
 def jaccard(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
-    """Give the overlap of two subnetworks' units."""
+    """Return the Jaccard overlap of two subnetworks' units."""
     a, b = set(one["kept"]), set(other["kept"])
     return len(a & b) / len(a | b) if a | b else 1.0
 
 
 def each_cost(row: Row, what: str) -> float:
-    """Give a run's seconds or examples for each subnetwork it found."""
+    """Return a run's seconds or examples for each subnetwork that it found."""
     return float(row[what]) / len(row["subnetworks"])

@@ -1,7 +1,7 @@
-"""One run through all sparsities beside a run of its own for each, for the learned search.
+"""The learned search in one run through all sparsities, compared with a separate run for each.
 
-Both have the same settings unless told otherwise; ``joint.`` and ``separate.`` name those of one.
-A run of its own rises from 0 anew, so that all of them together take more steps.
+Both have the same settings unless changed; ``joint.`` and ``separate.`` name the settings of one.
+Every separate run starts from sparsity 0, so that all of them together take more steps.
 
     python benchmarks/separate.py --model small --seeds 5
     python benchmarks/separate.py --model small --seeds 5 --set joint.ramp_steps=40
@@ -10,11 +10,18 @@ A run of its own rises from 0 anew, so that all of them together take more steps
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
-import models
 import searches
-from common import count, mean, median, new_parser, percentage, run, save, shown, table
+import subjects
+from common import mean, median, new_parser, run, save, shown, table
 from searches import Row, each_cost, entry, jaccard, values
+
+SHORT = ("ramp_steps=6", "exchange_rounds=1")
+TOY = searches.TOY | {
+    "sparsities": [0.3, 0.6],
+    "set": [f"{run}.{setting}" for run in ("joint", "separate") for setting in SHORT],
+}
 
 INTRO = (
     "KL to the full model on held-out in-domain pairs, in nats: medians over seeds. The difference "
@@ -24,7 +31,7 @@ INTRO = (
 
 
 def lines(joint: list[Row], separate: dict[float, list[Row]]) -> list[list[str]]:
-    """Lay out one line a sparsity."""
+    """Format one line for each sparsity."""
     result = []
     for sparsity, alone in separate.items():
         one, other = values(joint, sparsity, "id_kl"), values(alone, sparsity, "id_kl")
@@ -41,9 +48,9 @@ def lines(joint: list[Row], separate: dict[float, list[Row]]) -> list[list[str]]
     return result
 
 
-def main(options: argparse.Namespace) -> None:
+def benchmark(options: argparse.Namespace) -> None:
     seeds = range(1, options.seeds + 1)
-    work = searches.Searches(models.subject(options), options.out / "search-rows", options.set)
+    work = searches.Searches(subjects.subject(options), options.out / "search-rows", options.set)
     wanted = sorted(options.sparsities)
     joint = [work.row("learned", wanted, seed, "joint") for seed in seeds]
     separate = {s: [work.row("learned", [s], seed, "separate") for seed in seeds] for s in wanted}
@@ -60,16 +67,11 @@ def main(options: argparse.Namespace) -> None:
     )
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str] | None = None) -> None:
     program = new_parser(__doc__)
-    models.add_arguments(program)
-    searches.add_arguments(program)
-    program.add_argument("--seeds", type=count, default=5, help="seeds of the search")
-    program.add_argument(
-        "--sparsities",
-        type=percentage,
-        nargs="+",
-        default=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
-        metavar="PERCENT",
-    )
-    run(main, program)
+    searches.add_arguments(program, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
+    run(benchmark, program, TOY, arguments)
+
+
+if __name__ == "__main__":
+    main()

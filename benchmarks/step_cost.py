@@ -1,13 +1,13 @@
-"""What a mask-learning step costs beside the least it could cost, and beside the published step.
+"""The cost of a mask-learning step, compared with a lower bound and with the published step.
 
 On the same batches of sentence pairs, padded to the longest of each batch unless said otherwise:
 
 - learned: steps of the learned search, timed in the training itself;
-- floor: forward and backward through the frozen model to its input embeddings, no gates, the full
-  model's predictions computed before, the batches made before;
-- paper: a pass of the published procedure, padded to the longest input the model is given, the full
-  model's predictions computed at each pass;
-- paper_cached: the same with those predictions computed before.
+- floor: forward and backward through the frozen model to its input embeddings, without gates; the
+  full model's predictions and the batches are computed beforehand;
+- paper: a pass of the published procedure, padded to the model's longest input; the full model's
+  predictions are computed at each pass;
+- paper_cached: the same with predictions computed beforehand.
 
 Batch size is the same for all, and a step is one pass. Rounds take the systems in turn.
 
@@ -17,7 +17,8 @@ Batch size is the same for all, and a step is one pass. Rounds take the systems 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -44,6 +45,7 @@ from heuristic_core.search.paper import PaperOptions
 from heuristic_core.tasks.grammar import training_mix
 from heuristic_core.tasks.hans import grammar_examples
 from heuristic_core.tasks.labels import HANS_LABELS
+from subjects import toy_encoder
 
 PAIRS = [
     ("learned", "floor"),
@@ -52,6 +54,15 @@ PAIRS = [
     ("paper", "floor"),
     ("paper_cached", "floor"),
 ]
+TOY = {
+    "batch": 4,
+    "length": 18,
+    "window": 4,
+    "max_length": 32,
+    "rounds": 2,
+    "steps": 1,
+    "warm_up": 1,
+}
 INTRO = (
     "Times are medians over rounds of the mean step of a round. Ratios are taken within rounds, "
     "the median with its 95 % bootstrap interval over rounds."
@@ -59,7 +70,7 @@ INTRO = (
 
 
 def of_length(model: Classifier, options: argparse.Namespace) -> SearchData:
-    """Take generated pairs whose number of tokens is near the one wanted."""
+    """Select generated pairs whose number of tokens is near the one wanted."""
     examples = grammar_examples(training_mix(4000, seed=0, split="search"), "in-domain")
     distance = np.abs(model.encode(examples).lengths - options.length)
     rows = np.flatnonzero(distance <= options.window)
@@ -69,7 +80,7 @@ def of_length(model: Classifier, options: argparse.Namespace) -> SearchData:
 
 
 def batches(data: SearchData, size: int, n: int, seed: int) -> list[np.ndarray]:
-    """Give the batches that gate training sees with this seed."""
+    """Return the batches of gate training with this seed."""
     return list(data.encoded.shuffled(size, n, np.random.default_rng(seed)))
 
 
@@ -84,19 +95,21 @@ def floor_seconds(
         embedded = words(batch.pop("input_ids")).detach().requires_grad_()
         prepared.append((embedded, batch, data.reference[rows]))
 
-    def one(embedded: torch.Tensor, batch: dict[str, torch.Tensor], reference: torch.Tensor):
+    def step(
+        embedded: torch.Tensor, batch: dict[str, torch.Tensor], reference: torch.Tensor
+    ) -> None:
         logits = model.hf(inputs_embeds=embedded, **batch).logits
         kl_divergence(reference, logits).mean().backward()
 
     with model.frozen():
-        times = [seconds(lambda item=item: one(*item)) for item in prepared]
+        times = [seconds(partial(step, *inputs)) for inputs in prepared]
     return times[warm_up:]
 
 
 def systems(
     model: Classifier, data: SearchData, options: argparse.Namespace
 ) -> dict[str, Callable[[int], list[float]]]:
-    """Give what times each system in one round; all see the batches of the round's seed."""
+    """Return functions that time each system in a round, all on the batches of its seed."""
     size, steps, warm_up = options.batch, options.steps, options.warm_up
 
     def trained(settings: GateOptions) -> Callable[[int], list[float]]:
@@ -117,8 +130,9 @@ def systems(
     }
 
 
-def main(options: argparse.Namespace) -> None:
-    model = new_classifier(options.source, HANS_LABELS, seed=0, max_length=options.max_length)
+def benchmark(options: argparse.Namespace) -> None:
+    source = toy_encoder(options.out) if options.toy else options.source
+    model = new_classifier(source, HANS_LABELS, seed=0, max_length=options.max_length)
     data = of_length(model, options)
     lengths = data.encoded.lengths
     times = interleaved(systems(model, data, options), options.rounds)
@@ -147,7 +161,7 @@ def main(options: argparse.Namespace) -> None:
     save(options, "step-cost", "Cost of a mask-learning step", f"{note} {INTRO}", text, content)
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str] | None = None) -> None:
     program = new_parser(__doc__)
     program.add_argument("--source", default="minilm", help="an encoder; it gets a new head")
     program.add_argument("--batch", type=count, default=16, help="examples a step")
@@ -157,4 +171,8 @@ if __name__ == "__main__":
     program.add_argument("--rounds", type=count, default=20)
     program.add_argument("--steps", type=count, default=5, help="steps a round that count")
     program.add_argument("--warm-up", type=count, default=2, help="steps a round before these")
-    run(main, program)
+    run(benchmark, program, TOY, arguments)
+
+
+if __name__ == "__main__":
+    main()

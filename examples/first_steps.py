@@ -1,6 +1,6 @@
-"""From a pretrained encoder to a subnetwork and what it gets right, in a few minutes.
+"""Find a subnetwork of a freshly fine-tuned encoder and compare accuracies, in a few minutes.
 
-Run it with the package installed with its extra ``demo``: python examples/first_steps.py
+Install the package with its extra ``demo``, then run: python examples/first_steps.py
 """
 
 from __future__ import annotations
@@ -13,21 +13,27 @@ from heuristic_core.models.loading import new_classifier
 from heuristic_core.training.finetune import checkpoint_folder, finetune
 
 
-def main() -> None:
-    """Fine-tune briefly, prune half of the units, compare, and remove a head."""
-    task = hc.load_task("hans-grammar", train_size=3200, search_size=400, per_case=10)
+def main(encoder: str = "minilm", train_size: int = 3200, steps: int = 100) -> None:
+    """Fine-tune briefly, prune half of the units, compare accuracies, and remove a head.
+
+    Args:
+        encoder: A packaged name, a local folder, or a hub id.
+        train_size: Pairs to fine-tune on.
+        steps: Fine-tuning steps.
+    """
+    task = hc.load_task("hans-grammar", train_size=train_size, search_size=400, per_case=10)
     with TemporaryDirectory() as folder:
-        fresh = new_classifier("minilm", task.labels, seed=1)
+        fresh = new_classifier(encoder, task.labels, seed=1)
         finetune(
             fresh,
             task.train,
             Path(folder),
-            steps=100,
-            checkpoints=[100],
+            steps=steps,
+            checkpoints=[steps],
             seed=1,
             learning_rate=1e-4,
         )
-        model = hc.load_model(checkpoint_folder(Path(folder), 100))
+        model = hc.load_model(checkpoint_folder(Path(folder), steps))
         sub = hc.find_subnetwork(model, task, sparsity=0.5, seed=42, ramp_steps=60, hold_steps=20)
         print(sub)
         full = hc.evaluate(model, task)

@@ -1,4 +1,4 @@
-"""Which cases an arm was trained on, and its conclusions on those and on the others alone."""
+"""Which cases an arm was trained on, and its conclusions on seen and on unseen cases apart."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from heuristic_core.analysis import analyze
+from heuristic_core.analysis.questions import analyze
 from heuristic_core.report import Results
 
 HERE = Path(__file__).parent
@@ -19,20 +19,25 @@ PARTS = (SEEN, UNSEEN, "friendly")
 
 
 def seen_cases(results: Results) -> set[str]:
-    """Give the cases that the task file of an arm takes training examples of."""
+    """Return the cases of which the task file of an arm takes training examples."""
     name = results.manifest["config"]["task"]["name"]
     sources = tomllib.loads((HERE.parent / name).read_text())["train"]
     kept = [source["keep"] for source in sources if "keep" in source]
     named = {case for rows in kept for case in rows.get("subcase", ())}
     if not any(rows.get("label") == "entailment" for rows in kept):
         return named
-    # Every friendly case is one of entailment.
-    cases = results.evaluations[["case", "case_kind"]].drop_duplicates()
-    return named | set(cases[cases["case_kind"] == "friendly"]["case"])
+    # The right label of every friendly case is entailment.
+    return named | cases_of(results, "friendly")
+
+
+def cases_of(results: Results, kind: str) -> set[str]:
+    """Return the cases of one kind: adversarial, friendly or in-domain."""
+    evaluations = results.measured["evaluations"]
+    return set(evaluations[evaluations["case_kind"] == kind]["case"])
 
 
 def with_parts(table: pd.DataFrame, results: Results) -> pd.DataFrame:
-    """Say of each row whether its case was trained on, and what part it belongs to."""
+    """Add to each row whether its case was trained on, and which part it belongs to."""
     seen = table["case"].isin(seen_cases(results))
     part = table["case_kind"].where(
         table["case_kind"] != "adversarial", seen.map({True: SEEN, False: UNSEEN})
@@ -41,7 +46,7 @@ def with_parts(table: pd.DataFrame, results: Results) -> pd.DataFrame:
 
 
 def by_part(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Give the rows of every part that there is."""
+    """Iterate over the parts that have rows, in the order of ``PARTS``."""
     grouped = dict(iter(table.groupby("part")))
     return ((part, grouped[part]) for part in PARTS if part in grouped)
 
@@ -53,8 +58,7 @@ def concluded_apart(results: Results) -> dict[str, Results]:
         By ``unseen`` and ``seen``; the results as they are under an empty name if no adversarial
         case was seen.
     """
-    cases = results.evaluations[["case", "case_kind"]].drop_duplicates()
-    adversarial = set(cases[cases["case_kind"] == "adversarial"]["case"])
+    adversarial = cases_of(results, "adversarial")
     seen = adversarial & seen_cases(results)
     if not seen:
         return {"": results}
@@ -62,19 +66,11 @@ def concluded_apart(results: Results) -> dict[str, Results]:
 
 
 def _without(results: Results, cases: set[str]) -> Results:
-    """Draw the conclusions anew as if some cases had not been measured."""
-
-    def left(table: pd.DataFrame) -> pd.DataFrame:
-        return table[~table["case"].isin(cases)] if "case" in table else table
-
-    evaluations = left(results.evaluations)
-    measured = {name: left(table) for name, table in results.measured.items()}
+    """Draw an arm's conclusions as if some cases had not been measured."""
+    measured = {
+        name: table[~table["case"].isin(cases)] if "case" in table else table
+        for name, table in results.measured.items()
+    }
     settings = results.config["analysis"]
-    analysis = analyze(
-        evaluations,
-        results.subnetworks,
-        measured,
-        margin_points=settings["margin_points"],
-        seed=settings["seed"],
-    )
-    return replace(results, evaluations=evaluations, measured=measured, analysis=analysis)
+    conclusions = analyze(measured, margin_points=settings["margin_points"], seed=settings["seed"])
+    return replace(results, measured=measured, conclusions=conclusions)

@@ -1,21 +1,28 @@
-"""Tables of the published study's page that stand beside the verdicts on a finding."""
+"""Tables of the published study's page that accompany the verdicts on a finding."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from heuristic_core.analysis.disjoint import NO_HEADS
+from heuristic_core.analysis.questions import QUESTIONS
+from heuristic_core.published.markdown import to_markdown
 from heuristic_core.report import Results
-from heuristic_core.report.wording import bounded, number, percent
+from heuristic_core.report.tables import cell
+from heuristic_core.report.wording import percent
 from published_parts import PARTS, concluded_apart, with_parts
-from published_tables import last_of, span, table_of, with_accuracy
+from published_tables import last_of, span, with_accuracy
 
+#: What the table of disjoint searches calls subnetworks with all heads of another one forbidden.
+ALL_FORBIDDEN = "100% forbidden"
 #: By arm, or by part of its adversarial cases.
 Arms = Mapping[str, Results]
 
-#: Cases of the paper's table of removals, beside the means.
+#: Cases of the paper's table of removals, shown after the means.
 _PAPER_CASES = (
     "ln_subject/object_swap",
     "ln_preposition",
@@ -23,11 +30,16 @@ _PAPER_CASES = (
     "cn_embedded_under_verb",
 )
 _PARTS = ("in-domain", *PARTS)
+_DECLARED = {table.name: table for question in QUESTIONS for table in question.tables}
 _CURVE = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 
 def apart(arms: Arms) -> dict[str, Results]:
-    """Draw every arm's conclusions on unseen and on seen cases apart, by such as ``arm, seen``."""
+    """Draw every arm's conclusions on unseen and on seen cases apart.
+
+    Returns:
+        Results by names such as ``augmented, seen``; of an arm without seen cases by its own name.
+    """
     return {
         f"{arm}, {part}" if part else arm: concluded
         for arm, results in arms.items()
@@ -36,94 +48,100 @@ def apart(arms: Arms) -> dict[str, Results]:
 
 
 def curve(arms: Arms) -> str:
-    """Accuracy at the last checkpoint against sparsity, means over cases and seeds."""
+    """Write a table of accuracy at the last checkpoint by sparsity: means over cases and seeds."""
     rows = []
     for arm, results in arms.items():
         grid = _in_parts(results.measured["grid"], results)
         for part, some in grid.groupby("part"):
             means = some.groupby("sparsity")["accuracy"].mean()
             rows.append([arm, part, *(percent(means[s], 1) if s in means else "" for s in _CURVE)])
-    return table_of(["arm", "cases", *map(percent, _CURVE)], rows)
+    return to_markdown(["arm", "cases", *map(percent, _CURVE)], rows)
 
 
 def _in_parts(table: pd.DataFrame, results: Results) -> pd.DataFrame:
-    """Take the last checkpoint, its in-domain suites together and its cases in order."""
+    """Return the rows of the last checkpoint with their part; in-domain suites are one part."""
     table = with_parts(last_of(with_accuracy(table)), results)
     part = table["part"].where(table["role"] == "ood", _PARTS[0])
     return table.assign(part=pd.Categorical(part, _PARTS).remove_unused_categories())
 
 
 def sizes(arms: Arms) -> str:
-    """Effective sizes over the checkpoints, by data; in-domain data are the same of all parts."""
-    found = {
-        (name.partition(",")[0] if entry["data"] == "id" else name, entry["data"]): {
-            one["checkpoint"]: _size(one) for one in entry["sizes"]
-        }
-        for name, results in arms.items()
-        for entry in results.analysis["size"]
-    }
-    steps = sorted({step for row in found.values() for step in row})
-    rows = [[*names, *(row.get(step, "") for step in steps)] for names, row in found.items()]
-    return table_of(["arm", "data", *(f"step {step:,}" for step in steps)], rows)
+    """Write a table of effective sizes over the checkpoints, by data.
+
+    In-domain data are the same of all parts of an arm.
+    """
+    by_data: dict[tuple[str, str], dict[int, str]] = {}
+    for name, results in arms.items():
+        for row in _rows(results, "effective-size"):
+            data = row["data"]
+            arm = name.partition(",")[0] if data == "in-domain" else name
+            by_data.setdefault((arm, data), {})[row["checkpoint"]] = _size(row)
+    steps = sorted({step for some in by_data.values() for step in some})
+    rows = [[*names, *(some.get(step, "") for step in steps)] for names, some in by_data.items()]
+    return to_markdown(["arm", "data", *(f"step {step:,}" for step in steps)], rows)
 
 
-def _size(one: Mapping[str, Any]) -> str:
+def _rows(results: Results, name: str) -> list[dict[str, Any]]:
+    """Return the rows of a question's table."""
+    return results.conclusions.tables[name].to_dict("records")  # type: ignore[return-value]
+
+
+def _size(row: Mapping[str, Any]) -> str:
     """Write a size with its interval, or why there is none."""
-    if one["note"]:
+    if not row["meaningful"]:
         return "–"
-    if one["n_failed"] == one["n_seeds"]:
+    if row["n_failed"] == row["n_seeds"]:
         return "none"
-    failed = f", {one['n_failed']} of {one['n_seeds']} none" if one["n_failed"] else ""
-    return f"{bounded(one['size'], 0)}{failed}"
+    failed = f", {row['n_failed']} of {row['n_seeds']} none" if row["n_failed"] else ""
+    return cell(replace(_DECLARED["effective-size"]["size"], digits=0), row) + failed
 
 
 def shared(arms: Arms) -> str:
-    """Heads in all subnetworks, how alike sparsities are, and what disjoint searches find."""
+    """Write a table of the heads in all subnetworks, and of what disjoint searches find."""
     rows = []
     for arm, results in arms.items():
-        tried = {entry["sparsity"]: entry for entry in results.analysis["disjoint"]}
-        between = {
-            entry["denser"]: entry
-            for found in results.analysis["overlap"]
-            for entry in found["neighbours"]
-        }
-        for entry in results.analysis["core"]:
-            sparsity = entry["sparsity"]
-            if sparsity is None:
-                continue  # what the sparsest share, as they are parts of the others
-            row = [arm, percent(sparsity), f"{len(entry['core'])} of {entry['n_heads']}"]
-            row.append(f"{entry['layer_expected']:.2g}")
-            row.append(bounded(between[sparsity]["halves"], 2) if sparsity in between else "")
-            rows.append(row + _disjoint(tried.get(sparsity)))
-    return table_of(
+        between = {row["sparsity"]: row for row in _rows(results, "overlap-neighbours")}
+        for row in _rows(results, "core"):
+            sparsity = row["sparsity"]
+            if pd.isna(sparsity):
+                continue  # all sparsities together: the sparsest ones are parts of the others
+            halves = _DECLARED["overlap-neighbours"]["halves"]
+            rows.append(
+                [
+                    *(arm, percent(sparsity), f"{row['size']} of {row['heads']}"),
+                    cell(_DECLARED["core"]["expected_in_layers"], row),
+                    cell(halves, between[sparsity]) if sparsity in between else "",
+                    *_disjoint(results, sparsity),
+                ]
+            )
+    return to_markdown(
         [
             *("arm", "sparsity", "heads in all", "by chance within layers"),
             "rank correlation with the next sparsity",
-            *("heads of disjoint subnetworks", "their points from the model in-domain"),
-            "those of no head at all",
+            *("heads of disjoint subnetworks", "their in-domain difference from the model, points"),
+            "that of subnetworks without heads",
         ],
         rows,
     )
 
 
-def _disjoint(entry: Mapping[str, Any] | None) -> list[str]:
+def _disjoint(results: Results, sparsity: float) -> list[str]:
     """Write what searches find when all heads of another subnetwork are forbidden."""
-    if entry is None:
+    table = _DECLARED["disjoint"]
+    some = [row for row in _rows(results, "disjoint") if row["sparsity"] == sparsity]
+    if not some:
         return ["", "", ""]
-    all_forbidden = next(one for one in entry["shares"] if one["forbidden"] == 1)
-    return [
-        f"{all_forbidden['heads']:.0f}",
-        bounded(all_forbidden["in_domain_points"]),
-        number(entry["without_heads_points"]),
-    ]
+    apart = next(row for row in some if row["subnetworks"] == ALL_FORBIDDEN)
+    without = next(row for row in some if row["subnetworks"] == NO_HEADS)
+    return [f"{apart['heads']:.0f}", *(cell(table["in_domain"], row) for row in (apart, without))]
 
 
 def removals(arms: Arms) -> str:
-    """Accuracy of the last model without heads, as in the paper's table."""
+    """Write a table of the last model's accuracy without heads, as in the paper."""
     rows = []
     for arm, results in arms.items():
         table = results.measured["removal"]
-        table = _in_parts(table[table["head"] == "model"], results)
+        table = _in_parts(table[table["readout"] == "model"], results)
         whole = table[table["group"] == "core"]["removed"]
         core = set(whole.iloc[0].split("+")) if len(whole) else set()
         single = table[table["group"] == "single"]
@@ -141,44 +159,44 @@ def removals(arms: Arms) -> str:
             columns += [some[some["case"] == case] for case in _PAPER_CASES]
             means = [c.groupby(["removed", "draw"])["accuracy"].mean() for c in columns]
             rows.append([arm, line, *(span(mean) if len(mean) else "" for mean in means)])
-    return table_of(["arm", "without", *_PARTS, *map("`{}`".format, _PAPER_CASES)], rows)
+    return to_markdown(["arm", "without", *_PARTS, *map("`{}`".format, _PAPER_CASES)], rows)
 
 
 class Section(NamedTuple):
     """A table beside a finding's verdicts.
 
     Args:
-        title: What it is of.
-        made_by: What makes it.
-        apart: Whether of unseen and seen cases apart, not of whole arms.
+        title: What it shows.
+        write: Writes it.
+        apart: Whether it shows unseen and seen cases apart, not whole arms.
     """
 
     title: str
-    made_by: Callable[[Arms], str]
+    write: Callable[[Arms], str]
     apart: bool = False
 
 
-#: By the name that a finding gives as its table.
+#: The tables by the names in ``published_findings.toml``.
 SECTIONS = {
     "curve": Section(
-        "Accuracy at the last step against sparsity: means over cases and three seeds, on the "
+        "Accuracy at the last step by sparsity: means over cases and three seeds, on the "
         "grid's sample (20 pairs a case, 250 of each development set).",
         curve,
     ),
     "sizes": Section(
-        "Effective size in per cent of the units: three seeds, a margin of 3 points, the grid ends "
-        "at 20. *–* is where the margin means nothing, as next to none or one answer throughout "
-        "will do; *none* is where no subnetwork of the grid is good enough, and counts as 100. On "
-        "adversarial or mixed data a lean to one label passes for accuracy and is not marked; the "
-        "balanced rows tell. The paper's: in-domain 45 to 52 throughout, out of domain 30 at first "
+        "Effective size in per cent of the units: three seeds, a margin of 3 points; the grid ends "
+        "at 20. *–*: the margin is not meaningful, since almost anything or a constant answer "
+        "passes. *none*: no subnetwork of the grid is good enough, which counts as 100. On "
+        "adversarial or mixed data label bias passes for accuracy and is not marked; the balanced "
+        "rows show it. The paper has 45 to 52 in-domain throughout, and out of domain 30 at first "
         "and 73 to 97 later.",
         sizes,
         apart=True,
     ),
     "shared": Section(
-        "Heads that are in all subnetworks; how often heads are kept at one sparsity and at the "
-        "next, each by another half of the searches; and subnetworks searched for with all heads "
-        "of another one forbidden.",
+        "Heads that are in all subnetworks; the correlation of how often heads are kept at one "
+        "sparsity and at the next, each from another half of the searches; and subnetworks "
+        "searched for with all heads of another one forbidden.",
         shared,
     ),
     "removals": Section(

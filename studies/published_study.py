@@ -1,13 +1,13 @@
-"""The published study: keep a run's small files, and write its page from them alone.
+"""Keep the small files of the published study's runs, and write its page from them alone.
 
     hcore run studies/minilm-mnli-hans.toml --plan --json > natural.json
     python studies/published_study.py keep runs/minilm-mnli-hans natural --plan natural.json
     python studies/published_study.py page
 
-``keep`` copies what conclusions are drawn from: study, manifest and tables, no weights, and what
-was forecast before anything was started. ``page`` draws all conclusions anew from what is kept and
-writes ``docs/results/minilm-mnli-hans.md`` with its figures; it runs no model. Which cases were
-trained on is read in the arms' task files. ``hcore show`` and ``hcore report`` take a kept folder
+``keep`` copies what conclusions are drawn from: study, manifest and tables, without weights, and
+the forecast that was made before the run. ``page`` draws all conclusions again from what is kept
+and writes ``docs/results/minilm-mnli-hans.md`` with its figures; it runs no model. It reads in the
+arms' task files which cases were trained on. ``hcore show`` and ``hcore report`` take a kept folder
 as well.
 """
 
@@ -27,29 +27,32 @@ import pandas as pd
 import typer
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from heuristic_core.analysis.core import core
-from heuristic_core.analysis.core_overlap import CoreOverlap, core_overlap
+from heuristic_core.analysis.core_overlap import compare_cores
+from heuristic_core.analysis.cores import cores_of
+from heuristic_core.analysis.question import Verdict
+from heuristic_core.analysis.questions import QUESTIONS
 from heuristic_core.errors import InputError
+from heuristic_core.published.markdown import to_markdown
 from heuristic_core.report import Results
 from heuristic_core.report.figures import draw
-from heuristic_core.report.findings import Card, findings
+from heuristic_core.report.sections import Card, sections, varied
 from heuristic_core.report.wording import SPACE
 from heuristic_core.storage import read_json, read_table, write_json, write_table, write_text
 from heuristic_core.study.results import read_results
 from published_sections import SECTIONS, apart
 from published_short import in_short
-from published_tables import accuracies, anchor, bars, cases, costs, hours, machines, table_of
+from published_tables import accuracies, anchor, bars, cases, costs, hours, machines
 
 HERE = Path(__file__).parent
 PLACE = HERE.parent / "docs" / "results" / "minilm-mnli-hans"
 ARMS = ("natural", "augmented", "augmented-2")
 #: Pairs that the paper's BERT-base was fine-tuned on: 61,360 steps of 32 (its appendix on MNLI).
 PAPER_PAIRS = 61_360 * 32
-#: What each finding says and which analyses answer it; the file's head tells what its keys are.
+#: What each finding says and which questions answer it; the file's head explains its keys.
 FINDINGS: list[dict[str, Any]] = tomllib.loads(
     (HERE / "published_findings.toml").read_text("utf-8")
 )["findings"]
-#: By the name of an arm, or of a part of its cases, and by analysis.
+#: Verdicts by the name of an arm, or of a part of its cases, and by question.
 Cards = Mapping[str, Mapping[str, Sequence[Card]]]
 _HOLDS = {True: ("holds", "does not hold"), False: ("does not hold", "holds")}
 _MANY = {"holds": "hold", "does not hold": "do not hold"}
@@ -108,11 +111,13 @@ def page() -> None:
     arms = kept()
     seeds = read_table(PLACE / "seeds.parquet")
     parts = apart(arms)
-    found = {
-        name: {one.key: one.cards for one in findings(results)} for name, results in parts.items()
+    verdicts = {
+        name: {section.question.key: section.cards for section in sections(results)}
+        for name, results in parts.items()
     }
-    check_readings(found)
-    drawn = {arm: draw(results) for arm, results in arms.items()}
+    check_readings(verdicts)
+    for arm in arms:
+        shutil.rmtree(PLACE / arm / "figures", ignore_errors=True)
     environment = Environment(
         loader=FileSystemLoader(HERE),
         undefined=StrictUndefined,
@@ -123,9 +128,14 @@ def page() -> None:
     text = environment.get_template("published_study.md.j2").render(
         in_short=in_short(arms, seeds),
         commands={arm: results.manifest["command"] for arm, results in arms.items()},
-        summary=summary(found),
+        summary=summary(verdicts),
         findings=[
-            _finding(found, drawn, asked) | {"table": _table(asked, arms, parts)}
+            {
+                **asked,
+                "cards": _merged({name: _cards(some, asked) for name, some in verdicts.items()}),
+                "table": _table(asked, arms, parts),
+                "figures": _figures(asked, arms),
+            }
             for asked in FINDINGS
         ],
         accuracies=accuracies(arms),
@@ -136,10 +146,10 @@ def page() -> None:
         bars=bars(arms),
         hours=hours(arms),
         machines=machines(arms),
-        beside=_beside(arms),
+        same_core=_same_core(arms),
     )
     path = PLACE.with_suffix(".md")
-    # The program's reasons and its tables set the sign differently.
+    # Reasons write a percentage without a space, tables with one.
     write_text(path, re.sub(r"(?<=\d)%", f"{SPACE}%", text))
     print(path)
 
@@ -150,11 +160,11 @@ def kept() -> dict[str, Results]:
 
 
 def _recipe(arms: dict[str, Results]) -> dict[str, Any]:
-    """Say how the first arm was fine-tuned, searched and evaluated."""
+    """Return the numbers of the first arm's recipe that the page's prose names."""
     first = next(iter(arms.values()))
     tuned, search = first.manifest["config"]["finetune"], first.manifest["config"]["search"]
-    kept = pd.concat([results.subnetworks for results in arms.values()])
-    heads = kept[kept["head"] >= 0].groupby("sparsity")["kept"].mean()
+    units = pd.concat([results.measured["subnetworks"] for results in arms.values()])
+    heads = units[units["head"] >= 0].groupby("sparsity")["kept"].mean()
     searched = next(c for c in first.manifest["cells"] if c["name"].startswith("search-"))
     return {
         "steps": f"{tuned['steps']:,}",
@@ -167,55 +177,56 @@ def _recipe(arms: dict[str, Results]) -> dict[str, Any]:
         "search_steps": searched["examples"] // search["options"]["batch_size"],
         "sparsities": " and ".join(f"{s:.0%}" for s in search["sparsities"]),
         "heads": " and ".join(f"{1 - share:.0%}" for share in heads),
-        "mlps": f"{kept[kept['head'] < 0]['kept'].mean():.1%}",
+        "mlps": f"{units[units['head'] < 0]['kept'].mean():.1%}",
     }
 
 
-def _finding(found: Cards, drawn: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a finding's verdicts by arm, and its figures."""
-    cards = {name: _cards(by_key, asked) for name, by_key in found.items()}
+def _figures(asked: Mapping[str, Any], arms: Mapping[str, Results]) -> list[tuple[str, str]]:
+    """Write the figures of a finding; return their names and paths."""
     figures = []
-    for arm, drawings in drawn.items():
-        for drawing in (d for key in asked["shown"] for d in drawings.get(key, ())):
-            path = PLACE / arm / "figures" / f"{drawing.name}.svg"
-            write_text(path, drawing.svg)
-            figures.append((f"{arm}: {drawing.name}", str(path.relative_to(PLACE.parent))))
-    return {**asked, "cards": _merged(cards), "figures": figures}
+    for arm, results in arms.items():
+        for question in (q for q in QUESTIONS if q.key in asked["shown"]):
+            for drawing in draw(question, results.conclusions.tables, varied(results)):
+                path = PLACE / arm / "figures" / f"{drawing.name}.svg"
+                write_text(path, drawing.svg)
+                figures.append((f"{arm}: {drawing.title}", str(path.relative_to(PLACE.parent))))
+    return figures
 
 
 def _table(
     asked: Mapping[str, Any], arms: Mapping[str, Results], parts: Mapping[str, Results]
 ) -> tuple[str, str] | None:
-    """Give the table that stands beside the verdicts on a finding, and what it is of."""
+    """Return the title of the table beside the verdicts on a finding, and the table."""
     if "table" not in asked:
         return None
     section = SECTIONS[asked["table"]]
-    return section.title, section.made_by(parts if section.apart else arms)
+    return section.title, section.write(parts if section.apart else arms)
 
 
 def _opposite(held: str, card: Card) -> str:
-    """Say so where a finding holds because its opposite is what was claimed."""
+    """Explain how a finding can hold where the claim is contradicted, or the reverse."""
     turned = {"holds": "contradicted", "does not hold": "supported"}.get(held) == card.decision
     return f", as this is {card.decision}" if turned else ""
 
 
-def check_readings(found: Cards) -> None:
-    """Make sure that what a person made of the verdicts is about these verdicts.
+def check_readings(verdicts: Cards) -> None:
+    """Make sure that every reading was written for these verdicts.
 
     Raises:
-        InputError: If they were others when it was written.
+        InputError: If the verdicts were others when a reading was written.
     """
     for asked in FINDINGS:
-        now = {name: _in_all(_counted(_cards(by_key, asked))) for name, by_key in found.items()}
+        now = {name: _in_all(_counted(_cards(by_key, asked))) for name, by_key in verdicts.items()}
         if now != asked["read_when"]:
             raise InputError(
-                f"the reading of {asked['title']!r} in published_findings.toml was written when "
-                f"it was {asked['read_when']}, and it is {now} now: read it again"
+                f"the reading of {asked['title']!r} in published_findings.toml was written for "
+                f"{asked['read_when']}, and the verdicts now are {now}: read them again, then "
+                "change reading and read_when"
             )
 
 
 def _merged(cards: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-    """Say once what is the same of an arm's unseen and seen cases."""
+    """Join the verdicts on unseen and on seen cases of an arm where they are the same."""
     merged: dict[str, list[Any]] = {}
     for name, some in cards.items():
         arm = name.partition(",")[0]
@@ -229,7 +240,7 @@ def _merged(cards: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
 def _cards(
     by_key: Mapping[str, Sequence[Card]], asked: Mapping[str, Any]
 ) -> list[tuple[str, bool, Card]]:
-    """Give an arm's verdicts on a finding: whether it holds, whether that counts, the verdict."""
+    """Return an arm's verdicts on a finding: whether it holds, whether that counts, the verdict."""
     aside = re.compile(asked.get("aside", "(?!)"))
     return [
         (_held(supports, card.decision), not aside.search(f"{card.claim} {card.where}"), card)
@@ -243,46 +254,45 @@ def _counted(cards: Iterable[tuple[str, bool, Card]]) -> Counter[str]:
 
 
 def _held(supports: bool, decision: str) -> str:
-    """Say whether a finding of the paper holds by a verdict."""
+    """Translate a decision into whether the paper's finding holds."""
     yes, no = _HOLDS[supports]
     return {"supported": yes, "contradicted": no}.get(decision, "not decided")
 
 
-def summary(found: Cards) -> str:
-    """Give a table of whether each finding holds, an arm a column, and how to read that."""
-    arms = list(dict.fromkeys(name.partition(",")[0] for name in found))
+def summary(verdicts: Cards) -> str:
+    """Write a table of whether each finding holds in each arm, and of the readings."""
+    arms = list(dict.fromkeys(name.partition(",")[0] for name in verdicts))
     rows = []
     for number, asked in enumerate(FINDINGS, start=1):
         title = asked["title"]
         row = [f"[{number}. {title}](#{anchor(f'{number} {title}')})"]
         for arm in arms:
-            said: dict[str, list[str]] = {}
-            for name, by_key in found.items():
+            by_text: dict[str, list[str]] = {}
+            for name, by_key in verdicts.items():
                 if name.partition(",")[0] == arm:
                     part = name.partition(", ")[2]
-                    said.setdefault(_in_all(_counted(_cards(by_key, asked))), []).append(part)
-            alike = len(said) == 1
+                    by_text.setdefault(_in_all(_counted(_cards(by_key, asked))), []).append(part)
             row.append(
                 "<br>".join(
-                    text if alike else f"{' and '.join(parts)}: {text}"
-                    for text, parts in said.items()
+                    f"{' and '.join(parts)}: {text}" if len(by_text) > 1 else text
+                    for text, parts in by_text.items()
                 )
             )
         rows.append([*row, asked["reading"]])
-    return table_of(["finding", *arms, "in words"], rows)
+    return to_markdown(["finding", *arms, "in words"], rows)
 
 
 def _in_all(counts: Counter[str]) -> str:
-    """Say what the verdicts on one finding come to, with their numbers."""
+    """Write what the verdicts on one finding come to, with their numbers."""
     word = _word(counts)
     if not counts:
         return word
-    said = [f"{n} {_MANY.get(what, what) if n > 1 else what}" for what, n in counts.most_common()]
-    return f"**{word}** ({', '.join(said)})"
+    texts = [f"{n} {_MANY.get(what, what) if n > 1 else what}" for what, n in counts.most_common()]
+    return f"**{word}** ({', '.join(texts)})"
 
 
 def _word(counts: Counter[str]) -> str:
-    """Say what the verdicts on one finding come to."""
+    """Return what the verdicts on one finding come to, in a word."""
     if not counts:
         return "not measured"
     decided = [what for what in ("holds", "does not hold") if counts[what]]
@@ -293,13 +303,13 @@ def _word(counts: Counter[str]) -> str:
     return "mostly not decided" if decided else "not decided"
 
 
-def _beside(arms: Mapping[str, Results]) -> list[tuple[str, str, CoreOverlap]]:
-    """Hold the cores of every two arms beside each other."""
-    cores = {arm: core(results.subnetworks) for arm, results in arms.items()}
+def _same_core(arms: Mapping[str, Results]) -> list[tuple[str, str, Verdict]]:
+    """Compare the cores of every two arms."""
+    cores = {arm: cores_of(results.measured["subnetworks"]) for arm, results in arms.items()}
     return [
-        (one, other, pair)
+        (one, other, answer.verdict)
         for one, other in itertools.combinations(arms, 2)
-        for pair in core_overlap(cores[one], cores[other])
+        for answer in compare_cores(cores[one], cores[other])
     ]
 
 

@@ -1,16 +1,17 @@
-"""Shapes and types in signatures are checked at run time in the tests."""
+"""What all tests share.
+
+Shapes and types in signatures are checked at run time.
+"""
 
 from __future__ import annotations
 
+import copy
+import gc
 import os
 
 import pytest
-import torch
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
-
-# The models here are so small that several threads only get in each other's way.
-torch.set_num_threads(1)
 
 # Nothing here may reach for the network, and a hub that hangs would hang the tests.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -20,11 +21,14 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 install_import_hook(
     [
         "heuristic_core.models.ablation",
+        "heuristic_core.models.anatomy",
         "heuristic_core.models.classifier",
         "heuristic_core.models.compaction",
         "heuristic_core.models.families",
         "heuristic_core.models.gates",
+        "heuristic_core.models.means",
         "heuristic_core.models.smaller",
+        "heuristic_core.models.text_classifier",
         "heuristic_core.search",
         "heuristic_core.measure",
     ],
@@ -37,6 +41,34 @@ settings.register_profile(
 settings.load_profile("project")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--no-skips", action="store_true", help="count a test that skips as failed")
+
+
+def pytest_configure():
+    gc.disable()
+    import torch
+
+    # The models here are so small that several threads only get in each other's way.
+    torch.set_num_threads(1)
+
+
+def pytest_collection_finish():
+    """Leave out of garbage collection what was imported and collected: it all stays to the end."""
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and item.config.option.no_skips:
+        path, line, reason = report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{path}:{line}: {reason}, which --no-skips does not allow"
+    return report
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory):
     """A folder with a tiny random BERT classifier and its tokenizer."""
@@ -45,12 +77,18 @@ def tiny_folder(tmp_path_factory):
     return save_tiny(tmp_path_factory.mktemp("tiny-bert"))
 
 
-@pytest.fixture
-def tiny(tiny_folder):
-    """A tiny random BERT classifier, loaded anew."""
+@pytest.fixture(scope="session")
+def tiny_loaded(tiny_folder):
+    """A tiny random BERT classifier, which no test changes."""
     from heuristic_core.models.loading import load_model
 
     return load_model(tiny_folder)
+
+
+@pytest.fixture
+def tiny(tiny_loaded):
+    """A tiny random BERT classifier for one test to change."""
+    return copy.deepcopy(tiny_loaded)
 
 
 @pytest.fixture(scope="session")

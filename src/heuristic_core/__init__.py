@@ -1,7 +1,7 @@
 """How fine-tuned transformers generalise, from the subnetworks inside them.
 
-The names below are what most programs need; everything is imported on first use, so that
-``import heuristic_core`` stays quick.
+Most programs need only the names below. They are imported on first use, which keeps
+``import heuristic_core`` fast.
 """
 
 from __future__ import annotations

@@ -92,5 +92,5 @@ def one_line(text: str, limit: int = 300) -> str:
 
 
 def fits_one_line(name: str) -> bool:
-    """Say whether a text can be shown as a name: printable, not empty, not too long."""
+    """Return whether a text can be shown as a name: printable, not empty, not too long."""
     return bool(name.strip()) and name.isprintable() and len(name) <= 100

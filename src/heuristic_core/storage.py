@@ -35,7 +35,7 @@ _REMEDIES = {
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path whose file takes the place of ``path`` when the block ends well.
+    """Yield a temporary path whose file replaces ``path`` when the block ends without an error.
 
     Args:
         path: The file to write; its folder is made if needed.
@@ -64,10 +64,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def as_path(where: str | os.PathLike[str]) -> Path:
-    """Give a path that was given as text or as a path.
+    """Return a path that was given as text or as a path.
 
     Raises:
-        InputError: If it is neither, or no path can be so.
+        InputError: If it is neither, or no path can have that name.
     """
     expect("a path", where, str, os.PathLike)
     path = os.fspath(where)
@@ -85,7 +85,7 @@ def _can_be_named(path: str) -> bool:
 
 
 def check_writable(folder: Path) -> None:
-    """Make sure that files can be written into a folder; what is made for that is removed again.
+    """Make sure that files can be written into a folder; what the test creates is removed again.
 
     Raises:
         InputError: If they cannot.
@@ -113,7 +113,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def json_text(value: Any) -> str:
-    """Give a value as indented JSON; NaN becomes null.
+    """Write a value as indented JSON text; NaN becomes null.
 
     Raises:
         InputError: If it holds what JSON does not.
@@ -150,7 +150,7 @@ def read_json(path: Path) -> Any:
 
 
 def _check_regular(path: Path) -> None:
-    """Make sure that a file ends: devices and pipes may not."""
+    """Make sure that a file is a regular one: devices and pipes may never end."""
     if os.path.exists(path) and not os.path.isdir(path):
         if not os.path.isfile(path):
             raise InputError(f"cannot read {path}: it is no regular file; give one")
@@ -228,7 +228,7 @@ def read_table(path: Path) -> pd.DataFrame:
         InputError: If it is missing or damaged.
     """
     try:
-        # Not pandas: it takes a folder for a table in parts, and trusts what a file says of itself.
+        # Not pandas: it reads a folder as a table in parts, and trusts the metadata of a file.
         with pa.parquet.ParquetFile(path) as file:
             return file.read().to_pandas(ignore_metadata=True)
     except OSError as error:
@@ -240,19 +240,19 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def digest(value: Any) -> str:
-    """Give the SHA-256 of a JSON-like value, the same whatever the order of its keys."""
+    """Compute the SHA-256 of a JSON-like value; the order of keys does not matter."""
     text = json.dumps(plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def file_digest(path: Path) -> str:
-    """Give the SHA-256 of a file's content."""
+    """Compute the SHA-256 of a file's content."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def plain(value: Any) -> Any:
-    """Turn numpy scalars, arrays, tuples and sets into what JSON has; NaN and infinity to null."""
+    """Turn numpy and pandas values, tuples and sets into what JSON has; NaN becomes null."""
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -263,6 +263,6 @@ def plain(value: Any) -> Any:
         return plain(value.tolist())
     if isinstance(value, np.generic):
         return plain(value.item())
-    if isinstance(value, float) and not np.isfinite(value):
+    if value is pd.NA or (isinstance(value, float) and not np.isfinite(value)):
         return None
     return value

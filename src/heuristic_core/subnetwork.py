@@ -1,7 +1,7 @@
-"""Subnetworks: the currency of the whole program.
+"""Subnetworks: what searches return, and what is run, measured and saved.
 
-A *subnetwork* is the set of units kept of a model, with the values that stand in for the dropped
-ones and a record of where it came from.
+A *subnetwork* is the set of units kept of a model, with the values that replace the dropped ones
+and a record of where it came from.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -21,13 +21,22 @@ from .errors import InputError, expect, unknown
 from .storage import as_path, json_text, plain, read_json, read_tensors, write_tensors, write_text
 from .units import Unit, UnitSpace
 
-if TYPE_CHECKING:
-    from .models.classifier import Classifier
-    from .models.compaction import CompactClassifier
-
 ABLATION_KINDS = ("mean", "zero")
 
 _FORMAT = "heuristic-core/subnetwork/1"
+
+Small = TypeVar("Small", covariant=True)
+
+
+@runtime_checkable
+class RunsSubnetworks(Protocol[Small]):
+    """A model that subnetworks can be applied to."""
+
+    def running_as(self, subnetwork: Subnetwork) -> AbstractContextManager[None]:
+        """Run as a subnetwork within a ``with`` block."""
+
+    def compact(self, subnetwork: Subnetwork) -> Small:
+        """Build a smaller model that computes a subnetwork."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,14 +44,14 @@ class Subnetwork:
     """The units kept of a model, what replaces the others, and where it came from.
 
     Two subnetworks are equal if they keep the same units of the same space with the same
-    ablation; provenance and soft values do not enter.
+    ablation, whatever their provenance and soft values.
 
     Args:
         space: The units it chooses from.
         kept: The units kept.
         ablation: What a dropped unit's output becomes: its mean, or zero.
-        values: The stand-in outputs by name, ``L4.heads`` of shape (head, d_head) and ``L4.mlp``
-            of shape (d_model,); empty for ``zero``.
+        values: The means by name, ``L4.heads`` of shape (head, d_head) and ``L4.mlp`` of shape
+            (d_model,); empty for ``zero``.
         soft: One value in [0, 1] per unit, higher for units to keep first; ``None`` where the
             method has none.
         provenance: Model, checkpoint, task, method, seed and target, as plain JSON values.
@@ -50,6 +59,7 @@ class Subnetwork:
 
     space: UnitSpace
     kept: frozenset[Unit]
+    _: KW_ONLY
     ablation: str = "mean"
     values: Mapping[str, Float[np.ndarray, "..."]] = field(default_factory=dict)
     soft: Float[np.ndarray, " unit"] | None = None
@@ -122,9 +132,9 @@ class Subnetwork:
         return self._combine(other, frozenset.__sub__)
 
     def complement(self) -> Subnetwork:
-        """Give the subnetwork that keeps exactly the units this one drops."""
+        """Return the subnetwork that keeps exactly the units this one drops."""
         kept = frozenset(self.space) - self.kept
-        return Subnetwork(self.space, kept, self.ablation, self.values)
+        return Subnetwork(self.space, kept, ablation=self.ablation, values=self.values)
 
     def __contains__(self, unit: object) -> bool:
         return (Unit.parse(unit) if isinstance(unit, str) else unit) in self.kept
@@ -133,7 +143,7 @@ class Subnetwork:
         return len(self.kept)
 
     def jaccard(self, other: Subnetwork) -> float:
-        """Give the size of the intersection over that of the union; 1.0 if both are empty."""
+        """Return the size of the intersection over that of the union; 1.0 if both are empty."""
         self._check_space(other)
         union = self.kept | other.kept
         return len(self.kept & other.kept) / len(union) if union else 1.0
@@ -143,7 +153,7 @@ class Subnetwork:
         if self.ablation != other.ablation:
             raise InputError("subnetworks with different ablation kinds cannot be combined")
         kept = operation(self.kept, other.kept)
-        return Subnetwork(self.space, kept, self.ablation, self.values)
+        return Subnetwork(self.space, kept, ablation=self.ablation, values=self.values)
 
     def _check_space(self, other: Subnetwork) -> None:
         expect("the other subnetwork", other, Subnetwork)
@@ -152,7 +162,7 @@ class Subnetwork:
 
     # --- use ----------------------------------------------------------------------------------
 
-    def applied(self, model: Classifier) -> AbstractContextManager[None]:
+    def applied(self, model: RunsSubnetworks[Any]) -> AbstractContextManager[None]:
         """Make a model run as this subnetwork within a ``with`` block, then leave it as found.
 
         Args:
@@ -161,27 +171,24 @@ class Subnetwork:
         Raises:
             InputError: If the model has other units, or the ablation values do not fit it.
         """
-        from .models.classifier import check_classifier
-
-        check_classifier(model)
+        _check_model(model)
         return model.running_as(self)
 
-    def compact(self, model: Classifier) -> CompactClassifier:
-        """Build a smaller model that gives this subnetwork's logits without any gates.
+    def compact(self, model: RunsSubnetworks[Small]) -> Small:
+        """Build a smaller model that returns this subnetwork's logits without any gates.
 
         Args:
             model: The model it was found in, which stays as it is.
 
         Returns:
-            A classifier without the dropped units, their stand-ins folded into its biases.
+            A classifier without the dropped units, their ablation values folded into its biases.
 
         Raises:
             InputError: If the model has other units, the ablation values do not fit it, or its
-                maps are no plain linear ones.
+                maps are not plain linear ones.
         """
-        from .models.compaction import compact
-
-        return compact(model, self)
+        _check_model(model)
+        return model.compact(self)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``subnetwork.json`` and ``subnetwork.safetensors`` into a folder, made if needed.
@@ -202,7 +209,7 @@ class Subnetwork:
         return path
 
     def record(self) -> dict[str, Any]:
-        """Give everything but the ablation values and soft values, as JSON has it."""
+        """Return everything but the ablation values and soft values, as JSON values."""
         return plain(
             {
                 "format": _FORMAT,
@@ -244,7 +251,7 @@ class Subnetwork:
         Args:
             record: The record, as read from JSON.
             tensors: The arrays that :meth:`save` writes beside it; none if not given.
-            where: What to call its place in errors.
+            where: The name of its place in errors.
 
         Raises:
             InputError: If the record is damaged, or of another format.
@@ -277,6 +284,14 @@ class Subnetwork:
         return (
             f"Subnetwork({len(self.heads)}/{self.space.n_heads} heads, "
             f"{len(self.mlps)}/{self.space.n_layers} MLPs, {self.ablation} ablation)"
+        )
+
+
+def _check_model(model: object) -> None:
+    if not isinstance(model, RunsSubnetworks):
+        raise InputError(
+            f"the model must be of the type Classifier, not {type(model).__name__}; load it with "
+            "load_model"
         )
 
 

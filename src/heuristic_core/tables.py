@@ -1,4 +1,4 @@
-"""The columns of the tables that measurements fill and analyses read.
+"""The tables that measurements fill, the columns that name a subject, and the table of verdicts.
 
 All tables are long: one row says one thing. A *system* is what was run: the full model at a
 checkpoint, or one subnetwork of it. The columns in ``SYSTEM`` name it in every table.
@@ -6,191 +6,342 @@ checkpoint, or one subnetwork of it. The columns in ``SYSTEM`` name it in every 
 
 from __future__ import annotations
 
-import pandas as pd
+from dataclasses import replace
 
-from .errors import InputError, one_line
+import numpy as np
 
-SYSTEM: dict[str, str] = {
-    "finetune_seed": "int64",  # seed of the fine-tuning
-    "checkpoint": "int64",  # optimiser step of the fine-tuned model, from 0
-    "kind": "str",  # "full" or "subnetwork"
-    "method": "str",  # how the subnetwork was found; "" for the full model
-    "sparsity": "float64",  # the sparsity asked for; 0 for the full model
-    "seed": "int64",  # the search's seed; -1 for the full model
-}
+from .columns import Column, Table
 
-#: One row per system and case: what a model got right.
-EVALUATION: dict[str, str] = SYSTEM | {
-    "suite": "str",
-    "role": "str",  # "id" or "ood"
-    "case": "str",
-    "case_kind": "str",  # "id", "adversarial" or "friendly"
-    "n": "int64",  # examples
-    "correct": "int64",  # examples whose most probable label is the right one
-    "kl": "float64",  # mean KL(full model || system) over the examples, nats; 0 for the full model
-    "margin": "float64",  # mean log-odds of the right label against the others
-}
+_BELOW_1 = float(np.nextafter(1.0, 0.0))
 
-#: One row per subnetwork and unit: what was kept.
-SUBNETWORKS: dict[str, str] = SYSTEM | {
-    "unit": "str",  # "L4H0", "L4MLP"
-    "layer": "int64",
-    "head": "int64",  # -1 for an MLP
-    "kept": "bool",
-    "soft": "float64",  # soft gate value in [0, 1]; NaN where the method has none
-}
 
-#: One row per system and adversarial case: can it tell the case from the friendly ones that match?
-#: A model that leans to one label is right more often on one side and less on the other; only one
-#: that tells the sides apart has an area under the curve away from 0.5.
-DISCRIMINATION: dict[str, str] = SYSTEM | {
-    "suite": "str",
-    "case": "str",  # the adversarial case
-    "group": "str",  # what it shares with its friendly counterparts, such as the heuristic
-    "n": "int64",  # examples of the adversarial case
-    "n_friendly": "int64",  # examples of all friendly cases of the group
-    "auc": "float64",  # P(an adversarial example scores higher than a friendly one), ties half
-    "auc_se": "float64",  # its standard error over examples of both sides; NaN for one of a side
-    "d_prime": "float64",  # difference of mean scores over the root of their mean variance
-    "bias": "float64",  # mean score over both sides, each counting half: > 0 leans adversarial
-}
+def _error(name: str, of: str) -> Column:
+    return Column(name, f"standard error of {of} over examples", low=0, optional=True)
 
-#: One row per removal and case: what removing units from a full model does.
-MODEL: dict[str, str] = {
-    "finetune_seed": "int64",  # seed of the fine-tuning
-    "checkpoint": "int64",  # optimiser step of the model, from 0
-}
-REMOVED: dict[str, str] = MODEL | {
-    "head": "str",  # who answers: "model", its own head; "probe", one trained on frozen features
-    # "none", "single", "pair", "core", "control" (matched to the core), or the name of a group of
-    # the study's own
-    "group": "str",
-    "draw": "int64",  # number of the control's draw; -1 for all others
-    "removed": "str",  # the units, joined by "+", in the model's order; "" for none
-}
-REMOVAL: dict[str, str] = REMOVED | {
-    "suite": "str",
-    "role": "str",  # "id" or "ood"
-    "case": "str",
-    "case_kind": "str",  # "id", "adversarial" or "friendly"
-    "label": "str",  # the right label of all the case's examples; "" where they have several
-    "n": "int64",  # examples
-    "correct": "int64",
-    "kl": "float64",  # mean KL(full model || without the units), nats
-    "margin": "float64",  # mean log-odds of the right label
-    "margin_change": "float64",  # mean change of that to the full model
-    "margin_change_se": "float64",  # its standard error over examples
-    "interaction": "float64",  # change less the sum of the single removals'; NaN for < 2 units
-    "interaction_se": "float64",  # its standard error over examples
-    "pooled_change": "float64",  # mean of |change of what the classifier reads| / |what it reads|
-}
-#: How a removal changes the area under the curve.
-AUC_CHANGES: dict[str, str] = {
-    "auc_change": "float64",  # change of the area to the full model's
-    "auc_change_se": "float64",  # its standard error over examples of the adversarial case
-    "auc_change_common_se": "float64",  # over friendly ones, which the group's cases share
-    "auc_interaction": "float64",  # change less the sum of the single removals'; NaN for < 2 units
-    "auc_interaction_se": "float64",
-    "auc_interaction_common_se": "float64",
-}
-#: One row per removal and adversarial case. "group" is that of the removal here.
-REMOVAL_DISCRIMINATION: dict[str, str] = (
-    REMOVED
-    | {
-        "case_group" if name == "group" else name: kind
-        for name, kind in DISCRIMINATION.items()
-        if name not in (*SYSTEM, "auc_se")
-    }
-    | AUC_CHANGES
+
+#: What names a model.
+MODEL = (
+    Column("finetune_seed", "seed of the fine-tuning", "int"),
+    Column("checkpoint", "optimiser step of the model, from 0", "int", low=0),
+)
+SYSTEM = (
+    *MODEL,
+    Column("kind", "the full model or a subnetwork", "str", choices=("full", "subnetwork")),
+    Column("method", "how the subnetwork was found; empty for the full model", "str"),
+    Column("sparsity", "sparsity asked for; 0 for the full model", low=0, high=_BELOW_1),
+    Column("seed", "seed of the search; -1 for the full model", "int"),
+)
+#: The same where only subnetworks have rows.
+_SUBNETWORK = (*MODEL, replace(SYSTEM[2], choices=("subnetwork",)), *SYSTEM[3:])
+MODEL_NAMES, SYSTEM_NAMES = ([c.name for c in columns] for columns in (MODEL, SYSTEM))
+
+_SUITE = Column("suite", "the suite of examples", "str")
+_ROLE = Column("role", "in-domain or out-of-domain", "str", choices=("id", "ood"))
+_CASE = Column("case", "the case of the suite", "str")
+_KIND = Column(
+    "case_kind",
+    "in-domain, adversarial (a shallow heuristic answers it wrongly) or friendly (rightly)",
+    "str",
+    choices=("id", "adversarial", "friendly"),
+)
+_N = Column("n", "examples", "int", low=1)
+_CORRECT = Column("correct", "examples whose most probable label is the right one", "int", low=0)
+_KL = Column("kl", "mean KL(full model || system) over the examples, nats")
+_MARGIN = Column("margin", "mean log-odds of the right label against all others, nats")
+_SCORED = (_SUITE, _ROLE, _CASE, _KIND, _N, _CORRECT, _KL, _MARGIN)
+_CASE_KEY = ("suite", "case")
+
+EVALUATIONS = Table(
+    "evaluations",
+    "What a system answers in one case.",
+    *SYSTEM,
+    *_SCORED,
+    key=(*SYSTEM_NAMES, *_CASE_KEY),
+)
+GRID = Table(
+    "grid",
+    "The same for the searches at many checkpoints and sparsities, on a smaller sample.",
+    *EVALUATIONS.columns,
+    key=EVALUATIONS.key,
 )
 
-#: One row per head, pattern and suite: how much a head attends to a kind of token.
-ATTENTION: dict[str, str] = MODEL | {
-    "suite": "str",
-    "unit": "str",
-    "layer": "int64",
-    "head": "int64",
-    "pattern": "str",  # such as "repeated" or "previous"
-    "weighting": "str",  # "attention", or "value_norm": times the norm of what is read
-    "n": "int64",  # examples in which the pattern has a target
-    "attention": "float64",  # mean attention to the targets
-    "chance": "float64",  # the same if attention were uniform over the tokens it may see
-    "score": "float64",  # mean over examples of attention / chance; 1 is chance
-    "score_se": "float64",  # its standard error over examples
-    "wins": "float64",  # share of bootstrap draws of examples in which this pattern scores highest
-}
+_UNIT = (
+    Column("unit", "the unit, such as L4H0 or L4MLP", "str"),
+    Column("layer", "its layer, from 0", "int"),
+    Column("head", "its head within the layer, from 0; -1 for an MLP", "int"),
+)
+SUBNETWORKS = Table(
+    "subnetworks",
+    "Whether a subnetwork keeps a unit.",
+    *_SUBNETWORK,
+    *_UNIT,
+    Column("kept", "whether it is kept", "bool"),
+    Column("soft", "soft gate value in [0, 1]; missing if the method has none", optional=True),
+    key=(*SYSTEM_NAMES, "unit"),
+)
+GRID_SUBNETWORKS = Table(
+    "grid_subnetworks",
+    "The same for the searches at many checkpoints and sparsities.",
+    *SUBNETWORKS.columns,
+    key=SUBNETWORKS.key,
+)
 
-#: One row per pair of heads: what a receiver gives when only what a sender wrote is changed.
-DEPENDENCY: dict[str, str] = MODEL | {
-    "sender": "str",
-    "receiver": "str",
-    "sender_group": "str",  # "core", or "control": a head of a core head's layer, not of the core
-    # "core": in all subnetworks; "added": in at least half of those at the lowest sparsity, and
-    # not in the core, whether or not these subnetworks generalise
-    "receiver_group": "str",
-    "reads": "str",  # which of the receiver's projections reads the change: "q", "k" or "v"
-    "path": "str",  # "direct": units between write what they did; "total": they are computed anew
-    "n": "int64",  # adversarial examples
-    "change": "float64",  # mean of |change of the receiver's z| / |its z less its mean|
-    "change_se": "float64",  # standard error over examples
-    "excess": "float64",  # change less the mean over the controls of the sender's layer
-    "excess_se": "float64",
-    # mean change of the right label's log-odds by the receiver's new z in a clean run; NaN: not run
-    "margin_change": "float64",
-    "margin_change_se": "float64",
-    # mean of |change of the log-odds| less its mean over the controls of the sender's layer
-    "margin_excess": "float64",
-    "margin_excess_se": "float64",
-}
+_CASE_GROUP = Column(
+    "case_group",
+    "what the case shares with its friendly counterparts, such as the heuristic",
+    "str",
+    formerly="group",
+)
+_N_FRIENDLY = Column("n_friendly", "examples of all friendly cases of the group", "int", low=1)
+_AUROC = Column(
+    "auc",
+    "AUROC: probability that an adversarial example scores higher than a friendly one, ties half",
+    low=0,
+    high=1,
+)
+_SEPARATION = (
+    Column("d_prime", "difference of the mean scores over the root of their mean variance"),
+    Column("bias", "label bias: mean score of both kinds, nats; above 0 to the adversarial label"),
+)
+#: A system that is biased to one label is right more often in one kind of case and less often in
+#: the other; only one that separates them has an AUROC away from 0.5.
+DISCRIMINATION = Table(
+    "discrimination",
+    "How well a system separates an adversarial case from its friendly counterparts.",
+    *SYSTEM,
+    _SUITE,
+    _CASE,
+    _CASE_GROUP,
+    _N,
+    _N_FRIENDLY,
+    _AUROC,
+    _error("auc_se", "the AUROC"),
+    *_SEPARATION,
+    key=(*SYSTEM_NAMES, *_CASE_KEY),
+)
 
-#: One row per case of a subnetwork that was forbidden heads of another one.
-DISJOINT: dict[str, str] = EVALUATION | {
-    "forbidden": "float64",  # share of the other's heads that were forbidden
-    "other_heads": "int64",  # heads of the other subnetwork
-    "heads": "int64",  # heads of this one
-    "shared_heads": "int64",  # heads in both
-    "units": "int64",  # units kept, MLPs included
-}
+READOUTS = ("model", "probe")
+READOUT = Column(
+    "readout",
+    "what reads the encoder: the model's own classifier, or a probe trained on frozen features",
+    "str",
+    choices=READOUTS,
+    formerly="head",
+)
+#: The groups of units that every table of removals may have; all others are a study's own.
+GROUPS = ("none", "single", "pair", "core", "control")
+REMOVED = (
+    *MODEL,
+    READOUT,
+    Column(
+        "group",
+        "the group of units: none, single, pair, core, control (matched to the core), or the name "
+        "of a group of the study's own",
+        "str",
+    ),
+    Column("draw", "number of the control's draw; -1 for all others", "int"),
+    Column("removed", "the units, joined by +, in the model's order; empty for none", "str"),
+)
+REMOVED_NAMES = [column.name for column in REMOVED]
+REMOVAL = Table(
+    "removal",
+    "What removing a group of units from the full model does in one case.",
+    *REMOVED,
+    _SUITE,
+    _ROLE,
+    _CASE,
+    _KIND,
+    Column("label", "the right label of all its examples; empty if they have several", "str"),
+    _N,
+    _CORRECT,
+    _KL,
+    _MARGIN,
+    Column("margin_change", "mean change of the margin to the full model's, nats"),
+    _error("margin_change_se", "the change"),
+    Column(
+        "interaction",
+        "change less the sum of the single removals'; missing for fewer than two units",
+        optional=True,
+    ),
+    _error("interaction_se", "the interaction"),
+    Column(
+        "pooled_change",
+        "mean of |change of what the classifier reads| / |what it reads|",
+        optional=True,
+    ),
+    key=(*REMOVED_NAMES, *_CASE_KEY),
+)
+AUROC_CHANGES = (
+    Column("auc_change", "change of the AUROC to the full model's"),
+    _error("auc_change_se", "the change (adversarial side)"),
+    _error("auc_change_common_se", "the change (friendly side, which a group's cases share)"),
+    Column(
+        "auc_interaction",
+        "change less the sum of the single removals'; missing for fewer than two units",
+        optional=True,
+    ),
+    _error("auc_interaction_se", "the interaction (adversarial side)"),
+    _error("auc_interaction_common_se", "the interaction (friendly side)"),
+)
+REMOVAL_DISCRIMINATION = Table(
+    "removal_discrimination",
+    "What removing a group of units does to the separation of one adversarial case.",
+    *REMOVED,
+    _SUITE,
+    _CASE,
+    replace(_CASE_GROUP, formerly=""),
+    _N,
+    _N_FRIENDLY,
+    _AUROC,
+    *_SEPARATION,
+    *AUROC_CHANGES,
+    key=(*REMOVED_NAMES, *_CASE_KEY),
+)
 
-#: One row per logged step of a fine-tuning.
-FINETUNING: dict[str, str] = {
-    "finetune_seed": "int64",
-    "step": "int64",
-    "loss": "float64",  # mean training loss since the last row, nats
-    "learning_rate": "float64",
-}
+ATTENTION = Table(
+    "attention",
+    "How much a head attends to one kind of token.",
+    *MODEL,
+    _SUITE,
+    *_UNIT,
+    Column("pattern", "the kind of token, such as repeated or previous", "str"),
+    Column(
+        "weighting",
+        "attention alone, or times the norm of the value read",
+        "str",
+        choices=("attention", "value_norm"),
+    ),
+    Column("n", "examples in which the pattern has a target", "int", low=0),
+    Column("attention", "mean attention to the targets", optional=True),
+    Column("chance", "the same if attention were uniform", optional=True),
+    Column("score", "mean over examples of attention / chance; 1 is chance", optional=True),
+    _error("score_se", "the score"),
+    Column(
+        "wins",
+        "share of bootstrap draws of examples in which this pattern scores highest",
+        low=0,
+        high=1,
+        optional=True,
+    ),
+    key=(*MODEL_NAMES, "suite", "unit", "pattern", "weighting"),
+)
+
+DEPENDENCY = Table(
+    "dependency",
+    "What a receiving head gives when only what a sending head wrote is changed.",
+    *MODEL,
+    Column("sender", "the head whose output is replaced", "str"),
+    Column("receiver", "the head that reads it", "str"),
+    Column(
+        "sender_group",
+        "core, or control: a head of a core head's layer that is not in the core",
+        "str",
+        choices=("core", "control"),
+    ),
+    Column(
+        "receiver_group",
+        "core: kept by all subnetworks; added: kept by at least half of those at the lowest "
+        "sparsity and not in the core",
+        "str",
+        choices=("core", "added"),
+    ),
+    Column("reads", "the projection that reads the change", "str", choices=("q", "k", "v")),
+    Column(
+        "path",
+        "direct: units between write what they did; total: they are computed again",
+        "str",
+        choices=("direct", "total"),
+    ),
+    Column("n", "adversarial examples", "int", low=1),
+    Column("change", "mean of |change of the receiver's z| / |z less its mean|", optional=True),
+    _error("change_se", "the change"),
+    Column("excess", "change less the controls' mean in the sender's layer", optional=True),
+    _error("excess_se", "the excess"),
+    Column(
+        "margin_change",
+        "mean change of the right label's log-odds by the new z; missing: not run",
+        optional=True,
+    ),
+    _error("margin_change_se", "the change of the margin"),
+    Column("margin_excess", "mean size of that less the controls' mean", optional=True),
+    _error("margin_excess_se", "the excess of the margin"),
+    key=(*MODEL_NAMES, "sender", "receiver", "reads", "path"),
+)
+
+DISJOINT = Table(
+    "disjoint",
+    "What a subnetwork answers in one case that was not allowed heads of another one.",
+    *_SUBNETWORK,
+    *_SCORED,
+    Column("forbidden", "share of the other's heads that were forbidden", low=0, high=1),
+    Column("other_heads", "heads of the other subnetwork", "int", low=0),
+    Column("heads", "heads of this one", "int", low=0),
+    Column("shared_heads", "heads in both", "int", low=0),
+    Column("units", "units kept, MLPs included", "int", low=0),
+    key=(*SYSTEM_NAMES, "forbidden", *_CASE_KEY),
+)
+
+FINETUNING = Table(
+    "finetuning",
+    "One logged step of a fine-tuning.",
+    MODEL[0],
+    Column("step", "optimiser step", "int"),
+    Column("loss", "mean training loss since the last row, nats"),
+    Column("learning_rate", "the learning rate"),
+)
+
+#: What every study measures.
+ALWAYS = (EVALUATIONS, SUBNETWORKS, FINETUNING)
+#: What is measured beside the subnetworks' accuracy.
+MEASURED = (
+    DISCRIMINATION,
+    GRID,
+    GRID_SUBNETWORKS,
+    DISJOINT,
+    REMOVAL,
+    REMOVAL_DISCRIMINATION,
+    ATTENTION,
+    DEPENDENCY,
+)
+TABLES = {table.name: table for table in (*ALWAYS, *MEASURED)}
 
 
-#: What is measured beside the subnetworks themselves, by the name of its table.
-MEASURED: dict[str, dict[str, str]] = {
-    "discrimination": DISCRIMINATION,
-    "grid": EVALUATION,
-    "grid_subnetworks": SUBNETWORKS,
-    "disjoint": DISJOINT,
-    "removal": REMOVAL,
-    "removal_discrimination": REMOVAL_DISCRIMINATION,
-    "attention": ATTENTION,
-    "dependency": DEPENDENCY,
-}
+def _subject(name: str, meaning: str, type: str, title: str = "", **more: object) -> Column:
+    return Column(name, meaning, type, title, optional=True, brief=True, **more)  # type: ignore[arg-type]
 
 
-def empty(columns: dict[str, str]) -> pd.DataFrame:
-    """Give a table of these columns without rows."""
-    return conform(pd.DataFrame(columns=list(columns)), columns)
+#: What a verdict may be about. Every question uses some of these; the others are missing.
+SUBJECT = (
+    _subject("finetune_seed", "seed of the fine-tuning", "int", "fine-tuning"),
+    _subject("checkpoint", "optimiser step of the model", "int", "step"),
+    _subject("method", "how subnetworks were found", "str", "method"),
+    _subject("sparsity", "sparsity asked for; missing: all together", "float", "sparsity"),
+    _subject("other_finetune_seed", "the fine-tuning compared with", "int", "beside fine-tuning"),
+    _subject("other_checkpoint", "the checkpoint compared with", "int", "beside step"),
+    _subject("other_sparsity", "the sparsity compared with", "float", "beside sparsity"),
+    _subject("readout", READOUT.meaning, "str", "readout"),
+    _subject("suite", _SUITE.meaning, "str", "suite"),
+    _subject("weighting", "how attention is weighted", "str", "weighting"),
+    _subject("data", "kind of examples: in-domain, adversarial, balanced or mixed", "str", "data"),
+    _subject("group", "the study's own group of units", "str", "group"),
+)
+SUBJECT_NAMES = [column.name for column in SUBJECT]
 
-
-def conform(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
-    """Give a table exactly these columns, in this order, with these types.
-
-    Raises:
-        InputError: If a column is missing, or holds values of another type.
-    """
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise InputError(f"a results table lacks the columns {missing}; was it written by hand?")
-    try:
-        return table[list(columns)].astype(columns).reset_index(drop=True)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"a results table holds other values than it should ({one_line(str(error), 120)})"
-        ) from error
+VERDICTS = Table(
+    "verdicts",
+    "What the data say of one claim about one subject.",
+    Column("question", "the question's key", "str"),
+    *SUBJECT,
+    Column("claim", "the claim", "str"),
+    Column(
+        "decision",
+        "what the data say of it",
+        "str",
+        choices=("supported", "contradicted", "not decided by these data"),
+    ),
+    Column("measure", "what the effect is measured in; empty without one", "str"),
+    Column("effect", "the effect that decides", interval=True, optional=True),
+    Column("p", "p-value of the effect, corrected where several are tested", optional=True),
+    Column("reason", "the numbers behind the decision", "str"),
+    Column("caveat", "what these data leave open; may be empty", "str"),
+)

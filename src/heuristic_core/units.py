@@ -88,6 +88,10 @@ class UnitSpace:
                 "than 10000 layers and 1000000 heads in all"
             )
 
+    def __str__(self) -> str:
+        heads = "/".join(str(n) for n in sorted(set(self.heads)))
+        return f"{self.n_layers} layers x {heads} heads"
+
     @property
     def n_layers(self) -> int:
         """Number of layers."""
@@ -131,7 +135,7 @@ class UnitSpace:
         return np.array([unit.is_head for unit in self.units])
 
     def index(self, unit: Unit | str) -> int:
-        """Give the position of a unit.
+        """Return the position of a unit.
 
         Raises:
             InputError: If the unit is not part of this space.
@@ -159,14 +163,14 @@ class UnitSpace:
         return frozenset(unit for unit, bit in zip(self.units, mask, strict=True) if bit)
 
     def prunable(self, scope: str = "all") -> Bool[np.ndarray, " unit"]:
-        """Say which positions may be dropped: all of them, or heads alone."""
+        """Return which positions may be dropped: all of them, or heads alone."""
         if scope not in UNIT_SCOPES:
             raise unknown("unit scope", scope, UNIT_SCOPES)
         return np.ones(len(self), dtype=bool) if scope == "all" else self.is_head.copy()
 
 
 def n_kept(n_units: int, sparsity: float) -> int:
-    """Give the number of units kept of n at a sparsity: n - floor(sparsity x n + 0.5).
+    """Compute the number of units kept of n at a sparsity: n - floor(sparsity x n + 0.5).
 
     Args:
         n_units: Number of prunable units.

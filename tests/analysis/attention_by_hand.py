@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from heuristic_core.tables import ATTENTION, conform
+from heuristic_core.analysis.cores import supported_cores
+from heuristic_core.analysis.evidence import Evidence
+from heuristic_core.tables import ATTENTION
 
 PATTERNS = ("repeated", "same", "previous", "next", "self", "cls", "sep", "punctuation")
 N_HEADS = 12
@@ -29,9 +34,23 @@ def attention(
         | {"score_se": np.broadcast_to(error, score.shape).ravel(), "wins": 0.7}
         | model
     )
-    return conform(rows, ATTENTION)
+    return ATTENTION.conform(rows)
 
 
 def flat(n_layers: int = 3, n_heads: int = 4) -> np.ndarray:
     """Scores of chance everywhere."""
     return np.ones((n_layers, n_heads, len(PATTERNS)))
+
+
+class WithCores(Evidence):
+    """A table of attention with cores that are given, from the fine-tuning's seed to its heads."""
+
+    def __init__(
+        self, table: pd.DataFrame, cores: Mapping[int, Collection[str]], seed: int = 0
+    ) -> None:
+        super().__init__({"attention": table}, seed=seed)
+        self._cores = cores
+
+    def once(self, read: Callable[[Evidence], Any]) -> Any:
+        """Return the cores as they were given."""
+        return self._cores if read is supported_cores else super().once(read)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from heuristic_core.tables import SUBNETWORKS, conform
+from heuristic_core.tables import SUBNETWORKS
 
 
 def table_of(
@@ -18,7 +18,7 @@ def table_of(
 ) -> pd.DataFrame:
     """Rows of the heads kept, (study, checkpoint, seed, sparsity, head), and of one MLP a layer.
 
-    Studies are told apart by the seed of their fine-tuning; all MLPs are kept.
+    Each study has a fine-tuning seed of its own; all MLPs are kept.
     """
     layers = kept.shape[-1] // heads_per_layer
     split = kept.reshape(*kept.shape[:-1], layers, heads_per_layer)
@@ -43,7 +43,7 @@ def table_of(
             "soft": np.nan,
         }
     )
-    return conform(rows, SUBNETWORKS)
+    return SUBNETWORKS.conform(rows)
 
 
 def best(scores: np.ndarray, n: int) -> np.ndarray:

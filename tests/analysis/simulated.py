@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from heuristic_core.tables import EVALUATION, conform
+from heuristic_core.tables import EVALUATIONS
 
 KINDS = {"i": "id", "a": "adversarial", "f": "friendly"}
 
@@ -48,7 +48,7 @@ def simulated(
             "margin": 1.0,
         }
     )
-    return conform(rows[~full | (seed == 0)], EVALUATION)
+    return EVALUATIONS.conform(rows[~full | (seed == 0)])
 
 
 def decisions(results: Sequence) -> list[str]:

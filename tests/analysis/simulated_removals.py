@@ -1,4 +1,4 @@
-"""Tables of removals, by hand or simulated; many studies are told apart by their seed."""
+"""Simulated tables of removals. The studies of one table differ in their fine-tuning seed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from heuristic_core.tables import REMOVAL, REMOVAL_DISCRIMINATION, conform
+from heuristic_core.analysis.evidence import Evidence
+from heuristic_core.analysis.question import UNDECIDED, Answer
+from heuristic_core.tables import DISCRIMINATION, REMOVAL, REMOVAL_DISCRIMINATION
 
 KINDS = {"i": "id", "a": "adversarial", "f": "friendly"}
 LABELS = {"i": "", "a": "no", "f": "yes"}
@@ -34,25 +36,26 @@ def simulate(
     n_studies: int = 1,
     change: np.ndarray | float = 0.0,
     interaction: np.ndarray | float = 0.0,
-    area: np.ndarray | float = 0.0,
-    area_interaction: np.ndarray | float = 0.0,
+    auroc: np.ndarray | float = 0.0,
+    auroc_interaction: np.ndarray | float = 0.0,
     n: int = 30,
     noise: float = 0.5,
-    area_noise: float = 0.1,
+    auroc_noise: float = 0.1,
     cases: Sequence[str] = CASES,
     full_margin: float = 2.0,
     full_auc: float = 0.8,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Draw what examples with normal noise give.
+    """Simulate the tables of removals and of AUROC, with normal noise over examples.
 
-    Changes have the shape (study, removal, case), or broadcast to it; areas (study, removal, 1).
+    Changes have the shape (study, removal, case), or broadcast to it; those of AUROC have the shape
+    (study, removal, 1).
     """
     named = [NONE, *removals]
     shape = (n_studies, len(named), len(cases))
     study, removal, case = np.indices(shape).reshape(3, -1)
 
     def sampled(mean, sd: float, shape=shape) -> tuple[np.ndarray, np.ndarray]:
-        """Means of n normal numbers, and their standard errors as such samples give them."""
+        """Means of n normal numbers, and standard errors as estimated from such samples."""
         full = np.zeros(shape)
         full[:, 1:] = mean
         error = sd * np.sqrt(rng.chisquare(n - 1, shape) / (n - 1) / n)
@@ -63,7 +66,7 @@ def simulate(
         return {
             "finetune_seed": study,
             "checkpoint": 100,
-            "head": "model",
+            "readout": "model",
             "group": group[removal],
             "draw": draw[removal],
             "removed": units[removal],
@@ -96,12 +99,12 @@ def simulate(
     hard = [name for name in cases if name[0] == "a"]
     shape = (n_studies, len(named), len(hard))
     study, removal, case = np.indices(shape).reshape(3, -1)
-    own, own_errors = sampled(area, area_noise, shape)
-    common, common_errors = sampled(0.0, area_noise, (n_studies, len(named), 1))
-    areas = np.where(removal == 0, 0, (own + common).ravel())
-    beyond, beyond_errors = sampled(area_interaction, area_noise, shape)
+    own, own_errors = sampled(auroc, auroc_noise, shape)
+    common, common_errors = sampled(0.0, auroc_noise, (n_studies, len(named), 1))
+    aurocs = np.where(removal == 0, 0, (own + common).ravel())
+    beyond, beyond_errors = sampled(auroc_interaction, auroc_noise, shape)
     several = np.array(["+" in x[2] for x in named])[removal]
-    apart = pd.DataFrame(
+    separation = pd.DataFrame(
         columns(study, removal)
         | {
             "suite": "ood",
@@ -109,10 +112,10 @@ def simulate(
             "case_group": "all",
             "n": n,
             "n_friendly": n,
-            "auc": full_auc + areas,
+            "auc": full_auc + aurocs,
             "d_prime": 1.0,
             "bias": 0.0,
-            "auc_change": areas,
+            "auc_change": aurocs,
             "auc_change_se": own_errors.ravel(),
             "auc_change_common_se": np.broadcast_to(common_errors, shape).ravel(),
             "auc_interaction": np.where(several, beyond.ravel(), np.nan),
@@ -120,14 +123,30 @@ def simulate(
             "auc_interaction_common_se": np.where(several, 0.0, np.nan),
         }
     )
-    return conform(table, REMOVAL), conform(apart, REMOVAL_DISCRIMINATION)
+    return REMOVAL.conform(table), REMOVAL_DISCRIMINATION.conform(separation)
 
 
-def verdicts(results: Sequence) -> list[str]:
-    """The decisions of some results."""
-    return [result.verdict.decision for result in results]
+def evidence(table: pd.DataFrame, aurocs: pd.DataFrame | None = None, seed: int = 0) -> Evidence:
+    """What was measured: margins, and AUROC if given."""
+    tables = {"removal": table}
+    if aurocs is not None:
+        tables["removal_discrimination"] = aurocs
+    return Evidence(tables, seed=seed)
 
 
-def share_wrong(results: Sequence) -> float:
-    """Share of results that decide."""
-    return float(np.mean([d != "not decided by these data" for d in verdicts(results)]))
+def full_aurocs(**aurocs: float) -> pd.DataFrame:
+    """The full model's AUROC by case, on many examples."""
+    case = {"finetune_seed": 0, "checkpoint": 100, "kind": "full", "method": "", "sparsity": 0.0}
+    case |= {"seed": -1, "suite": "ood", "case_group": "all", "n": 900, "n_friendly": 900}
+    case |= {"auc_se": 0.01, "d_prime": 1.0, "bias": 0.0}
+    return DISCRIMINATION.frame([case | {"case": name, "auc": auc} for name, auc in aurocs.items()])
+
+
+def decisions(answers: Sequence[Answer]) -> list[str]:
+    """The decisions of some answers."""
+    return [answer.verdict.decision for answer in answers]
+
+
+def share_decided(answers: Sequence[Answer]) -> float:
+    """Share of answers that decide."""
+    return float(np.mean([decision != UNDECIDED for decision in decisions(answers)]))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from simulated import simulated
 
-from heuristic_core.tables import DISCRIMINATION, SYSTEM, conform
+from heuristic_core.tables import DISCRIMINATION, SYSTEM_NAMES
 
 
 def scored(
@@ -22,7 +22,7 @@ def scored(
     sparsities: Sequence[float] = (0.5,),
     sure: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Draw scores; give rows of ``tables.EVALUATION`` and those of ``tables.DISCRIMINATION``.
+    """Draw scores; give rows of ``tables.EVALUATIONS`` and those of ``tables.DISCRIMINATION``.
 
     Friendly examples score normally around the lean; those of an adversarial case, on which a
     positive score is right, around lean and distance. A system's cases share its friendly
@@ -68,7 +68,7 @@ def scored(
     areas = simulated(above, cases, sparsities, n, checkpoints)
     # Through the same reordering as the areas themselves.
     errors = simulated(np.round(1e9 * error).astype(np.int64), cases, sparsities, n, checkpoints)
-    areas = areas[[*SYSTEM, "suite", "case", "n"]].assign(
+    areas = areas[[*SYSTEM_NAMES, "suite", "case", "n"]].assign(
         group="all",
         n_friendly=n,
         auc=areas["correct"] / n**2,
@@ -76,4 +76,4 @@ def scored(
         d_prime=0.0,
         bias=0.0,
     )
-    return evaluations, conform(areas, DISCRIMINATION)
+    return evaluations, DISCRIMINATION.conform(areas)

@@ -10,7 +10,7 @@ from attention_by_hand import attention, flat
 from simulated_removals import heads, simulate, singles
 from tables_by_hand import evaluation, evaluations, found, subnetworks
 
-from heuristic_core.tables import DEPENDENCY, DISCRIMINATION, DISJOINT, conform
+from heuristic_core.tables import DEPENDENCY, DISCRIMINATION, DISJOINT
 
 MODEL = {"finetune_seed": 1, "checkpoint": 300}
 CORE = ("L0H0", "L1H1")
@@ -68,7 +68,7 @@ def _discrimination(rng: np.random.Generator) -> pd.DataFrame:
     rows = [
         MODEL
         | system
-        | {"suite": "ood", "case": case, "group": "overlap", "n": 100, "n_friendly": 100}
+        | {"suite": "ood", "case": case, "case_group": "overlap", "n": 100, "n_friendly": 100}
         | {
             "auc": float(rng.uniform(0.5, 1)),
             "auc_se": 0.04,
@@ -78,7 +78,7 @@ def _discrimination(rng: np.random.Generator) -> pd.DataFrame:
         for system in systems
         for case in ("aswap", "aprep")
     ]
-    return conform(pd.DataFrame(rows), DISCRIMINATION)
+    return DISCRIMINATION.conform(pd.DataFrame(rows))
 
 
 def _disjoint(rng: np.random.Generator) -> pd.DataFrame:
@@ -91,7 +91,7 @@ def _disjoint(rng: np.random.Generator) -> pd.DataFrame:
             | {"shared_heads": shared, "units": n_heads + 2}
             for row in _found(rng, (seed, 0.5), 300)
         ]
-    return conform(pd.DataFrame(rows), DISJOINT)
+    return DISJOINT.conform(pd.DataFrame(rows))
 
 
 def _dependency(rng: np.random.Generator) -> pd.DataFrame:
@@ -106,4 +106,4 @@ def _dependency(rng: np.random.Generator) -> pd.DataFrame:
             ("L0H0", "L0H1", "L0H2", "L0H3"), ("L1H2", "L1H3"), "qkv", ("direct", "total")
         )
     ]
-    return conform(pd.DataFrame(rows), DEPENDENCY)
+    return DEPENDENCY.conform(pd.DataFrame(rows))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from heuristic_core.tables import DISCRIMINATION, EVALUATION, SUBNETWORKS, conform
+from heuristic_core.tables import DISCRIMINATION, EVALUATIONS, SUBNETWORKS
 
 FULL = {"kind": "full", "method": "", "sparsity": 0.0, "seed": -1}
 
@@ -39,20 +39,27 @@ def found(seed: int, sparsity: float = 0.5) -> dict:
 def evaluations(*groups: list[dict]) -> pd.DataFrame:
     """Put rows together."""
     rows = [row for group in groups for row in group]
-    return conform(pd.DataFrame(rows, columns=list(EVALUATION)), EVALUATION)
+    return EVALUATIONS.frame(rows)
 
 
 def areas(auc: Mapping[str, float], n: int = 100, **system) -> list[dict]:
     """Rows of one system: from adversarial case to area under the curve."""
     base = {"finetune_seed": 1, "checkpoint": 300} | FULL | system
-    what = {"suite": "ood", "group": "all", "n": n, "n_friendly": n, "d_prime": 0.0, "bias": 0.0}
+    what = {
+        "suite": "ood",
+        "case_group": "all",
+        "n": n,
+        "n_friendly": n,
+        "d_prime": 0.0,
+        "bias": 0.0,
+    }
     return [base | what | {"case": case, "auc": area} for case, area in auc.items()]
 
 
 def discriminations(*groups: list[dict]) -> pd.DataFrame:
     """Put rows of areas together."""
     rows = [row for group in groups for row in group]
-    return conform(pd.DataFrame(rows, columns=list(DISCRIMINATION)), DISCRIMINATION)
+    return DISCRIMINATION.frame(rows)
 
 
 def subnetworks(kept: Mapping[tuple[int, float], set[str]], n_layers=2, n_heads=4) -> pd.DataFrame:
@@ -75,4 +82,4 @@ def subnetworks(kept: Mapping[tuple[int, float], set[str]], n_layers=2, n_heads=
         for layer in range(n_layers)
         for head in [*range(n_heads), -1]
     ]
-    return conform(pd.DataFrame(rows, columns=list(SUBNETWORKS)), SUBNETWORKS)
+    return SUBNETWORKS.frame(rows)

@@ -1,29 +1,31 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 from simulated import decisions
 from simulated_scores import scored
 from tables_by_hand import FULL, evaluation, evaluations, found
 
-from heuristic_core.analysis.discrimination import discrimination
+from heuristic_core.analysis.conclusions import conclude
+from heuristic_core.analysis.discrimination import QUESTION, discrimination
+from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.separation import auc_interval, auc_variance, separation
-from heuristic_core.tables import DISCRIMINATION, conform
+from heuristic_core.tables import DISCRIMINATION
 
 
-def table(areas, **others):
-    """From case to areas, one a subnetwork."""
-    return table_of(rows_of(areas, **others))
+def table(aurocs, **others):
+    """From case to AUROCs, one a subnetwork."""
+    return DISCRIMINATION.frame(rows_of(aurocs, **others))
 
 
-def table_of(rows):
-    return conform(pd.DataFrame(rows, columns=list(DISCRIMINATION)), DISCRIMINATION)
+def answers(measured, right=None):
+    tables = {"discrimination": measured}
+    return discrimination(Evidence(tables if right is None else tables | {"evaluations": right}))
 
 
-def rows_of(areas, n=100, biases=None, full=None, finetune_seed=1):
+def rows_of(aurocs, n=100, biases=None, full=None, finetune_seed=1):
     rows = []
-    for case, values in areas.items():
+    for case, values in aurocs.items():
         systems = [(found(s), auc) for s, auc in enumerate(values)]
         if full is not None:
             systems.append((FULL, full))
@@ -32,56 +34,105 @@ def rows_of(areas, n=100, biases=None, full=None, finetune_seed=1):
             rows.append(
                 {"finetune_seed": finetune_seed, "checkpoint": 300, "suite": "ood", "case": case}
                 | system
-                | {"group": "overlap", "n": n, "n_friendly": n, "auc": auc, "d_prime": 2 * auc - 1}
+                | {"case_group": "overlap", "n": n, "n_friendly": n}
+                | {"auc": auc, "d_prime": 2 * auc - 1}
                 | {"bias": biases[seed] if biases is not None and seed >= 0 else 0.0}
             )
     return rows
 
 
-def test_subnetworks_that_tell_apart_differently_support():
-    (result,) = discrimination(table({"aswap": [0.9, 0.6, 0.5], "aif": [0.8] * 3}, full=0.95))
-    assert result.n_subnetworks == 3
-    assert result.full == pytest.approx(0.95)
-    assert result.auc.value == pytest.approx(np.mean([0.85, 0.7, 0.65]))
-    widest, other = result.cases
-    assert (widest.case, widest.low, widest.high) == ("aswap", 0.5, 0.9)
-    assert widest.full == auc_interval(0.95, 100, 100)
-    assert widest.full_d_prime == pytest.approx(0.9)
-    assert widest.d_prime == pytest.approx(np.mean([0.8, 0.2, 0.0]))
+def test_different_aurocs_support():
+    (answer,) = answers(table({"aswap": [0.9, 0.6, 0.5], "aif": [0.8] * 3}, full=0.95))
+    (overall,) = answer.rows["separation"]
+    assert overall["n"] == 3
+    assert overall["full"] == pytest.approx(0.95)
+    assert overall["auc"].value == pytest.approx(np.mean([0.85, 0.7, 0.65]))
+    widest, other = answer.rows["separation-cases"]
+    assert (widest["case"], widest["lowest"], widest["highest"]) == ("aswap", 0.5, 0.9)
+    assert widest["full"] == auc_interval(0.95, 100, 100)
+    assert widest["d_prime"] == pytest.approx(np.mean([0.8, 0.2, 0.0]))
     # Two cases: the smaller p-value counts twice.
     chi2 = np.square(np.array([0.9, 0.6, 0.5]) - 2 / 3).sum() / auc_variance(2 / 3, 100, 100)
-    assert widest.p_value == pytest.approx(2 * np.exp(-chi2 / 2))
-    assert (other.span, other.p_value) == (0, 1)
-    assert result.verdict.decision == "supported"
+    assert widest["p"] == pytest.approx(2 * np.exp(-chi2 / 2))
+    assert (other["span"], other["p"]) == (0, 1)
+    assert answer.verdict.decision == "supported"
+    assert answer.verdict.effect.value == pytest.approx(0.4)
+    assert answer.verdict.p == widest["p"]
 
 
-def test_a_bias_alone_contradicts():
-    """Adversarial accuracies from 10 to 90 %, and all areas alike."""
+def test_label_bias_alone_contradicts():
+    """Adversarial accuracies from 10 to 90 %, and all AUROCs alike."""
     rows = table({"aswap": [0.8, 0.81, 0.79, 0.8, 0.8]}, biases=[-2, -1, 0, 1, 2.0])
     right = evaluations(
         *[evaluation({"i": 99, "aswap": k}, **found(s)) for s, k in enumerate((10, 30, 50, 70, 90))]
     )
-    (result,) = discrimination(rows, right)
-    assert result.cases[0].bias_sd == pytest.approx(2.5**0.5)
-    assert result.accuracy_with_bias.value == pytest.approx(1)
-    assert result.accuracy_with_auc.low < 0 < result.accuracy_with_auc.high
-    assert result.verdict.decision == "contradicted"
-    assert "accuracy correlates with bias at +1.00" in result.verdict.reason
+    (answer,) = answers(rows, right)
+    assert answer.rows["separation-cases"][0]["bias_sd"] == pytest.approx(2.5**0.5)
+    (overall,) = answer.rows["separation"]
+    assert overall["r_bias"].value == pytest.approx(1)
+    assert overall["r_auc"].low < 0 < overall["r_auc"].high
+    assert answer.verdict.decision == "contradicted"
+
+
+def test_the_figures_marks_are_the_full_model_and_each_subnetwork():
+    aurocs = {f"a{i:02}": [0.6, 0.6 + i / 100] for i in range(12)}
+    (answer,) = answers(table(aurocs, full=0.9, biases=[-1.0, 1.0]))
+    marks = answer.rows["separation-marks"]
+    assert list(dict.fromkeys(row["measure"] for row in marks)) == ["AUROC", "label bias, nats"]
+    strips = list(dict.fromkeys(row["mean_or_case"] for row in marks))
+    assert strips == ["mean over cases", *(f"a{i:02}" for i in range(11, 1, -1))]
+    drawn = [
+        (row["series"], row["seed"], pytest.approx(row["score"]))
+        for row in marks
+        if row["mean_or_case"] == "a11" and row["measure"] == "AUROC"
+    ]
+    assert drawn == [("full model", -1, 0.9), ("subnetwork", 0, 0.6), ("subnetwork", 1, 0.71)]
+    biases = [
+        row["score"]
+        for row in marks
+        if (row["mean_or_case"], row["measure"]) == ("mean over cases", "label bias, nats")
+    ]
+    assert biases == [0, -1, 1]
 
 
 def test_too_little_is_not_decided():
-    assert discrimination(table({})) == []
-    assert discrimination(table({}), evaluations()) == []
-    (single,) = discrimination(table({"aswap": [0.9]}))
-    assert single.full is None
-    assert single.cases[0].full is None
-    assert single.cases[0].bias_sd == 0
+    assert answers(table({})) == []
+    assert answers(table({}), evaluations()) == []
+    (single,) = answers(table({"aswap": [0.9]}))
+    (case,) = single.rows["separation-cases"]
+    assert single.rows["separation"][0]["full"] is None
+    assert case["full"] is None
+    assert np.isnan(case["bias_sd"])
     assert single.verdict.decision == "not decided by these data"
-    (few_examples,) = discrimination(table({"aswap": [0.8, 0.8, 0.81]}, n=20))
+    assert (single.verdict.effect, single.verdict.p) == (None, None)
+    frame = conclude(Evidence({"discrimination": table({"aswap": [0.9]})}), (QUESTION,)).tables
+    assert frame["separation-cases"]["full_low"].isna().all()
+    assert frame["separation"]["r_bias"].isna().all()
+    (few_examples,) = answers(table({"aswap": [0.8, 0.8, 0.81]}, n=20))
     assert few_examples.verdict.decision == "not decided by these data"
-    (perfect,) = discrimination(table({"aswap": [1.0, 1.0, 1.0]}))
-    assert perfect.cases[0].p_value == 1
+    (perfect,) = answers(table({"aswap": [1.0, 1.0, 1.0]}))
+    assert perfect.rows["separation-cases"][0]["p"] == 1
     assert perfect.verdict.decision == "contradicted"
+
+
+@pytest.mark.parametrize("sure", [False, True])
+def test_different_label_biases_are_no_different_separation(sure):
+    rng = np.random.default_rng(3)
+    bias = np.linspace(-1.5, 1.5, 6)[None, None, :, None, None]
+    distance = np.full((200, 1, 6, 2, 3), 0.8)
+    _, measured = scored(rng, distance, bias, sparsities=(0.0, 0.5), sure=sure)
+    results = decisions(answers(measured))
+    assert len(results) == 200
+    assert results.count("supported") <= 18
+
+
+@pytest.mark.parametrize("sure", [False, True])
+def test_different_distances_are(sure):
+    rng = np.random.default_rng(4)
+    distance = np.broadcast_to(np.linspace(0, 2, 6)[:, None, None], (200, 1, 6, 2, 3))
+    no_bias = np.zeros((1, 1, 1, 1, 1))
+    _, measured = scored(rng, distance, no_bias, sparsities=(0.0, 0.5), sure=sure)
+    assert decisions(answers(measured)).count("supported") >= 180
 
 
 @pytest.mark.parametrize("sure", [False, True])
@@ -89,35 +140,35 @@ def test_too_little_is_not_decided():
     ("distances", "wrong"), [([1.0] * 6, "supported"), ([0.2, 1.0, 1.8] * 2, "contradicted")]
 )
 def test_verdicts_are_calibrated(distances, wrong, sure):
-    """Whatever the biases, equal discrimination is not taken for different, nor the reverse."""
+    """Whatever the biases, equal separation is not taken for different, nor the reverse."""
     rng = np.random.default_rng(0)
-    lean = rng.normal(0, 3, size=(200, 6))
+    bias = rng.normal(0, 3, size=(200, 6))
     distance = np.array(distances)[None, None, :, None, None]
     drawn = scored(
-        rng, np.broadcast_to(distance, (200, 1, 6, 1, 1)), lean[:, None, :, None, None], sure=sure
+        rng, np.broadcast_to(distance, (200, 1, 6, 1, 1)), bias[:, None, :, None, None], sure=sure
     )
-    results = discrimination(drawn[1])
+    results = answers(drawn[1])
     assert len(results) == 200
     assert decisions(results).count(wrong) <= 18
 
 
 @pytest.mark.parametrize(("n", "n_friendly"), [(50, 250), (200, 1000), (50, 50)])
-def test_sure_models_that_tell_apart_alike_are_not_taken_for_different(n, n_friendly):
+def test_saturated_models_of_equal_separation_are_not_taken_for_different(n, n_friendly):
     rng = np.random.default_rng(1)
     rows = []
     for study in range(100):
-        areas, errors = [], []
+        aurocs, errors = [], []
         for _ in range(8):
-            found = separation(
+            one = separation(
                 np.where(rng.random(n) < 0.8, 6.0, -6.0), rng.normal(-3, 0.5, n_friendly)
             )
-            areas.append(found.auc)
-            errors.append(found.auc_se)
-        some = rows_of({"a1": areas}, n=n, finetune_seed=study)
+            aurocs.append(one.auc)
+            errors.append(one.auc_se)
+        some = rows_of({"a1": aurocs}, n=n, finetune_seed=study)
         rows += [
             row | {"n_friendly": n_friendly, "auc_se": error}
             for row, error in zip(some, errors, strict=True)
         ]
-    results = discrimination(table_of(rows))
+    results = answers(DISCRIMINATION.frame(rows))
     assert len(results) == 100
     assert decisions(results).count("supported") <= 9

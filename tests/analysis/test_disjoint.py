@@ -7,8 +7,10 @@ from simulated import decisions
 from tables_by_hand import evaluation, evaluations, found
 
 from heuristic_core.analysis.accuracies import sparsest_matching
-from heuristic_core.analysis.disjoint import disjoint
-from heuristic_core.tables import DISJOINT, conform
+from heuristic_core.analysis.conclusions import conclude
+from heuristic_core.analysis.disjoint import QUESTION, disjoint
+from heuristic_core.analysis.evidence import Evidence
+from heuristic_core.tables import DISJOINT
 
 UNDECIDED = "not decided by these data"
 
@@ -24,7 +26,36 @@ def restricted(correct, seed, forbidden=1.0, heads=10, shared=0, other_heads=10,
 
 def table(*groups) -> pd.DataFrame:
     rows = [row for group in groups for row in group]
-    return conform(pd.DataFrame(rows, columns=list(DISJOINT)), DISJOINT)
+    return DISJOINT.frame(rows)
+
+
+def evidence(again: pd.DataFrame, evaluated: pd.DataFrame, margin: float = 3.0) -> Evidence:
+    """Restricted subnetworks, and the full model and ordinary subnetworks on the same examples."""
+    full = evaluated[evaluated["kind"] == "full"]
+    rest = evaluated[evaluated["kind"] == "subnetwork"]
+    ordinary = rest.assign(forbidden=0.0, other_heads=10, heads=10, shared_heads=10, units=12)
+    tables = {"disjoint": pd.concat([again, DISJOINT.conform(ordinary)]), "grid": full}
+    return Evidence(tables, margin_points=margin)
+
+
+def answers(again: pd.DataFrame, evaluated: pd.DataFrame, margin: float = 3.0):
+    return disjoint(evidence(again, evaluated, margin))
+
+
+def restricted_rows(answer):
+    """Rows of the summary on subnetworks with forbidden heads, by the share forbidden."""
+    rows = {row["subnetworks"]: row for row in answer.rows["disjoint"]}
+    return {
+        int(name.removesuffix("% forbidden")) / 100: row
+        for name, row in rows.items()
+        if name.endswith("% forbidden")
+    }
+
+
+def in_domain(answer, subnetworks):
+    """Mean points off the full model of ordinary subnetworks, or of those without heads."""
+    rows = [row for row in answer.rows["disjoint"] if row["subnetworks"] == subnetworks]
+    return rows[0]["in_domain"].value if rows else None
 
 
 FULL = evaluation({"in": 98, "aswap": 90, "feasy": 96})
@@ -45,39 +76,48 @@ def test_by_hand():
         restricted({"in": 98, "aswap": 70, "feasy": 90}, s, forbidden=0.5, heads=9, shared=s + 1)
         for s in range(3)
     ]
-    (result,) = disjoint(table(*apart(96, 97, 95), *partly), ORDINARY, 3.0)
-    assert (result.finetune_seed, result.checkpoint, result.method) == (1, 300, "learned")
-    assert (result.sparsity, result.margin_points) == (0.5, 3.0)
-    assert result.others_points.value == pytest.approx(-1)
-    assert result.without_heads_points is None
-    half, whole = result.shares
-    assert (half.forbidden, whole.forbidden, whole.n) == (0.5, 1.0, 3)
-    assert whole.in_domain_points.value == pytest.approx(-2)
+    (result,) = answers(table(*apart(96, 97, 95), *partly), ORDINARY)
+    assert result.subject == {
+        "finetune_seed": 1,
+        "checkpoint": 300,
+        "method": "learned",
+        "sparsity": 0.5,
+    }
+    assert in_domain(result, "ordinary") == pytest.approx(-1)
+    assert in_domain(result, "no heads") is None
+    assert list(restricted_rows(result)) == [0.5, 1.0]
+    half, whole = restricted_rows(result).values()
+    assert whole["n"] == 3
+    assert whole["in_domain"].value == pytest.approx(-2)
     # Standard deviation 1 of three: 4.3027 / sqrt(3) on either side.
-    assert whole.in_domain_points.low == pytest.approx(-2 - 4.30265 / 3**0.5)
-    assert whole.kl.value == pytest.approx(0.01)
-    assert (whole.matching.value, whole.heads, whole.shared_heads) == (1, 10, 0)
-    assert (half.heads, half.shared_heads) == (9, 2)
-    assert whole.adversarial_points.value == pytest.approx(21 - 60)
-    assert whole.friendly_points.value == pytest.approx(5)
-    assert whole.balanced_points.value == pytest.approx((21 + 95 - 60 - 90) / 2)
+    assert whole["in_domain"].low == pytest.approx(-2 - 4.30265 / 3**0.5)
+    assert whole["kl"].value == pytest.approx(0.01)
+    assert (whole["matching"].value, whole["heads"], whole["shared_heads"]) == (1, 10, 0)
+    assert (half["heads"], half["shared_heads"]) == (9, 2)
+    assert whole["adversarial"].value == pytest.approx(21 - 60)
+    assert whole["friendly"].value == pytest.approx(5)
+    assert whole["balanced"].value == pytest.approx((21 + 95 - 60 - 90) / 2)
     # Seed 1's is as disjoint as the others', and closest to the model.
-    nearest = result.nearest
-    assert (nearest.seed, nearest.forbidden, nearest.shared_heads, nearest.jaccard) == (1, 1, 0, 0)
-    assert nearest.found.in_domain_points == pytest.approx(-1)
-    assert (nearest.found.heads, nearest.found.adversarial) == (10, 0.21)
-    assert (nearest.other.heads, nearest.other.adversarial, nearest.other.friendly) == (
-        10,
-        0.6,
-        0.9,
+    assert result.caveat == (
+        "The most nearly disjoint pair of which both are within the margin (seed 1, 100% "
+        "forbidden) shares 0 heads of 10 and 10."
     )
-    assert nearest.other.balanced == pytest.approx(0.75)
     # [-4.5, 0.5] reaches over the margin.
     assert result.verdict.decision == UNDECIDED
     assert (
-        "-2.0 points off the model in-domain [-4.5, +0.5], with 50% of them forbidden +0.0, the "
-        "others -1.0; the margin is 3"
+        "-2.0 [-4.5, +0.5] points from the full model, ordinary ones by -1.0; the margin is "
+        "3 points"
     ) in result.verdict.reason
+    assert result.verdict.effect == whole["in_domain"]
+    single = result.rows["disjoint-subnetworks"]
+    assert [row["in_domain"] for row in single[-3:]] == pytest.approx([-2, -1, -3])
+    assert [row["jaccard"] for row in single[:4]] == pytest.approx([1, 1, 1, 1 / 18])
+    drawn = [(row["subnetworks"], row["match"]) for row in single]
+    assert drawn[0] == ("ordinary", "within the margin")
+    assert [name for name, _ in drawn] == [
+        name for name in ("ordinary", "50% forbidden", "100% forbidden") for _ in range(3)
+    ]
+    assert {match for _, match in drawn} == {"within the margin"}
 
 
 @pytest.mark.parametrize(
@@ -91,80 +131,87 @@ def test_by_hand():
     ],
 )
 def test_the_verdict_follows_the_interval(in_domain, decision):
-    (result,) = disjoint(table(*apart(*in_domain)), ORDINARY, 3.0)
+    (result,) = answers(table(*apart(*in_domain)), ORDINARY)
     assert result.verdict.decision == decision
 
 
 def test_the_nearest_pair_is_faithful_on_both_sides():
     half = [restricted({"in": 97}, s, forbidden=0.5, heads=9, shared=4 - s) for s in range(3)]
     others = evaluations(FULL, *OTHERS[:2], evaluation({"in": 80}, **found(2)))
-    (result,) = disjoint(table(*apart(60, 60, 60), *half), others, 3.0)
-    nearest = result.nearest
+    (result,) = answers(table(*apart(60, 60, 60), *half), others)
     # Seed 2 shares least, but its other subnetwork does not match the model.
-    assert (nearest.seed, nearest.shared_heads) == (1, 3)
-    assert nearest.jaccard == pytest.approx(3 / (9 + 10 - 3))
-    assert nearest.found.adversarial is None
-    (none,) = disjoint(table(*apart(60, 60, 60)), ORDINARY, 3.0)
-    assert none.nearest is None
+    assert "(seed 1, 50% forbidden) shares 3 heads of 9 and 10." in result.caveat
+    (nearest,) = (
+        row
+        for row in result.rows["disjoint-subnetworks"]
+        if (row["seed"], row["subnetworks"]) == (1, "50% forbidden")
+    )
+    assert nearest["jaccard"] == pytest.approx(3 / (9 + 10 - 3))
+    assert "adversarial" not in restricted_rows(result)[0.5]
+    (none,) = answers(table(*apart(60, 60, 60)), ORDINARY)
+    assert none.caveat == ""
+    drawn = none.rows["disjoint-subnetworks"]
+    assert [row["match"] for row in drawn[3:]] == ["outside the margin"] * 3
 
 
 def test_a_task_that_needs_no_heads_decides_nothing():
     control = [restricted({"in": 96}, 0, heads=0)]
-    (result,) = disjoint(table(*apart(97, 97, 98), *control), ORDINARY, 3.0)
-    assert result.without_heads_points == pytest.approx(-2)
-    assert result.shares[0].n == 3
-    assert result.shares[0].heads == 10
+    (result,) = answers(table(*apart(97, 97, 98), *control), ORDINARY)
+    assert in_domain(result, "no heads") == pytest.approx(-2)
+    assert "(seed 2, 100% forbidden) shares 0 heads of 10 and 10." in result.caveat
+    assert restricted_rows(result)[1.0]["n"] == 3
+    assert restricted_rows(result)[1.0]["heads"] == 10
     assert result.verdict.decision == UNDECIDED
     assert "needs no heads" in result.verdict.reason
     # Where they do not match, they are no objection, and are no pair of their own.
     control = [restricted({"in": 50}, 0, heads=0)]
-    (result,) = disjoint(table(*apart(97, 97, 98), *control), ORDINARY, 3.0)
-    assert result.without_heads_points == pytest.approx(-48)
-    assert "subnetworks without heads -48.0; the margin" in result.verdict.reason
+    (result,) = answers(table(*apart(97, 97, 98), *control), ORDINARY)
+    assert in_domain(result, "no heads") == pytest.approx(-48)
+    assert "without any heads by -48.0; the margin" in result.verdict.reason
     assert result.verdict.decision == "supported"
 
 
 def test_subnetworks_that_keep_no_heads_by_themselves_are_pairs():
-    (result,) = disjoint(table(*apart(60, 61, 62, heads=0)), ORDINARY, 3.0)
-    assert result.shares[0].n == 3
+    (result,) = answers(table(*apart(60, 61, 62, heads=0)), ORDINARY)
+    assert restricted_rows(result)[1.0]["n"] == 3
     assert result.verdict.decision == "contradicted"
 
 
 def test_poor_searches_show_nothing():
     """Where not even the ordinary subnetworks match, it says nothing that others do not."""
     others = evaluations(FULL, *[evaluation({"in": 80}, **found(s)) for s in range(3)])
-    (result,) = disjoint(table(*apart(60, 61, 62)), others, 3.0)
+    (result,) = answers(table(*apart(60, 61, 62)), others)
     assert result.verdict.decision == UNDECIDED
     # Nor are pairs competing of which one side does not surely match.
     others = evaluations(
         FULL, *[evaluation({"in": n}, **found(s)) for s, n in enumerate([92, 98, 97])]
     )
-    (result,) = disjoint(table(*apart(97, 97, 98)), others, 3.0)
+    (result,) = answers(table(*apart(97, 97, 98)), others)
     assert result.verdict.decision == UNDECIDED
 
 
 def test_pairs_that_share_heads_are_not_disjoint():
-    (result,) = disjoint(table(*apart(97, 97, 98, shared=1)), ORDINARY, 3.0)
+    (result,) = answers(table(*apart(97, 97, 98, shared=1)), ORDINARY)
     assert result.verdict.decision == UNDECIDED
     assert "0 disjoint pairs" in result.verdict.reason
+    assert result.verdict.effect is None
 
 
 def test_what_cannot_be_compared_is_left_out():
     rows = table(*apart(97, 97, 98))
-    assert disjoint(rows[:0], ORDINARY, 3.0) == []
-    assert disjoint(rows, ORDINARY[:0], 3.0) == []
-    assert disjoint(rows, evaluations(FULL), 3.0) == []
-    assert disjoint(rows, evaluations(*OTHERS), 3.0) == []
-    (two,) = disjoint(rows, evaluations(FULL, *OTHERS[:2]), 3.0)
-    assert two.shares[0].n == 2
-    one, other = disjoint(
+    assert answers(rows[:0], ORDINARY) == []
+    assert answers(rows, ORDINARY[:0]) == []
+    assert answers(rows, evaluations(FULL)) == []
+    assert answers(rows, evaluations(*OTHERS)) == []
+    (two,) = answers(rows, evaluations(FULL, *OTHERS[:2]))
+    assert restricted_rows(two)[1.0]["n"] == 2
+    one, other = answers(
         table(*apart(97, 97, 98), *apart(60, 61, 62, sparsity=0.7)),
         evaluations(FULL, *OTHERS, *[evaluation({"in": 97}, **found(s, 0.7)) for s in range(3)]),
-        3.0,
     )
-    assert (one.sparsity, other.sparsity) == (0.5, 0.7)
+    assert (one.subject["sparsity"], other.subject["sparsity"]) == (0.5, 0.7)
     assert (one.verdict.decision, other.verdict.decision) == ("supported", "contradicted")
-    assert one.shares[0].adversarial_points is not None
+    assert "adversarial" in restricted_rows(one)[1.0]
 
 
 def test_the_sparsest_that_matches():
@@ -186,7 +233,7 @@ def test_the_sparsest_that_matches():
 def test_the_order_of_rows_does_not_matter():
     rows = table(*apart(96, 97, 95), restricted({"in": 50}, 0, heads=0))
     mixed = rows.sample(frac=1, random_state=0), ORDINARY.sample(frac=1, random_state=1)
-    assert disjoint(rows, ORDINARY, 3.0) == disjoint(*mixed, 3.0)
+    assert answers(rows, ORDINARY) == answers(*mixed)
 
 
 @pytest.mark.parametrize(
@@ -204,9 +251,23 @@ def test_verdicts_are_calibrated(n_seeds, points, n):
             near = round(9500 + 20 * rng.normal())
             others.append(evaluation({"in": near}, **found(seed), **model))
             rows.append(restricted({"in": right}, seed, **model))
-    results = decisions(disjoint(table(*rows), evaluations(*others), 3.0))
+    results = decisions(answers(table(*rows), evaluations(*others)))
     assert len(results) == n
     wrong = {-3.0: ("supported", "contradicted"), 0.0: ("contradicted",), -10.0: ("supported",)}
     assert sum(d in wrong[points] for d in results) <= 0.09 * n
     if points != -3:
         assert sum(d != UNDECIDED for d in results) >= 0.9 * n
+
+
+def test_tables():
+    control = [restricted({"in": 50}, 0, heads=0)]
+    found = conclude(evidence(table(*apart(96, 97, 95), *control), ORDINARY), (QUESTION,))
+    assert found.tables["disjoint"]["subnetworks"].tolist() == [
+        "ordinary",
+        "100% forbidden",
+        "no heads",
+    ]
+    assert found.tables["disjoint"]["n"].tolist() == [3, 3, 1]
+    assert found.tables["disjoint"]["adversarial"].isna().tolist() == [True, False, True]
+    assert len(found.tables["disjoint-subnetworks"]) == 3 + 3 + 1
+    assert found.verdicts["effect"].tolist() == [pytest.approx(-2)]

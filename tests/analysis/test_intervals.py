@@ -6,10 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heuristic_core.analysis.intervals import (
-    bootstrap,
+    Estimate,
+    change_text,
     correlation,
-    ends_text,
+    estimate_text,
     holm,
+    p_text,
+    signed,
     student,
     wilson,
 )
@@ -21,19 +24,6 @@ def test_wilson_against_a_known_value():
     assert (e.value, e.low, e.high) == pytest.approx((0.8, 0.490162, 0.943318), abs=1e-5)
     assert wilson(0, 50).low == 0.0
     assert wilson(50, 50).high == pytest.approx(1.0)
-
-
-def test_bootstrap_repeats_and_covers():
-    rng = np.random.default_rng(0)
-    hits = 0
-    for trial in range(200):
-        sample = rng.normal(3.0, 1.0, size=30)
-        e = bootstrap(sample, seed=trial, n_draws=500)
-        hits += e.low <= 3.0 <= e.high
-    assert 0.90 <= hits / 200 <= 0.99
-    assert bootstrap(sample, 1) == bootstrap(sample, 1)
-    one = bootstrap(np.array([2.0]), 0)
-    assert (one.value, one.low, one.high) == (2.0, 2.0, 2.0)
 
 
 def test_student_by_hand_and_covers():
@@ -49,8 +39,16 @@ def test_student_by_hand_and_covers():
 
 
 def test_an_interval_that_is_not_known_is_not_written():
-    assert ends_text(student(np.array([1.0, 3.0])), "+.1f") == " [-10.7, +14.7]"
-    assert ends_text(student(np.array([2.0])), "+.1f") == ""
+    write = "{:+.1f}".format
+    assert estimate_text(student(np.array([1.0, 3.0])), write) == "+2.0 [-10.7, +14.7]"
+    assert estimate_text(student(np.array([2.0])), write) == "+2.0"
+
+
+def test_numbers_of_a_reason_are_written_plainly():
+    assert change_text(Estimate(0.25), 1) == "+0.2"
+    assert change_text(Estimate(-0.5, -1.0, 0.01), 1) == "-0.5 [-1.0, 0.0]"
+    assert (signed(-0.04, 1), signed(0.06, 1)) == ("0.0", "+0.1")
+    assert (p_text(0.0123), p_text(0.0)) == ("p = 0.012", "p < 1e-300")
 
 
 def test_correlation_by_hand():

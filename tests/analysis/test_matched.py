@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from heuristic_core.analysis.matched import within_layers
+from heuristic_core.analysis.matched import CONTRAST_COLUMNS, core_within_layers, within_layers
 
 
 def compare(values, layer, in_core, seed=0):
@@ -16,15 +16,15 @@ def compare(values, layer, in_core, seed=0):
 
 def test_a_difference_equals_a_hand_count():
     # Layer 0: 5 against 1 and 3. Layer 1: 2 and 4 against 3 and 7. Layer 2 has no core head.
-    (found,) = compare(
+    (contrast,) = compare(
         [5, 1, 3, 2, 4, 3, 7, 100], [0, 0, 0, 1, 1, 1, 1, 2], [1, 0, 0, 1, 1, 0, 0, 0]
     )
-    assert found.n_heads == 3
-    assert found.core == pytest.approx((5 + 2 + 4) / 3)
-    assert found.others == pytest.approx((2 + 5 + 5) / 3)
-    assert found.difference.value == pytest.approx(11 / 3 - 4)
+    assert contrast.n_heads == 3
+    assert contrast.core == pytest.approx((5 + 2 + 4) / 3)
+    assert contrast.others == pytest.approx((2 + 5 + 5) / 3)
+    assert contrast.difference.value == pytest.approx(11 / 3 - 4)
     # Half the layers' sizes enter the error: 1/3 + 1 / (9 * 2) + 4 / (9 * 2).
-    half = (found.difference.high - found.difference.low) / 2
+    half = (contrast.difference.high - contrast.difference.low) / 2
     x = np.array([2 / 3, -1 / 3, -1 / 3, 0.5, 0.5, -0.5, -0.5])
     y = np.array([2, -2, 0, -2, 0, -1, 3])
     residual = y - x * (x @ y) / (x @ x)
@@ -50,9 +50,21 @@ def test_shuffling_agrees_with_counting_all_possibilities():
     ]
     observed = difference((0, 4, 5))
     above = np.mean(np.array(all_of_them) >= observed - 1e-9)
-    (found,) = compare(values, layer, core)
-    assert found.difference.value == pytest.approx(observed)
-    assert found.p_value == pytest.approx(2 * above, abs=0.01)
+    (contrast,) = compare(values, layer, core)
+    assert contrast.difference.value == pytest.approx(observed)
+    assert contrast.p_value == pytest.approx(2 * above, abs=0.01)
+
+
+def test_heads_are_found_by_their_labels():
+    values = {"L0H0": 5.0, "L0H1": 1.0, "L0H2": 3.0, "L0MLP": 100.0, "L1H0": 7.0}
+    contrast = core_within_layers("x", values, ["L0H0"], 0)
+    assert (contrast.name, contrast.n_heads) == ("x", 1)
+    assert (contrast.core, contrast.others) == (5.0, 2.0)
+    assert {column.name for column in CONTRAST_COLUMNS} <= set(contrast.row)
+    assert (contrast.row["measure"], contrast.row["p"]) == ("x", contrast.p_value)
+    assert contrast.row["difference"].value == 3.0
+    assert core_within_layers("x", {"L0MLP": 1.0}, ["L0H0"], 0) is None
+    assert core_within_layers("x", values, ["L1H0"], 0) is None
 
 
 def test_what_differs_between_layers_plays_no_part():
@@ -67,9 +79,9 @@ def test_what_differs_between_layers_plays_no_part():
 
 
 def test_equal_heads_do_not_differ():
-    (found,) = compare(np.full(8, 0.1), [0] * 4 + [1] * 4, [1, 0, 0, 0] * 2)
-    assert found.difference.value == pytest.approx(0, abs=1e-12)
-    assert found.p_value == 1
+    (contrast,) = compare(np.full(8, 0.1), [0] * 4 + [1] * 4, [1, 0, 0, 0] * 2)
+    assert contrast.difference.value == pytest.approx(0, abs=1e-12)
+    assert contrast.p_value == 1
 
 
 @pytest.mark.parametrize(
@@ -94,8 +106,8 @@ def test_intervals_cover_the_truth_and_p_values_keep_their_level(k):
     covered = rejected = 0
     for seed in range(300):
         values = rng.normal(size=48) + layer + 0.7 * core
-        (found,) = compare(values, layer, core, seed)
-        covered += found.difference.low <= 0.7 <= found.difference.high
+        (contrast,) = compare(values, layer, core, seed)
+        covered += contrast.difference.low <= 0.7 <= contrast.difference.high
         (null,) = compare(values - 0.7 * core, layer, core, seed)
         rejected += null.p_value < 0.05
     assert 0.90 <= covered / 300 <= 0.99

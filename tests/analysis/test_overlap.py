@@ -8,8 +8,10 @@ from simulated import decisions
 from tables_by_hand import subnetworks
 
 from heuristic_core.analysis.agreement import by_draws
+from heuristic_core.analysis.conclusions import conclude
+from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.nulls import Chance
-from heuristic_core.analysis.overlap import overlap
+from heuristic_core.analysis.overlap import QUESTION, overlap
 
 #: Two layers of four heads; three searches at two sparsities.
 BY_HAND = {
@@ -22,28 +24,40 @@ BY_HAND = {
 }
 
 
+def answers(table, n_draws, seed=0):
+    return overlap(Evidence({"subnetworks": table}, seed=seed), n_draws)
+
+
+def levels(answer):
+    return answer.rows["overlap"]
+
+
+def neighbours(answer):
+    (row,) = answer.rows["overlap-neighbours"]
+    return row
+
+
 def test_levels_by_hand():
-    (result,) = overlap(subnetworks(BY_HAND), n_draws=500)
-    half, sparse = result.levels
-    assert (half.sparsity, half.n, result.n_searches) == (0.5, 3, 3)
+    (result,) = answers(subnetworks(BY_HAND), 500)
+    half, sparse = levels(result)
+    assert (half["sparsity"], half["n"]) == (0.5, 3)
     # 3 shared of 5, 2 of 6, 1 of 7.
-    assert half.heads_jaccard.value == pytest.approx((3 / 5 + 2 / 6 + 1 / 7) / 3)
-    assert half.units_jaccard.value == pytest.approx((4 / 6 + 3 / 7 + 2 / 8) / 3)
-    assert half.frequencies["L0H1"] == 2
-    assert (half.least.seeds, half.least.heads, half.least.shared_heads) == ((2, 3), (4, 4), 1)
-    assert half.least.jaccard == pytest.approx(1 / 7)
+    assert half["jaccard"].value == pytest.approx((3 / 5 + 2 / 6 + 1 / 7) / 3)
+    assert half["units_jaccard"].value == pytest.approx((4 / 6 + 3 / 7 + 2 / 8) / 3)
+    assert half["least"] == pytest.approx(1 / 7)
     # One head of each layer: in layers, each is shared with probability 1/4.
-    assert sparse.in_layers.expected == pytest.approx((1 / 16) * 1 + 2 * (1 / 4) * (3 / 4) / 3)
+    assert sparse["in_layers"] == pytest.approx((1 / 16) * 1 + 2 * (1 / 4) * (3 / 4) / 3)
     # Anywhere: two of eight heads.
-    assert sparse.anywhere.expected == pytest.approx(1 / 28 + (2 * 6 / 28) / 3)
-    assert 0 < half.least.expected < half.in_layers.expected
+    assert sparse["anywhere"] == pytest.approx(1 / 28 + (2 * 6 / 28) / 3)
+    assert 0 < half["least_by_chance"] < half["in_layers"]
+    assert result.verdict.effect == half["jaccard"]
 
 
 def test_exact_expectations_equal_the_draws():
     rng = np.random.default_rng(5)
     kept = best(rng.random((1, 1, 4, 1, 12)), 5)
-    (result,) = overlap(table_of(kept, 4), n_draws=4000)
-    (level,) = result.levels
+    (result,) = answers(table_of(kept, 4), 4000)
+    (level,) = levels(result)
     sets = [kept[0, 0, i, 0].reshape(3, 4).sum(-1) for i in range(4)]
     means = []
     for _ in range(4000):
@@ -55,29 +69,29 @@ def test_exact_expectations_equal_the_draws():
         )
         means.append(drawn.all(0).sum() / drawn.any(0).sum())
     # The two first sets alone, to have something to average by hand.
-    (two,) = overlap(table_of(kept[:, :, :2], 4), n_draws=10)
-    assert two.levels[0].in_layers.expected == pytest.approx(np.mean(means), abs=0.01)
-    assert 0 < level.in_layers.p_value <= 1
-    assert level.n == 4
+    (two,) = answers(table_of(kept[:, :, :2], 4), 10)
+    assert levels(two)[0]["in_layers"] == pytest.approx(np.mean(means), abs=0.01)
+    assert 0 < level["p_in_layers"] <= 1
+    assert level["n"] == 4
 
 
 def test_p_values_equal_counting():
     """Two searches that keep the same one of three heads: by chance in one of three."""
     kept = np.zeros((1, 1, 2, 1, 3), bool)
     kept[..., 1] = True
-    (result,) = overlap(table_of(kept, 3), n_draws=6000)
-    assert result.levels[0].in_layers.p_value == pytest.approx(1 / 3, abs=0.03)
-    assert result.p_above == pytest.approx(1 / 3, abs=0.03)
-    assert result.p_below == 1
+    (result,) = answers(table_of(kept, 3), 6000)
+    assert levels(result)[0]["p_in_layers"] == pytest.approx(1 / 3, abs=0.03)
+    assert result.verdict.p == pytest.approx(1 / 3, abs=0.03)
+    assert "p = 1 for so much or less" in result.verdict.reason
     assert result.verdict.decision == "not decided by these data"
 
 
-def test_both_sides_are_tested():
-    """Two searches that keep the same one of 20 heads, p = 1/20: half of 5 % is for either side."""
+def test_both_directions_are_tested():
+    """Two searches that keep the same one of 20 heads, p = 1/20: half of 5 % is for either."""
     kept = np.zeros((1, 1, 2, 1, 20), bool)
     kept[..., 0] = True
-    (result,) = overlap(table_of(kept, 20), n_draws=4000)
-    assert result.p_above == pytest.approx(1 / 20, abs=0.015)
+    (result,) = answers(table_of(kept, 20), 4000)
+    assert result.verdict.p == pytest.approx(1 / 20, abs=0.015)
     assert result.verdict.decision == "not decided by these data"
 
 
@@ -87,19 +101,18 @@ def test_what_was_observed_counts_as_a_draw():
 
 
 def test_neighbours_by_hand():
-    (result,) = overlap(subnetworks(BY_HAND), n_draws=200)
-    (pair,) = result.neighbours
+    (result,) = answers(subnetworks(BY_HAND), 200)
+    pair = neighbours(result)
     dense = [3, 2, 1, 0, 2, 2, 1, 1]
     sparse = [3, 0, 0, 0, 2, 0, 1, 0]
-    assert (pair.denser, pair.sparser) == (0.5, 0.7)
-    assert pair.spearman.value == pytest.approx(stats.spearmanr(dense, sparse).statistic)
-    assert pair.halves is None
-    assert pair.halves_in_layers is None
+    assert (pair["sparsity"], pair["other_sparsity"]) == (0.5, 0.7)
+    assert pair["spearman"].value == pytest.approx(stats.spearmanr(dense, sparse).statistic)
+    assert not {"halves", "halves_by_chance", "p_halves"} & pair.keys()
     fourth = {(4, 0.5): {"L0H0", "L0H1", "L1H0"}, (4, 0.7): {"L0H1", "L1H0"}}
-    (result,) = overlap(subnetworks(BY_HAND | fourth), n_draws=200)
+    (result,) = answers(subnetworks(BY_HAND | fourth), 200)
     # Searches 1 and 3 at the denser level, 2 and 4 at the sparser.
     truth = stats.spearmanr([2, 2, 0, 0, 1, 1, 1, 1], [1, 1, 0, 0, 2, 0, 0, 0]).statistic
-    assert result.neighbours[0].halves.value == pytest.approx(truth)
+    assert neighbours(result)["halves"].value == pytest.approx(truth)
 
 
 def test_one_searchs_sparsities_are_alike_by_themselves():
@@ -107,45 +120,45 @@ def test_one_searchs_sparsities_are_alike_by_themselves():
     rng = np.random.default_rng(0)
     scores = rng.random((40, 1, 6, 1, 24))
     kept = np.concatenate([best(scores, 12), best(scores, 6)], axis=3)
-    found = overlap(table_of(kept, 6, (0.5, 0.7)), n_draws=200)
-    pairs = [result.neighbours[0] for result in found]
-    assert np.mean([pair.spearman.value for pair in pairs]) > 0.4
-    assert np.mean([pair.in_layers.expected for pair in pairs]) > 0.4
-    assert np.mean([pair.in_layers.p_value < 0.05 for pair in pairs]) <= 0.15
-    assert abs(np.mean([pair.halves.value for pair in pairs])) < 0.1
-    assert np.mean([pair.halves_in_layers.p_value < 0.05 for pair in pairs]) <= 0.15
+    found = answers(table_of(kept, 6, (0.5, 0.7)), 200)
+    pairs = [neighbours(result) for result in found]
+    assert np.mean([pair["spearman"].value for pair in pairs]) > 0.4
+    assert np.mean([pair["spearman_by_chance"] for pair in pairs]) > 0.4
+    assert np.mean([pair["p_spearman"] < 0.05 for pair in pairs]) <= 0.15
+    assert abs(np.mean([pair["halves"].value for pair in pairs])) < 0.1
+    assert np.mean([pair["p_halves"] < 0.05 for pair in pairs]) <= 0.15
 
 
-def liked(rng, strength, studies=20):
-    """Six searches that like the same heads, at two sparsities."""
+def preferred(rng, strength, studies=20):
+    """Six searches that prefer the same heads, at two sparsities."""
     scores = strength * rng.normal(size=(studies, 1, 1, 1, 24))
     scores = scores + rng.normal(size=(studies, 1, 6, 1, 24))
     return np.concatenate([best(scores, 12), best(scores, 6)], axis=3)
 
 
-def test_common_likings_are_supported():
-    table = table_of(liked(np.random.default_rng(1), 2.0), 6, (0.5, 0.7))
-    found = overlap(table, n_draws=200)
+def test_common_preferences_are_supported():
+    table = table_of(preferred(np.random.default_rng(1), 2.0), 6, (0.5, 0.7))
+    found = answers(table, 200)
     assert decisions(found).count("supported") == 20
-    assert all(result.neighbours[0].halves_in_layers.p_value < 0.05 for result in found)
+    assert all(neighbours(result)["p_halves"] < 0.05 for result in found)
 
 
 def test_avoiding_each_other_contradicts():
     """Two searches that share as little as they can."""
     one = np.zeros(24, bool)
     one.reshape(4, 6)[:, :3] = True
-    (result,) = overlap(table_of(np.stack([one, ~one])[None, None, :, None], 6), n_draws=400)
+    (result,) = answers(table_of(np.stack([one, ~one])[None, None, :, None], 6), 400)
     assert result.verdict.decision == "contradicted"
-    assert result.p_above == 1
-    assert result.levels[0].least.jaccard == 0
-    assert result.levels[0].least.expected > 0.2
+    assert result.verdict.p == 1
+    assert levels(result)[0]["least"] == 0
+    assert levels(result)[0]["least_by_chance"] > 0.2
 
 
-def test_a_liking_for_layers_alone_is_no_overlap():
+def test_a_preference_for_layers_alone_is_no_overlap():
     rng = np.random.default_rng(2)
     scores = rng.random((20, 1, 6, 1, 24)) + np.repeat([1.2, 0.4, 0.0, 0.0], 6)
-    found = overlap(table_of(best(scores, 9), 6), n_draws=200)
-    assert np.mean([r.levels[0].anywhere.p_value < 0.025 for r in found]) > 0.9
+    found = answers(table_of(best(scores, 9), 6), 200)
+    assert np.mean([levels(answer)[0]["p_anywhere"] < 0.025 for answer in found]) > 0.9
     assert decisions(found).count("supported") <= 2
 
 
@@ -154,29 +167,38 @@ def test_noise_decides_nothing(n_seeds, layers):
     rng = np.random.default_rng(n_seeds)
     scores = rng.random((200, 1, n_seeds, 1, 24)) + np.repeat([2, 1, 0, 0], 6) * layers
     kept = np.concatenate([best(scores, 12), best(scores, 6)], axis=3)
-    found = overlap(table_of(kept, 6, (0.5, 0.7)), n_draws=99)
+    found = answers(table_of(kept, 6, (0.5, 0.7)), 99)
     assert len(found) == 200
     assert sum(d != "not decided by these data" for d in decisions(found)) <= 18
 
 
 def test_too_little_is_not_decided():
-    assert overlap(subnetworks({})) == []
-    (single,) = overlap(subnetworks({(1, 0.5): {"L0H0"}, (1, 0.7): {"L0H0"}}))
-    assert (single.levels, single.neighbours, single.p_above) == ((), (), None)
+    assert answers(subnetworks({}), 50) == []
+    (single,) = answers(subnetworks({(1, 0.5): {"L0H0"}, (1, 0.7): {"L0H0"}}), 50)
+    assert single.rows == {"overlap": [], "overlap-neighbours": []}
+    assert (single.verdict.effect, single.verdict.p) == (None, None)
     assert single.verdict.decision == "not decided by these data"
     # Everything kept, nothing kept: chance can do no different.
     every = {f"L{i}H{j}" for i in range(2) for j in range(4)}
     for heads in (every, set()):
-        (whole,) = overlap(subnetworks({(s, 0.0): heads for s in range(3)}), n_draws=50)
-        assert whole.levels[0].heads_jaccard.value == 1
-        assert whole.p_above is None
+        (whole,) = answers(subnetworks({(s, 0.0): heads for s in range(3)}), 50)
+        assert levels(whole)[0]["jaccard"].value == 1
+        assert whole.verdict.p is None
         assert whole.verdict.decision == "not decided by these data"
 
 
 def test_searches_that_miss_a_level_and_the_order_of_rows():
     table = subnetworks(BY_HAND | {(4, 0.5): {"L0H3"}})
-    one = overlap(table, seed=3, n_draws=200)
-    other = overlap(table.sample(frac=1, random_state=0), seed=3, n_draws=200)
+    one = answers(table, 200, seed=3)
+    other = answers(table.sample(frac=1, random_state=0), 200, seed=3)
     assert one == other
-    assert [level.n for level in one[0].levels] == [4, 3]
-    assert overlap(table, seed=4, n_draws=200) != one
+    assert [level["n"] for level in levels(one[0])] == [4, 3]
+    assert answers(table, 200, seed=4) != one
+
+
+def test_tables():
+    found = conclude(Evidence({"subnetworks": subnetworks(BY_HAND)}), (QUESTION,))
+    assert found.tables["overlap"]["sparsity"].tolist() == [0.5, 0.7]
+    assert found.tables["overlap-neighbours"]["halves"].isna().all()
+    (p,) = found.verdicts["p"]
+    assert 0 < p <= 1

@@ -51,12 +51,12 @@ def test_coverage(n, own):
 
 
 def test_coverage_on_sets():
-    """Searches that like some heads better: the truth is the mean over very many of them."""
+    """Searches that prefer some heads: the truth is the mean over very many of them."""
     rng = np.random.default_rng(1)
-    liking = rng.normal(size=24)
+    preference = rng.normal(size=24)
 
     def draw(n):
-        scores = liking + (0.5 + rng.exponential(1.5, size=(n, 1))) * rng.normal(size=(n, 24))
+        scores = preference + (0.5 + rng.exponential(1.5, size=(n, 1))) * rng.normal(size=(n, 24))
         return (-scores).argsort(-1).argsort(-1) < 12
 
     many = jaccard(draw(1500))

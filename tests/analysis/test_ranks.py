@@ -10,7 +10,11 @@ from simulated import decisions, simulated
 from simulated_scores import scored
 from tables_by_hand import areas, discriminations, evaluation, evaluations, found
 
-from heuristic_core.analysis.ranks import kendall_w, ranks
+from heuristic_core.analysis import discrimination
+from heuristic_core.analysis.conclusions import conclude
+from heuristic_core.analysis.evidence import Evidence
+from heuristic_core.analysis.ranks import QUESTION, kendall_w, ranks
+from heuristic_core.analysis.separation import conservative_variance
 
 
 def table(**cases):
@@ -19,6 +23,21 @@ def table(**cases):
     return evaluations(
         *[evaluation({case: k[s] for case, k in cases.items()}, **found(s)) for s in range(n)]
     )
+
+
+def answers(rows, measured=None):
+    tables = {"evaluations": rows}
+    return ranks(Evidence(tables if measured is None else tables | {"discrimination": measured}))
+
+
+def summary(answer):
+    (row,) = answer.rows["ranks"]
+    return row
+
+
+def correlations(answer):
+    """From kind of accuracy to its correlation with in-domain accuracy."""
+    return {row["accuracy"]: row["r"].value for row in answer.rows["id-ood-correlations"]}
 
 
 def test_kendalls_w_by_hand():
@@ -45,115 +64,142 @@ def test_w_is_the_mean_of_spearmans_correlations(orders):
 
 def test_the_permutation_p_value_is_the_exact_one():
     """Of all 24 relative orders of two rankings of four, one agrees fully."""
-    (result,) = ranks(table(i=[9, 8, 9, 7], aswap=[10, 20, 30, 40], aif=[5, 6, 7, 8]), 0)
-    assert result.concordance == pytest.approx(1)
-    assert result.p_value == pytest.approx(1 / 24, abs=0.01)
-    (pair,) = result.pairs
-    assert pair.spearman.value == pytest.approx(1)
-    assert pair.p_value == pytest.approx(2 / 24, abs=0.015)
+    (answer,) = answers(table(i=[9, 8, 9, 7], aswap=[10, 20, 30, 40], aif=[5, 6, 7, 8]))
+    row = summary(answer)
+    assert row["concordance"] == pytest.approx(1)
+    assert row["p"] == pytest.approx(1 / 24, abs=0.01)
+    assert (answer.verdict.effect.value, answer.verdict.p) == (row["concordance"], row["p"])
     every = [
         kendall_w(np.array([range(4), order], dtype=float).T)
         for order in itertools.permutations(range(4))
     ]
-    assert result.concordance_by_chance == pytest.approx(np.quantile(every, 0.95), abs=0.05)
+    assert row["by_chance"] == pytest.approx(np.quantile(every, 0.95), abs=0.05)
 
 
-def test_subnetworks_that_change_places_support():
-    (result,) = ranks(
-        table(i=[99, 98, 97, 98], aswap=[90, 10, 50, 50], aif=[10, 70, 40, 45], aflat=[0] * 4), 0
+def test_rank_reversals_support():
+    (answer,) = answers(
+        table(i=[99, 98, 97, 98], aswap=[90, 10, 50, 50], aif=[10, 70, 40, 45], aflat=[0] * 4)
     )
-    assert result.cases == ("aswap", "aif")
-    assert result.n_subnetworks == 4
-    top = result.crossing
-    assert (top.seed, top.other, top.case, top.other_case) == (0, 1, "aswap", "aif")
-    assert (top.points, top.other_points) == pytest.approx((80, 60))
-    assert result.verdict.decision == "supported"
-    assert (
-        "0 beats 1 by 80 points in aswap and is beaten by 60 points in aif" in result.verdict.reason
-    )
+    row, top = summary(answer), answer.rows["rank-reversals"][0]
+    assert (row["measure"], row["n"], row["n_cases"]) == ("accuracy", 4, 2)
+    assert row["n_reversals"] == len(answer.rows["rank-reversals"])
+    assert (top["seed"], top["other_seed"]) == (0, 1)
+    assert (top["case"], top["other_case"]) == ("aswap", "aif")
+    assert (top["points"], top["other_points"]) == pytest.approx((80, 60))
+    verdict = answer.verdict
+    assert verdict.decision == "supported"
+    assert verdict.claim == "which subnetwork is most accurate depends on the case"
+    assert verdict.reason.startswith(f"{row['n_reversals']} of 6 pairs of subnetworks reverse")
+
+
+def test_reversals_come_widest_first():
+    (answer,) = answers(table(a1=[90, 10, 50, 30], a2=[10, 90, 50, 70]))
+    rows = answer.rows["rank-reversals"]
+    widths = [min(row["points"], row["other_points"]) for row in rows]
+    assert len(rows) == 6
+    assert widths == sorted(widths, reverse=True)
+    assert widths[0] == pytest.approx(80)
 
 
 def test_equal_rankings_contradict():
     k = np.array([20, 30, 40, 50, 60, 70])
-    (result,) = ranks(table(i=k, a1=k, a2=k + 5, a3=k // 2, f1=100 - k), 0)
-    assert result.concordance == pytest.approx(1)
-    assert (result.n_crossings, result.crossing) == (0, None)
-    assert result.verdict.decision == "contradicted"
-    assert result.with_adversarial.pearson.value == pytest.approx(1)
-    assert result.with_adversarial.spearman.value == pytest.approx(1)
+    (answer,) = answers(table(i=k, a1=k, a2=k + 5, a3=k // 2, f1=100 - k))
+    assert summary(answer)["concordance"] == pytest.approx(1)
+    assert summary(answer)["n_reversals"] == 0
+    assert answer.rows["rank-reversals"] == []
+    assert answer.verdict.decision == "contradicted"
     # Adversarial 5/6 k + 5/3 and friendly 100 - k: balanced falls as ID rises.
-    assert result.with_balanced.pearson.value == pytest.approx(-1)
+    assert correlations(answer) == pytest.approx({"adversarial": 1, "balanced": -1})
 
 
 def test_nothing_to_rank_is_not_decided():
-    assert ranks(evaluations(), 0) == []
-    assert ranks(table(i=[9, 8, 7], f=[1, 2, 3]), 0) == []
-    (few,) = ranks(table(a1=[10, 90, 50], a2=[90, 10, 50]), 0)
-    assert few.concordance is None
-    assert few.with_adversarial is None
+    assert answers(evaluations()) == []
+    assert answers(table(i=[9, 8, 7], f=[1, 2, 3])) == []
+    (few,) = answers(table(a1=[10, 90, 50], a2=[90, 10, 50]))
+    assert "concordance" not in summary(few)
+    assert correlations(few) == {}
     assert few.verdict.decision == "not decided by these data"
-    (flat,) = ranks(table(i=[9] * 5, a1=[0] * 5, a2=[100] * 5), 0)
-    assert flat.cases == ()
-    assert flat.with_adversarial.pearson is None
+    assert (few.verdict.effect, few.verdict.p) == (None, None)
+    rows = table(a1=[10, 90, 50], a2=[90, 10, 50])
+    frame = conclude(Evidence({"evaluations": rows}), (QUESTION,)).tables["ranks"]
+    assert frame[["concordance", "by_chance", "p"]].isna().all(axis=None)
+    (flat,) = answers(table(i=[9] * 5, a1=[0] * 5, a2=[100] * 5))
+    assert summary(flat)["n_cases"] == 0
+    assert correlations(flat) == {}
     assert flat.verdict.decision == "not decided by these data"
 
 
 def test_a_subnetwork_that_lacks_a_case_is_left_out():
     rows = table(a1=[10, 20, 30, 40, 99], a2=[10, 20, 30, 40, 99])
     some = rows[~((rows["seed"] == 4) & (rows["case"] == "a2"))]
-    assert ranks(some, 0)[0].n_subnetworks == 4
+    assert summary(answers(some)[0])["n"] == 4
 
 
 def test_noise_decides_nothing():
     rng = np.random.default_rng(1)
     right = rng.binomial(50, 0.3, size=(200, 1, 8, 1, 4))
-    results = ranks(simulated(right, ["a1", "a2", "a3", "a4"], [0.5], 50), 0)
+    results = answers(simulated(right, ["a1", "a2", "a3", "a4"], [0.5], 50))
     assert len(results) == 200
     assert decisions(results).count("not decided by these data") >= 182
-    assert sum(result.p_value < 0.05 for result in results) <= 18
+    assert sum(answer.verdict.p < 0.05 for answer in results) <= 18
 
 
 def test_one_true_order_is_never_said_to_depend_on_the_case():
     rng = np.random.default_rng(0)
     p = np.linspace(0.2, 0.6, 8)[:, None, None]
     right = rng.binomial(100, np.broadcast_to(p, (8, 1, 4)), size=(200, 1, 8, 1, 4))
-    results = ranks(simulated(right, ["a1", "a2", "a3", "a4"], [0.5], 100), 0)
+    results = answers(simulated(right, ["a1", "a2", "a3", "a4"], [0.5], 100))
     assert decisions(results).count("supported") <= 18
     assert decisions(results).count("contradicted") >= 100
 
 
-def test_areas_decide_where_they_were_measured():
+def test_aurocs_decide_where_they_were_measured():
     rows = table(i=[99, 98, 97, 98], a1=[90, 10, 50, 50], a2=[10, 70, 40, 45])
     auc = {0: (0.9, 0.5), 1: (0.5, 0.9), 2: (0.7, 0.7), 3: (0.7, 0.7)}
-    apart = discriminations(*[areas({"a1": x, "a2": y}, **found(s)) for s, (x, y) in auc.items()])
-    (result,) = ranks(rows, 0, apart)
-    assert result.measure == "AUC"
-    assert (result.crossing.seed, result.crossing.other, result.crossing.case) == (0, 1, "a1")
-    assert result.crossing.points == pytest.approx(40)
-    assert result.verdict.decision == "supported"
-    assert result.verdict.claim == "which subnetwork generalises best depends on the case"
-    assert "0 beats 1 by 0.40 AUC in a1" in result.verdict.reason
-    # The same accuracies, but nothing told apart better by one than by another.
-    (same,) = ranks(rows, 0, apart.assign(auc=0.7))
+    measured = discriminations(
+        *[areas({"a1": x, "a2": y}, **found(s)) for s, (x, y) in auc.items()]
+    )
+    (answer,) = answers(rows, measured)
+    top = answer.rows["rank-reversals"][0]
+    assert summary(answer)["measure"] == "AUROC"
+    assert (top["seed"], top["other_seed"], top["case"]) == (0, 1, "a1")
+    assert top["points"] == pytest.approx(40)
+    assert answer.verdict.decision == "supported"
+    assert answer.verdict.claim == "which subnetwork generalises best depends on the case"
+    assert "by AUROC, Kendall's W of 2 cases over 4 subnetworks" in answer.verdict.reason
+    # The same accuracies, but no case is separated better by one than by another.
+    (same,) = answers(rows, measured.assign(auc=0.7))
     assert same.verdict.decision == "not decided by these data"
 
 
-def studies(distance, lean, sure=False):
-    """Give the decisions on 200 models of eight subnetworks and four cases."""
+def test_the_aurocs_are_compared_once_for_both_questions(monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        "heuristic_core.analysis.discrimination.conservative_variance",
+        lambda *values: calls.append(values) or conservative_variance(*values),
+    )
+    some = [areas({"a1": x, "a2": 0.6}, **found(s)) for s, x in enumerate((0.9, 0.7, 0.5, 0.6))]
+    rows = table(i=[99, 98, 97, 98], a1=[90, 10, 50, 50], a2=[10, 70, 40, 45])
+    evidence = Evidence({"evaluations": rows, "discrimination": discriminations(*some)})
+    conclude(evidence, (discrimination.QUESTION, QUESTION))
+    assert len(calls) == 2
+
+
+def studies(distance, bias, sure=False):
+    """Return the decisions on 200 models of eight subnetworks and four cases."""
     rng = np.random.default_rng(2)
-    drawn = scored(rng, np.broadcast_to(distance, (200, 1, 8, 1, 4)), lean, sure=sure)
-    return decisions(ranks(drawn[0], 0, drawn[1]))
+    drawn = scored(rng, np.broadcast_to(distance, (200, 1, 8, 1, 4)), bias, sure=sure)
+    return decisions(answers(*drawn))
 
 
 @pytest.mark.parametrize(("spread", "sure"), [(0.0, False), (1.5, False), (1.5, True)])
-def test_neither_noise_nor_different_leans_decide(spread, sure):
-    lean = np.linspace(-spread, spread, 8)[None, None, :, None, None]
-    found = studies(np.float64(0.8), lean, sure)
-    assert len(found) == 200
-    assert sum(d != "not decided by these data" for d in found) <= 18
+def test_neither_noise_nor_different_label_biases_decide(spread, sure):
+    bias = np.linspace(-spread, spread, 8)[None, None, :, None, None]
+    results = studies(np.float64(0.8), bias, sure)
+    assert len(results) == 200
+    assert sum(d != "not decided by these data" for d in results) <= 18
 
 
-def test_true_crossings_are_found():
+def test_true_reversals_are_found():
     distance = np.tile([[0.0, 0.0, 2.5, 2.5], [2.5, 2.5, 0.0, 0.0]], (4, 1))[:, None, :]
-    found = studies(distance, np.zeros((1, 1, 1, 1, 1)))
-    assert found.count("supported") >= 190
+    assert studies(distance, np.zeros((1, 1, 1, 1, 1))).count("supported") >= 190

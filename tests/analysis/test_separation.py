@@ -47,7 +47,7 @@ def test_a_shift_of_all_scores_is_bias_alone(one, other, shift):
 
 
 @given(scores, scores)
-def test_exchanged_sides_are_mirrored(one, other):
+def test_exchanged_kinds_are_mirrored(one, other):
     here, there = separation(one, other), separation(other, one)
     assert here.auc == pytest.approx(1 - there.auc)
     assert here.d_prime == pytest.approx(-there.d_prime)
@@ -67,7 +67,7 @@ def test_scores_that_do_not_vary():
 
 
 def test_scores_that_differ_by_rounding_are_ties():
-    """A saturated model: both sides score 6 nats, and 1e-5 nats in some order of sums."""
+    """A saturated model: both kinds score 6 nats, and 1e-5 nats in some order of sums."""
     one, other = 6 + 1e-5 * np.array([3.0, 4.0, 5.0]), 6 + 1e-5 * np.array([0.0, 1.0, 2.0])
     found = separation(one, other)
     assert found.auc == 0.5
@@ -90,9 +90,9 @@ def test_placements_by_hand():
 
 @pytest.mark.parametrize("bad", [[], [np.nan], [np.inf, 1.0]])
 def test_what_cannot_be_compared_is_refused(bad):
-    for sides in ((np.array(bad), np.ones(2)), (np.ones(2), np.array(bad))):
+    for kinds in ((np.array(bad), np.ones(2)), (np.ones(2), np.array(bad))):
         with pytest.raises(InputError):
-            separation(*sides)
+            separation(*kinds)
 
 
 def test_d_prime_and_auc_agree_for_normal_scores():

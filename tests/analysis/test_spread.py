@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from simulated import decisions, simulated
@@ -15,9 +13,10 @@ from tables_by_hand import (
     subnetworks,
 )
 
-from heuristic_core.analysis import analyze
-from heuristic_core.analysis.spread import spread
-from heuristic_core.storage import plain
+from heuristic_core.analysis.conclusions import conclude
+from heuristic_core.analysis.discrimination import discrimination
+from heuristic_core.analysis.evidence import Evidence
+from heuristic_core.analysis.spread import QUESTION, spread
 
 
 def table(swap=(95, 60, 40), ids=(99, 98, 97), full_id=99):
@@ -30,96 +29,213 @@ def table(swap=(95, 60, 40), ids=(99, 98, 97), full_id=99):
     )
 
 
+def answers(rows, **measured):
+    return spread(Evidence({"evaluations": rows, **measured}))
+
+
+def overview(answer):
+    """From the cases that accuracies are means over to their row."""
+    return {row["mean_over"]: row for row in answer.rows["by-sparsity"]}
+
+
 def test_a_wide_case_at_equal_id_accuracy_is_supported():
-    (result,) = spread(table(), 3.0)
-    assert result.n_matching == 3
-    assert [s.seed for s in result.subnetworks] == [0, 1, 2]
-    assert [s.difference_points for s in result.subnetworks] == pytest.approx([0, -1, -2])
-    widest = result.cases[0]
-    assert (widest.case, widest.low, widest.high) == ("aswap", 0.40, 0.95)
-    assert widest.span_points == pytest.approx(55)
-    assert widest.mean == pytest.approx(0.65)
-    assert widest.full == 0.98
-    assert result.full.adversarial == pytest.approx(0.54)
-    assert result.adversarial.value == pytest.approx((0.65 + 0.10) / 2)
-    assert result.friendly.value == pytest.approx(0.99)
-    assert (result.measure, result.verdict.decision) == ("accuracy", "supported")
-    assert "answer adversarial and friendly cases differently" in result.verdict.claim
-    assert "aswap spans 55 points" in result.verdict.reason
+    (answer,) = answers(table())
+    assert answer.subject == {
+        "finetune_seed": 1,
+        "checkpoint": 300,
+        "method": "learned",
+        "sparsity": 0.5,
+    }
+    means = overview(answer)
+    assert means["in-domain"]["matching"] == 3
+    systems = answer.rows["subnetwork-accuracies"]
+    assert [row["seed"] for row in systems] == [0, 1, 2]
+    assert [row["difference"] for row in systems] == pytest.approx([0, -1, -2])
+    assert [row["kl"] for row in systems] == pytest.approx([0.01] * 3)
+    widest = answer.rows["cases"][0]
+    assert (widest["case"], widest["lowest"], widest["highest"]) == ("aswap", 0.40, 0.95)
+    assert widest["span"] == pytest.approx(55)
+    assert widest["mean"] == pytest.approx(0.65)
+    assert widest["full"] == 0.98
+    assert means["adversarial"]["full"] == pytest.approx(0.54)
+    assert means["adversarial"]["accuracy"].value == pytest.approx((0.65 + 0.10) / 2)
+    assert means["friendly"]["accuracy"].value == pytest.approx(0.99)
+    verdict = answer.verdict
+    assert verdict.decision == "supported"
+    assert verdict.claim == QUESTION.claim
+    assert "accuracy on adversarial and friendly cases" in verdict.claim
+    assert "the widest, aswap, spans 55 points (p = " in verdict.reason
+    assert verdict.effect.value == pytest.approx(55)
+    assert np.isnan(verdict.effect.low)
+    assert verdict.p == widest["p"]
 
 
-def test_areas_decide_where_they_were_measured():
-    def apart(*auc):
-        rows = [areas({"aswap": x, "aprep": 0.6}, **found(s)) for s, x in enumerate(auc)]
-        return discriminations(*rows)
+def test_a_span_of_exactly_twenty_points_is_wide():
+    (answer,) = answers(table(swap=(95, 85, 75)))
+    assert answer.rows["cases"][0]["span"] < 20  # in binary, 0.95 - 0.75 is less than 0.2
+    assert answer.verdict.decision == "supported"
 
-    (lean,) = spread(table(), 3.0, apart(0.7, 0.71, 0.72))
-    assert (lean.measure, lean.verdict.decision) == ("AUC", "contradicted")
-    assert lean.verdict.claim.endswith("generalise differently")
-    assert "aswap spans 55 points" in lean.verdict.reason
-    (true,) = spread(table(), 3.0, apart(0.9, 0.7, 0.5))
-    assert true.verdict.decision == "supported"
-    assert "aswap goes from 0.50 to 0.90" in true.verdict.reason
-    (bad,) = spread(table(ids=(99, 80, 97)), 3.0, apart(0.9, 0.7, 0.5))
-    assert bad.verdict.decision == "not decided by these data"
+
+def test_by_sparsity_holds_means_ranges_and_differences():
+    (answer,) = answers(table())
+    rows = overview(answer)
+    assert {name: (row["lowest"], row["highest"]) for name, row in rows.items()} == {
+        "in-domain": (0.97, 0.99),
+        "adversarial": pytest.approx((0.25, 0.525)),
+        "friendly": (0.99, 0.99),
+    }
+    assert {name: row["difference"] for name, row in rows.items()} == pytest.approx(
+        {"in-domain": -1, "adversarial": -16.5, "friendly": -1}
+    )
+    assert {name: row["n"] for name, row in rows.items()} == dict.fromkeys(rows, 3)
+    assert rows["adversarial"]["matching"] is None
+
+
+def test_the_full_model_stands_beside_every_sparsity():
+    dense = table()
+    sparse = dense[dense["kind"] == "subnetwork"].assign(sparsity=0.7)
+    tables = {"evaluations": evaluations(dense.to_dict("records"), sparse.to_dict("records"))}
+    conclusions = conclude(Evidence(tables), (QUESTION,))
+    frame = conclusions.tables["by-sparsity"]
+    assert frame["sparsity"].tolist() == [0.5] * 3 + [0.7] * 3
+    assert conclusions.verdicts["sparsity"].tolist() == [0.5, 0.7]
+    assert frame["full"].tolist() == pytest.approx([0.99, 0.54, 1.0] * 2)
+
+
+def test_sizes_come_from_the_units():
+    units = subnetworks({(seed, 0.5): {"L0H0", "L1H1", "L1H2", "L1MLP"} for seed in range(2)})
+    tables = {"evaluations": table(), "subnetworks": units}
+    frame = conclude(Evidence(tables), (QUESTION,)).tables["subnetwork-accuracies"]
+    first, last = frame.iloc[0], frame.iloc[2]
+    sizes = ["heads_kept", "heads", "mlps_kept", "mlps"]
+    assert first[sizes].tolist() == [3, 8, 1, 2]
+    assert frame.loc[2, sizes].isna().all()
+    assert last["adversarial"] == pytest.approx(0.25)
+
+
+def test_the_figures_marks_follow_the_ends_in_adversarial_mean():
+    (answer,) = answers(table())
+    marks = answer.rows["spread-marks"]
+    strips = list(dict.fromkeys((row["section"], row["mean_or_case"]) for row in marks))
+    assert strips == [
+        ("means over cases", "in-domain"),
+        ("means over cases", "adversarial"),
+        ("means over cases", "friendly"),
+        ("adversarial cases, widest first", "aswap"),
+        ("adversarial cases, widest first", "aprep"),
+        ("friendly cases, widest first", "feasy"),
+    ]
+    swap = [
+        (row["series"], row["seed"], row["accuracy"])
+        for row in marks
+        if row["mean_or_case"] == "aswap"
+    ]
+    assert swap == [
+        ("full model", -1, 0.98),
+        ("highest in adversarial mean", 0, 0.95),
+        ("lowest in adversarial mean", 2, 0.40),
+        ("subnetwork", 1, 0.60),
+    ]
+    (same,) = answers(table(swap=(50, 50, 50)))
+    series = {row["series"] for row in same.rows["spread-marks"]}
+    assert series == {"full model", "subnetwork"}
+
+
+def test_at_most_sixteen_cases_are_drawn():
+    names = [f"a{i:02}" for i in range(14)] + [f"f{i}" for i in range(6)]
+    # The later a case, the wider it is.
+    low = {name: 50 - i for i, name in enumerate(names)}
+    rows = evaluations(
+        evaluation({"i": 99, **dict.fromkeys(names, 60)}),
+        evaluation({"i": 99, **dict.fromkeys(names, 60)}, **found(0)),
+        evaluation({"i": 99, **low}, **found(1)),
+    )
+    (answer,) = answers(rows)
+    marks = answer.rows["spread-marks"]
+    drawn = list(dict.fromkeys(row["mean_or_case"] for row in marks))[3:]
+    assert drawn == [f"a{i:02}" for i in range(13, 1, -1)] + ["f5", "f4", "f3", "f2"]
+
+
+@pytest.mark.parametrize("aurocs", [(0.7, 0.7, 0.7), (0.9, 0.7, 0.5)])
+def test_accuracy_decides_whatever_the_aurocs(aurocs):
+    """One test, one vote: AUROCs decide the question on discrimination alone."""
+    rows = [areas({"aswap": x, "aprep": 0.6}, **found(s)) for s, x in enumerate(aurocs)]
+    measured = discriminations(*rows)
+    for some in (table(), table(swap=(95, 94, 96)), table(ids=(99, 80, 97))):
+        assert answers(some, discrimination=measured) == answers(some)
+    evidence = Evidence({"evaluations": table(), "discrimination": measured})
+    (by_auroc,) = discrimination(evidence)
+    assert spread(evidence)[0].verdict.decision == "supported"
+    expected = "supported" if aurocs[0] == 0.9 else "contradicted"
+    assert by_auroc.verdict.decision == expected
 
 
 def test_chi_squared_by_hand():
-    (result,) = spread(table(swap=(60, 40, 50)), 3.0)
+    (answer,) = answers(table(swap=(60, 40, 50)))
     # 2 x 3 table with 50 expected everywhere: (10^2 + 10^2) / 50 x 2 = 8, two degrees of freedom.
     raw = np.exp(-8 / 2)
-    assert {c.case: c.p_value for c in result.cases}["aswap"] == pytest.approx(3 * raw)
+    p = {row["case"]: row["p"] for row in answer.rows["cases"]}
+    assert p["aswap"] == pytest.approx(3 * raw)
 
 
 def test_equal_subnetworks_contradict_and_bad_ones_do_not_decide():
-    (same,) = spread(table(swap=(95, 94, 96)), 3.0)
+    (same,) = answers(table(swap=(95, 94, 96)))
     assert same.verdict.decision == "contradicted"
-    (bad,) = spread(table(ids=(99, 80, 97)), 3.0)
+    (bad,) = answers(table(ids=(99, 80, 97)))
     assert bad.verdict.decision == "not decided by these data"
-    assert "only 2 of 3" in bad.verdict.reason
-    (between,) = spread(table(swap=(90, 75, 80)), 3.0)
+    assert "2 of 3 subnetworks are within" in bad.verdict.reason
+    assert bad.verdict.effect.value == pytest.approx(55)
+    (between,) = answers(table(swap=(90, 75, 80)))
     assert between.verdict.decision == "not decided by these data"
 
 
 def test_nothing_to_compare_is_no_error():
     only_full = evaluations(evaluation({"in": 99, "aswap": 50}))
-    assert spread(only_full, 3.0) == []
+    assert answers(only_full) == []
     no_ood = evaluations(evaluation({"in": 99}), evaluation({"in": 98}, **found(1)))
-    (result,) = spread(no_ood, 3.0)
-    assert result.cases == ()
-    assert result.adversarial is None
-    assert result.verdict.decision == "not decided by these data"
-
-
-def test_all_analyses_give_plain_json():
-    kept = subnetworks({(s, 0.5): {"L0H0", f"L1H{s}"} for s in range(3)})
-    result = analyze(table(), kept)
-    assert {"spread", "sparser", "core", "overlap", "curves"} <= set(result)
-    assert json.loads(json.dumps(plain(result), allow_nan=False))["core"][0]["core"] == ["L0H0"]
-    empty = analyze(evaluations(), subnetworks({}))
-    assert set(empty) == set(result)
-    assert not any(empty.values())
+    (answer,) = answers(no_ood)
+    assert answer.rows["cases"] == []
+    assert set(overview(answer)) == {"in-domain"}
+    assert answer.verdict.decision == "not decided by these data"
+    assert (answer.verdict.effect, answer.verdict.p, answer.caveat) == (None, None, "")
 
 
 def test_the_order_of_rows_does_not_matter():
     rows = table()
     shuffled = rows.sample(frac=1, random_state=1)
-    one, other = spread(rows, 3.0)[0], spread(shuffled, 3.0)[0]
-    assert one.subnetworks == other.subnetworks
-    assert {c.case: c for c in one.cases} == {c.case: c for c in other.cases}
+    one, other = (answers(some)[0].rows for some in (rows, shuffled))
+    assert one == other
 
 
 def test_means_carry_intervals_from_students_t():
-    (result,) = spread(table(), 3.0)
+    (answer,) = answers(table())
+    adversarial = overview(answer)["adversarial"]["accuracy"]
     # Adversarial means 0.525, 0.35, 0.25: mean 0.375, standard deviation 0.1392, t(2) = 4.3027.
     half = 4.3027 * 0.139194 / 3**0.5
-    assert result.adversarial.high == pytest.approx(0.375 + half, abs=1e-4)
-    assert result.adversarial.low == pytest.approx(0.375 - half, abs=1e-4)
-    assert result.friendly.high <= 1
+    assert adversarial.high == pytest.approx(0.375 + half, abs=1e-4)
+    assert adversarial.low == pytest.approx(0.375 - half, abs=1e-4)
+    assert overview(answer)["friendly"]["accuracy"].high <= 1
     one = table()
-    (single,) = spread(one[one["seed"] < 1], 3.0)
-    assert np.isnan(single.adversarial.low)
+    (single,) = answers(one[one["seed"] < 1])
+    assert np.isnan(overview(single)["adversarial"]["accuracy"].low)
     assert single.verdict.decision == "not decided by these data"
+
+
+def test_the_caveat_says_whether_label_bias_may_explain_the_spread():
+    assert answers(table())[0].caveat == ""
+    full = evaluation({"i": 99, "aswap": 50, "feasy": 50})
+
+    def caveat(friendly):
+        rows = [
+            evaluation({"i": 99, "aswap": k, "feasy": friendly(k)}, **found(seed))
+            for seed, k in enumerate((10, 30, 50, 70, 90))
+        ]
+        return answers(evaluations(full, *rows))[0].caveat
+
+    biased = caveat(lambda k: 101 - k)
+    assert "(r = -1.00 [-1.00, -1.00])" in biased
+    assert "can be label bias" in biased
+    assert caveat(lambda k: k + 5) == caveat(lambda k: 60 - (k - 50) ** 2 // 100) == ""
 
 
 @pytest.mark.parametrize(
@@ -129,25 +245,16 @@ def test_verdicts_are_calibrated(p, wrong):
     rng = np.random.default_rng(0)
     right = np.full((200, 1, 6, 2, 4), 59)
     right[:, 0, :, 1, 1:] = rng.binomial(60, np.array(p)[:, None], size=(200, 6, 3))
-    results = spread(simulated(right, ["i", "a1", "a2", "a3"], [0.0, 0.5], 60), 3.0)
+    results = answers(simulated(right, ["i", "a1", "a2", "a3"], [0.0, 0.5], 60))
     assert len(results) == 200
     assert decisions(results).count(wrong) <= 18
 
 
-@pytest.mark.parametrize("sure", [False, True])
-def test_different_leans_are_no_different_generalisation(sure):
+def test_different_label_biases_are_a_spread_of_accuracies():
+    """What the claim says, and no more: it takes the AUROC to see that nothing else differs."""
     rng = np.random.default_rng(3)
-    lean = np.linspace(-1.5, 1.5, 6)[None, None, :, None, None]
-    distance = np.full((200, 1, 6, 2, 3), 0.8)
-    drawn = scored(rng, distance, lean, sparsities=(0.0, 0.5), sure=sure)
-    found = decisions(spread(drawn[0], 3.0, drawn[1]))
-    assert len(found) == 200
-    assert found.count("supported") <= 18
-
-
-@pytest.mark.parametrize("sure", [False, True])
-def test_different_distances_are(sure):
-    rng = np.random.default_rng(4)
-    distance = np.broadcast_to(np.linspace(0, 2, 6)[:, None, None], (200, 1, 6, 2, 3))
-    drawn = scored(rng, distance, np.zeros((1, 1, 1, 1, 1)), sparsities=(0.0, 0.5), sure=sure)
-    assert decisions(spread(drawn[0], 3.0, drawn[1])).count("supported") >= 180
+    bias = np.linspace(-1.5, 1.5, 6)[None, None, :, None, None]
+    drawn = scored(rng, np.full((20, 1, 6, 2, 3), 0.8), bias, sparsities=(0.0, 0.5))
+    evidence = Evidence(dict(zip(("evaluations", "discrimination"), drawn, strict=True)))
+    assert decisions(spread(evidence)).count("supported") == 20
+    assert decisions(discrimination(evidence)).count("supported") <= 2

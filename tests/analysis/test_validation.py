@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from small import small
 
-from heuristic_core.analysis import analyze
+from heuristic_core.analysis.conclusions import Conclusions
+from heuristic_core.analysis.questions import QUESTIONS, analyze
 from heuristic_core.analysis.validation import check_tables
 from heuristic_core.errors import InputError
 from heuristic_core.storage import plain
@@ -20,14 +21,12 @@ TABLES = small()
 Tables = dict[str, pd.DataFrame]
 
 
-def answers(tables: Tables, **settings) -> dict:
-    measured = {k: t for k, t in tables.items() if k not in ("evaluations", "subnetworks")}
-    return analyze(tables["evaluations"], tables["subnetworks"], measured, **settings)
-
-
-def checked(tables: Tables) -> Tables:
-    measured = {k: t for k, t in tables.items() if k not in ("evaluations", "subnetworks")}
-    return check_tables(tables["evaluations"], tables["subnetworks"], measured)
+def records(conclusions: Conclusions) -> list[dict]:
+    """The verdicts as dictionaries; everything has to be fit for JSON."""
+    every = {name: frame.to_dict("records") for name, frame in conclusions.tables.items()}
+    verdicts = conclusions.verdicts.to_dict("records")
+    json.dumps(plain([verdicts, every]), allow_nan=False)
+    return verdicts
 
 
 def set_to(column: str, value: object, row: int = 0) -> Callable[[pd.DataFrame], pd.DataFrame]:
@@ -51,30 +50,29 @@ def without(**values: object) -> Callable[[pd.DataFrame], pd.DataFrame]:
 
 
 def test_every_analysis_has_something_to_say_of_whole_tables():
-    found = answers(TABLES)
-    assert [name for name, results in found.items() if not results] == [
-        "core_overlap",
-        "groups",
-    ]
-    for name, table in checked(TABLES).items():
-        pd.testing.assert_frame_equal(table, TABLES[name].reset_index(drop=True))
+    answered = {row["question"] for row in records(analyze(TABLES))}
+    # There is one fine-tuning, and no group of the study's own.
+    assert {q.key for q in QUESTIONS} - answered == {"core_overlap", "group_removal"}
+    for name, table in check_tables(TABLES).items():
+        if name in TABLES:
+            pd.testing.assert_frame_equal(table, TABLES[name].reset_index(drop=True))
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"seed": -1}, "seed is -1; give a whole number from 0"),
-        ({"seed": 1.0}, "seed is 1.0; give a whole number"),
+        ({"seed": -1}, "seed is -1, but must be a whole number from 0"),
+        ({"seed": 1.0}, "seed is 1.0, but must be a whole number"),
         ({"seed": True}, "seed is True"),
         ({"margin_points": float("nan")}, "margin_points is nan; give a finite number"),
         ({"margin_points": float("inf")}, "margin_points is inf"),
         ({"margin_points": 0.0}, "margin_points is 0.0"),
-        ({"margin_points": "3"}, "margin_points is '3'; give a number"),
+        ({"margin_points": "3"}, "margin_points is '3'; give a finite number"),
     ],
 )
 def test_settings(settings, message):
     with pytest.raises(InputError, match=message):
-        answers(TABLES, **settings)
+        analyze(TABLES, **settings)
 
 
 WRONG: dict[str, tuple[str, Callable[[pd.DataFrame], object], str]] = {
@@ -82,7 +80,7 @@ WRONG: dict[str, tuple[str, Callable[[pd.DataFrame], object], str]] = {
     "no column": (
         "removal",
         lambda t: t.drop(columns="kl"),
-        "removal lacks the column kl; tables.p",
+        "removal lacks the column kl; docs/ta",
     ),
     "a column twice": ("grid", lambda t: t[[*t, "n"]], "the table grid has the column n twice"),
     "a text for a number": (
@@ -107,7 +105,7 @@ WRONG: dict[str, tuple[str, Callable[[pd.DataFrame], object], str]] = {
     "too many right": (
         "evaluations",
         set_to("correct", 101, 2),
-        "101 as correct .* at most n; mend",
+        "101 as correct .* at most n; correct",
     ),
     "fewer than none right": ("removal", set_to("correct", -1), "-1 as correct"),
     "a sparsity of 1": ("subnetworks", set_to("sparsity", 1.0), "1.0 as sparsity"),
@@ -185,15 +183,15 @@ WRONG: dict[str, tuple[str, Callable[[pd.DataFrame], object], str]] = {
 
 
 @pytest.mark.parametrize(("name", "change", "message"), WRONG.values(), ids=WRONG)
-def test_what_analyses_cannot_use_is_told(name, change, message):
+def test_what_analyses_cannot_use_is_refused(name, change, message):
     with pytest.raises(InputError, match=message) as error:
-        answers(TABLES | {name: change(TABLES[name])})
+        analyze(TABLES | {name: change(TABLES[name])})
     assert "the table " in str(error.value)
 
 
-def test_unknown_tables_are_told_with_the_nearest():
+def test_unknown_tables_are_refused_with_the_nearest():
     with pytest.raises(InputError, match=r"unknown table of measurements 'remval'; .* 'removal'"):
-        answers(TABLES | {"remval": TABLES["removal"]})
+        analyze(TABLES | {"remval": TABLES["removal"]})
 
 
 @pytest.mark.parametrize(
@@ -215,8 +213,7 @@ def test_unknown_tables_are_told_with_the_nearest():
     ],
 )
 def test_less_is_enough_for_some(name, change):
-    found = answers(TABLES | {name: change(TABLES[name])})
-    json.dumps(plain(found), allow_nan=False)
+    records(analyze(TABLES | {name: change(TABLES[name])}))
 
 
 ODD = st.sampled_from(
@@ -267,14 +264,21 @@ def damaged(draw) -> Tables:
 @given(damaged())
 def test_damaged_tables_end_in_one_line_or_in_results(tables):
     with contextlib.suppress(InputError):
-        json.dumps(plain(answers(tables)), allow_nan=False)
+        records(analyze(tables))
+
+
+ATTENTION_QUESTIONS = ("attention_patterns", "repeated_tokens")
 
 
 def test_a_core_that_may_be_chance_is_none_to_look_at():
     # One search alone shares all its heads with itself, which makes no core.
     one = TABLES | {"subnetworks": TABLES["subnetworks"].query("seed == 1")}
-    for name in ("patterns", "repeated"):
-        for result, alone in zip(answers(TABLES)[name], answers(one)[name], strict=True):
-            assert result["verdict"]["reason"] != alone["verdict"]["reason"]
-            assert alone["verdict"]["decision"] == "not decided by these data"
-            assert alone["verdict"]["reason"] == "this fine-tuning has no supported core"
+    whole, alone = (
+        [row for row in records(analyze(tables)) if row["question"] in ATTENTION_QUESTIONS]
+        for tables in (TABLES, one)
+    )
+    assert len(whole) == len(alone) > 0
+    for with_core, without_core in zip(whole, alone, strict=True):
+        assert with_core["reason"] != without_core["reason"]
+        assert without_core["decision"] == "not decided by these data"
+        assert without_core["reason"] == "this fine-tuning has no supported core"

@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate a run on meta": ("evaluate RUN --device meta", "unknown device 'meta'"),
     "beside and tables only": (
         "analyze RUN --beside RUN --tables-only",
-        "--tables-only concludes anew; give one of them",
+        "--tables-only draws conclusions again; give one",
     ),
     "grid of no sparsity": (
         "run smoke --set analysis.grid.sparsities=[]",
@@ -42,11 +42,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "weighting twice": (
         "run smoke --set analysis.attention.weightings=['attention','attention']",
-        "study key analysis.attention.weightings: a name is given twice",
+        "study key analysis.attention.weightings: attention is given twice",
     ),
     "path twice": (
         "run smoke --set analysis.dependency.margin_paths=['total','total']",
-        "study key analysis.dependency.margin_paths: a name is given twice",
+        "study key analysis.dependency.margin_paths: total is given twice",
     ),
     "no weighting": (
         "run smoke --set analysis.attention.weightings=[]",
@@ -121,7 +121,7 @@ STUDIES: dict[str, tuple[bytes, str]] = {
     "a zero byte": (b'name = "a"\n[model]\nsource = "a\\u0000b"', "unknown model 'a b'"),
     "an unknown home": (b'name = "a"\n[model]\nsource = "~nobody-x/y"', "not a model folder"),
     "seeds of texts": (b'name = "a"\n[search]\nseeds = ["1"]', "search.seeds.0"),
-    "a seed too large": (b'name = "a"\n[search]\nseeds = [4294967296]', "from 0 to 2**32 - 1"),
+    "a seed too large": (b'name = "a"\n[search]\nseeds = [4294967296]', "less than 4294967296"),
 }
 
 
@@ -146,12 +146,12 @@ def test_none_stands_for_no_value():
 def test_finished_seeds_are_kept_when_a_search_is_stopped(tiny_folder, tmp_path, monkeypatch):
     method = find.METHODS["random"]
 
-    def stop(model, data, sparsities, seed, *rest):
-        if seed == 2:
+    def stop(problem, options):
+        if problem.seed == 2:
             raise KeyboardInterrupt
-        return method.search(model, data, sparsities, seed, *rest)
+        return method.search(problem, options)
 
-    stopped = find.Method(stop, method.options, method.n_examples, method.summary)
+    stopped = find.Method(stop, method.options, method.summary)
     monkeypatch.setitem(find.METHODS, "random", stopped)
     seeds = ["--seed", 1, "--seed", 2]
     hcore("prune", tiny_folder, "--out", "subs", *QUICK, *seeds, cwd=tmp_path, code=130)
@@ -184,13 +184,19 @@ OTHER = {
 }
 
 
+@pytest.fixture(scope="module")
+def pruned(tiny_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pruned")
+    hcore("prune", tiny_folder, "--out", "subs", *QUICK, cwd=folder)
+    return folder
+
+
 @pytest.mark.parametrize("other", OTHER.values(), ids=OTHER)
-def test_subnetworks_of_other_settings_are_not_overwritten(tiny_folder, tmp_path, other):
-    hcore("prune", tiny_folder, "--out", "subs", *QUICK, cwd=tmp_path)
-    before = snapshot(tmp_path)
-    line = mistake("prune", tiny_folder, "--out", "subs", *QUICK, *other, cwd=tmp_path)
+def test_subnetworks_of_other_settings_are_not_overwritten(tiny_folder, pruned, other):
+    before = snapshot(pruned)
+    line = mistake("prune", tiny_folder, "--out", "subs", *QUICK, *other, cwd=pruned)
     assert "subs/seed-1/sparsity-0.5 holds a subnetwork found with other settings" in line
-    assert snapshot(tmp_path) == before
+    assert snapshot(pruned) == before
 
 
 def test_subnetworks_of_other_weights_are_not_overwritten(tiny_folder, tmp_path):

@@ -82,11 +82,11 @@ def arrays(name: str, **content: np.ndarray) -> Break:
 
 MANIFEST, TABLE = "manifest.json", "tables/evaluations.parquet"
 EVALUATION = "cells/evaluate-f1-s2-k1-50pc-*"
-ANEW = "make it anew from the finished cells with `hcore analyze"
+REMEDY = "make it again from the finished cells with `hcore analyze"
 
 # By `hcore show`, and so by `hcore report`, which reads the same.
 SHOWN: dict[str, tuple[Break, str]] = {
-    "manifest cut short": (shortened(MANIFEST), "no valid JSON .* `hcore run` makes it anew"),
+    "manifest cut short": (shortened(MANIFEST), "no valid JSON .* `hcore run` writes it again"),
     "manifest a number": (written(MANIFEST, b"7"), "manifest.json is damaged"),
     "manifest utf-16": (written(MANIFEST, "{}".encode("utf-16")), "manifest.json is damaged"),
     "manifest a folder": (folder_of(MANIFEST), "is not finished yet"),
@@ -105,21 +105,36 @@ SHOWN: dict[str, tuple[Break, str]] = {
         "damaged .model.num_hid",
     ),
     "command a list": (changed(MANIFEST, command=["rm"]), "damaged .command"),
-    "table cut short": (shortened(TABLE), f"no intact parquet file.*{ANEW}"),
-    "table empty": (written(TABLE, b""), ANEW),
-    "table missing": (removed(TABLE), f"the table evaluations of .*cannot read.*{ANEW}"),
-    "table a folder": (folder_of(TABLE), ANEW),
-    "table a pickle": (a_pickle(TABLE), f"no intact parquet file.*{ANEW}"),
+    "table cut short": (shortened(TABLE), f"no intact parquet file.*{REMEDY}"),
+    "table empty": (written(TABLE, b""), REMEDY),
+    "table missing": (
+        removed(TABLE),
+        f"the table evaluations of .*cannot read.*{REMEDY}",
+    ),
+    "table a folder": (folder_of(TABLE), REMEDY),
+    "table a pickle": (a_pickle(TABLE), f"no intact parquet file.*{REMEDY}"),
     "table without a column": (edited(TABLE, lambda t: t.drop(columns="n")), r"lacks .*\['n'\]"),
-    "table with NaN": (edited(TABLE, lambda t: t.assign(n=np.nan)), f"other values than.*{ANEW}"),
-    "table of texts": (edited(TABLE, lambda t: t.assign(n="x")), f"other values than.*{ANEW}"),
-    "table without rows": (edited(TABLE, lambda t: t[:0]), f"has been changed since.*{ANEW}"),
+    "table with NaN": (
+        edited(TABLE, lambda t: t.assign(n=np.nan)),
+        f"other values than.*{REMEDY}",
+    ),
+    "table of texts": (
+        edited(TABLE, lambda t: t.assign(n="x")),
+        f"other values than.*{REMEDY}",
+    ),
+    "table without rows": (
+        edited(TABLE, lambda t: t[:0]),
+        f"has been changed since.*{REMEDY}",
+    ),
     "a number changed": (edited(TABLE, lambda t: t.assign(correct=1)), "it has been changed since"),
     "a unit changed": (
         edited("tables/subnetworks.parquet", lambda t: t.assign(unit=HOSTILE)),
         "the table subnetworks of .* has been changed since",
     ),
-    "a measured table missing": (removed("tables/grid.parquet"), f"the table grid .*{ANEW}"),
+    "a measured table missing": (
+        removed("tables/grid.parquet"),
+        f"the table grid .*{REMEDY}",
+    ),
 }
 
 # By `hcore analyze --tables-only`, which reads the cells.

@@ -66,5 +66,5 @@ def test_a_pickle_in_a_state_is_not_run(tiny_folder, pairs, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(stop)
     (unfinished / "trainer" / "checkpoint-10" / "optimizer.pt").write_bytes(pickled(marker))
-    refused(train, "cannot go on with the training in .*; remove .*unfinished and run", tmp_path)
+    refused(train, "cannot resume the training in .*; remove .*unfinished and run", tmp_path)
     assert not marker.exists()

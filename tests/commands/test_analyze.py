@@ -45,8 +45,9 @@ def test_analyses_end_in_what_show_shows(place, other):
     assert "nothing to compute" in analyzed.stderr
     assert "not measured" not in analyzed.stderr
     as_json = json.loads(hcore("analyze", other, "--json", cwd=place).stdout)
-    stored = json.loads((place / other / "analysis.json").read_text())
+    stored = json.loads(hcore("show", other, "--json", cwd=place).stdout)
     assert {key: as_json[key] for key in stored} == stored
+    assert stored["verdicts"]
     assert as_json["report"] == f"{other}/report/report.html"
 
 
@@ -57,8 +58,9 @@ def test_two_runs_beside_each_other(place, other):
     found = json.loads(hcore(*arguments, "--json", cwd=place).stdout)
     (pair,) = found["beside"]
     assert found["runs"] == ["runs/smoke", "runs/other"]
-    assert pair["finetune_seeds"] == [1, 2]
-    assert pair["checkpoints"] == [2, 2]
+    subject = pair["subject"]
+    assert (subject["finetune_seed"], subject["other_finetune_seed"]) == (1, 2)
+    assert (subject["checkpoint"], subject["other_checkpoint"]) == (2, 2)
     assert text.count(pair["verdict"]["decision"].upper()) == 1
     assert "runs/smoke, fine-tuning 1, step 2 and runs/other, fine-tuning 2, step 2" in text
     after = {path: path.stat().st_mtime_ns for path in sorted(place.rglob("*"))}
@@ -124,7 +126,7 @@ def test_a_damaged_table_is_told_by_what_reads_it(place, other, tmp_path, comman
     (tmp_path / "runs/smoke/tables/attention.parquet").write_bytes(b"PAR1")
     name, *options = command.split()
     said = mistake(name, "runs/smoke", *options, cwd=tmp_path)
-    assert "the table attention of runs/smoke is of no use" in said
+    assert "the table attention of runs/smoke cannot be used" in said
     assert "`hcore analyze runs/smoke --tables-only`" in said
     hcore("analyze", "runs/smoke", "--tables-only", cwd=tmp_path)
     hcore(name, "runs/smoke", *options, cwd=tmp_path)

@@ -31,10 +31,12 @@ def test_show_analyze_and_report_run_no_model(place):
     shown = hcore("show", "runs/smoke", cwd=place).stdout
     assert "core" in shown
     as_json = json.loads(hcore("show", "runs/smoke", "--json", cwd=place).stdout)
-    assert as_json == json.loads((place / "runs/smoke/analysis.json").read_text())
-    before = (place / "runs/smoke/analysis.json").read_text()
+    verdicts = place / "runs/smoke/conclusions/verdicts.parquet"
+    before = pd.read_parquet(verdicts)
+    assert [row["decision"] for row in as_json["verdicts"]] == before["decision"].tolist()
+    assert {"core", "by-sparsity"} <= as_json["tables"].keys()
     concluded = hcore("analyze", "runs/smoke", "--tables-only", cwd=place)
-    assert (place / "runs/smoke/analysis.json").read_text() == before
+    assert pd.read_parquet(verdicts).equals(before)
     assert "cells of the analyses are not measured" in concluded.stderr
     # The conclusions end in the view of `hcore show`.
     assert concluded.stdout.startswith(shown)
@@ -174,7 +176,7 @@ def test_the_version():
         ("run smoke --out runs/smoke --set name=mine", "run of another study, 'smoke'"),
         ("run smoke --out runs/smoke", "other settings"),
         ("run --nonsense", "No such option"),
-        ("frobnicate", "No such command"),
+        ("frobnicate", "unknown command 'frobnicate'"),
         ("show nowhere", "no run folder"),
         ("report nowhere", "no run folder"),
         ("evaluate nowhere/at/all/there", "no such folder"),

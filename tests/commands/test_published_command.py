@@ -14,14 +14,14 @@ def test_the_page_of_a_folder_made_by_hand(tmp_path):
         "| 50% | matched | 83.3 | 83.3 | 1.4–3.3 points lower | 81.0–82.0 (1.3–2.3 points lower) |"
         in page
     )
-    assert "1 runs of the grid stand with -1 in every case, 1 are absent" in page
+    assert "with -1 in every case: 1. Runs that it lacks: 1." in page
     assert len([line for line in page.splitlines() if line.startswith("## ")]) == 6
 
 
 def test_the_page_of_the_authors_files(tmp_path):
     page = hcore("published", real_folder(), cwd=tmp_path).stdout
     assert "| 50% | ln_subject/object_swap | 86.7 | 86.7 | 2.2–36.1 | 2.2–36.1 |" in page
-    assert "6 runs of the grid stand with -1 in every case, 0 are absent" in page
+    assert "with -1 in every case: 6. Runs that it lacks: 0." in page
     assert "nan" not in page
 
 

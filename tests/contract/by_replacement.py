@@ -115,34 +115,59 @@ class Run:
         return {head: self.out[layer].seen[..., head * D : head * D + D] for head in range(4)}
 
 
-def dependency_by_replacement(model, examples, values, *, sender, receiver, reads, path):
-    """Each example's relative change of the receiver's z and change of the right label's margin."""
-    encoded = model.encode(examples)
-    (a, i), (b, j) = sender, receiver
-    changes, margins = [], []
-    for row in range(len(encoded)):
-        batch = encoded.batch([row], model.device)
-        clean = Run(model, batch)
-        layers = range(model.space.n_layers)
-        z = {layer: dict(clean.z(layer)) for layer in layers} if path == "direct" else {}
-        mlps = {layer: clean.mlp[layer].seen for layer in layers} if path == "direct" else {}
-        z.setdefault(a, {})[i] = values.heads[a][i].double()
-        changed = Run(model, batch, z, mlps)
-        # One kind of projection of the receiver's own head, or group, reads what has changed.
-        parts = projected(model.family.name, clean.plain[b], clean.maps[b].seen)
-        others = projected(model.family.name, clean.plain[b], changed.maps[b].seen)
-        which = "qkv".index(reads)
-        own = j * parts[which].shape[2] // 4
-        # A norm over all heads reads all of them.
-        heads = slice(None) if model.family.joint_norms else slice(own, own + 1)
-        parts[which] = parts[which].clone()
-        parts[which][:, :, heads] = others[which][:, :, heads]
-        after = Run(model, batch, maps={b: joined(model.family.name, parts)}).z(b)[j]
-        before = clean.z(b)[j]
-        mean = values.heads[b][j].double()
-        changes.append(float((after - before).norm() / (before - mean).norm()))
-        new = Run(model, batch, {b: {j: after}})
-        right = examples.label_ids[row]
-        odds = [float(run.logits[right] - run.logits[1 - right]) for run in (new, clean)]
-        margins.append(odds[0] - odds[1])
-    return np.array(changes), np.array(margins)
+class Replacement:
+    """The dependency of one head on another by replacing modules.
+
+    The runs that queries, keys and values have in common are made once.
+    """
+
+    def __init__(self, model, examples, values, *, sender, receiver):
+        self.model, self.examples, self.values = model, examples, values
+        self.sender, self.receiver = sender, receiver
+        encoded = model.encode(examples)
+        self.batches = [encoded.batch([row], model.device) for row in range(len(encoded))]
+        self.clean = [Run(model, batch) for batch in self.batches]
+        self._changed = {}
+
+    def changed(self, path):
+        """For each example the run in which the sender is at its mean."""
+        if path not in self._changed:
+            self._changed[path] = [
+                self._without_sender(batch, clean, path)
+                for batch, clean in zip(self.batches, self.clean, strict=True)
+            ]
+        return self._changed[path]
+
+    def _without_sender(self, batch, clean, path):
+        layer, head = self.sender
+        layers = range(self.model.space.n_layers)
+        z = {i: dict(clean.z(i)) for i in layers} if path == "direct" else {}
+        mlps = {i: clean.mlp[i].seen for i in layers} if path == "direct" else {}
+        z.setdefault(layer, {})[head] = self.values.heads[layer][head].double()
+        return Run(self.model, batch, z, mlps)
+
+    def dependency(self, *, reads, path):
+        """Each example's relative change of the receiver's z and change of the label's margin."""
+        model, (b, j) = self.model, self.receiver
+        changes, margins = [], []
+        for row, (batch, clean, changed) in enumerate(
+            zip(self.batches, self.clean, self.changed(path), strict=True)
+        ):
+            # One kind of projection of the receiver's own head, or group, reads what has changed.
+            parts = projected(model.family.name, clean.plain[b], clean.maps[b].seen)
+            others = projected(model.family.name, clean.plain[b], changed.maps[b].seen)
+            which = "qkv".index(reads)
+            own = j * parts[which].shape[2] // 4
+            # A norm over all heads reads all of them.
+            heads = slice(None) if model.family.joint_norms else slice(own, own + 1)
+            parts[which] = parts[which].clone()
+            parts[which][:, :, heads] = others[which][:, :, heads]
+            after = Run(model, batch, maps={b: joined(model.family.name, parts)}).z(b)[j]
+            before = clean.z(b)[j]
+            mean = self.values.heads[b][j].double()
+            changes.append(float((after - before).norm() / (before - mean).norm()))
+            new = Run(model, batch, {b: {j: after}})
+            right = self.examples.label_ids[row]
+            odds = [float(run.logits[right] - run.logits[1 - right]) for run in (new, clean)]
+            margins.append(odds[0] - odds[1])
+        return np.array(changes), np.array(margins)

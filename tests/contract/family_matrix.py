@@ -1,11 +1,12 @@
-"""Every property of the program that must hold for every family, and the models to see it on."""
+"""The table of properties that must hold for every family, and the subjects they are checked on."""
 
 from __future__ import annotations
 
 import atexit
+import copy
 import math
 import tempfile
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ import pytest
 import torch
 
 from heuristic_core.check.editing import edited as by_editing
+from heuristic_core.check.looking import seen_in
+from heuristic_core.check.state import state_of
 from heuristic_core.models.ablation import AblationValues
-from heuristic_core.models.classifier import Classifier
+from heuristic_core.models.classifier import Classifier, CompactClassifier
 from heuristic_core.models.families import FAMILIES
 from heuristic_core.models.loading import load_model
+from heuristic_core.models.means import mean_values
 from heuristic_core.subnetwork import Subnetwork
 from tiny import save_tiny, some_pairs
 
@@ -47,25 +51,25 @@ LAST_MAPS = {
     "t5": ("layer.0.SelfAttention.o", "layer.1.DenseReluDense.wo"),
 }
 
-#: How many cells each property has, by its test's name.
+#: The table of properties: how many cells each has, by the name of its test.
 CELLS: dict[str, int] = {}
 
 
-def for_every_family(families: tuple[str, ...] = NAMES, **more: tuple[Any, ...]) -> Any:
-    """Mark a test as a property that holds for every family, or for those named.
+def for_every_family(families: tuple[str, ...] = NAMES, **variants: tuple[Any, ...]) -> Any:
+    """Enter a test of a prepared subject into the table, and make each of its cells a test.
 
     Args:
-        families: The families.
-        more: Further arguments of the test and the values each of them takes.
+        families: The families that the property must hold for.
+        variants: Further arguments of the test and the values each of them takes.
     """
 
-    def mark(test: Any) -> Any:
-        CELLS[test.__name__] = len(families) * math.prod(map(len, more.values()))
-        for name, values in more.items():
+    def enter(test: Any) -> Any:
+        CELLS[test.__name__] = len(families) * math.prod(map(len, variants.values()))
+        for name, values in variants.items():
             test = pytest.mark.parametrize(name, values)(test)
-        return pytest.mark.parametrize("family", families)(test)
+        return pytest.mark.parametrize("subject", families, indirect=True)(test)
 
-    return mark
+    return enter
 
 
 _FOLDERS = tempfile.TemporaryDirectory(prefix="tiny-families-")
@@ -80,15 +84,59 @@ def folder_of(family: str) -> Path:
     return save_tiny(folder, family=family)
 
 
-@cache
-def shared(family: str) -> Classifier:
-    """A tiny model that no test changes."""
-    return load_model(folder_of(family))
+class Subject:
+    """A family's tiny model, which no test changes, and what several properties need of it."""
 
+    def __init__(self, family: str) -> None:
+        self.family = family
+        self.folder = folder_of(family)
+        self.model: Classifier = load_model(self.folder)
+        self.state = state_of(self.model, weights=True)
+        self._compact: dict[tuple[str, str], tuple[Subnetwork, CompactClassifier]] = {}
 
-def own(family: str) -> Classifier:
-    """A tiny model for one test to change."""
-    return load_model(folder_of(family))
+    def copy(self) -> Classifier:
+        """A model for one test to change."""
+        return copy.deepcopy(self.model)
+
+    def assert_unchanged(self) -> None:
+        assert state_of(self.model, weights=True) == self.state
+
+    @cached_property
+    def encoded(self) -> Any:
+        """All pairs as the model reads them."""
+        return self.model.encode(pairs())
+
+    @cached_property
+    def batch(self) -> dict[str, torch.Tensor]:
+        """Some of the pairs as one batch."""
+        return batch_of(self.model)
+
+    @cached_property
+    def plain(self) -> torch.Tensor:
+        """The whole model's logits of the batch."""
+        return logits(self.model, self.batch)
+
+    @cached_property
+    def means(self) -> AblationValues:
+        """The units' means over all pairs."""
+        return mean_values(self.model, self.encoded)
+
+    @cached_property
+    def seen(self) -> Any:
+        """The batch's attention maps, values and outputs of heads."""
+        return seen_in(self.model, self.batch)
+
+    @cached_property
+    def masks(self) -> dict[str, np.ndarray]:
+        return masks_of(self.model)
+
+    def compact(self, mask: str, ablation: str) -> tuple[Subnetwork, CompactClassifier]:
+        """A subnetwork by the name of its mask, and its compact model, made once."""
+        key = (mask, ablation)
+        if key not in self._compact:
+            subnetwork = some_subnetwork(self.model, self.masks[mask], ablation)
+            self._compact[key] = subnetwork, subnetwork.compact(self.model)
+        return self._compact[key]
 
 
 @cache
@@ -114,7 +162,7 @@ def logits(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
 def some_values(model: Classifier, seed: int = 5) -> AblationValues:
     """Ablation values that are nothing in particular."""
     generator = torch.Generator().manual_seed(seed)
-    zeros = AblationValues.zeros(model)
+    zeros = AblationValues.zeros(model.anatomy)
     return AblationValues(
         tuple(0.5 * torch.randn(v.shape, generator=generator) for v in zeros.heads),
         tuple(0.5 * torch.randn(v.shape, generator=generator) for v in zeros.mlps),
@@ -126,11 +174,29 @@ def some_mask(model: Classifier, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).random(len(model.space)) < 0.5
 
 
+def masks_of(model: Classifier) -> dict[str, np.ndarray]:
+    """Random masks, and those that leave a layer or a model with nothing."""
+    space = model.space
+    layer = np.array([unit.layer for unit in space])
+    return {
+        "random": some_mask(model, 0),
+        "other": some_mask(model, 1),
+        "nothing": np.zeros(len(space), bool),
+        "no heads": ~space.is_head,
+        "no MLPs": space.is_head,
+        "no heads in layer 0": ~(space.is_head & (layer == 0)),
+        "one head a layer": space.mask([f"L{i}H{i % 4}" for i in range(space.n_layers)]),
+        "first head gone": np.arange(len(space)) != 0,
+        "last heads gone": ~space.mask([f"L0H{h}" for h in (2, 3)]),
+        "whole": np.ones(len(space), bool),
+    }
+
+
 def some_subnetwork(model: Classifier, mask: np.ndarray, ablation: str) -> Subnetwork:
     values = some_values(model).arrays() if ablation == "mean" else {}
-    return Subnetwork(model.space, model.space.from_mask(mask), ablation, values)
+    return Subnetwork(model.space, model.space.from_mask(mask), ablation=ablation, values=values)
 
 
 def edited(model: Classifier, mask: np.ndarray, values: AblationValues) -> Any:
     """The same subnetwork by editing weights: no hooks, and no table of families."""
-    return by_editing(model, mask, values, LAST_MAPS[model.family.name])
+    return by_editing(model.anatomy, mask, values, LAST_MAPS[model.family.name])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 import torch
-from family_matrix import DECODERS, batch_of, for_every_family, own, pairs, shared
+from family_matrix import DECODERS, folder_of, for_every_family, pairs
 
-from heuristic_core.check.looking import seen_in
 from heuristic_core.check.state import state_of
 from heuristic_core.measure.attention import attention_patterns
+from heuristic_core.models.loading import load_model
 
 #: How far back or ahead the windowed layers of the tiny models let a token see, by layer.
 WINDOWS = {
@@ -23,11 +23,10 @@ WINDOWS = {
 
 
 @for_every_family()
-def test_heads_are_their_maps_applied_to_their_values(family):
+def test_heads_are_their_maps_applied_to_their_values(subject):
     """So maps, values and gates count heads alike, shared or not and fused or not."""
-    model = shared(family)
-    maps, values, heads = seen_in(model, batch_of(model))
-    assert len(maps) == model.space.n_layers
+    maps, values, heads = subject.seen
+    assert len(maps) == subject.model.space.n_layers
     for layer, weights in enumerate(maps):
         z = torch.einsum("bhqk,bkhd->bqhd", weights, values[layer]).flatten(2)
         torch.testing.assert_close(z, heads[layer], atol=1e-5, rtol=1e-4)
@@ -36,20 +35,18 @@ def test_heads_are_their_maps_applied_to_their_values(family):
 
 
 @for_every_family()
-def test_rows_sum_to_one_over_the_tokens_allowed(family):
-    model = shared(family)
-    batch = batch_of(model)
-    maps, _, _ = seen_in(model, batch)
-    real = batch["attention_mask"].bool()
+def test_rows_sum_to_one_over_the_tokens_allowed(subject):
+    maps, _, _ = subject.seen
+    real = subject.batch["attention_mask"].bool()
     place = torch.arange(real.shape[1])
     ahead = place[None] - place[:, None]
     for layer, weights in enumerate(maps):
         rows = weights.transpose(1, 2)[real]  # real token, head, key
         torch.testing.assert_close(rows.sum(-1), torch.ones(rows.shape[:-1]))
         allowed = real[:, None, :].expand(-1, real.shape[1], -1).clone()
-        if family in DECODERS:
+        if subject.family in DECODERS:
             allowed &= ahead <= 0
-        window = WINDOWS.get(family, {}).get(layer)
+        window = WINDOWS.get(subject.family, {}).get(layer)
         if window is not None:
             allowed &= ahead.abs() <= window
         outside = (weights * ~allowed[:, None]).transpose(1, 2)[real]
@@ -60,10 +57,10 @@ def test_rows_sum_to_one_over_the_tokens_allowed(family):
 
 
 @for_every_family(weighting=("attention", "value_norm"))
-def test_patterns_are_scored_head_by_head(family, weighting):
-    model = own(family)
+def test_patterns_are_scored_head_by_head(subject, weighting):
+    model = subject.copy()
     before = state_of(model)
-    if family == "qwen2":  # its pieces of words make other patterns
+    if subject.family == "qwen2":  # its pieces of words make other patterns
         assert len(attention_patterns(model, pairs(), weighting=weighting))
         return
     table = attention_patterns(model, pairs(), weighting=weighting)
@@ -80,9 +77,9 @@ def test_patterns_are_scored_head_by_head(family, weighting):
 @pytest.mark.parametrize("family", ["llama", "gpt_neox", "modernbert"])
 def test_a_head_without_values_reads_nothing_by_norm(family):
     """With the value map's rows of one head at zero; a group's heads lose them together."""
-    model = own(family)
+    model = load_model(folder_of(family))
     heads = {"llama": [0, 1], "gpt_neox": [0], "modernbert": [0]}[family]
-    maps = model.projections(0)
+    maps = model.anatomy.projections[0]
     with torch.no_grad():
         rows = {
             "llama": slice(0, 8),

@@ -10,55 +10,42 @@ from family_matrix import (
     batch_of,
     for_every_family,
     logits,
+    masks_of,
     pairs,
-    shared,
     some_mask,
     some_subnetwork,
 )
 
-from heuristic_core.check.state import state_of
-from heuristic_core.models.compaction import CompactClassifier
+from heuristic_core.models.classifier import CompactClassifier
 from heuristic_core.models.loading import load_model
+from tiny import save_tiny
 
 
-def masks_of(model):
-    """Random masks, and those that leave a layer or a model with nothing."""
-    space = model.space
-    layer = np.array([unit.layer for unit in space])
-    return {
-        "random": some_mask(model, 0),
-        "other": some_mask(model, 1),
-        "nothing": np.zeros(len(space), bool),
-        "no heads": ~space.is_head,
-        "no MLPs": space.is_head,
-        "no heads in layer 0": ~(space.is_head & (layer == 0)),
-        "one head a layer": space.mask([f"L{i}H{i % 4}" for i in range(space.n_layers)]),
-        "first head gone": np.arange(len(space)) != 0,
-        "last heads gone": ~space.mask([f"L0H{h}" for h in (2, 3)]),
-    }
-
-
-def assert_equal_to_gates(model, mask, ablation, batch):
-    subnetwork = some_subnetwork(model, mask, ablation)
-    small = subnetwork.compact(model)
+def assert_equal_to_gates(model, subnetwork, small, batch):
     with subnetwork.applied(model):
         gated = logits(model, batch)
     torch.testing.assert_close(logits(small, batch), gated, atol=3e-5, rtol=1e-4)
+
+
+def compacted(model, mask, batch):
+    """A subnetwork's compact model, which gives what the gates give."""
+    subnetwork = some_subnetwork(model, mask, "mean")
+    small = subnetwork.compact(model)
+    assert_equal_to_gates(model, subnetwork, small, batch)
     return small
 
 
 @for_every_family(ablation=("zero", "mean"))
-def test_compact_logits_are_those_of_the_gated_model(family, ablation):
-    model = shared(family)
-    batch = batch_of(model)
-    before = state_of(model)
-    for mask in masks_of(model).values():
-        small = assert_equal_to_gates(model, mask, ablation, batch)
-        assert n_parameters(small.hf) < n_parameters(model.hf) * copies(model)
-        if not mask.any():
-            plain = logits(model, batch)
-            assert (logits(small, batch) - plain).abs().max() > 1e-3
-    assert state_of(model) == before
+def test_compact_logits_are_those_of_the_gated_model(subject, ablation):
+    model, batch = subject.model, subject.batch
+    for name in subject.masks:
+        subnetwork, small = subject.compact(name, ablation)
+        assert_equal_to_gates(model, subnetwork, small, batch)
+        if name != "whole":
+            assert n_parameters(small.hf) < n_parameters(model.hf) * copies(model)
+        if name == "nothing":
+            assert (logits(small, batch) - subject.plain).abs().max() > 1e-3
+    subject.assert_unchanged()
 
 
 def n_parameters(hf):
@@ -71,9 +58,9 @@ def copies(model):
 
 
 @for_every_family()
-def test_every_dropped_unit_saves_weights(family):
-    model = shared(family)
-    whole = some_subnetwork(model, np.ones(len(model.space), bool), "zero").compact(model)
+def test_every_dropped_unit_saves_weights(subject):
+    model = subject.model
+    _, whole = subject.compact("whole", "zero")
     for unit in (0, model.space.heads[0]):
         mask = np.arange(len(model.space)) != unit
         small = some_subnetwork(model, mask, "zero").compact(model)
@@ -81,61 +68,58 @@ def test_every_dropped_unit_saves_weights(family):
 
 
 @for_every_family()
-def test_nothing_dropped_changes_no_bit(family):
-    model = shared(family)
-    batch = batch_of(model)
-    whole = some_subnetwork(model, np.ones(len(model.space), bool), "mean").compact(model)
-    assert torch.equal(logits(whole, batch), logits(model, batch))
+def test_nothing_dropped_changes_no_bit(subject):
+    _, whole = subject.compact("whole", "mean")
+    assert torch.equal(logits(whole, subject.batch), subject.plain)
 
 
 @for_every_family()
-def test_compact_models_are_saved_and_loaded_to_the_bit(family, tmp_path):
-    model = shared(family)
-    batch = batch_of(model)
+def test_compact_models_are_saved_and_loaded_to_the_bit(subject, tmp_path):
+    batch = subject.batch
     for name in ("random", "nothing", "no heads in layer 0"):
-        small = some_subnetwork(model, masks_of(model)[name], "mean").compact(model)
+        _, small = subject.compact(name, "mean")
+        given = logits(small, batch)
         back = load_model(small.save(tmp_path / name))
         assert isinstance(back, CompactClassifier)
         assert back.subnetwork == small.subnetwork
-        assert torch.equal(logits(back, batch), logits(small, batch))
-        again = load_model(back.save(tmp_path / f"{name} again"))
-        assert torch.equal(logits(again, batch), logits(small, batch))
+        assert torch.equal(logits(back, batch), given)
         # Read as a classifier is, in batches of one and on either side padded.
         encoded = back.encode(pairs())
         torch.testing.assert_close(
             back.logits(encoded, batch_size=1), back.logits(encoded), atol=1e-5, rtol=1e-4
         )
+        if name == "random":
+            again = load_model(back.save(tmp_path / "again"))
+            assert torch.equal(logits(again, batch), given)
 
 
 @for_every_family(GROUPED)
-def test_groups_of_any_sizes_are_left(family):
+def test_groups_of_any_sizes_are_left(subject):
     """Every set of a layer's heads: groups that lose some, all or none of their query heads."""
-    model = shared(family)
-    batch = {k: v[:2] for k, v in batch_of(model).items()}
+    model = subject.model
+    batch = {k: v[:2] for k, v in subject.batch.items()}
     for bits in range(1, 15):
         mask = np.ones(len(model.space), bool)
         mask[:4] = [bool(bits & (1 << h)) for h in range(4)]
-        small = assert_equal_to_gates(model, mask, "mean", batch)
+        small = compacted(model, mask, batch)
         rows = _rows(small, "v_proj")
-        shares = 4 // (_rows(model, "v_proj") // model.d_heads[0])
+        shares = 4 // (_rows(model, "v_proj") // model.anatomy.d_heads[0])
         groups = {h // shares for h in range(4) if mask[h]}
-        assert rows == len(groups) * model.d_heads[0]
+        assert rows == len(groups) * model.anatomy.d_heads[0]
 
 
 def _rows(model, name):
-    weights = dict(model.layers[0].self_attn.named_parameters())
+    weights = dict(model.hf.model.layers[0].self_attn.named_parameters())
     (found,) = (w for n, w in weights.items() if n.startswith(name) and n.endswith("weight"))
     return len(found)
 
 
 @pytest.mark.parametrize("shared_keys", [True, False])
 def test_deberta_with_shared_position_maps(tmp_path, shared_keys):
-    from tiny import save_tiny
-
     save_tiny(tmp_path, family="deberta-v2", share_att_key=shared_keys, position_buckets=4)
     model = load_model(tmp_path)
     for seed in range(3):
-        assert_equal_to_gates(model, some_mask(model, seed), "mean", batch_of(model))
+        compacted(model, some_mask(model, seed), batch_of(model))
 
 
 @pytest.mark.parametrize(
@@ -156,13 +140,9 @@ def test_deberta_with_shared_position_maps(tmp_path, shared_keys):
     ],
 )
 def test_variants_of_families(tmp_path, family, changes):
-    from tiny import save_tiny
-
     save_tiny(tmp_path, family=family, **changes)
     model = load_model(tmp_path)
     batch = batch_of(model)
-    for mask in masks_of(model).values():
-        assert_equal_to_gates(model, mask, "mean", batch)
-    small = some_subnetwork(model, some_mask(model, 0), "mean").compact(model)
-    back = load_model(small.save(tmp_path / "small"))
-    assert torch.equal(logits(back, batch), logits(small, batch))
+    small = {name: compacted(model, mask, batch) for name, mask in masks_of(model).items()}
+    back = load_model(small["random"].save(tmp_path / "small"))
+    assert torch.equal(logits(back, batch), logits(small["random"], batch))

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import torch
-from family_matrix import (
-    batch_of,
-    edited,
-    for_every_family,
-    logits,
-    own,
-    pairs,
-    shared,
-    some_mask,
-    some_values,
-)
+from family_matrix import edited, for_every_family, logits, some_mask, some_values
 
-from heuristic_core.check.gating import left_as_found_by_errors
-from heuristic_core.check.state import state_of
+from heuristic_core.check.state import check_blocks_that_fail, state_of
 from heuristic_core.check.wide import AllDouble
-from heuristic_core.models.ablation import AblationValues, mean_values
+from heuristic_core.models.ablation import AblationValues
+from heuristic_core.models.means import mean_values
 
 
 @for_every_family()
-def test_open_gates_change_no_bit(family):
-    model = shared(family)
-    batch = batch_of(model)
-    plain = logits(model, batch)
+def test_open_gates_change_no_bit(subject):
+    model, batch, plain = subject.model, subject.batch, subject.plain
     with model.gated(some_values(model)) as gates:
         assert torch.equal(logits(model, batch), plain)
         gates.z = torch.ones(len(plain), len(model.space))
@@ -35,11 +23,9 @@ def test_open_gates_change_no_bit(family):
 
 
 @for_every_family(kind=("zero", "mean"))
-def test_shut_gates_equal_edited_weights(family, kind):
-    model = shared(family)
-    batch = batch_of(model)
-    values = some_values(model) if kind == "mean" else AblationValues.zeros(model)
-    plain = logits(model, batch)
+def test_shut_gates_equal_edited_weights(subject, kind):
+    model, batch, plain = subject.model, subject.batch, subject.plain
+    values = some_values(model) if kind == "mean" else AblationValues.zeros(model.anatomy)
     for seed in range(3):
         mask = some_mask(model, seed)
         with model.gated(values) as gates:
@@ -52,10 +38,9 @@ def test_shut_gates_equal_edited_weights(family, kind):
 
 
 @for_every_family()
-def test_every_unit_is_one_of_its_own(family):
+def test_every_unit_is_one_of_its_own(subject):
     """Shut alone, each unit changes the answers in its own way: none is another's gate."""
-    model = shared(family)
-    batch = batch_of(model)
+    model, batch = subject.model, subject.batch
     seen = []
     with model.gated(some_values(model)) as gates:
         for shut in torch.eye(len(model.space)):
@@ -66,9 +51,8 @@ def test_every_unit_is_one_of_its_own(family):
 
 
 @for_every_family()
-def test_each_example_has_gates_of_its_own(family):
-    model = shared(family)
-    batch = batch_of(model)
+def test_each_example_has_gates_of_its_own(subject):
+    model, batch = subject.model, subject.batch
     z = torch.rand(6, len(model.space), generator=torch.Generator().manual_seed(1))
     with model.gated(some_values(model)) as gates:
         gates.z = z
@@ -80,14 +64,14 @@ def test_each_example_has_gates_of_its_own(family):
 
 
 @for_every_family()
-def test_gradients_of_gates_are_exact(family):
-    model = own(family)
+def test_gradients_of_gates_are_exact(subject):
+    model = subject.copy()
     model.hf.double()
     values = some_values(model)
     values = AblationValues(
         tuple(v.double() for v in values.heads), tuple(v.double() for v in values.mlps)
     )
-    batch = {k: v[:2] for k, v in batch_of(model).items()}
+    batch = {k: v[:2] for k, v in subject.batch.items()}
     start = torch.rand(
         len(model.space), dtype=torch.float64, generator=torch.Generator().manual_seed(2)
     )
@@ -101,22 +85,19 @@ def test_gradients_of_gates_are_exact(family):
 
 
 @for_every_family()
-def test_the_model_is_left_as_found_even_by_an_error(family):
-    model = own(family)
+def test_the_model_is_left_as_found_even_by_an_error(subject):
+    model = subject.copy()
     model.hf.train()
     next(model.hf.parameters()).requires_grad_(False)
-    values = some_values(model)
-    batch = batch_of(model)
     before = state_of(model)
-    left_as_found_by_errors(model, values, lambda: logits(model, batch))
+    check_blocks_that_fail(model, some_values(model), subject.batch)
     assert state_of(model) == before
 
 
 @for_every_family()
-def test_means_exclude_padding(family):
+def test_means_exclude_padding(subject):
     """One by one there is no padding."""
-    model = shared(family)
-    encoded = model.encode(pairs())
+    model, encoded = subject.model, subject.encoded
     one, many = mean_values(model, encoded, batch_size=1), mean_values(model, encoded, batch_size=7)
     for a, b in zip(one.heads + one.mlps, many.heads + many.mlps, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)

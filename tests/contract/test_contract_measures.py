@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import pytest
 import torch
-from by_replacement import MAPS, dependency_by_replacement
-from family_matrix import for_every_family, own, pairs, shared
+from by_replacement import MAPS, Replacement
+from family_matrix import for_every_family, pairs
 
 from heuristic_core.check.state import state_of
 from heuristic_core.measure.dependency import dependencies
-from heuristic_core.measure.rerun import answers_without, features_of
-from heuristic_core.models.ablation import mean_values
+from heuristic_core.measure.rerun import features_of, outputs_without
+from heuristic_core.models.means import mean_values
 from heuristic_core.tasks.task import Suite
 from heuristic_core.units import Unit
 
@@ -22,13 +20,11 @@ RECEIVERS = {"L0H3": "core", "L1H1": "added", "L1H2": "added"}
 
 
 @for_every_family()
-def test_layers_that_are_not_run_again_change_no_answer(family):
-    model = own(family)
-    encoded = model.encode(pairs())
-    values = mean_values(model, encoded)
+def test_layers_that_are_not_run_again_change_no_answer(subject):
+    model, encoded, values = subject.copy(), subject.encoded, subject.means
     before = state_of(model)
     sets = [frozenset({Unit(1, 2)}), frozenset({Unit(1)}), frozenset({Unit(0, 1), Unit(1, 3)})]
-    answers = answers_without(model, encoded, sets, values, n_labels=2, batch_size=4)
+    answers = outputs_without(model, encoded, sets, values, n_labels=2, batch_size=4)
     assert state_of(model) == before
     for run, units in enumerate(sets, start=1):
         with model.gated(values) as gates:
@@ -40,9 +36,8 @@ def test_layers_that_are_not_run_again_change_no_answer(family):
 
 
 @for_every_family()
-def test_what_the_last_layer_reads_gives_the_logits(family):
-    model = shared(family)
-    encoded = model.encode(pairs())
+def test_what_the_last_layer_reads_gives_the_logits(subject):
+    model, encoded = subject.model, subject.encoded
     features = torch.tensor(features_of(model, encoded, batch_size=10)).float()
     readout = model.hf.get_submodule(model.family.readout)
     with torch.no_grad():
@@ -50,12 +45,11 @@ def test_what_the_last_layer_reads_gives_the_logits(family):
 
 
 @for_every_family()
-def test_changes_go_along_paths_and_nowhere_else(family):
-    model = own(family)
-    values = mean_values(model, model.encode(pairs()))
+def test_changes_go_along_paths_and_nowhere_else(subject):
+    model = subject.copy()
     before = state_of(model)
-    suite = Suite("pairs", "ood", pairs(), {})
-    table = dependencies(model, suite, senders=SENDERS, receivers=RECEIVERS, values=values)
+    suite = Suite(name="pairs", role="ood", examples=pairs(), kinds={})
+    table = dependencies(model, suite, senders=SENDERS, receivers=RECEIVERS, values=subject.means)
     assert state_of(model) == before
     layers = table[["sender", "receiver"]].map(lambda label: int(label[1]))
     without = layers["sender"] >= layers["receiver"]
@@ -69,33 +63,29 @@ def test_changes_go_along_paths_and_nowhere_else(family):
     assert by_mlp == 0 if "in parallel" in model.family.note else by_mlp > 1e-6
 
 
-@cache
-def patched(family):
-    """A model in float64, its means, and its dependencies as the program measures them."""
-    model = own(family)
+@pytest.fixture(scope="session")
+def patched(subject):
+    """The dependencies of a model in float64 as the program measures them, and by replacement."""
+    model = subject.copy()
     model.hf.double()
-    values = mean_values(model, model.encode(pairs()))
+    values = mean_values(model, subject.encoded)
+    few = pairs().take(slice(0, 4))
     table = dependencies(
         model,
-        Suite("pairs", "ood", few(), {}),
+        Suite(name="pairs", role="ood", examples=few, kinds={}),
         senders={"L0H1": "core"},
         receivers={"L1H2": "added"},
         values=values,
         margin_paths=("direct", "total"),
     )
-    return model, values, table.set_index(["path", "reads"])
-
-
-def few():
-    return pairs().take(slice(0, 4))
+    by_replacement = Replacement(model, few, values, sender=(0, 1), receiver=(1, 2))
+    return table.set_index(["path", "reads"]), by_replacement
 
 
 @for_every_family(tuple(MAPS), reads=("q", "k", "v"), path=("direct", "total"))
-def test_path_patching_equals_replaced_modules(family, reads, path):
-    model, values, table = patched(family)
-    change, margin = dependency_by_replacement(
-        model, few(), values, sender=(0, 1), receiver=(1, 2), reads=reads, path=path
-    )
+def test_path_patching_equals_replaced_modules(patched, subject, reads, path):
+    table, by_replacement = patched
+    change, margin = by_replacement.dependency(reads=reads, path=path)
     row = table.loc[(path, reads)]
     assert row["change"] == pytest.approx(change.mean(), rel=1e-4)
     assert row["margin_change"] == pytest.approx(margin.mean(), rel=1e-3, abs=1e-7)

@@ -15,17 +15,15 @@ from family_matrix import (
     folder_of,
     for_every_family,
     logits,
-    own,
     pairs,
-    shared,
     some_mask,
     some_subnetwork,
 )
 
 from heuristic_core.errors import InputError
-from heuristic_core.models.ablation import mean_values
 from heuristic_core.models.classifier import Classifier
 from heuristic_core.models.loading import load_model, new_classifier
+from heuristic_core.models.means import mean_values
 from heuristic_core.models.sources import shape
 from heuristic_core.tasks.task import Examples
 from heuristic_core.training.finetune import finetune
@@ -34,23 +32,23 @@ from tiny_families import LONGEST
 
 
 @for_every_family()
-def test_eager_and_sdpa_agree(family):
-    model = own(family)
-    batch = batch_of(model)
+def test_eager_and_sdpa_agree(subject):
+    model = subject.copy()
     found = {}
-    if not model.hf._supports_sdpa or family == "gemma2":  # which caps its attention's logits
+    if (
+        not model.hf._supports_sdpa or subject.family == "gemma2"
+    ):  # which caps its attention's logits
         assert model.hf.config._attn_implementation == "eager"
         return
     for implementation in ("sdpa", "eager"):
         model.hf.set_attn_implementation(implementation)
-        found[implementation] = logits(model, batch)
+        found[implementation] = logits(model, subject.batch)
     torch.testing.assert_close(found["sdpa"], found["eager"], atol=1e-5, rtol=1e-4)
 
 
 @for_every_family()
-def test_neither_batches_nor_their_order_matter(family):
-    model = shared(family)
-    encoded = model.encode(pairs())
+def test_neither_batches_nor_their_order_matter(subject):
+    model, encoded = subject.model, subject.encoded
     together = model.logits(encoded, batch_size=10)
     torch.testing.assert_close(model.logits(encoded, batch_size=1), together, atol=1e-5, rtol=1e-4)
     order = np.random.default_rng(0).permutation(10)
@@ -59,10 +57,9 @@ def test_neither_batches_nor_their_order_matter(family):
 
 
 @for_every_family()
-def test_bfloat16_rounds_and_changes_nothing_else(family):
-    model = shared(family)
-    encoded = model.encode(pairs())
-    for system in (model, some_subnetwork(model, some_mask(model, 0), "mean").compact(model)):
+def test_bfloat16_rounds_and_changes_nothing_else(subject):
+    model, encoded = subject.model, subject.encoded
+    for system in (model, subject.compact("random", "mean")[1]):
         exact = system.logits(encoded)
         rounded = system.logits(encoded, bf16=True)
         assert rounded.dtype == torch.float32
@@ -72,38 +69,37 @@ def test_bfloat16_rounds_and_changes_nothing_else(family):
 
 
 @for_every_family(DECODERS)
-def test_the_padding_side_makes_no_difference_to_decoders(family):
-    model = own(family)
+def test_the_padding_side_makes_no_difference_to_decoders(subject):
+    model, means = subject.copy(), subject.means
     assert model.tokenizer.padding_side == "left"
     left = model.logits(model.encode(pairs()), batch_size=10)
-    means = mean_values(model, model.encode(pairs()))
     model.tokenizer.padding_side = "right"
-    right = model.logits(model.encode(pairs()), batch_size=10)
+    encoded = model.encode(pairs())
+    right = model.logits(encoded, batch_size=10)
     torch.testing.assert_close(left, right, atol=1e-5, rtol=1e-4)
-    others = mean_values(model, model.encode(pairs()))
+    others = mean_values(model, encoded)
     for a, b in zip(means.heads + means.mlps, others.heads + others.mlps, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
 
 
 @for_every_family(tuple(name for name in NAMES if name not in DECODERS))
-def test_others_padded_on_the_left_are_refused(family):
-    model = own(family)
+def test_others_padded_on_the_left_are_refused(subject):
+    model = subject.copy()
     model.tokenizer.padding_side = "left"
     with pytest.raises(InputError, match=r"pads on the left, .* set padding_side to 'right'"):
         Classifier(model.hf, model.tokenizer)
 
 
 @for_every_family()
-def test_saved_and_loaded_no_bit_changes(family, tmp_path):
-    model = shared(family)
-    batch = batch_of(model)
+def test_saved_and_loaded_no_bit_changes(subject, tmp_path):
+    model = subject.model
     model.hf.save_pretrained(tmp_path)
     model.tokenizer.save_pretrained(tmp_path)
     back = load_model(tmp_path)
-    assert torch.equal(logits(back, batch), logits(model, batch))
+    assert torch.equal(logits(back, subject.batch), subject.plain)
     assert back.space == model.space
     # One set of weights stays one set of weights.
-    sizes = [(f / "model.safetensors").stat().st_size for f in (tmp_path, folder_of(family))]
+    sizes = [(f / "model.safetensors").stat().st_size for f in (tmp_path, subject.folder)]
     assert sizes[0] == sizes[1]
 
 
@@ -122,22 +118,21 @@ def test_an_albert_keeps_its_sets_of_weights(tmp_path, n_sets):
     assert other.hf.load_state_dict(state, strict=True).missing_keys == []
     assert torch.equal(logits(other, batch), plain)
     # The layers of one set change together.
-    layers = [layer.albert_layers[0].ffn.weight for layer in model.layers]
+    layers = [layer.albert_layers[0].ffn.weight for layer in model.anatomy.layers]
     assert len({weight.data_ptr() for weight in layers}) == n_sets
     assert layers[0] is layers[4 // n_sets - 1]
 
 
 @for_every_family()
-def test_torchs_default_dtype_makes_no_difference(family):
-    model = shared(family)
-    batch, encoded = batch_of(model), model.encode(pairs())
+def test_torchs_default_dtype_makes_no_difference(subject):
+    model, batch, encoded, means = subject.model, subject.batch, subject.encoded, subject.means
     subnetwork = some_subnetwork(model, some_mask(model, 0), "zero")
-    plain, means = logits(model, batch), mean_values(model, encoded)
+    plain = subject.plain
     with subnetwork.applied(model):
         gated = model.logits(encoded)
     torch.set_default_dtype(torch.float64)
     try:
-        other = own(family)
+        other = load_model(subject.folder)
         assert other.hf.dtype == torch.float32
         assert torch.equal(logits(other, batch), plain)
         with subnetwork.applied(other):
@@ -154,22 +149,22 @@ def test_torchs_default_dtype_makes_no_difference(family):
 
 
 @for_every_family()
-def test_half_precision_is_kept(family):
-    model = load_model(folder_of(family), dtype="bfloat16")
+def test_half_precision_is_kept(subject):
+    model = load_model(subject.folder, dtype="bfloat16")
     encoded = model.encode(pairs())
     subnetwork = some_subnetwork(model, some_mask(model, 0), "mean")
     with subnetwork.applied(model):
         gated = model.logits(encoded)
     small = subnetwork.compact(model)
     wide = {p.dtype for p in small.hf.parameters()} - {torch.bfloat16}
-    assert not wide or family == "t5"  # which keeps some of its weights in float32
+    assert not wide or subject.family == "t5"  # which keeps some of its weights in float32
     torch.testing.assert_close(small.logits(encoded), gated, atol=0.1, rtol=0.1)
 
 
 @for_every_family()
-def test_texts_as_long_as_the_positions_can_be_run(family):
-    model = load_model(folder_of(family), max_length=1000)
-    limited = family != "t5"  # whose positions are relative
+def test_texts_as_long_as_the_positions_can_be_run(subject):
+    model = load_model(subject.folder, max_length=1000)
+    limited = subject.family != "t5"  # whose positions are relative
     assert model.max_length == (LONGEST if limited else 1000)
     long = Examples.build(["the author " * 60], ["the judges " * 60], ["entailment"], ["x"], LABELS)
     encoded = model.encode(long)
@@ -179,8 +174,8 @@ def test_texts_as_long_as_the_positions_can_be_run(family):
 
 
 @for_every_family()
-def test_a_new_head_on_a_pretrained_model(family, tmp_path):
-    save_tiny(tmp_path, family=family, classifier=False)
+def test_a_new_head_on_a_pretrained_model(subject, tmp_path):
+    save_tiny(tmp_path, family=subject.family, classifier=False)
     new = new_classifier(tmp_path, ("a", "b", "c"), seed=7)
     again = new_classifier(tmp_path, ("a", "b", "c"), seed=7)
     other = new_classifier(tmp_path, ("a", "b", "c"), seed=8)
@@ -191,14 +186,14 @@ def test_a_new_head_on_a_pretrained_model(family, tmp_path):
     assert new.labels == ("a", "b", "c")
     assert new.logits(new.encode(pairs())).shape == (10, 3)
     # The rest is what was pretrained.
-    kept = dict(shared(family).hf.base_model.named_parameters())
+    kept = dict(subject.model.hf.base_model.named_parameters())
     found = dict(new.hf.base_model.named_parameters())
     assert all(torch.equal(found[k], kept[k]) for k in found if "pooler" not in k)
 
 
 @for_every_family(DECODERS)
-def test_decoders_get_a_padding_token_with_a_new_head(family, tmp_path):
-    save_tiny(tmp_path, family=family, pad_token_id=None)
+def test_decoders_get_a_padding_token_with_a_new_head(subject, tmp_path):
+    save_tiny(tmp_path, family=subject.family, pad_token_id=None)
     _without_padding_token(tmp_path)
     with pytest.raises(InputError, match=r"has no padding token; set .* pad_token_id in config"):
         load_model(tmp_path)
@@ -217,25 +212,25 @@ def _without_padding_token(folder):
 
 
 @for_every_family()
-def test_its_size_is_read_from_the_configuration(family):
-    model = shared(family)
-    size = shape(folder_of(family))
+def test_its_size_is_read_from_the_configuration(subject):
+    model = subject.model
+    size = shape(subject.folder)
     assert size["num_hidden_layers"] == model.space.n_layers
     assert size["num_attention_heads"] == model.space.heads[0]
-    assert size["hidden_size"] == model.d_model
+    assert size["hidden_size"] == model.anatomy.d_model
     assert size["intermediate_size"] == 64
     assert size["bytes"] > 10_000
 
 
 @for_every_family()
-def test_fine_tuning_teaches_and_is_saved(family, tmp_path):
-    model = own(family)
+def test_fine_tuning_teaches_and_is_saved(subject, tmp_path):
+    model, encoded = subject.copy(), subject.encoded
     model.hf.config.problem_type = None
-    before = model.logits(model.encode(pairs()))
+    before = model.logits(encoded)
     finetune(
         model, pairs(), tmp_path, steps=2, checkpoints=[2], seed=0, batch_size=5, learning_rate=1e-2
     )
-    after = model.logits(model.encode(pairs()))
+    after = model.logits(encoded)
     assert (after - before).abs().max() > 1e-2
     back = load_model(tmp_path / "step-000002")
     assert torch.equal(back.logits(back.encode(pairs())), after)
@@ -246,7 +241,7 @@ def test_the_padding_side_makes_no_difference_to_fine_tuning(tmp_path):
     """A GPT-2's positions are learned, so that counting them otherwise would show."""
     found = []
     for side in ("left", "right"):
-        model = own("gpt2")
+        model = load_model(folder_of("gpt2"))
         model.tokenizer.padding_side = side
         finetune(model, pairs(), tmp_path / side, steps=2, checkpoints=[], seed=0, batch_size=5)
         assert model.tokenizer.padding_side == side

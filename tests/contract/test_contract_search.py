@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from family_matrix import CELLS, NAMES, own, pairs
+from family_matrix import CELLS, NAMES, pairs
 
 from heuristic_core.check.state import state_of
 from heuristic_core.search.data import prepare
@@ -33,11 +33,12 @@ CELLS["test_every_method_keeps_exactly_as_many_units"] = len(_ALL)
 
 
 @pytest.mark.parametrize(
-    ("family", "method"),
+    ("subject", "method"),
     [pytest.param(*cell, marks=() if cell in _FAST else pytest.mark.slow) for cell in _ALL],
+    indirect=["subject"],
 )
-def test_every_method_keeps_exactly_as_many_units(family, method):
-    model = own(family)
+def test_every_method_keeps_exactly_as_many_units(subject, method):
+    model = subject.copy()
     data = prepare(model, pairs())
     before = state_of(model)
     wanted = [0.3, 0.7]

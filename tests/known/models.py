@@ -39,8 +39,8 @@ POSITIONS = tuple(_position(position, role) for position, role in enumerate(ROLE
 
 # --- what heads look at --------------------------------------------------------------------------
 
-# Scores: 2 for the same word and 1 for the other sentence, against a fixed score of [CLS], where a
-# word looks that has no such partner. Adverbs and special tokens look at [SEP].
+# Scores: 2 for the same word and 1 for the other sentence, against a fixed score of [CLS], to which
+# a word without such a partner attends. Adverbs and special tokens look at [SEP].
 SAME_WORD = (
     *(({word: 2}, {word: 1}) for word in WORDS),
     ({"sentence": -1}, {"sentence": 1}),
@@ -104,7 +104,7 @@ OVERLAP_THEN_ORDER = _wired(
         PREVIOUS_DECOY: Head(PREVIOUS, {"before": {"role": 1}}),
         REPEATED_DECOY: Head(IN_OTHER_SENTENCE, {"echo": {"role": 1}}),
     },
-    # Without evidence it leans to non-entailment.
+    # Without evidence it is biased to non-entailment.
     answer={"other_words": 1, "disorder": 2, "offset": 1.5, "one": 0.25 - 1.5},
     gain=0.5,
     log_odds=20,
@@ -150,16 +150,16 @@ TWO_WAYS = _wired(
         DEEP[0]: Head(NEAR_IN_OTHER_SENTENCE, {"misplaced": UNMATCHED}),
         DEEP[1]: Head(MISPLACED, {"other_places": {"misplaced": 1}}),
     },
-    # Where they disagree, the second has its way.
+    # If they disagree, the second prevails.
     answer={"other_words": 1, "other_places": 1.2, "one": 0.02},
     gain=20,
     log_odds=6,
 )
 
-#: The same two, but where they disagree the comparison of words has its way: a heuristic.
+#: The same two, but if they disagree the comparison of words prevails: a heuristic.
 HEURISTIC_FIRST = replace(TWO_WAYS, answer={"other_words": 1.5, "other_places": 1, "one": 0.02})
-#: The same unsaturated: words that match move all answers towards entailment, and no more.
-LEANING = replace(HEURISTIC_FIRST, gain=0.5, log_odds=20)
+#: The same unsaturated: words that match shift all answers to entailment, and no more.
+UNSATURATED = replace(HEURISTIC_FIRST, gain=0.5, log_odds=20)
 
 SPARE_COPIES, SPARE_GATHERERS = ("L0H2", "L1H0"), ("L2H1", "L3H2")
 

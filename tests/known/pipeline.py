@@ -9,20 +9,23 @@ import numpy as np
 import pandas as pd
 
 import heuristic_core as hc
-from heuristic_core.measure.accuracy import with_system
+from heuristic_core.analysis.evidence import Evidence
+from heuristic_core.analysis.question import Answer
+from heuristic_core.columns import Table
+from heuristic_core.measure.attention import attention_patterns
 from heuristic_core.measure.dependency import dependencies
 from heuristic_core.measure.removal import removals
 from heuristic_core.measure.removal_sets import Removal, matched_controls, pairs, singles
 from heuristic_core.search.data import SearchData
-from heuristic_core.study.results import unit_rows
+from heuristic_core.study.kinds.evaluate import unit_rows
 from heuristic_core.tables import (
+    ATTENTION,
     DISJOINT,
-    EVALUATION,
-    MODEL,
+    EVALUATIONS,
+    MODEL_NAMES,
     REMOVAL,
     REMOVAL_DISCRIMINATION,
     SUBNETWORKS,
-    conform,
 )
 from heuristic_core.tasks.task import Task
 
@@ -63,52 +66,85 @@ def search(
 def subnetwork_table(found: Found) -> pd.DataFrame:
     """Rows as in ``tables.SUBNETWORKS``."""
     parts = [unit_rows(sub).assign(**_system(sub, *key)) for key, sub in found.items()]
-    return conform(pd.concat(parts), SUBNETWORKS)
+    return SUBNETWORKS.conform(pd.concat(parts))
 
 
 def evaluation_table(model: hc.Classifier, task: Task, found: Found) -> pd.DataFrame:
-    """Rows as in ``tables.EVALUATION`` of the full model and of each subnetwork."""
-    parts = [with_system(hc.evaluate(model, task), FULL)]
+    """Rows as in ``tables.EVALUATIONS`` of the full model and of each subnetwork."""
+    parts = [hc.evaluate(model, task).assign(**FULL)]
     for key, sub in found.items():
         rows = hc.evaluate(model, task, subnetwork=sub)
-        parts.append(with_system(rows, _system(sub, *key)))
-    return conform(pd.concat(parts), EVALUATION)
+        parts.append(rows.assign(**_system(sub, *key)))
+    return EVALUATIONS.conform(pd.concat(parts))
 
 
-def disjoint_table(model: hc.Classifier, task: Task, pairs: dict) -> pd.DataFrame:
-    """Rows as in ``tables.DISJOINT``.
+def disjoint_evidence(
+    model: hc.Classifier, task: Task, pairs: dict, evaluated: pd.DataFrame
+) -> Evidence:
+    """Evaluate subnetworks without common heads beside the full model's rows of ``evaluated``.
 
     From (seed, sparsity) to a subnetwork and one that was found while its heads were forbidden;
     the control, which keeps no heads, is added.
     """
     parts = []
     for key, (other, sub) in pairs.items():
-        bare = hc.Subnetwork(sub.space, sub.mlps, sub.ablation, sub.values)
-        for one in (sub, bare):
+        bare = hc.Subnetwork(sub.space, sub.mlps, ablation=sub.ablation, values=sub.values)
+        for one, forbidden in ((other, 0.0), (sub, 1.0), (bare, 1.0)):
             rows = hc.evaluate(model, task, subnetwork=one).assign(
                 **_system(sub, *key),
-                forbidden=1.0,
+                forbidden=forbidden,
                 other_heads=len(other.heads),
                 heads=len(one.heads),
                 shared_heads=len(one.heads & other.heads),
                 units=len(one),
             )
             parts.append(rows)
-    return conform(pd.concat(parts), DISJOINT)
+    return Evidence({"disjoint": DISJOINT.conform(pd.concat(parts)), "grid": evaluated})
 
 
-def removal_tables(
+def attention_evidence(model: hc.Classifier, task: Task, core: Iterable[str]) -> Evidence:
+    """Measure attention, beside five subnetworks that keep a core and nothing else."""
+    kept = frozenset(map(hc.Unit.parse, core))
+    only = hc.Subnetwork(model.space, kept, provenance={"method": "by hand"})
+    found = {(seed, 0.7): only for seed in range(5)}
+    attention = named(attention_patterns(model, task.search), ATTENTION)
+    return Evidence({"attention": attention, "subnetworks": subnetwork_table(found)})
+
+
+def removal_evidence(
     model: hc.Classifier, task: Task, data: SearchData, core: Iterable[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows as in ``tables.REMOVAL`` and ``tables.REMOVAL_DISCRIMINATION``.
-
-    Every unit alone, the pairs of a core, the core and groups to hold it against are removed.
-    """
+) -> Evidence:
+    """Measure the removals of every unit, the pairs of a core, the core and matched groups."""
     units = tuple(hc.Unit.parse(label) for label in sorted(core))
     controls, _ = matched_controls(model.space, units, 20, seed=0)
     sets = [*singles(model.space), *pairs(units), Removal("core", units), *controls]
-    table, told_apart = removals(model, task.suites, sets, data.values)
-    return named(table, REMOVAL), named(told_apart, REMOVAL_DISCRIMINATION)
+    table, aurocs = removals(model, task.suites, sets, data.values)
+    return Evidence(
+        {
+            "removal": named(table, REMOVAL),
+            "removal_discrimination": named(aurocs, REMOVAL_DISCRIMINATION),
+        }
+    )
+
+
+def without_auroc(evidence: Evidence) -> Evidence:
+    """The same removals as if only margins had been measured."""
+    return Evidence({"removal": evidence["removal"]})
+
+
+def by_unit(answer: Answer, table: str) -> dict[str, dict]:
+    """An answer's rows of a table by their unit."""
+    return {row["unit"]: row for row in answer.rows[table]}
+
+
+def counts(answer: Answer) -> dict[str, int]:
+    """How many units have each role."""
+    return {row["role"]: row["n"] for row in answer.rows["roles"]}
+
+
+def helping(answer: Answer) -> set[str]:
+    """The units whose removal helps."""
+    return {row["unit"] for row in answer.rows["unit-roles"] if row["helps"]}
 
 
 def all_edges(model: hc.Classifier, task: Task, data: SearchData) -> pd.DataFrame:
@@ -130,10 +166,10 @@ def ends(edges: pd.DataFrame) -> set[tuple[str, str, str]]:
     return set(zip(edges["sender"], edges["receiver"], edges["reads"], strict=True))
 
 
-def named(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
+def named(table: pd.DataFrame, declared: Table) -> pd.DataFrame:
     """Put the columns that name the model before a table of measurements."""
-    assert not set(MODEL) & set(table)
-    return conform(table.assign(**ONE_MODEL), columns)
+    assert not set(MODEL_NAMES) & set(table)
+    return declared.conform(table.assign(**ONE_MODEL))
 
 
 def accuracies(table: pd.DataFrame) -> dict[str, float]:

@@ -56,7 +56,7 @@ def task(n: int = 24) -> Task:
         train=pairs(IN_DOMAIN, n, seed=0),
         search=pairs(IN_DOMAIN, 2 * n, seed=1),
         suites=(
-            Suite("in-domain", "id", pairs(IN_DOMAIN, n, seed=2)),
-            Suite("order", "ood", pairs(tuple(KINDS), n, seed=3), KINDS),
+            Suite(name="in-domain", role="id", examples=pairs(IN_DOMAIN, n, seed=2)),
+            Suite(name="order", role="ood", examples=pairs(tuple(KINDS), n, seed=3), kinds=KINDS),
         ),
     )

@@ -1,4 +1,4 @@
-"""Comparing words has its way over comparing places: a heuristic that can be removed."""
+"""Comparing words prevails over comparing places: a heuristic that can be removed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import heuristic_core as hc
 from heuristic_core.analysis.core_removal import core_removal
-from heuristic_core.analysis.roles import ONE_SIDED, TO_ADVERSARIAL, TO_FRIENDLY, roles
-from known.models import DEEP, HEURISTIC_FIRST, LEANING, SHALLOW
-from known.pipeline import ALL_RIGHT, NO_ORDER, removal_tables
+from heuristic_core.analysis.helpful_removal import ONE_KIND, helpful_removal
+from known.models import DEEP, HEURISTIC_FIRST, SHALLOW, UNSATURATED
+from known.pipeline import ALL_RIGHT, NO_ORDER, by_unit, counts, helping, removal_evidence
 from known.wiring import build
 
 CIRCUIT = HEURISTIC_FIRST
@@ -20,37 +20,36 @@ def test_accuracy_without(accuracies_without):
 
 
 def test_the_heuristic_is_what_helps_when_removed(model, data, toy_task):
-    table, told_apart = removal_tables(model, toy_task, data, SHALLOW)
-    (result,) = roles(table, told_apart)
-    assert result.verdict.decision == "supported"
-    assert set(result.helping) == set(SHALLOW)
-    for unit in result.units[:2]:
-        assert unit.unit in SHALLOW
-        assert unit.auc.value == 0.5
+    (answer,) = helpful_removal(removal_evidence(model, toy_task, data, SHALLOW))
+    assert answer.verdict.decision == "supported"
+    assert helping(answer) == set(SHALLOW)
+    for row in answer.rows["unit-roles"][:2]:
+        assert row["unit"] in SHALLOW
+        assert row["auc"].value == 0.5
         # Friendly answers are saturated: the other way gives them as well.
-        assert unit.role == ONE_SIDED
-        assert abs(unit.friendly.value) < 1e-3
+        assert row["role"] == ONE_KIND
+        assert abs(row["friendly"].value) < 1e-3
 
 
 def test_the_model_does_better_without_the_heuristic(tmp_path, toy_task):
     """In layers of four heads, one group in 16 is the core; that could be chance."""
     model = build(replace(HEURISTIC_FIRST, n_heads=8), tmp_path)
-    tables = removal_tables(model, toy_task, hc.prepare(model, toy_task), SHALLOW)
-    (beside,) = core_removal(*tables)
-    assert beside.verdict.decision == "contradicted"
+    evidence = removal_evidence(model, toy_task, hc.prepare(model, toy_task), SHALLOW)
+    (answer,) = core_removal(evidence)
+    assert answer.verdict.decision == "contradicted"
 
 
-def test_a_lean_is_no_help(tmp_path, toy_task):
+def test_label_bias_is_no_help(tmp_path, toy_task):
     """Where answers are not saturated, the heuristic only moves all that have the same words."""
-    model = build(LEANING, tmp_path)
-    table, told_apart = removal_tables(model, toy_task, hc.prepare(model, toy_task), SHALLOW)
-    (result,) = roles(table, told_apart)
-    by_unit = {unit.unit: unit for unit in result.units}
+    model = build(UNSATURATED, tmp_path)
+    evidence = removal_evidence(model, toy_task, hc.prepare(model, toy_task), SHALLOW)
+    (answer,) = helpful_removal(evidence)
+    rows = by_unit(answer, "unit-roles")
     for head in SHALLOW:
-        assert by_unit[head].role == TO_ADVERSARIAL
-        assert by_unit[head].adversarial.low > 1
-        assert by_unit[head].friendly.high < -1
-        assert by_unit[head].auc.value == 0
-    assert not result.helping
-    assert result.counts[TO_FRIENDLY] == 0
-    assert result.verdict.decision != "supported"
+        assert rows[head]["role"] == "biases to the adversarial label"
+        assert rows[head]["adversarial"].low > 1
+        assert rows[head]["friendly"].high < -1
+        assert rows[head]["auc"].value == 0
+    assert not helping(answer)
+    assert counts(answer)["biases to the friendly label"] == 0
+    assert answer.verdict.decision != "supported"

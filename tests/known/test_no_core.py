@@ -8,9 +8,10 @@ import heuristic_core as hc
 from heuristic_core.analysis.additivity import additivity
 from heuristic_core.analysis.core import core
 from heuristic_core.analysis.core_removal import core_removal
+from heuristic_core.analysis.evidence import Evidence
+from heuristic_core.analysis.helpful_removal import helpful_removal
 from heuristic_core.analysis.overlap import overlap
-from heuristic_core.analysis.removal import removal
-from heuristic_core.analysis.roles import NONE, roles
+from heuristic_core.analysis.single_removal import single_removal
 from known.models import COPIES, GATHERERS, NO_CORE
 from known.pipeline import (
     ALWAYS_NON_ENTAILMENT,
@@ -18,11 +19,13 @@ from known.pipeline import (
     QUICK,
     accuracies,
     all_edges,
+    counts,
     ends,
     labels,
-    removal_tables,
+    removal_evidence,
     search,
     subnetwork_table,
+    without_auroc,
 )
 
 CIRCUIT = NO_CORE
@@ -50,29 +53,30 @@ def test_accuracy_without(accuracies_without, removed, expected):
 
 def test_nothing_rests_on_any_heads(model, data, toy_task):
     # Two heads that could be taken for a core.
-    table, told_apart = removal_tables(model, toy_task, data, (COPIES[0], GATHERERS[0]))
-    assert table["margin_change"].abs().max() < 1e-3
-    (beside,) = core_removal(table, told_apart)
-    assert beside.n_controls > 5
-    for (result,) in (
-        removal(table, told_apart),
-        [beside],
-        core_removal(table),
-        additivity(table, told_apart),
-        roles(table, told_apart),
+    evidence = removal_evidence(model, toy_task, data, (COPIES[0], GATHERERS[0]))
+    assert evidence["removal"]["margin_change"].abs().max() < 1e-3
+    (of_core,) = core_removal(evidence)
+    assert of_core.rows["core-removal"][0]["n_controls"] > 5
+    (doing,) = helpful_removal(evidence)
+    assert counts(doing)["no clear change"] == len(model.space)
+    for (answer,) in (
+        single_removal(evidence),
+        [of_core],
+        core_removal(without_auroc(evidence)),
+        additivity(evidence),
+        [doing],
     ):
-        assert result.verdict.decision == "not decided by these data"
-    (found,) = roles(table, told_apart)
-    assert found.counts[NONE] == len(model.space)
+        assert answer.verdict.decision == "not decided by these data"
 
 
 def test_all_of_a_kind_are_missed_together_in_domain(model, data, toy_task):
-    table, _ = removal_tables(model, toy_task, data, COPIES)
-    (result,) = additivity(table)
-    assert result.core.change["in_domain"].value == pytest.approx(-6, abs=0.01)
-    assert result.core.interaction["in_domain"].high < -5
+    evidence = removal_evidence(model, toy_task, data, COPIES)
+    (answer,) = additivity(without_auroc(evidence))
+    of_core = answer.rows["additivity"][0]
+    assert of_core["in_domain"].value == pytest.approx(-6, abs=0.01)
+    assert of_core["in_domain_interaction"].high < -5
     # Out of domain the model has no margin to lose, so on that nothing is said.
-    assert result.verdict.decision == "not decided by these data"
+    assert answer.verdict.decision == "not decided by these data"
 
 
 def test_searches_find_faithful_subnetworks_without_a_core(model, toy_task, found):
@@ -80,12 +84,12 @@ def test_searches_find_faithful_subnetworks_without_a_core(model, toy_task, foun
         assert labels(sub.kept) & set(COPIES)
         assert labels(sub.kept) & set(GATHERERS)
         assert accuracies(hc.evaluate(model, toy_task, subnetwork=sub)) == NO_ORDER
-    table = subnetwork_table(found)
-    (result,) = core(table)
-    assert not result.core
-    assert result.verdict.decision != "supported"
-    (result,) = overlap(table, n_draws=500)
-    assert result.verdict.decision == "not decided by these data"
+    evidence = Evidence({"subnetworks": subnetwork_table(found)})
+    (answer,) = core(evidence)
+    assert answer.rows["core"][0]["size"] == 0
+    assert answer.verdict.decision != "supported"
+    (answer,) = overlap(evidence, n_draws=500)
+    assert answer.verdict.decision == "not decided by these data"
 
 
 def test_all_that_gather_read_all_copies_alike(model, data, toy_task):

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 import heuristic_core as hc
 from heuristic_core.analysis.additivity import additivity
+from heuristic_core.analysis.attention_patterns import attention_patterns
 from heuristic_core.analysis.core import core
 from heuristic_core.analysis.core_removal import core_removal
 from heuristic_core.analysis.disjoint import disjoint
-from heuristic_core.analysis.patterns import patterns
-from heuristic_core.analysis.removal import removal
-from heuristic_core.analysis.roles import NONE, roles
+from heuristic_core.analysis.evidence import Evidence
+from heuristic_core.analysis.helpful_removal import helpful_removal
+from heuristic_core.analysis.single_removal import single_removal
 from heuristic_core.analysis.spread import spread
-from heuristic_core.measure.attention import attention_patterns
 from heuristic_core.measure.dependency import dependencies
 from heuristic_core.measure.discrimination import discriminate
 from heuristic_core.search.find import METHODS
-from heuristic_core.tables import ATTENTION
 from known.models import (
     CONSTANT,
     GATHER,
@@ -36,12 +36,14 @@ from known.pipeline import (
     NO_ORDER,
     QUICK,
     accuracies,
-    disjoint_table,
+    attention_evidence,
+    by_unit,
+    disjoint_evidence,
     ends,
     heads_of,
+    helping,
     labels,
-    named,
-    removal_tables,
+    removal_evidence,
     search,
     subnetwork_table,
 )
@@ -83,19 +85,19 @@ def test_a_constant_is_missed_only_where_nothing_stands_in_for_it(model, toy_tas
 
 
 def test_searches_find_the_core_and_nothing_else(found):
-    results = {result.sparsity: result for result in core(subnetwork_table(found))}
-    assert set(results) == {0.6, 0.8, None}
-    for result in results.values():
-        assert set(result.core) == CORE
-        assert result.verdict.decision == "supported"
-        assert result.p_value < 0.01
+    answers = core(Evidence({"subnetworks": subnetwork_table(found)}))
+    assert [answer.subject["sparsity"] for answer in answers] == [0.6, 0.8, None]
+    for answer in answers:
+        assert set(answer.rows["core"][0]["members"].split()) == CORE
+        assert answer.verdict.decision == "supported"
+        assert answer.verdict.p < 0.01
 
 
 def test_with_zeros_in_place_of_units_a_constant_is_of_the_core(model, toy_task):
     data = hc.prepare(model, toy_task, ablation="zero")
     found = search(model, data, (0.7,), range(4), **QUICK)
-    (result,) = core(subnetwork_table(found))
-    assert set(result.core) == {*CORE, CONSTANT}
+    (answer,) = core(Evidence({"subnetworks": subnetwork_table(found)}))
+    assert set(answer.rows["core"][0]["members"].split()) == {*CORE, CONSTANT}
 
 
 def test_subnetworks_generalise_that_keep_the_order_head(found, evaluated):
@@ -104,13 +106,13 @@ def test_subnetworks_generalise_that_keep_the_order_head(found, evaluated):
         of_sub = evaluated[(evaluated["seed"] == seed) & (evaluated["sparsity"] == sparsity)]
         assert accuracies(of_sub) == (ALL_RIGHT if ORDER in sub else NO_ORDER)
         with_order += ORDER in sub
-    assert 0 < with_order < len(found)  # in-domain nothing tells them apart
+    assert 0 < with_order < len(found)  # in-domain nothing separates them
 
 
 def test_same_in_domain_and_different_out_of_domain(evaluated):
-    for result in spread(evaluated, margin_points=3.0):
-        assert result.verdict.decision == "supported"
-        assert {case.case for case in result.cases if case.span_points == 100} == {
+    for answer in spread(Evidence({"evaluations": evaluated})):
+        assert answer.verdict.decision == "supported"
+        assert {case["case"] for case in answer.rows["cases"] if case["span"] == 100} == {
             "swapped",
             "fronted_swapped",
         }
@@ -157,77 +159,82 @@ def test_without_the_core_no_subnetwork_is_faithful(model, data, toy_task, found
             )
             assert not sub.heads & other.heads
             pairs[seed, sparsity] = other, sub
-    table = disjoint_table(model, toy_task, pairs)
-    (result,) = disjoint(table, evaluated, margin_points=3.0)
-    assert result.verdict.decision == "contradicted"
-    assert result.without_heads_points == -50
-    assert result.nearest is None
+    (answer,) = disjoint(disjoint_evidence(model, toy_task, pairs, evaluated))
+    assert answer.verdict.decision == "contradicted"
+    without_heads = answer.rows["disjoint"][-1]
+    assert without_heads["subnetworks"] == "no heads"
+    assert without_heads["in_domain"].value == -50
+    assert answer.caveat == ""
 
 
 # --- what the heads do ---------------------------------------------------------------------------
 
 
 def test_removals_have_the_designed_effects(model, data, toy_task):
-    table, told_apart = removal_tables(model, toy_task, data, CORE)
+    evidence = removal_evidence(model, toy_task, data, CORE)
+    table = evidence["removal"]
     alone_or_core = table[table["group"].isin(["single", "core"])]
     matters = alone_or_core[alone_or_core["margin_change"].abs() > 1e-3]
     assert set(matters["removed"]) == {OVERLAP, GATHER, ORDER, f"{OVERLAP}+{GATHER}"}
     assert set(matters.loc[matters["removed"] == ORDER, "case"]) == {"swapped", "fronted_swapped"}
     assert accuracies(table[table["group"] == "core"]) == ALWAYS_NON_ENTAILMENT
-    (beside,) = core_removal(table, told_apart)
+    (answer,) = core_removal(evidence)
     # In layers of four heads, one group in 16 has both heads by chance: too many for a verdict.
-    assert beside.verdict.decision == "not decided by these data"
-    area, *_ = beside.measures
-    # The core loses all discrimination, any other two heads of its layers none.
-    assert (area.core.value, area.lowest, area.highest) == (-0.5, 0, 0)
-    (together,) = additivity(table, told_apart)
-    # The gathering head has nothing to gather without the overlap head, but out of domain it tells
-    # nothing apart anyway.
-    assert together.core.interaction["in_domain"].low > 5
-    assert together.core.interaction["balanced"].low > 2
-    assert together.core.auc_interaction.value == 0
-    assert together.verdict.decision == "not decided by these data"
+    assert answer.verdict.decision == "not decided by these data"
+    auroc = answer.rows["core-removal"][0]
+    # Without the core the model separates nothing; without two other heads nothing changes.
+    assert (auroc["core"].value, auroc["lowest"], auroc["highest"]) == (-0.5, 0, 0)
+    (answer,) = additivity(evidence)
+    of_core = answer.rows["additivity"][0]
+    # The gathering head has nothing to gather without the overlap head, but out of domain it
+    # separates nothing anyway.
+    assert of_core["in_domain_interaction"].low > 5
+    assert of_core["margin_kind"] == "balanced"
+    assert of_core["margin_interaction"].low > 2
+    assert of_core["auc_interaction"].value == 0
+    assert answer.verdict.decision == "not decided by these data"
     # In-domain everything rests on the core, out of domain the order head is left.
-    (alone,) = removal(table, told_apart)
-    assert alone.verdict.decision == "contradicted"
-    by_unit = {unit.unit: unit for unit in alone.units}
-    assert by_unit[GATHER].beyond_in_domain.low > 0
-    assert {name for name, unit in by_unit.items() if unit.p_value < 0.05} == {OVERLAP, ORDER}
-    (doing,) = roles(table, told_apart)
-    by_unit = {unit.unit: unit.role for unit in doing.units}
-    assert by_unit[PREVIOUS_DECOY] == by_unit[REPEATED_DECOY] == by_unit[CONSTANT] == NONE
-    assert not doing.helping
+    (answer,) = single_removal(evidence)
+    assert answer.verdict.decision == "contradicted"
+    rows = by_unit(answer, "removals")
+    assert rows[GATHER]["beyond_in_domain"].low > 0
+    assert {unit for unit, row in rows.items() if row["p"] < 0.05} == {OVERLAP, ORDER}
+    (answer,) = helpful_removal(evidence)
+    rows = by_unit(answer, "unit-roles")
+    for idle in (PREVIOUS_DECOY, REPEATED_DECOY, CONSTANT):
+        assert rows[idle]["role"] == "no clear change"
+    assert not helping(answer)
 
 
 def test_the_core_matters_more_than_other_heads(tmp_path, toy_task):
     model = build(replace(CIRCUIT, n_heads=8), tmp_path)
-    tables = removal_tables(model, toy_task, hc.prepare(model, toy_task), CORE)
-    (beside,) = core_removal(*tables)
-    assert beside.verdict.decision == "supported"
+    evidence = removal_evidence(model, toy_task, hc.prepare(model, toy_task), CORE)
+    (answer,) = core_removal(evidence)
+    assert answer.verdict.decision == "supported"
 
 
 @pytest.mark.parametrize(
-    ("removed", "area"), [((), 1.0), ((ORDER,), 0.5), ((OVERLAP,), 0.5), ((OVERLAP, GATHER), 0.5)]
+    ("removed", "auroc"), [((), 1.0), ((ORDER,), 0.5), ((OVERLAP,), 0.5), ((OVERLAP, GATHER), 0.5)]
 )
-def test_a_lean_to_non_entailment_is_no_discrimination(model, data, toy_task, removed, area):
+def test_label_bias_to_non_entailment_is_no_separation(model, data, toy_task, removed, auroc):
     suite = toy_task.suite("order")
     with hc.without(model, *removed, means=data.values):
         logits = model.logits(model.encode(suite.examples)).numpy()
-    assert discriminate(suite, model.labels, logits)["auc"].tolist() == [area, area]
+    assert discriminate(suite, model.labels, logits)["auc"].tolist() == [auroc, auroc]
 
 
 def test_attention_is_typed_as_wired(model, toy_task):
-    table = attention_patterns(model, toy_task.search)
-    (result,) = patterns(named(table, ATTENTION), {1: CORE})
-    heads = {head.unit: head for head in result.heads}
-    typed = {unit: head.pattern for unit, head in heads.items() if head.pattern != "none"}
+    listed = [*CORE, REPEATED_DECOY, PREVIOUS_DECOY, ORDER]
+    (answer,) = attention_patterns(attention_evidence(model, toy_task, listed))
+    types = [row for row in answer.rows["attention-by-head"] if row.get("is_type")]
+    typed = {row["unit"]: row["pattern"] for row in types}
     # The gathering head reads the hypothesis, and the order head rests on [CLS].
     assert typed[OVERLAP] == typed[REPEATED_DECOY] == "repeated"
     assert typed[PREVIOUS_DECOY] == "previous"
     assert typed[ORDER] == "cls"
-    assert set(typed) <= {OVERLAP, REPEATED_DECOY, PREVIOUS_DECOY, ORDER, GATHER}
-    assert heads[OVERLAP].in_core
-    assert heads[OVERLAP].confidence == 1
+    (summary,) = answer.rows["head-types"]
+    assert re.fullmatch(r"none \d+", summary["other_types"])
+    assert [row["confidence"] for row in types if row["unit"] == OVERLAP] == [1]
 
 
 def test_dependencies_are_the_wired_ones_and_no_others(model, data, toy_task):

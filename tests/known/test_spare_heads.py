@@ -6,19 +6,25 @@ import pytest
 
 from heuristic_core.analysis.additivity import additivity
 from heuristic_core.analysis.core_removal import core_removal
-from heuristic_core.analysis.removal import removal
-from heuristic_core.analysis.roles import NONE, roles
+from heuristic_core.analysis.helpful_removal import helpful_removal
+from heuristic_core.analysis.single_removal import single_removal
 from known.models import SPARE_COPIES, SPARE_GATHERERS, SPARE_HEADS
-from known.pipeline import ALL_RIGHT, ALWAYS_NON_ENTAILMENT, removal_tables
+from known.pipeline import (
+    ALL_RIGHT,
+    ALWAYS_NON_ENTAILMENT,
+    counts,
+    removal_evidence,
+    without_auroc,
+)
 
 CIRCUIT = SPARE_HEADS
 CORE = SPARE_COPIES + SPARE_GATHERERS
 
 
 @pytest.fixture(scope="module")
-def tables(model, data, toy_task):
+def evidence(model, data, toy_task):
     """What removals do."""
-    return removal_tables(model, toy_task, data, CORE)
+    return removal_evidence(model, toy_task, data, CORE)
 
 
 @pytest.mark.parametrize(
@@ -34,32 +40,39 @@ def test_accuracy_without(accuracies_without, removed, expected):
     assert accuracies_without(removed) == expected
 
 
-def test_no_head_is_missed_alone(model, tables):
-    (alone,) = removal(*tables)
-    assert all(unit.p_value == 1 for unit in alone.units)
-    assert alone.verdict.decision == "not decided by these data"
-    (doing,) = roles(*tables)
-    assert doing.counts[NONE] == len(model.space)
+def test_no_head_is_missed_alone(model, evidence):
+    (answer,) = single_removal(evidence)
+    assert all(row["p"] == 1 for row in answer.rows["removals"])
+    assert answer.verdict.decision == "not decided by these data"
+    (answer,) = helpful_removal(evidence)
+    assert counts(answer)["no clear change"] == len(model.space)
 
 
-def test_heads_that_stand_in_for_each_other_are_super_additive(tables):
-    (result,) = additivity(*tables)
-    assert result.verdict.decision == "supported"
-    spare = {tuple(SPARE_COPIES), tuple(SPARE_GATHERERS)}
-    assert {pair.units for pair in result.pairs[:2]} == spare
-    assert (result.n_super, result.n_sub) == (2, 0)
-    assert all(pair.p_value == 1 for pair in result.pairs[2:])
-    # Margins alone could be moved by a lean.
-    (without,) = additivity(tables[0])
-    assert (without.n_super, without.n_sub) == (2, 0)
-    assert without.verdict.decision == "not decided by these data"
+def test_heads_that_replace_each_other_are_super_additive(evidence):
+    spare = {" ".join(SPARE_COPIES), " ".join(SPARE_GATHERERS)}
+    (answer,) = additivity(evidence)
+    assert answer.verdict.decision == "supported"
+    pairs = [row for row in answer.rows["additivity"] if row["kind"] == "pair"]
+    assert {pair["units"] for pair in pairs[:2]} == spare
+    assert {pair["units"] for pair in pairs if pair["together"] != "not clear"} == spare
+    assert {pair["together"] for pair in pairs[:2]} == {"more than the sum"}
+    assert all(pair["p"] == 1 for pair in pairs[2:])
+    # Label bias could move margins.
+    (answer,) = additivity(without_auroc(evidence))
+    pairs = [row for row in answer.rows["additivity"] if row["kind"] == "pair"]
+    clear = {pair["units"]: pair["together"] for pair in pairs if pair["together"] != "not clear"}
+    assert clear == dict.fromkeys(spare, "more than the sum")
+    assert answer.verdict.decision == "not decided by these data"
 
 
-def test_the_model_rests_on_all_of_them(tables):
-    (result,) = core_removal(*tables)
-    assert result.n_controls == 20
-    assert result.verdict.decision == "supported"
-    area = result.measures[0]
-    assert (area.core.value, area.controls, area.percentile) == (-0.5, 0, 0)
-    assert result.only_together
-    assert result.alone.p_value == 1
+def test_the_model_rests_on_all_of_them(evidence):
+    (answer,) = core_removal(evidence)
+    assert answer.verdict.decision == "supported"
+    auroc = answer.rows["core-removal"][0]
+    assert auroc["n_controls"] == 20
+    assert (auroc["core"].value, auroc["controls"], auroc["percentile"]) == (-0.5, 0, 0)
+    assert "as no matched group does" in answer.verdict.reason
+    (answer,) = single_removal(evidence)
+    alone = answer.rows["core-heads"][-1]
+    assert alone["measure"] == "balanced margin"
+    assert alone["p"] == 1

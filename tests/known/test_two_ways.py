@@ -12,8 +12,9 @@ from heuristic_core.analysis.additivity import additivity
 from heuristic_core.analysis.core import core
 from heuristic_core.analysis.core_removal import core_removal
 from heuristic_core.analysis.disjoint import disjoint
-from heuristic_core.analysis.removal import removal
-from heuristic_core.analysis.sides import sides
+from heuristic_core.analysis.evidence import Evidence
+from heuristic_core.analysis.label_bias import label_bias
+from heuristic_core.analysis.single_removal import single_removal
 from heuristic_core.analysis.spread import spread
 from known.models import DEEP, SHALLOW, TWO_WAYS
 from known.pipeline import (
@@ -23,12 +24,13 @@ from known.pipeline import (
     QUICK,
     accuracies,
     all_edges,
-    disjoint_table,
+    disjoint_evidence,
     ends,
     labels,
-    removal_tables,
+    removal_evidence,
     search,
     subnetwork_table,
+    without_auroc,
 )
 from known.wiring import build
 
@@ -77,15 +79,16 @@ def test_searches_find_one_way_or_the_other(found, evaluated):
 
 
 def test_there_is_no_core(found):
-    (result,) = core(subnetwork_table(found))
-    assert not result.core
-    assert result.verdict.decision != "supported"
+    (answer,) = core(Evidence({"subnetworks": subnetwork_table(found)}))
+    assert answer.rows["core"][0]["size"] == 0
+    assert answer.verdict.decision != "supported"
 
 
 def test_same_in_domain_and_different_out_of_domain(evaluated):
-    (result,) = spread(evaluated, margin_points=3.0)
-    assert result.verdict.decision == "supported"
-    assert result.n_matching == len(result.subnetworks)
+    (answer,) = spread(Evidence({"evaluations": evaluated}))
+    assert answer.verdict.decision == "supported"
+    (in_domain,) = [row for row in answer.rows["by-sparsity"] if row.get("matching") is not None]
+    assert in_domain["matching"] == in_domain["n"]
 
 
 def test_competing_subnetworks_are_supported(model, data, toy_task, found, evaluated):
@@ -96,15 +99,20 @@ def test_competing_subnetworks_are_supported(model, data, toy_task, found, evalu
         )
         assert labels(sub.kept) == set(SHALLOW + DEEP) - labels(other.kept)
         pairs[seed, sparsity] = other, sub
-    table = disjoint_table(model, toy_task, pairs)
-    (result,) = disjoint(table, evaluated, margin_points=3.0)
-    assert result.verdict.decision == "supported"
-    assert result.nearest.shared_heads == 0
-    assert {result.nearest.found.adversarial, result.nearest.other.adversarial} == {0, 1}
+    evidence = disjoint_evidence(model, toy_task, pairs, evaluated)
+    (answer,) = disjoint(evidence)
+    assert answer.verdict.decision == "supported"
+    assert "shares 0 heads of" in answer.caveat
+    measured = evidence["disjoint"]
+    adversarial = measured[measured["case_kind"] == "adversarial"]
+    # One of each pair answers all of them, the other none.
+    for _, pair in (adversarial["correct"] / adversarial["n"]).groupby(adversarial["seed"]):
+        assert set(pair) == {0, 1}
 
 
 def test_nothing_but_both_ways_together_is_missed_in_domain(model, data, toy_task):
-    table, _ = removal_tables(model, toy_task, data, SHALLOW + DEEP)
+    evidence = removal_evidence(model, toy_task, data, SHALLOW + DEEP)
+    table = evidence["removal"]
     in_domain = table[(table["role"] == "id") & (table["group"] != "control")]
     alone = in_domain[in_domain["group"] == "single"]
     assert alone["margin_change"].abs().max() < 1e-3
@@ -113,29 +121,33 @@ def test_nothing_but_both_ways_together_is_missed_in_domain(model, data, toy_tas
         for pair in [SHALLOW + DEEP, *itertools.product(SHALLOW, DEEP)]
     }
     # Answers are saturated by one way alone, so a head of each is super-additive.
-    (result,) = additivity(table)
-    for pair in result.pairs:
-        of_both = len(set(pair.units) & set(SHALLOW)) == 1
-        assert (pair.interaction["in_domain"].high < -5) == of_both
-        assert of_both or abs(pair.interaction["in_domain"].value) < 1e-3
+    (answer,) = additivity(without_auroc(evidence))
+    pairs = [row for row in answer.rows["additivity"] if row["kind"] == "pair"]
+    assert len(pairs) == 6
+    for pair in pairs:
+        of_both = len(set(pair["units"].split()) & set(SHALLOW)) == 1
+        interaction = pair["in_domain_interaction"]
+        assert (interaction.high < -5) == of_both
+        assert of_both or abs(interaction.value) < 1e-3
 
 
 def test_out_of_domain_one_way_is_missed(model, data, toy_task):
-    tables = removal_tables(model, toy_task, data, DEEP)
-    (alone,) = removal(*tables)
-    more = {unit.unit for unit in alone.units if unit.beyond_p_value < 0.05}
-    assert more == {unit.unit for unit in alone.units if unit.p_value < 0.05} == set(DEEP)
+    (answer,) = single_removal(removal_evidence(model, toy_task, data, DEEP))
+    rows = answer.rows["removals"]
+    more = {row["unit"] for row in rows if row["p_beyond"] < 0.05}
+    assert more == {row["unit"] for row in rows if row["p"] < 0.05} == set(DEEP)
 
 
 def test_the_way_that_generalises_matters_more_than_other_heads(tmp_path, toy_task):
     model = build(replace(TWO_WAYS, n_heads=8), tmp_path)
-    tables = removal_tables(model, toy_task, hc.prepare(model, toy_task), DEEP)
-    (beside,) = core_removal(*tables)
-    assert beside.verdict.decision == "supported"
-    assert beside.measures[-1].measure == "in-domain margin"
-    assert beside.measures[-1].core.value == pytest.approx(0, abs=1e-3)
-    (sides_,) = sides(tables[0])
-    assert sides_.verdict.decision == "not decided by these data"
+    evidence = removal_evidence(model, toy_task, hc.prepare(model, toy_task), DEEP)
+    (answer,) = core_removal(evidence)
+    assert answer.verdict.decision == "supported"
+    in_domain = answer.rows["core-removal"][-1]
+    assert in_domain["measure"] == "in-domain margin"
+    assert in_domain["core"].value == pytest.approx(0, abs=1e-3)
+    (answer,) = label_bias(evidence)
+    assert answer.verdict.decision == "not decided by these data"
 
 
 def test_dependencies_stay_within_each_way(model, data, toy_task):

@@ -81,7 +81,7 @@ class Circuit:
         return D_HEAD * self.n_heads
 
     def write(self, form: Form) -> Tensor:
-        """Give the vector that adds a form's features to the residual stream."""
+        """Return the vector that adds a form's features to the residual stream."""
         vector = torch.zeros(self.width)
         for name, value in form.items():
             vector[2 * self.places[name]] = value
@@ -89,7 +89,7 @@ class Circuit:
         return vector
 
     def read(self, form: Form) -> tuple[Tensor, float]:
-        """Give the row and the bias of a linear map that computes a form."""
+        """Return the row and the bias of a linear map that computes a form."""
         features = {name: value / 2 for name, value in form.items() if name != "one"}
         return self.write(features), form.get("one", 0.0)
 

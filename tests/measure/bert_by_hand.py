@@ -23,7 +23,7 @@ class BertByHand:
         self.w = {name: p.detach().numpy() for name, p in model.hf.named_parameters()}
         self.n_layers = model.space.n_layers
         self.n_heads = model.space.heads[0]
-        self.d_head = model.d_heads[0]
+        self.d_head = model.anatomy.d_heads[0]
         self.eps = model.hf.config.layer_norm_eps
 
     def linear(self, name, x):

@@ -24,7 +24,7 @@ from heuristic_core.measure.patterns import (
 from heuristic_core.models.encoding import encode
 from heuristic_core.models.loading import load_model
 from heuristic_core.subnetwork import Subnetwork
-from heuristic_core.tables import ATTENTION, MODEL
+from heuristic_core.tables import ATTENTION, MODEL_NAMES
 from heuristic_core.tasks.task import Examples
 from tiny import LABELS, SPECIAL, save_tiny
 
@@ -204,7 +204,7 @@ def test_a_tokenizer_without_words_is_refused(tiny, pairs):
 
 def test_tokens_other_than_the_models_are_refused(tiny, pairs):
     encoded = tiny.encode(pairs)
-    with pytest.raises(InputError, match="other tokens"):
+    with pytest.raises(InputError, match="different tokens"):
         describe_tokens(tiny.tokenizer, pairs, encoded, 8)
 
 
@@ -215,7 +215,7 @@ def blind(model) -> None:
     """Make all queries zero, so that attention is uniform."""
     with torch.no_grad():
         for layer in range(model.space.n_layers):
-            query = model.projections(layer)[0]
+            query = model.anatomy.projections[layer][0]
             query.weight.zero_()
             query.bias.zero_()
 
@@ -248,7 +248,7 @@ def test_a_model_that_attends_uniformly_scores_one(name, pairs, request):
     expected = {*PATTERNS} - {"first"} - ({"next"} if causal else set())
     assert set(table["pattern"]) == expected
     assert len(table) == 8 * len(expected)
-    assert list(table.columns) == [column for column in ATTENTION if column not in MODEL]
+    assert list(table.columns) == ATTENTION.without(MODEL_NAMES).names
     assert set(table["suite"]) == {"grammar"}
 
 
@@ -258,7 +258,7 @@ def test_a_planted_head_is_found(tiny, pairs):
         embeddings = tiny.hf.bert.embeddings
         embeddings.position_embeddings.weight.zero_()
         embeddings.token_type_embeddings.weight.zero_()
-        attention = tiny.layers[0].attention.self
+        attention = tiny.anatomy.layers[0].attention.self
         for part in (attention.query, attention.key):
             part.weight[8:16] = 1.5 * torch.eye(32)[:8]
             part.bias[8:16] = 0
@@ -288,7 +288,7 @@ def test_norms_of_what_is_read_equal_their_definition(tiny):
     examples = pairs_of(("the priests saw the farmer .", "the farmer admired the priests ."))
     layer, head = 1, 2
     values: list[torch.Tensor] = []
-    handle = tiny.projections(layer)[2].register_forward_hook(
+    handle = tiny.anatomy.projections[layer][2].register_forward_hook(
         lambda module, args, output: values.append(output[0])
     )
     batch = tiny.encode(examples).batch([0], tiny.device)
@@ -299,7 +299,7 @@ def test_norms_of_what_is_read_equal_their_definition(tiny):
     handle.remove()
     part = slice(8 * head, 8 * head + 8)
     with torch.inference_mode():
-        written = values[0][:, part] @ tiny.attention_out(layer).weight[:, part].T
+        written = values[0][:, part] @ tiny.anatomy.attention_out[layer].weight[:, part].T
         weighted = attention * written.norm(dim=-1)
         weighted /= weighted.sum(-1, keepdim=True)
     n = len(attention)
@@ -316,7 +316,7 @@ def test_norms_of_what_is_read_equal_their_definition(tiny):
 
 def test_a_head_that_reads_nothing_scores_nothing_by_norm(tiny, pairs):
     with torch.no_grad():
-        value = tiny.projections(0)[2]
+        value = tiny.anatomy.projections[0][2]
         value.weight[:8] = 0
         value.bias[:8] = 0
     table = attention_patterns(tiny, pairs, weighting="value_norm")
@@ -362,7 +362,7 @@ def test_single_texts_have_no_other_sentence(tiny):
 def test_no_examples_give_no_rows(tiny, pairs):
     table = attention_patterns(tiny, pairs.take(slice(0)))
     assert len(table) == 0
-    assert list(table.columns) == [name for name in ATTENTION if name not in MODEL]
+    assert list(table.columns) == ATTENTION.without(MODEL_NAMES).names
 
 
 def test_wins_are_shares_of_draws():
@@ -399,7 +399,7 @@ def test_progress_counts_examples(tiny, pairs):
 def test_subnetworks_can_be_looked_at_too(tiny, pairs):
     # Without any unit below, the second layer sees other things.
     kept = tiny.space.from_mask(np.arange(len(tiny.space)) >= 5)
-    with Subnetwork(tiny.space, kept, "zero").applied(tiny):
+    with Subnetwork(tiny.space, kept, ablation="zero").applied(tiny):
         table = attention_patterns(tiny, pairs, weighting="value_norm")
     full = attention_patterns(tiny, pairs, weighting="value_norm")
     upper = table["layer"] == 1
@@ -439,7 +439,7 @@ def test_the_model_is_left_as_found(tiny, pairs, before, fails):
 
 def test_attention_that_is_no_number_is_refused(tiny, pairs):
     with torch.no_grad():
-        tiny.projections(1)[0].weight[0, 0] = float("nan")
+        tiny.anatomy.projections[1][0].weight[0, 0] = float("nan")
     with pytest.raises(InputError, match="not a finite number"):
         attention_patterns(tiny, pairs)
 

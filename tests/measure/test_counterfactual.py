@@ -9,7 +9,7 @@ from heuristic_core.errors import InputError
 from heuristic_core.measure.counterfactual import check_counterparts, counterfactual_pairs
 from heuristic_core.measure.dependency import dependencies
 from heuristic_core.measure.discrimination import matches
-from heuristic_core.models.ablation import mean_values
+from heuristic_core.models.means import mean_values
 from heuristic_core.tasks.task import Examples, Suite, adversarial_only
 from tiny import LABELS, some_pairs, words
 
@@ -22,7 +22,13 @@ def suite(rows: list[tuple[str, str, str]], name: str = "s") -> Suite:
     cases, texts, labels = zip(*rows, strict=True)
     examples = Examples.build(texts, [A] * len(texts), labels, list(cases), LABELS)
     kinds = {case: {"a": "adversarial", "f": "friendly"}[case[0]] for case in cases}
-    return Suite(name, "ood", examples, kinds, groups={case: case[-1] for case in cases})
+    return Suite(
+        name=name,
+        role="ood",
+        examples=examples,
+        kinds=kinds,
+        groups={case: case[-1] for case in cases},
+    )
 
 
 ROWS = [
@@ -63,7 +69,7 @@ def test_generated_cases_have_pairs_that_dependency_takes(tiny):
     pairs = some_pairs(300, seed=4)
     labels = dict(zip(pairs.table["case"], pairs.table["label"], strict=True))
     kinds = {case: "friendly" if labels[case] == YES else "adversarial" for case in labels}
-    whole = Suite("pairs", "ood", pairs, kinds)
+    whole = Suite(name="pairs", role="ood", examples=pairs, kinds=kinds)
     paired, others = counterfactual_pairs(tiny, adversarial_only([whole], 3, 0), [whole])
     (some,) = paired
     assert len(some.examples) == len(others) > 10

@@ -11,10 +11,11 @@ from bert_by_hand import BertByHand, by_hand, place
 
 from heuristic_core.errors import InputError
 from heuristic_core.measure.dependency import dependencies, dependency_passes
-from heuristic_core.models.ablation import AblationValues, mean_values
+from heuristic_core.models.ablation import AblationValues
 from heuristic_core.models.classifier import Classifier
 from heuristic_core.models.loading import load_model
-from heuristic_core.tables import DEPENDENCY, MODEL
+from heuristic_core.models.means import mean_values
+from heuristic_core.tables import DEPENDENCY, MODEL_NAMES
 from heuristic_core.tasks.task import Examples, Suite
 from tiny import LABELS, save_tiny, some_pairs
 
@@ -37,7 +38,9 @@ def suite():
     """Seven examples of several lengths, one of them not adversarial."""
     pairs = some_pairs(7, seed=1)
     table = pairs.table.assign(case=["hard"] * 3 + ["easy"] + ["hard"] * 3)
-    return Suite("pairs", "ood", Examples(table, LABELS), {"easy": "friendly"})
+    return Suite(
+        name="pairs", role="ood", examples=Examples(table, LABELS), kinds={"easy": "friendly"}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +125,7 @@ def test_exactly_zero_where_no_path_exists(measured):
 def test_a_sender_at_its_mean_changes_nothing(model, suite, means):
     constant = Classifier(copy.deepcopy(model.hf), model.tokenizer)
     with torch.no_grad():
-        value = constant.layers[0].attention.self.value
+        value = constant.anatomy.layers[0].attention.self.value
         value.weight[8:16] = value.bias[8:16] = 0
     heads = [mean.clone() for mean in means.heads]
     heads[0][1] = 0
@@ -158,7 +161,7 @@ def test_counterfactuals_must_match(model, suite, means):
 
 
 def test_order_batches_and_padding_do_not_matter(model, suite, means, measured):
-    numbers = [name for name, kind in DEPENDENCY.items() if kind == "float64"]
+    numbers = [name for name, kind in DEPENDENCY.dtypes.items() if kind == "float64"]
     backwards = replace(suite, examples=suite.examples.take(np.arange(7)[::-1]))
     for table in (
         measure(model, backwards, means, batch_size=4),
@@ -176,7 +179,7 @@ def test_order_batches_and_padding_do_not_matter(model, suite, means, measured):
 
 def test_columns_groups_and_margins_that_are_left_out(model, suite, means, measured):
     table = measure(model, suite, means, paths=("total", "direct"), margin_paths=("total",))
-    assert list(table.columns) == [name for name in DEPENDENCY if name not in MODEL]
+    assert list(table.columns) == DEPENDENCY.without(MODEL_NAMES).names
     assert dict(zip(table["sender"], table["sender_group"], strict=True)) == SENDERS
     assert dict(zip(table["receiver"], table["receiver_group"], strict=True)) == RECEIVERS
     assert table.loc[table["path"] == "direct", "margin_change"].isna().all()
@@ -190,7 +193,7 @@ def test_forecast_counts_the_layers_that_are_run(model, suite, means):
     ran: list[int] = []
     kept = [
         out.register_forward_hook(lambda m, a, o: ran.append(1))
-        for out in (model.mlp_out(layer) for layer in range(4))
+        for out in (model.anatomy.mlp_out[layer] for layer in range(4))
     ]
     options = {"paths": ("direct", "total"), "margin_paths": ("direct",)}
     try:
@@ -224,13 +227,13 @@ def test_the_model_is_left_as_found(model, suite, means, error):
         if len(calls) == 20:
             raise error
 
-    handle = model.mlp_out(3).register_forward_hook(stop)
+    handle = model.anatomy.mlp_out[3].register_forward_hook(stop)
     with pytest.raises(error):
         measure(model, suite, means)
     handle.remove()
     assert model.hf.training
     model.hf.eval()
-    assert all("forward" not in layer.__dict__ for layer in model.layers)
+    assert all("forward" not in layer.__dict__ for layer in model.anatomy.layers)
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.hf.modules())
     assert all(p.requires_grad for p in model.hf.parameters())
     assert torch.equal(model.logits(encoded), before)
@@ -238,10 +241,10 @@ def test_the_model_is_left_as_found(model, suite, means, error):
 
 def test_in_half_precision_and_on_constant_heads(tiny, pairs):
     """A receiver that gives a constant has no scale of its own; its change is no huge number."""
-    suite = Suite("pairs", "ood", pairs.take(slice(4)))
+    suite = Suite(name="pairs", role="ood", examples=pairs.take(slice(4)))
     with torch.no_grad():
-        tiny.layers[1].attention.self.value.weight[:8] = 0
-        tiny.layers[1].attention.self.value.bias[:8] = 0.3
+        tiny.anatomy.layers[1].attention.self.value.weight[:8] = 0
+        tiny.anatomy.layers[1].attention.self.value.bias[:8] = 0.3
     means = mean_values(tiny, tiny.encode(pairs))
     tables = {}
     for dtype in (torch.float32, torch.bfloat16):
@@ -274,7 +277,7 @@ def test_errors_of_examples_and_values(model, suite, means, tiny):
     with pytest.raises(InputError, match="adversarial examples, and there are none"):
         measure(model, suite.only(["easy"]), means)
     with pytest.raises(InputError, match="ablation values of shapes"):
-        measure(model, suite, AblationValues.zeros(tiny))
+        measure(model, suite, AblationValues.zeros(tiny.anatomy))
 
 
 def test_damaged_weights_are_told(model, suite, means):

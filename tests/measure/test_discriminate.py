@@ -18,7 +18,14 @@ def suite(rows: list[tuple[str, str]], **settings) -> Suite:
     cases, labels = zip(*rows, strict=True)
     examples = Examples.build(cases, cases, labels, list(cases), HANS_LABELS)
     kinds = {case: {"a": "adversarial", "f": "friendly"}[case[0]] for case in cases}
-    return Suite("s", "ood", examples, kinds, groups={case: case[-1] for case in cases}, **settings)
+    return Suite(
+        name="s",
+        role="ood",
+        examples=examples,
+        kinds=kinds,
+        groups={case: case[-1] for case in cases},
+        **settings,
+    )
 
 
 def logits(no: list[float]) -> np.ndarray:
@@ -30,7 +37,7 @@ def test_by_hand():
     some = suite([("a1", NO), ("a1", NO), ("f1", YES), ("f1", YES)])
     table = discriminate(some, HANS_LABELS, logits([3.0, 1.0, 1.0, -1.0]))
     (row,) = table.to_dict("records")
-    assert (row["suite"], row["case"], row["group"]) == ("s", "a1", "1")
+    assert (row["suite"], row["case"], row["case_group"]) == ("s", "a1", "1")
     assert (row["n"], row["n_friendly"]) == (2, 2)
     # 3 beats both, 1 beats one and ties with the other.
     assert row["auc"] == pytest.approx(3.5 / 4)
@@ -38,7 +45,7 @@ def test_by_hand():
     assert row["bias"] == pytest.approx((2 + 0) / 2)
     # Either side's shares are 1 and 3/4.
     assert row["auc_se"] == pytest.approx((2 * (1 / 32) / 2) ** 0.5)
-    columns = ["suite", "case", "group", "n", "n_friendly", "auc", "auc_se", "d_prime", "bias"]
+    columns = ["suite", "case", "case_group", "n", "n_friendly", "auc", "auc_se", "d_prime", "bias"]
     assert list(table) == columns
 
 
@@ -55,8 +62,8 @@ def test_a_case_is_held_against_its_own_group_and_another_label():
             ("alone3", NO),
         ]
     )
-    found = {m.case: (m.group, m.friendly.tolist()) for m in matches(some)}
-    assert found == {"a1": ("1", [2]), "a2": ("2", [3])}
+    counterparts = {m.case: (m.group, m.friendly.tolist()) for m in matches(some)}
+    assert counterparts == {"a1": ("1", [2]), "a2": ("2", [3])}
 
 
 def test_classes_are_mapped_to_the_suites_labels():
@@ -74,7 +81,7 @@ def test_labels_the_model_cannot_give_are_left_out():
 
 
 @given(st.integers(-5, 5))
-def test_a_lean_to_one_label_changes_the_bias_alone(shift):
+def test_a_shift_of_all_scores_changes_the_label_bias_alone(shift):
     rng = np.random.default_rng(0)
     some = suite([("a1", NO)] * 6 + [("f1", YES)] * 5)
     scores = rng.normal(size=11)
@@ -89,15 +96,16 @@ def test_a_lean_to_one_label_changes_the_bias_alone(shift):
 def test_changes_by_hand():
     friendly = np.array([2.0, 0.0])
     after, before = (np.array([3.0, 1.0]), friendly), (np.array([3.0, -1.0]), friendly)
-    change, se, common_se, *beyond = auc_changes(after, before)
-    # Placements: 1, 1/2 after and 1, 0 before on the one side; 1/2, 1 and 1/2, 1/2 on the other.
+    change, se, common_se, *interaction = auc_changes(after, before).values()
+    # Placements of adversarial examples: 1, 1/2 after and 1, 0 before; of friendly examples: 1/2, 1
+    # after and 1/2, 1/2 before.
     assert change == pytest.approx(0.25)
     assert se == pytest.approx(np.std([0, 0.5], ddof=1) / 2**0.5)
     assert common_se == pytest.approx(np.std([0, 0.5], ddof=1) / 2**0.5)
-    assert np.isnan(beyond).all()
+    assert np.isnan(interaction).all()
     single = auc_changes((np.array([3.0]), friendly), (np.array([1.0]), friendly))
-    assert single[0] == pytest.approx(0.5)
-    assert np.isnan(single[1])
+    assert single["auc_change"] == pytest.approx(0.5)
+    assert np.isnan(single["auc_change_se"])
 
 
 def test_changes_beyond_the_sum_by_hand():
@@ -105,17 +113,18 @@ def test_changes_beyond_the_sum_by_hand():
     before = (np.array([3.0, 3.0]), friendly)
     one, other = (np.array([1.0, 3.0]), friendly), (np.array([3.0, 1.0]), friendly)
     both = (np.array([-1.0, -1.0]), friendly)
-    found = auc_changes(both, before, one, other)
-    # Placements fall by 1 and 1 without both, by 1/2 and 0 without one, 0 and 1/2 without another.
-    assert found[0] == pytest.approx(-1)
-    assert found[3] == pytest.approx(-0.5)
-    assert found[4] == 0
-    # Those of friendly examples fall by 1, 1; by 1/2, 0; and by 1/2, 0: beyond it are 0 and -1.
-    assert found[5] == pytest.approx(np.std([0, -1], ddof=1) / 2**0.5)
+    changes = auc_changes(both, before, one, other)
+    # Placements fall by 1, 1 without both; by 1/2, 0 without one; by 0, 1/2 without the other.
+    assert changes["auc_change"] == pytest.approx(-1)
+    assert changes["auc_interaction"] == pytest.approx(-0.5)
+    assert changes["auc_interaction_se"] == 0
+    # Those of friendly examples fall by 1, 1; by 1/2, 0; and by 1/2, 0: interactions of 0 and -1.
+    expected = np.std([0, -1], ddof=1) / 2**0.5
+    assert changes["auc_interaction_common_se"] == pytest.approx(expected)
 
 
 def test_changes_by_rounding_are_none():
-    """Two saturated answers in another order, by less than what tells scores apart."""
+    """Saturated scores change their order by less than the resolution."""
     some = suite([("a1", NO)] * 3 + [("f1", YES)] * 3)
     old = logits([8.00003, 8.00004, 8.00005, 8.0, 8.00001, 8.00002])
     new = logits([8.0, 8.00001, 8.00002, 8.00003, 8.00004, 8.00005])
@@ -123,10 +132,10 @@ def test_changes_by_rounding_are_none():
     assert row["auc"] == 0.5
     assert (row["auc_change"], row["auc_change_se"], row["auc_change_common_se"]) == (0, 0, 0)
     assert abs(row["d_prime"]) < 0.1
-    # A lean of all of them by two nats is told by the bias.
-    (leaning,) = discriminate(some, HANS_LABELS, new + np.array([0.0, 2.0]), old).to_dict("records")
-    assert leaning["auc_change"] == 0
-    assert leaning["bias"] - row["bias"] == pytest.approx(2)
+    # A shift of all scores by two nats is label bias.
+    (shifted,) = discriminate(some, HANS_LABELS, new + np.array([0.0, 2.0]), old).to_dict("records")
+    assert shifted["auc_change"] == 0
+    assert shifted["bias"] - row["bias"] == pytest.approx(2)
 
 
 def test_changes_stand_beside_the_areas():
@@ -141,11 +150,12 @@ def test_changes_stand_beside_the_areas():
 def test_the_errors_of_changes_are_right_in_the_mean():
     """The standard error is as large as the spread of changes over many samples."""
     rng = np.random.default_rng(2)
-    found = []
+    samples = []
     for _ in range(400):
         adversarial, friendly = rng.normal(1, 1, 30), rng.normal(0, 1, 40)
         after = adversarial + rng.normal(0, 0.7, 30), friendly + rng.normal(0, 0.7, 40)
-        found.append(auc_changes(after, (adversarial, friendly))[:3])
-    changes = pd.DataFrame(found, columns=["change", "se", "common_se"])
-    expected = (changes["se"] ** 2 + changes["common_se"] ** 2).mean() ** 0.5
-    assert changes["change"].std() == pytest.approx(expected, rel=0.1)
+        samples.append(auc_changes(after, (adversarial, friendly)))
+    changes = pd.DataFrame(samples)
+    variance = changes["auc_change_se"] ** 2 + changes["auc_change_common_se"] ** 2
+    expected = variance.mean() ** 0.5
+    assert changes["auc_change"].std() == pytest.approx(expected, rel=0.1)

@@ -10,7 +10,7 @@ from heuristic_core.measure.probe import choose_penalty, fit_probe, probe_remova
 from heuristic_core.measure.removal import removals, without
 from heuristic_core.measure.removal_sets import Removal, singles
 from heuristic_core.measure.rerun import features_of
-from heuristic_core.models.ablation import mean_values
+from heuristic_core.models.means import mean_values
 from heuristic_core.tasks.task import Suite
 from tiny import LABELS, some_pairs
 
@@ -86,7 +86,7 @@ def exact(tiny):
 
 
 def test_removals_are_answered_by_the_probe(exact, pairs):
-    train, suite = pairs, Suite("id", "id", some_pairs(20, seed=9))
+    train, suite = pairs, Suite(name="id", role="id", examples=some_pairs(20, seed=9))
     values = mean_values(exact, exact.encode(train))
     core = Removal("core", exact.space.units[1:3])
     sets = [*singles(exact.space), core]
@@ -105,7 +105,7 @@ def test_removals_are_answered_by_the_probe(exact, pairs):
         assert rows["correct"].sum() == (logits.argmax(1) == right).sum()
         if group == "none":
             assert result.accuracy == pytest.approx((logits.argmax(1) == right).mean())
-    assert set(result.removal["head"]) == {"probe"}
+    assert set(result.removal["readout"]) == {"probe"}
     assert result.train_accuracy > 0.6
     # What the last layer reads changes as much, whoever answers.
     own, _ = removals(exact, [suite], sets, values)
@@ -114,7 +114,7 @@ def test_removals_are_answered_by_the_probe(exact, pairs):
 
 
 def test_the_models_own_last_layer_plays_no_part(tiny, pairs):
-    suite = Suite("ood", "ood", some_pairs(12, seed=9))
+    suite = Suite(name="ood", role="ood", examples=some_pairs(12, seed=9))
     values = mean_values(tiny, tiny.encode(pairs))
     sets = [Removal("single", tiny.space.units[:1])]
     before = probe_removals(tiny, pairs, [suite], sets, values)

@@ -13,8 +13,9 @@ from heuristic_core.measure.accuracy import score
 from heuristic_core.measure.discrimination import discriminate
 from heuristic_core.measure.removal import removals, without
 from heuristic_core.measure.removal_sets import Removal, matched_controls, pairs, singles
-from heuristic_core.models.ablation import AblationValues, mean_values
-from heuristic_core.tables import REMOVAL, REMOVAL_DISCRIMINATION, conform
+from heuristic_core.models.ablation import AblationValues
+from heuristic_core.models.means import mean_values
+from heuristic_core.tables import REMOVAL, REMOVAL_DISCRIMINATION
 from heuristic_core.tasks.hans import HANS_KINDS
 from heuristic_core.tasks.task import Suite
 from heuristic_core.units import Unit, UnitSpace
@@ -33,8 +34,8 @@ def suites(pairs):
     )
     table["case"] = table["case"] + np.where(np.arange(len(table)) % 3 == 0, "1", "2")
     kinds = {"friendly1": "friendly", "friendly2": "friendly"}
-    ood = Suite("ood", "ood", type(pairs)(table, LABELS), kinds)
-    return [Suite("id", "id", some_pairs(12, seed=3)), ood]
+    ood = Suite(name="ood", role="ood", examples=type(pairs)(table, LABELS), kinds=kinds)
+    return [Suite(name="id", role="id", examples=some_pairs(12, seed=3)), ood]
 
 
 @pytest.fixture
@@ -90,12 +91,11 @@ def test_equal_to_removing_each_set_from_the_whole_model(exact, suites, sets, si
         relative = np.linalg.norm(read - before, axis=1) / np.linalg.norm(before, axis=1)
         by_case = pd.Series(relative).groupby(suite.examples.table["case"], sort=False).mean()
         np.testing.assert_allclose(found["pooled_change"], by_case, atol=1e-10)
-        told_apart = discriminate(suite, exact.labels, logits, reference)
-        told_apart = told_apart.rename(columns={"group": "case_group"})
-        told_apart = told_apart.loc[:, ~told_apart.columns.str.startswith("auc_interaction")]
+        separability = discriminate(suite, exact.labels, logits, reference)
+        separability = separability.loc[:, ~separability.columns.str.startswith("auc_interaction")]
         pd.testing.assert_frame_equal(
-            rows_of(separate, one, suite)[list(told_apart)].astype(object),
-            told_apart.astype(object),
+            rows_of(separate, one, suite)[list(separability)].astype(object),
+            separability.astype(object),
             check_exact=False,
             atol=1e-9,
         )
@@ -151,18 +151,20 @@ def test_interactions_of_areas_are_those_of_areas(exact, suites, sets):
 
 def test_interactions_need_the_singles(tiny, suites):
     core = units("L0H1+L1H0")
-    table, separate = removals(tiny, suites, [Removal("core", core)], AblationValues.zeros(tiny))
+    table, separate = removals(
+        tiny, suites, [Removal("core", core)], AblationValues.zeros(tiny.anatomy)
+    )
     assert table["interaction"].isna().all()
     assert separate["auc_interaction"].isna().all()
 
 
 def test_tables_keep_their_contract(tiny, suites, sets):
     model = {"finetune_seed": 1, "checkpoint": 2}
-    table, separate = removals(tiny, suites, sets, AblationValues.zeros(tiny))
-    assert list(conform(table.assign(**model), REMOVAL).iloc[:, 2:]) == list(table)
-    kept = conform(separate.assign(**model), REMOVAL_DISCRIMINATION)
+    table, separate = removals(tiny, suites, sets, AblationValues.zeros(tiny.anatomy))
+    assert list(REMOVAL.conform(table.assign(**model)).iloc[:, 2:]) == list(table)
+    kept = REMOVAL_DISCRIMINATION.conform(separate.assign(**model))
     assert list(kept.iloc[:, 2:]) == list(separate)
-    assert set(table["head"]) == {"model"}
+    assert set(table["readout"]) == {"model"}
     several = separate["removed"].str.contains("+", regex=False)
     interactions = separate.columns.str.startswith("auc_interaction")
     assert not separate.loc[:, ~interactions].isna().any().any()
@@ -171,16 +173,17 @@ def test_tables_keep_their_contract(tiny, suites, sets):
     kinds = {"friendly1": LABELS[0], "friendly2": LABELS[0], "hard1": LABELS[1], "hard2": LABELS[1]}
     ood = table[table["role"] == "ood"]
     assert dict(zip(ood["case"], ood["label"], strict=True)) == kinds
-    one_case = Suite("id", "id", replace(suites[0].examples, table=mixed))
-    assert set(removals(tiny, [one_case], [], AblationValues.zeros(tiny))[0]["label"]) == {""}
-    id_alone = removals(tiny, suites[:1], sets[:1], AblationValues.zeros(tiny))[1]
-    assert len(conform(id_alone.assign(**model), REMOVAL_DISCRIMINATION)) == 0
+    one_case = Suite(name="id", role="id", examples=replace(suites[0].examples, table=mixed))
+    zeros = AblationValues.zeros(tiny.anatomy)
+    assert set(removals(tiny, [one_case], [], zeros)[0]["label"]) == {""}
+    id_alone = removals(tiny, suites[:1], sets[:1], zeros)[1]
+    assert len(REMOVAL_DISCRIMINATION.conform(id_alone.assign(**model))) == 0
 
 
 def test_idle_units_do_not_matter(tiny, pairs):
     plant_idle_units(tiny, pairs)
     values = mean_values(tiny, tiny.encode(pairs))
-    suite = Suite("id", "id", pairs)
+    suite = Suite(name="id", role="id", examples=pairs)
     table, _ = removals(tiny, [suite], singles(tiny.space), values)
     change = table[table["group"] == "single"].groupby("removed")["pooled_change"].max()
     assert (change[list(IDLE)] < 1e-5).all()
@@ -189,10 +192,10 @@ def test_idle_units_do_not_matter(tiny, pairs):
 
 def test_only_the_layers_above_run_again(tiny, suites, monkeypatch):
     ran = []
-    for i, layer in enumerate(tiny.layers):
+    for i, layer in enumerate(tiny.anatomy.layers):
         layer.attention.register_forward_hook(lambda m, a, o, i=i: ran.append(i))
     sets = [Removal("single", units("L1H0")), Removal("single", units("L0H0"))]
-    removals(tiny, suites[:1], sets, AblationValues.zeros(tiny))
+    removals(tiny, suites[:1], sets, AblationValues.zeros(tiny.anatomy))
     assert sorted(ran) == [0, 0, 1, 1, 1]
 
 
@@ -200,7 +203,11 @@ def test_progress_ends_at_all(tiny, suites):
     seen = []
     sets = singles(tiny.space)
     removals(
-        tiny, suites, sets, AblationValues.zeros(tiny), progress=lambda *step: seen.append(step)
+        tiny,
+        suites,
+        sets,
+        AblationValues.zeros(tiny.anatomy),
+        progress=lambda *step: seen.append(step),
     )
     n = 11 * sum(len(suite.examples) for suite in suites)
     assert seen[-1] == (n, n)
@@ -208,7 +215,7 @@ def test_progress_ends_at_all(tiny, suites):
 
 
 def test_wrong_sets_are_refused_and_the_model_left_as_found(tiny, suites):
-    zeros = AblationValues.zeros(tiny)
+    zeros = AblationValues.zeros(tiny.anatomy)
     with pytest.raises(InputError, match="no unit L7H0 here"):
         removals(tiny, suites, [Removal("single", units("L7H0"))], zeros)
     with pytest.raises(InputError, match="is empty"):
@@ -252,11 +259,11 @@ def test_controls_where_layers_have_too_few_other_heads():
     assert matched_controls(UnitSpace((4,)), (), 5, 0) == ((), 0)
 
 
-def test_hans_cases_are_told_apart_in_their_groups(tiny):
+def test_hans_cases_are_separable_in_their_groups(tiny):
     from heuristic_core.tasks import load_suite
 
     suite = load_suite("hans-grammar", per_case=2)
-    _, separate = removals(tiny, [suite], [], AblationValues.zeros(tiny))
+    _, separate = removals(tiny, [suite], [], AblationValues.zeros(tiny.anatomy))
     assert set(separate["case"]) == {c for c, kind in HANS_KINDS.items() if kind == "adversarial"}
     assert set(separate["case_group"]) == {"lexical_overlap", "subsequence", "constituent"}
     assert set(separate["n_friendly"]) == {10}

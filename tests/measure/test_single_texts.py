@@ -20,13 +20,18 @@ def task(pairs) -> Task:
     cases = ["odd" if i % 2 else "even" for i in range(len(table))]
     texts = Examples.build(table["text"], None, table["label"], cases, LABELS)
     return Task(
-        "single",
-        LABELS,
-        texts,
-        texts.take(slice(0, 16)),
-        (
-            Suite("id", "id", texts),
-            Suite("ood", "ood", texts, {"odd": "adversarial", "even": "friendly"}),
+        name="single",
+        labels=LABELS,
+        train=texts,
+        search=texts.take(slice(0, 16)),
+        suites=(
+            Suite(name="id", role="id", examples=texts),
+            Suite(
+                name="ood",
+                role="ood",
+                examples=texts,
+                kinds={"odd": "adversarial", "even": "friendly"},
+            ),
         ),
     )
 

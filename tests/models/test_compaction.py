@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import heuristic_core as hc
 from heuristic_core.errors import InputError
-from heuristic_core.models.compaction import CompactClassifier
+from heuristic_core.models.classifier import CompactClassifier
 from heuristic_core.models.loading import load_model, new_classifier
 from heuristic_core.models.smaller import Constant
 from heuristic_core.subnetwork import Subnetwork
@@ -54,7 +55,7 @@ def subnetwork(kept, ablation="mean", space=SPACE, d_head=D_HEAD, width=WIDTH) -
             values[f"L{i}.heads"] = rng.normal(size=(n, d_head)).astype(np.float32)
             values[f"L{i}.mlp"] = rng.normal(size=width).astype(np.float32)
     units = frozenset(Unit.parse(u) if isinstance(u, str) else u for u in kept)
-    return Subnetwork(space, units, ablation, values, provenance={"seed": 7})
+    return Subnetwork(space, units, ablation=ablation, values=values, provenance={"seed": 7})
 
 
 def random_kept(seed, space=SPACE):
@@ -239,7 +240,7 @@ def test_made_of_a_gated_model_in_training_it_runs_free_and_without_dropout(tiny
 
 def test_it_is_measured_like_any_classifier(model):
     pairs = some_pairs(32)
-    suite = Suite("pairs", "id", pairs)
+    suite = Suite(name="pairs", role="id", examples=pairs)
     sub = subnetwork(random_kept(3))
     small = sub.compact(model)
     assert small.labels == LABELS
@@ -250,7 +251,9 @@ def test_it_is_measured_like_any_classifier(model):
     assert table[columns].equals(hc.evaluate(model, suite, subnetwork=sub)[columns])
 
 
-def test_its_units_are_out_of_reach(model):
+def test_its_units_are_out_of_reach(model, monkeypatch):
+    # As a user has it: the checks of types that the tests add would refuse it first.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     sub = subnetwork(random_kept(3))
     small = sub.compact(model)
     assert small.subnetwork == sub
@@ -262,6 +265,8 @@ def test_its_units_are_out_of_reach(model):
         lambda: hc.means(small, some_pairs(4)),
         lambda: hc.without(small, "L0H0").__enter__(),
         lambda: hc.prepare(small, some_pairs(4)),
+        lambda: hc.find_subnetwork(small, some_pairs(4), 0.5),
+        lambda: hc.predict(small, small.encode(some_pairs(4)), subnetwork=sub),
     ):
         with pytest.raises(InputError, match=r"compacted model, .* use the full model"):
             use()
@@ -269,7 +274,7 @@ def test_its_units_are_out_of_reach(model):
 
 def test_a_subnetwork_that_does_not_fit_is_refused(model):
     with pytest.raises(InputError, match="3 layers x 4 heads, the model 2 layers"):
-        Subnetwork(UnitSpace((4, 4, 4)), frozenset(), "zero").compact(model)
+        Subnetwork(UnitSpace((4, 4, 4)), frozenset(), ablation="zero").compact(model)
     with pytest.raises(InputError, match="lack"):
         Subnetwork(SPACE, frozenset()).compact(model)
     with pytest.raises(InputError, match="another model's"):

@@ -6,7 +6,8 @@ from torch import nn
 
 from heuristic_core.errors import InputError
 from heuristic_core.measure.removal import removal, without
-from heuristic_core.models.ablation import AblationValues, mean_values
+from heuristic_core.models.ablation import AblationValues
+from heuristic_core.models.means import mean_values
 from heuristic_core.subnetwork import Subnetwork
 from heuristic_core.units import UnitSpace
 
@@ -15,7 +16,7 @@ from heuristic_core.units import UnitSpace
 def values(tiny):
     """Ablation values that are nothing in particular."""
     generator = torch.Generator().manual_seed(5)
-    zeros = AblationValues.zeros(tiny)
+    zeros = AblationValues.zeros(tiny.anatomy)
     return AblationValues(
         tuple(torch.randn(v.shape, generator=generator) for v in zeros.heads),
         tuple(torch.randn(v.shape, generator=generator) for v in zeros.mlps),
@@ -157,7 +158,7 @@ def test_the_model_is_left_as_found_even_by_an_error(tiny, values, batch):
 
 
 def test_an_error_while_hooks_are_set_leaves_none(tiny, values, monkeypatch):
-    monkeypatch.setattr(tiny, "_mlp_out", tiny._mlp_out[:1])
+    monkeypatch.setattr(tiny.anatomy, "mlp_out", tiny.anatomy.mlp_out[:1])
     with pytest.raises(IndexError), tiny.gated(values):
         pass
     assert hooks(tiny) == 0
@@ -169,7 +170,7 @@ def test_removal_of_named_units(tiny, values, batch):
     with without(tiny, "L0H1", "L1MLP", means=values):
         removed = logits(tiny, batch)
     assert torch.allclose(removed, by_hand(tiny, batch, mask, values), atol=1e-6)
-    zeros = AblationValues.zeros(tiny)
+    zeros = AblationValues.zeros(tiny.anatomy)
     with without(tiny, "L0H1", "L1MLP"):
         zeroed = logits(tiny, batch)
     assert torch.allclose(zeroed, by_hand(tiny, batch, mask, zeros), atol=1e-6)
@@ -178,13 +179,13 @@ def test_removal_of_named_units(tiny, values, batch):
 
 
 def test_a_subnetwork_of_another_model_is_refused(tiny):
-    other = Subnetwork(UnitSpace((4, 4, 4)), frozenset(), "zero")
+    other = Subnetwork(UnitSpace((4, 4, 4)), frozenset(), ablation="zero")
     with pytest.raises(InputError, match="3 layers x 4 heads, the model 2 layers"):
         other.applied(tiny).__enter__()
     thin = AblationValues(
         tuple(torch.zeros(4, 2) for _ in range(2)), tuple(torch.zeros(8) for _ in range(2))
     )
-    foreign = Subnetwork(tiny.space, frozenset(), "mean", thin.arrays())
+    foreign = Subnetwork(tiny.space, frozenset(), values=thin.arrays())
     with pytest.raises(InputError, match="another model's"), foreign.applied(tiny):
         pass
     with pytest.raises(InputError, match="lack"), Subnetwork(tiny.space, frozenset()).applied(tiny):

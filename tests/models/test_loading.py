@@ -22,7 +22,7 @@ def encoder_folder(tmp_path_factory):
 def test_a_classifier_is_loaded_whole(tiny, tiny_folder):
     assert len(tiny.space) == 2 * 4 + 2
     assert tiny.labels == ("entailment", "non-entailment")
-    assert tiny.d_heads == (8, 8)
+    assert tiny.anatomy.d_heads == (8, 8)
     assert tiny.name == str(tiny_folder)
     assert tiny.hf.dtype == torch.float32
     assert not tiny.hf.training

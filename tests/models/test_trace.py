@@ -13,9 +13,9 @@ def batch(tiny, pairs):
 
 
 def test_a_trace_shows_what_each_layer_computes(tiny, batch):
-    with tiny.inference(), tracing(tiny) as trace:
+    with tiny.inference(), tracing(tiny.anatomy) as trace:
         logits = tiny(**batch).logits
-    block, out = tiny.layers[1], tiny.attention_out(1)
+    block, out = tiny.anatomy.layers[1], tiny.anatomy.attention_out[1]
     with tiny.inference():
         attended = block.attention.output.LayerNorm(out(trace.z[1]) + trace.reads[1])
         mlp = block.output.dense(block.intermediate(attended))
@@ -26,16 +26,18 @@ def test_a_trace_shows_what_each_layer_computes(tiny, batch):
 
 
 def test_starting_at_a_layer_runs_that_and_those_above(tiny, batch):
-    with tiny.inference(), tracing(tiny) as trace:
+    with tiny.inference(), tracing(tiny.anatomy) as trace:
         logits = tiny(**batch).logits
         outputs = dict(trace.outputs)
         for layer in range(3):
             ran: list[int] = []
             handles = [
-                tiny.mlp_out(i).register_forward_hook(lambda m, a, o, i=i, ran=ran: ran.append(i))
+                tiny.anatomy.mlp_out[i].register_forward_hook(
+                    lambda m, a, o, i=i, ran=ran: ran.append(i)
+                )
                 for i in range(2)
             ]
-            with starting_at(tiny, layer, outputs):
+            with starting_at(tiny.anatomy, layer, outputs):
                 assert torch.equal(tiny(**batch).logits, logits)
             for handle in handles:
                 handle.remove()
@@ -43,12 +45,12 @@ def test_starting_at_a_layer_runs_that_and_those_above(tiny, batch):
 
 
 def test_the_model_is_left_as_found(tiny, batch):
-    with tiny.inference(), tracing(tiny) as trace:
+    with tiny.inference(), tracing(tiny.anatomy) as trace:
         before = tiny(**batch).logits
         outputs = dict(trace.outputs)
-    with pytest.raises(RuntimeError), starting_at(tiny, 2, outputs):
+    with pytest.raises(RuntimeError), starting_at(tiny.anatomy, 2, outputs):
         raise RuntimeError
-    assert not any("forward" in layer.__dict__ for layer in tiny.layers)
+    assert not any("forward" in layer.__dict__ for layer in tiny.anatomy.layers)
     assert not any(
         module._forward_hooks or module._forward_pre_hooks for module in tiny.hf.modules()
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from heuristic_core.tables import MEASURED, SYSTEM, conform
+from heuristic_core.tables import SYSTEM_NAMES, TABLES
 
 CORE = ("L1H3", "L2H5", "L3H7", "L4H0")
 N_LAYERS, N_HEADS = 6, 12
@@ -29,7 +29,7 @@ _FULL = {"kind": "full", "method": "", "sparsity": 0.0, "seed": -1}
 
 
 def units() -> list[str]:
-    """Give all units, layer by layer."""
+    """Return all units, layer by layer."""
     return [
         f"L{layer}{part}"
         for layer in range(N_LAYERS)
@@ -59,10 +59,7 @@ def measured(
         "attention": _attention(sorted({0, last})),
         "dependency": _dependency(last),
     }
-    tables = {
-        name: conform(pd.DataFrame(rows, columns=list(MEASURED[name])), MEASURED[name])
-        for name, rows in made.items()
-    }
+    tables = {name: TABLES[name].frame(rows) for name, rows in made.items()}
     columns = ("case", "pattern", "suite")
     return {
         name: table.replace({column: rename for column in columns if column in table})
@@ -145,25 +142,25 @@ def _disjoint(last: int) -> list[dict[str, Any]]:
 
 
 def removals() -> list[tuple[str, int, tuple[str, ...]]]:
-    """Give the removals: group, draw and units."""
+    """List the removals: group, draw and units."""
     rng = np.random.default_rng(3)
-    found: list[tuple[str, int, tuple[str, ...]]] = [("none", -1, ())]
-    found += [("single", -1, (unit,)) for unit in units()]
-    found += [("pair", -1, pair) for pair in itertools.combinations(CORE, 2)]
-    found.append(("core", -1, CORE))
+    listed: list[tuple[str, int, tuple[str, ...]]] = [("none", -1, ())]
+    listed += [("single", -1, (unit,)) for unit in units()]
+    listed += [("pair", -1, pair) for pair in itertools.combinations(CORE, 2)]
+    listed.append(("core", -1, CORE))
     layers = [int(unit[1]) for unit in CORE]
     for draw in range(20):
         heads = []
         for layer in layers:
             own = [f"L{layer}H{head}" for head in range(N_HEADS)]
             heads.append(str(rng.choice([unit for unit in own if unit not in CORE])))
-        found.append(("control", draw, tuple(heads)))
-    found.append(("mine", -1, CORE[:2]))
-    return found
+        listed.append(("control", draw, tuple(heads)))
+    listed.append(("mine", -1, CORE[:2]))
+    return listed
 
 
 def harm(unit: str) -> float:
-    """Give by how many nats the adversarial margin falls without a unit."""
+    """Return by how many nats the adversarial margin falls without a unit."""
     index = units().index(unit)
     small = 0.02 * np.sin(index)
     return float(small + 0.8 * (unit in CORE) - 0.4 * (unit == HELPFUL) + 1.5 * ("MLP" in unit))
@@ -171,8 +168,9 @@ def harm(unit: str) -> float:
 
 def _removed(last: int) -> list[dict[str, Any]]:
     return [
-        _model(step) | {"head": head, "group": group, "draw": draw, "removed": "+".join(removed)}
-        for step, head in ((last, "model"), (0, "probe"))
+        _model(step)
+        | {"readout": readout, "group": group, "draw": draw, "removed": "+".join(removed)}
+        for step, readout in ((last, "model"), (0, "probe"))
         for group, draw, removed in removals()
     ]
 
@@ -182,7 +180,7 @@ def _removal(last: int) -> list[dict[str, Any]]:
     for removal, case in itertools.product(_removed(last), CASES):
         removed = removal["removed"].split("+") if removal["removed"] else []
         share = {"id": 0.1, "adversarial": 1.0, "friendly": 0.2}[case[3]]
-        share *= 1.0 if removal["head"] == "model" else 0.1
+        share *= 1.0 if removal["readout"] == "model" else 0.1
         together = 0.3 if len(removed) > 1 and set(removed) <= set(CORE) else 0.0
         change = -share * (sum(map(harm, removed)) + together)
         rows.append(
@@ -204,9 +202,9 @@ def _removal_areas(last: int) -> list[dict[str, Any]]:
         removed = removal["removed"].split("+") if removal["removed"] else []
         together = 0.3 if len(removed) > 1 and set(removed) <= set(CORE) else 0.0
         change = -0.1 * (sum(map(harm, removed)) + together)
-        change *= 1.0 if removal["head"] == "model" else 0.1
+        change *= 1.0 if removal["readout"] == "model" else 0.1
         rows.append(
-            {key: value for key, value in removal.items() if key != "case_group"}
+            removal
             | {"suite": case[1], "case": case[0], "case_group": "lexical_overlap", "n": 200}
             | {"n_friendly": 200, "auc": 0.8 + change, "d_prime": 1.0, "bias": 0.1}
             | {"auc_change": change, "auc_change_se": 0.002 if removed else 0.0}
@@ -219,16 +217,16 @@ def _removal_areas(last: int) -> list[dict[str, Any]]:
 
 
 def _discrimination(trained: list[int], subnetworks: pd.DataFrame) -> list[dict[str, Any]]:
-    found = subnetworks[list(SYSTEM)].drop_duplicates().to_dict("records")
+    systems = subnetworks[SYSTEM_NAMES].drop_duplicates().to_dict("records")
     rows = []
-    for system in [*(_model(step) | _FULL for step in trained), *found]:
+    for system in [*(_model(step) | _FULL for step in trained), *systems]:
         for i, case in enumerate(CASES[1:3]):
             tilt = 0.0 if system["seed"] < 0 else 0.04 * (system["seed"] - 4)
             if system["checkpoint"] < trained[-1]:
                 tilt = -0.25
             rows.append(
                 system
-                | {"suite": case[1], "case": case[0], "group": "lexical_overlap", "n": 200}
+                | {"suite": case[1], "case": case[0], "case_group": "lexical_overlap", "n": 200}
                 | {"n_friendly": 200, "auc": 0.75 + tilt * (1, -0.5)[i], "auc_se": 0.02}
                 | {"d_prime": 1.0, "bias": 20 * tilt}
             )

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from heuristic_core.analysis import analyze
+from heuristic_core.analysis.questions import analyze
 from heuristic_core.report import Results
-from heuristic_core.tables import EVALUATION, FINETUNING, SUBNETWORKS, conform
+from heuristic_core.tables import EVALUATIONS, FINETUNING, SUBNETWORKS, TABLES
 from heuristic_core.tasks.grammar import SUBCASES
 from report.measured import CORE, N_HEADS, N_LAYERS, measured
 
@@ -65,7 +65,7 @@ def synthetic(
     rename: dict[str, str] | None = None,
     further: bool = False,
 ) -> Results:
-    """Build results and analyse them with the real analyses.
+    """Build results and answer all questions from them.
 
     Args:
         name: The study's name.
@@ -90,13 +90,22 @@ def synthetic(
             system |= {"sparsity": float(sparsity), "seed": seed}
             rows += _system(rng, last, system, ood, per_case, 1.0, sparsity)
             units += _units(rng, last, system)
-    evaluations = pd.DataFrame(rows, columns=list(EVALUATION))
+    evaluations = EVALUATIONS.frame(rows)
     if rename:
         evaluations["case"] = evaluations["case"].replace(rename)
-    evaluations = conform(evaluations, EVALUATION)
-    subnetworks = conform(pd.DataFrame(units, columns=list(SUBNETWORKS)), SUBNETWORKS)
-    losses = [(1, step, 0.7 * np.exp(-step / 40), 1e-4) for step in range(10, last + 1, 10)]
-    tables = measured(checkpoints, subnetworks, rename or {}) if further else {}
+    subnetworks = SUBNETWORKS.frame(units)
+    losses = pd.DataFrame(
+        [(1, step, 0.7 * np.exp(-step / 40), 1e-4) for step in range(10, last + 1, 10)],
+        columns=FINETUNING.names,
+    )
+    tables = {key: table.empty() for key, table in TABLES.items()}
+    tables |= {
+        "evaluations": evaluations,
+        "subnetworks": subnetworks,
+        "finetuning": FINETUNING.conform(losses),
+    }
+    if further:
+        tables |= measured(checkpoints, subnetworks, rename or {})
     return Results(
         name=name,
         manifest=MANIFEST if manifest is None else manifest,
@@ -110,11 +119,8 @@ def synthetic(
             "search": {"method": "learned", "units": "all", "ablation": "mean"},
             "analysis": {"margin_points": 3.0, "seed": 0},
         },
-        evaluations=evaluations,
-        subnetworks=subnetworks,
-        finetuning=conform(pd.DataFrame(losses, columns=list(FINETUNING)), FINETUNING),
-        analysis=analyze(evaluations, subnetworks, tables),
         measured=tables,
+        conclusions=analyze(tables),
         command=MANIFEST["command"] if manifest is None else "",
     )
 

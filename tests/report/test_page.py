@@ -1,32 +1,30 @@
-"""The page, its figures and its tables on disk."""
+"""The page, its figures and its tables on disk, of a made-up question."""
 
 from __future__ import annotations
 
 import copy
-import io
 import re
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
-from heuristic_core.analysis import analyze
-from heuristic_core.analysis.sparser import sparser
 from heuristic_core.report import write_report
 from heuristic_core.report.story import story
+from report.made_up import NOTED, QUESTION, concluded
 from report.page import Page, write
-from report.synthetic import CORE, MANIFEST, synthetic
+from report.synthetic import MANIFEST, synthetic
 
 
 @pytest.fixture(scope="module")
 def results():
-    return synthetic()
+    return replace(synthetic(), conclusions=concluded())
 
 
 @pytest.fixture(scope="module")
 def folder(results, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "report"
-    assert write_report(results, folder) == folder / "report.html"
+    assert write_report(results, folder, (QUESTION,)) == folder / "report.html"
     return folder
 
 
@@ -51,152 +49,99 @@ def test_ids_are_unique_and_links_within_the_page_lead_somewhere(page):
     targets = [v[1:] for k, v in page.attributes if k in {"href", "xlink:href"}]
     labels = [i for k, v in page.attributes if k == "aria-labelledby" for i in v.split()]
     assert set(targets + labels) <= set(ids)
+    assert QUESTION.key in targets
 
 
 def test_every_figure_has_a_title_and_a_description(page):
-    assert page.tags.count("svg") == page.tags.count("figure") == 6
-    assert page.tags.count("desc") == 6
+    assert page.tags.count("svg") == page.tags.count("figure") == 40
+    assert page.tags.count("desc") == 40
+    assert page.text.count("Each mark is a subnetwork.") == 4
 
 
 def test_the_same_results_give_the_same_bytes(results, folder, tmp_path):
-    write_report(results, tmp_path)
+    write_report(results, tmp_path, (QUESTION,))
     written = sorted(p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
-    names = {path.stem for path in written if path.suffix == ".csv"}
-    assert {"by-sparsity", "subnetworks", "cases", "core", "frequencies", "full-model"} < names
-    assert [sum(path.suffix == end for path in written) for end in (".html", ".svg")] == [1, 6]
+    assert {path.name for path in written if path.suffix == ".csv"} == {
+        "verdicts.csv", "forms.csv", "strips.csv", "lines.csv", "units.csv", "tokens.csv",
+        "edges.csv",
+    }  # fmt: skip
+    assert {path.name for path in written if path.suffix == ".tex"} == {"forms.tex", "units.tex"}
+    assert [sum(path.suffix == end for path in written) for end in (".html", ".svg")] == [1, 40]
     for path in written:
         assert (tmp_path / path).read_bytes() == (folder / path).read_bytes()
 
 
-def test_verdicts_core_and_provenance_are_on_the_page(results, page):
-    for entries in results.analysis.values():
-        for entry in entries:
-            assert entry["verdict"]["reason"] in page.text
-    core = results.analysis["core"][-1]["core"]
-    assert set(CORE) <= set(core)
-    assert ", ".join(core) in page.text
-    for words in (
+def test_verdicts_tables_limits_and_provenance_are_on_the_page(page):
+    words = [f"reason {i} with {noted}" for i, noted in enumerate(NOTED)]
+    words += [
+        "Is everything drawn? ? not decided by these data (2) ✓ supported ✕ contradicted",
+        "The claim is true".lower(),
+        "These data leave it open. 12.5 % sparsity, step 4000",
+        "all sparsities together, step 4000",
+        "What this cannot tell It says nothing about the world.",
+        "Every unit (112 rows)",
+        "score: an estimate",
         "0 examples were truncated",
         "search: 8 cells, 6.1 min in all, median 45.5 s; the model was run on 16,000 examples",
         "torch: 2.6.0",
         "b2" * 32,
-        "What this cannot tell",
-        "adversarial and friendly means correlate with r = −0.74 over 8 subnetworks: those better",
-    ):
-        assert words in page.text
+        "within 3 points of the full model’s",
+    ]
+    for some in words:
+        assert some in page.text
     assert not re.search(r"\b(nan|None|inf)\b", page.text)
 
 
-def test_the_story_tells_the_numbers(page):
+def test_figures_beyond_the_first_are_folded(page):
+    assert "More figures (36)" in page.text
+
+
+def test_the_story_tells_what_was_done(page):
     assert (
         "The model minilm (6 layers of 12 attention heads) was fine-tuned on the task hans-grammar "
-        "for 300 steps and tested at 4 checkpoints. Inside the model of step 300, searches with 8 "
-        "different seeds looked"
+        "for 300 steps with 1 seed, and tested at 4 checkpoints. Searches with 8 seeds looked for "
+        "subnetworks that imitate the full model in-domain"
     ) in page.text
-    assert "15 adversarial, where a shallow heuristic gives the wrong answer, and 15" in page.text
-    assert "The full model is right on 98 % in-domain, 25 % on adversarial cases" in page.text
+    assert "15 cases that a shallow heuristic answers wrongly (adversarial) and 15" in page.text
 
 
 def test_the_story_of_one_case_and_no_friendly_ones(results):
-    found = results.evaluations
-    told = story(
-        replace(results, evaluations=found[found["case"].isin(["in-domain", "ln_passive"])])
-    )
+    rows = results.measured["evaluations"]
+    few = rows[rows["case"].isin(["in-domain", "ln_passive"])]
+    told = story(replace(results, measured={**results.measured, "evaluations": few}))
     assert (
-        "1 out-of-domain case of 50 examples: adversarial, where a shallow heuristic gives the "
-        "wrong answer. Without friendly cases a lean to one label cannot be told from "
+        "1 case that a shallow heuristic answers wrongly (adversarial). Without friendly cases, "
+        "label bias cannot be separated from "
     ) in told
     assert "Without friendly cases" not in story(results)
 
 
-def test_tables_hold_full_values(results, folder):
-    table = pd.read_csv(folder / "tables" / "subnetworks.csv")
-    assert len(table) == 16
-    half = table[(table["seed"] == 1) & (table["sparsity"] == 0.5)].iloc[0]
-    rows = results.evaluations
-    mine = rows[(rows["seed"] == 1) & (rows["sparsity"] == 0.5)]
-    accuracy = (mine["correct"] / mine["n"]).groupby(mine["case_kind"]).mean()
-    for ours, theirs in (("id", "id"), ("adversarial",) * 2, ("friendly",) * 2):
-        assert half[ours] == pytest.approx(accuracy[theirs])
-    # 39 of 78 units stay; the six MLPs are liked, so 33 of 72 heads do.
-    assert half["unit_sparsity"] == pytest.approx(0.5)
-    assert (half["heads_kept"], half["mlps_kept"]) == (33, 6)
-    assert half["head_sparsity"] == pytest.approx(39 / 72)
-    assert half["kl"] == pytest.approx(0.045)
-    frequencies = pd.read_csv(folder / "tables" / "frequencies.csv").set_index("unit")
-    assert frequencies.loc["L4H0", "kept_50pc"] == 8
-    assert frequencies.loc["L4H0", "core"]
-    assert list(frequencies.loc["L5MLP", ["kept_70pc", "of_70pc"]]) == [8, 8]
-    curve = pd.read_csv(io.StringIO((folder / "tables" / "full-model.csv").read_text()))
-    assert curve["checkpoint"].tolist() == [0, 50, 100, 300]
-    assert curve["id"].tolist() == pytest.approx([0.5, 0.92, 0.975, 0.985])
-
-
-def test_names_are_text_and_nothing_else(tmp_path):
-    evil = "<script>alert(1)</script>"
-    results = synthetic(
-        name=evil,
-        seeds=(1, 2),
-        per_case=10,
-        rename={
-            "ln_passive": evil,
-            "ln_preposition": '$x^2$ id="x" \x1b[31m-->',
-            "sn_NP/S": "漢字",
-        },
-        manifest=copy.deepcopy(MANIFEST) | {"notes": [evil], "versions": {evil: evil}},
-    )
-    page = write(results, tmp_path)
-    assert "script" not in page.tags
-    assert evil in page.text
-    for path in tmp_path.rglob("*.*"):
-        assert "\x1b" not in path.read_text(encoding="utf-8")
-        if path.suffix == ".svg":
-            Page(path.read_text(encoding="utf-8"))
-            assert evil not in path.read_text(encoding="utf-8")
+def test_several_models_are_named_apart(results, tmp_path):
+    rows = results.measured["evaluations"]
+    both = pd.concat([rows, rows.assign(finetune_seed=2)], ignore_index=True)
+    named = replace(results, measured={**results.measured, "evaluations": both})
+    page = Page(write_report(named, tmp_path, (QUESTION,)).read_text(encoding="utf-8"))
+    assert "fine-tuning 1, step 4000" in page.text
 
 
 @pytest.mark.parametrize(
-    "shape",
+    ("counts", "said"),
     [
-        {"seeds": ()},
-        {"checkpoints": (300,), "seeds": (1, 2), "sparsities": (0.5,)},
-        {"checkpoints": (0,), "seeds": (1, 2, 3)},
-        {"ood": False, "seeds": (1, 2)},
-        {"ood": False, "seeds": (), "checkpoints": (0,)},
-        {"seeds": (1,), "sparsities": (0.5,)},
-        {"seeds": (1, 2), "sparsities": (0.0, 0.125)},
-        {"manifest": {}, "seeds": (1, 2), "sparsities": (0.5,)},
+        (
+            {"measured": 2, "of": 5},
+            "3 of 5 measurements for the further questions have not been made; hcore analyze RUN "
+            "makes them",
+        ),
+        ({"measured": 0, "of": 1}, "1 of 1 measurement for the further questions has"),
+        ({"measured": 5, "of": 5}, ""),
+        ({"measured": 0, "of": 0}, ""),
+        ({"measured": "x"}, ""),
+        (None, ""),
     ],
     ids=str,
 )
-def test_what_is_not_there_is_left_out(shape, tmp_path):
-    results = synthetic(**shape)
-    page = write(results, tmp_path)
-    assert page.text.count("What this cannot tell") == len(
-        [v for v in results.analysis.values() if v]
-    )
-    for path in (tmp_path / "figures").glob("*.svg"):
-        assert "nan" not in re.sub(r"<text.*?</text>", "", path.read_text(), flags=re.DOTALL)
-
-
-def test_several_models_are_told_apart(tmp_path):
-    one = synthetic(seeds=(1, 2), sparsities=(0.5,), checkpoints=(0, 300))
-    tables = {
-        key: pd.concat(
-            [getattr(one, key), getattr(one, key).assign(finetune_seed=2)], ignore_index=True
-        )
-        for key in ("evaluations", "subnetworks", "finetuning")
-    }
-    analysis = analyze(tables["evaluations"], tables["subnetworks"])
-    page = write(replace(one, analysis=analysis, **tables), tmp_path)
-    assert "fine-tuning 2, step 300" in page.text
-    ids = [value for key, value in page.attributes if key == "id"]
-    assert len(ids) == len(set(ids))
-
-
-def test_sparser_subnetworks_without_in_domain_cases(tmp_path):
-    whole = synthetic(seeds=(1, 2, 3, 4))
-    (found,) = sparser(whole.evaluations[whole.evaluations["role"] == "ood"])
-    assert found.in_domain_points is None
-    page = write(replace(whole, analysis=whole.analysis | {"sparser": [asdict(found)]}), tmp_path)
-    assert found.verdict.reason in page.text
+def test_what_has_not_been_measured_is_said(counts, said, tmp_path):
+    manifest = copy.deepcopy(MANIFEST) | {"analyses": counts}
+    page = write(synthetic(seeds=(), ood=False, manifest=manifest), tmp_path)
+    assert said in page.text
+    assert ("hcore analyze" in page.text) == bool(said)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from problems import problem_of
 
 from heuristic_core.measure.accuracy import predict
 from heuristic_core.models.loading import load_model
@@ -32,7 +33,7 @@ def made_up(seed: int, n_units: int = 7, n_labels: int = 3, scale: float = 1.0) 
 
 
 def divergence(model, data, kept) -> float:
-    sub = Subnetwork(model.space, model.space.from_mask(kept), "mean", data.values.arrays())
+    sub = Subnetwork(model.space, model.space.from_mask(kept), values=data.values.arrays())
     logits = torch.as_tensor(predict(model, data.encoded, subnetwork=sub))
     return float(kl_divergence(data.reference, logits).mean())
 
@@ -63,11 +64,11 @@ def test_slopes_are_those_of_finite_differences(tmp_path):
 
 
 @pytest.mark.parametrize("out", [0, 3])
-def test_what_is_foretold_is_the_divergence_of_the_moved_model(out):
+def test_the_predicted_divergence_is_that_of_the_moved_model(out):
     linear = made_up(0)
     backs = np.array([1, 5, 6])
-    foretold = linear.foretold(out, backs)
-    for value, back in zip(foretold, backs, strict=True):
+    predicted = linear.predicted(out, backs)
+    for value, back in zip(predicted, backs, strict=True):
         assert float(value) == pytest.approx(linear.moved([(out, int(back))]).divergence, rel=1e-5)
 
 
@@ -130,24 +131,23 @@ def test_pairs_lower_the_divergence_and_no_unit_is_in_two(seed, size):
 @pytest.mark.parametrize("size", [1, 7, 32, 100])
 def test_parts_are_all_of_the_data_once(tiny, pairs, size):
     data = prepare(tiny, pairs)
-    found = parts(data, size, seed=3)
-    assert max(len(part.encoded) for part in found) <= size
-    ids = [tuple(i) for part in found for i in part.encoded.columns["input_ids"]]
+    pieces = parts(data, size, seed=3)
+    assert max(len(part.encoded) for part in pieces) <= size
+    ids = [tuple(i) for part in pieces for i in part.encoded.columns["input_ids"]]
     assert sorted(ids) == sorted(tuple(i) for i in data.encoded.columns["input_ids"])
 
 
 @pytest.mark.parametrize("wrong", [("L0H1", "L1H1"), ("L1MLP", "L0H0"), ("L1H0", "L0H3")])
 def test_exchanges_bring_back_a_unit_that_matters(tiny, pairs, wrong):
-    """An idle unit kept in place of one that matters is found and exchanged."""
+    """An idle unit kept in place of one that matters is exchanged for it."""
     plant_idle_units(tiny, pairs)
     data = prepare(tiny, pairs)
     right = ~tiny.space.mask(IDLE)
     kept = right.copy()
     kept[[tiny.space.index(unit) for unit in wrong]] = [True, False]
-    everything = np.ones(10, dtype=bool)
-    found = exchange(tiny, data, kept, everything, rounds=6, examples=16, size=2, seed=0)
-    assert np.array_equal(found.kept, right)
-    assert len(found.pairs) >= 1
+    result = exchange(problem_of(tiny, data), kept, rounds=6, examples=16, size=2)
+    assert np.array_equal(result.kept, right)
+    assert len(result.pairs) >= 1
 
 
 @pytest.mark.parametrize("size", [1, 4])
@@ -157,13 +157,14 @@ def test_on_one_part_the_divergence_never_rises(tiny, pairs, size):
     kept = np.arange(10) % 2 == 0
     movable = np.ones(10, dtype=bool)
     movable[[0, 9]] = False
+    problem = problem_of(tiny, data, prunable=movable)
     before = divergence(tiny, data, kept)
     for rounds in range(5):
-        found = exchange(tiny, data, kept, movable, rounds=rounds, examples=32, size=size, seed=0)
-        after = divergence(tiny, data, found.kept)
+        result = exchange(problem, kept, rounds=rounds, examples=32, size=size)
+        after = divergence(tiny, data, result.kept)
         assert after <= before + 1e-7
-        assert found.kept[0]
-        assert not found.kept[9]
+        assert result.kept[0]
+        assert not result.kept[9]
         before = after
 
 
@@ -171,40 +172,38 @@ def test_nothing_is_run_where_nothing_can_be_exchanged(tiny, pairs):
     data = prepare(tiny, pairs)
     tiny.hf.forward = None  # any pass would fail
     for kept in (np.ones(10, dtype=bool), np.zeros(10, dtype=bool)):
-        found = exchange(
-            tiny, data, kept, np.ones(10, dtype=bool), rounds=3, examples=9, size=2, seed=0
-        )
-        assert np.array_equal(found.kept, kept)
-        assert not found.pairs
+        result = exchange(problem_of(tiny, data), kept, rounds=3, examples=9, size=2)
+        assert np.array_equal(result.kept, kept)
+        assert not result.pairs
 
 
 def test_soft_values_follow_the_exchanges(tiny, pairs):
     plant_idle_units(tiny, pairs)
     options = {"ramp_steps": 4, "hold_steps": 0, "seed": 5}
     plain = find_subnetwork(tiny, pairs, 0.5, exchange_rounds=0, **options)
-    found = find_subnetwork(tiny, pairs, 0.5, exchange_rounds=8, **options)
+    exchanged = find_subnetwork(tiny, pairs, 0.5, exchange_rounds=8, **options)
     assert plain.provenance["exchanges"] == []
-    assert found.provenance["exchanges"]
-    assert sorted(found.soft) == sorted(plain.soft)
-    assert found.soft[found.mask].min() >= found.soft[~found.mask].max()
+    assert exchanged.provenance["exchanges"]
+    assert sorted(exchanged.soft) == sorted(plain.soft)
+    assert exchanged.soft[exchanged.mask].min() >= exchanged.soft[~exchanged.mask].max()
     encoded = tiny.encode(pairs)
     full = torch.log_softmax(torch.as_tensor(predict(tiny, encoded)), -1)
     kls = [
         kl_divergence(full, torch.as_tensor(predict(tiny, encoded, subnetwork=sub))).mean()
-        for sub in (found, plain)
+        for sub in (exchanged, plain)
     ]
     assert kls[0] < kls[1]
 
 
-# --- what is made of a proposal: the model itself decides -------------------------------------
+# --- what is done with a proposal: the model itself decides -----------------------------------
 
 
-class Staged:
-    """Exchanges on stage: the linear model proposes, and a script says what the model answers.
+class Scripted:
+    """Exchanges with a scripted model: the linear model proposes, ``accepts`` says what helps.
 
-    Every round the slopes promise the same gains, largest for units 0 and 1 against 6 and 7; the
-    model's own logits are the reference's (a perfect answer) where ``accepts`` says so, and far
-    from it where not.
+    Every round the slopes predict the same gains, largest for units 0 and 1 against 6 and 7. The
+    model's own logits equal the reference (a perfect answer) where ``accepts`` returns true, and
+    are far from it otherwise.
     """
 
     def __init__(self, monkeypatch, accepts) -> None:
@@ -239,58 +238,57 @@ class Staged:
 
 
 @pytest.fixture
-def staged_data(tiny, pairs):
+def data(tiny, pairs):
     return prepare(tiny, pairs)
 
 
-def run_staged(tiny, data, rounds, examples=32):
+def run_scripted(tiny, data, rounds, examples=32):
     kept = np.arange(10) < 5
-    everything = np.ones(10, dtype=bool)
-    return exchange(tiny, data, kept, everything, rounds=rounds, examples=examples, size=4, seed=0)
+    return exchange(problem_of(tiny, data), kept, rounds=rounds, examples=examples, size=4)
 
 
-def test_what_the_model_does_not_agree_to_is_not_made(tiny, staged_data, monkeypatch):
-    stage = Staged(monkeypatch, lambda here, kept: False)
-    found = run_staged(tiny, staged_data, rounds=2)
-    assert found.pairs == []
-    assert np.array_equal(found.kept, np.arange(10) < 5)
-    assert stage.tried[:3] == [4, 2, 1]  # the first half, and the first half of that
+def test_what_the_model_does_not_agree_to_is_not_made(tiny, data, monkeypatch):
+    script = Scripted(monkeypatch, lambda here, kept: False)
+    result = run_scripted(tiny, data, rounds=2)
+    assert result.pairs == []
+    assert np.array_equal(result.kept, np.arange(10) < 5)
+    assert script.tried[:3] == [4, 2, 1]  # the first half, and the first half of that
     # The unit whose loss alone was refused may not be dropped any more; the rest may.
-    first, second = (movable for _, movable in stage.rounds)
+    first, second = (movable for _, movable in script.rounds)
     assert first.all()
     assert np.flatnonzero(~second).tolist() == [0]
 
 
-def test_the_first_half_is_made_where_the_whole_is_refused(tiny, staged_data, monkeypatch):
-    stage = Staged(monkeypatch, lambda here, kept: (here & ~kept).sum() <= 2)
-    found = run_staged(tiny, staged_data, rounds=1)
-    assert stage.tried == [4, 2]
+def test_the_first_half_is_made_where_the_whole_is_refused(tiny, data, monkeypatch):
+    script = Scripted(monkeypatch, lambda here, kept: (here & ~kept).sum() <= 2)
+    result = run_scripted(tiny, data, rounds=1)
+    assert script.tried == [4, 2]
     # Slopes fall along the units, so the best to drop is the first and to keep the last.
-    assert found.pairs == [(0, 9), (1, 8)]
-    assert np.flatnonzero(~found.kept[:5]).tolist() == [0, 1]
+    assert result.pairs == [(0, 9), (1, 8)]
+    assert np.flatnonzero(~result.kept[:5]).tolist() == [0, 1]
 
 
 def test_parts_seen_before_are_moved_along_and_seen_parts_are_looked_at_again(
-    tiny, staged_data, monkeypatch
+    tiny, data, monkeypatch
 ):
-    stage = Staged(monkeypatch, lambda here, kept: here[0])  # agrees in the first round alone
-    run_staged(tiny, staged_data, rounds=3, examples=16)
-    assert [n for n, _ in stage.rounds] == [16, 32, 32]  # two parts, then the first anew
-    first, second, _ = stage.seen
+    script = Scripted(monkeypatch, lambda here, kept: here[0])  # agrees in the first round alone
+    run_scripted(tiny, data, rounds=3, examples=16)
+    assert [n for n, _ in script.rounds] == [16, 32, 32]  # two parts, then the first again
+    first, second, _ = script.seen
     # After the first round its part stands where the model's own answer was.
     assert torch.equal(second.logits[:16], first.reference[:16])
     assert torch.allclose(second.logits[16:], second.reference[16:] + torch.tensor([0.0, 5.0]))
 
 
-def test_parts_seen_before_are_moved_by_the_exchanges_made_since(tiny, staged_data, monkeypatch):
-    stage = Staged(monkeypatch, lambda here, kept: True)
-    run_staged(tiny, staged_data, rounds=3, examples=11)
-    assert [n for n, _ in stage.rounds] == [11, 22, 32]
+def test_parts_seen_before_are_moved_by_the_exchanges_made_since(tiny, data, monkeypatch):
+    script = Scripted(monkeypatch, lambda here, kept: True)
+    run_scripted(tiny, data, rounds=3, examples=11)
+    assert [n for n, _ in script.rounds] == [11, 22, 32]
     slopes = torch.linspace(0.3, -0.3, 10)
-    made = stage.chosen[1]  # what the second round proposed, and the model agreed to
+    made = script.chosen[1]  # what the second round proposed, and the model agreed to
     assert made
     shift = sum(float(slopes[back] - slopes[out]) for out, back in made)
-    before, after = stage.seen[1].logits[:11], stage.seen[2].logits[:11]
+    before, after = script.seen[1].logits[:11], script.seen[2].logits[:11]
     assert torch.allclose(after - before, torch.tensor([0.0, shift]), atol=1e-6)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from problems import problem_of
 
 from heuristic_core.search.data import prepare
 from heuristic_core.search.gate_training import GateOptions, _uniform, train_gates
@@ -32,21 +33,19 @@ def test_an_averaged_reading_is_the_mean_over_the_steps_at_its_target(tiny, pair
     data = prepare(tiny, pairs)
     targets = [0.1, 0.2, 0.3, 0.3, 0.3, 0.4, 0.5, 0.5]
     ends = (4, 7)
-    prunable = tiny.space.prunable()
+    problem = problem_of(tiny, data, seed=3)
     every = [(target, True) for target in targets]
-    steps = train_gates(tiny, data, every, 3, prunable, GateOptions(batch_size=8))
+    steps = train_gates(problem, every, GateOptions(batch_size=8))
     at_ends = [(target, i in ends) for i, target in enumerate(targets)]
-    averaged = train_gates(
-        tiny, data, at_ends, 3, prunable, GateOptions(batch_size=8, averaged=True)
-    )
+    averaged = train_gates(problem, at_ends, GateOptions(batch_size=8, averaged=True))
     means = [torch.stack(steps[2:5]).mean(0), torch.stack(steps[6:8]).mean(0)]
-    for found, expected in zip(averaged, means, strict=True):
-        assert torch.allclose(found, expected, atol=1e-12)
-    last = train_gates(tiny, data, at_ends, 3, prunable, GateOptions(batch_size=8))
+    for reading, expected in zip(averaged, means, strict=True):
+        assert torch.allclose(reading, expected, atol=1e-12)
+    last = train_gates(problem, at_ends, GateOptions(batch_size=8))
     assert torch.equal(last[0], steps[4])
 
 
-def test_batches_alike_in_length_are_an_option(tiny, pairs):
+def test_batches_of_similar_length_are_an_option(tiny, pairs):
     encoded = tiny.encode(pairs)
     lengths = encoded.lengths
 

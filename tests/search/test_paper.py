@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from problems import problem_of
 
 from heuristic_core.models.loading import load_model
 from heuristic_core.search.data import prepare
@@ -131,7 +132,6 @@ def test_training_equals_the_formulas(tiny_folder, pairs, dropout, clip_norm):
     # Gates near the middle, where all of them move at once; the published start is far open.
     options = PaperOptions(**SHORT, start=0.5, start_spread=1.0, clip_norm=clip_norm)
     schedule = paper_schedule(0.5, options)
-    prunable = model.space.prunable()
     if dropout:
         # The reference is computed between two passes of the gated model, without dropout.
         with torch.random.fork_rng():
@@ -140,9 +140,9 @@ def test_training_equals_the_formulas(tiny_folder, pairs, dropout, clip_norm):
     else:
         options = options.model_copy(update={"dropout": False})
         expected = by_the_formulas(model, data, options, [t for t, _ in schedule], 3, False)
-    (found,) = train_gates(model, data, schedule, 3, prunable, options)
-    assert np.abs(found.numpy() - expected).max() < 1e-6
-    assert np.abs(expected - found.numpy().mean()).max() > 0.1
+    (trained,) = train_gates(problem_of(model, data, seed=3), schedule, options)
+    assert np.abs(trained.numpy() - expected).max() < 1e-6
+    assert np.abs(expected - trained.numpy().mean()).max() > 0.1
 
 
 def test_deterministic_gates_close_the_expected_number_of_each_group():
@@ -164,12 +164,12 @@ def test_deterministic_gates_close_the_expected_number_of_each_group():
 def test_the_published_cut_lands_near_and_takes_a_threshold():
     space = UnitSpace((4,))
     log_alpha = torch.tensor([3.0, 2.0, 1.0, -9.0, 4.0], dtype=torch.float64)
-    keep = published_cut(log_alpha, 0.4, space, space.prunable())
+    keep = published_cut(log_alpha, 3, space, space.prunable())
     assert keep.tolist() == [True, True, False, False, True]
     # No threshold brings back what the group rule closed, so the sparsity is not always reached.
-    keep = published_cut(log_alpha, 0.0, space, space.prunable())
+    keep = published_cut(log_alpha, 5, space, space.prunable())
     assert keep.tolist() == [True, True, True, False, True]
-    keep = published_cut(log_alpha, 0.4, space, space.prunable(), threshold=0.95)
+    keep = published_cut(log_alpha, 3, space, space.prunable(), threshold=0.95)
     assert keep.tolist() == [True, False, False, False, True]
 
 
@@ -194,6 +194,16 @@ def test_dropout_leaves_the_global_generator_alone(tiny, pairs):
     assert not tiny.hf.training
 
 
+#: A start near the middle, from which a few steps change much.
+MIDDLE = SHORT | {"start": 1.0}
+
+
+@pytest.fixture(scope="module")
+def with_all_quirks(tiny_loaded, pairs):
+    data = prepare(tiny_loaded, pairs)
+    return data, find_subnetwork(tiny_loaded, data, 0.5, method="paper", seed=2, **MIDDLE)
+
+
 @pytest.mark.parametrize(
     "quirk",
     [
@@ -209,12 +219,9 @@ def test_dropout_leaves_the_global_generator_alone(tiny, pairs):
     ],
     ids=str,
 )
-def test_every_quirk_is_an_option_that_changes_the_result(tiny, pairs, quirk):
-    data = prepare(tiny, pairs)
-    base = find_subnetwork(tiny, data, 0.5, method="paper", seed=2, **SHORT | {"start": 1.0})
-    other = find_subnetwork(
-        tiny, data, 0.5, method="paper", seed=2, **SHORT | {"start": 1.0} | quirk
-    )
+def test_every_quirk_is_an_option_that_changes_the_result(tiny, with_all_quirks, quirk):
+    data, base = with_all_quirks
+    other = find_subnetwork(tiny, data, 0.5, method="paper", seed=2, **MIDDLE | quirk)
     assert not np.array_equal(base.soft, other.soft)
 
 

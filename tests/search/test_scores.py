@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from problems import problem_of
 
 from heuristic_core.errors import InputError
 from heuristic_core.search.data import prepare
@@ -18,7 +19,7 @@ from heuristic_core.search.gate_gradients import gate_gradients, log_probability
 from heuristic_core.search.gate_training import kl_divergence
 from heuristic_core.search.gradient import normalise
 from heuristic_core.search.greedy import removal_costs
-from heuristic_core.search.integrated import integrated_gradients
+from heuristic_core.search.integrated import IntegratedOptions, integrated_gradients
 from heuristic_core.search.magnitude import mean_distances
 from heuristic_core.search.random_units import keep_evenly
 from heuristic_core.search.ranking import from_scores
@@ -126,7 +127,8 @@ def test_integrated_gradients_are_complete(double, units):
     gained = opened - log_probability(logits_at(model, data, closed), data.labels)
     errors = []
     for steps in (10, 30):
-        shares = integrated_gradients(model, data, data.labels, prunable, steps=steps)
+        options = IntegratedOptions(steps=steps)
+        shares, _ = integrated_gradients(problem_of(model, data, prunable=prunable), options)
         assert (shares[:, ~prunable] == 0).all()
         errors.append((shares.sum(1) - gained).abs().max().item())
     assert errors[0] < 0.02
@@ -360,8 +362,8 @@ def test_evenly_kept_units(heads, sparsity, seed, units):
     space = UnitSpace(tuple(heads))
     prunable = space.prunable(units)
     scores = np.random.default_rng(seed).permutation(len(space)).astype(float)
-    kept = keep_evenly(space, scores, prunable, sparsity)
     total = n_kept(int(prunable.sum()), sparsity)
+    kept = keep_evenly(space, scores, prunable, total)
     assert kept[prunable].sum() == total
     assert kept[~prunable].all()
     n_heads = int(kept[space.is_head].sum())

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from rich.console import Console
 
+from heuristic_core.study import kinds
 from heuristic_core.study.config import StudyConfig, check_study
 from heuristic_core.study.watch import Watch
 
@@ -20,6 +24,13 @@ SMALL = {
     "dependency": {"per_case": 2, "receivers": 3},
 }
 TABLES = ("evaluations", "subnetworks", "finetuning")
+VERDICTS = "conclusions/verdicts.parquet"
+
+
+def decisions(folder: Path, question: str) -> list[str]:
+    """The decisions that a run folder's conclusions hold of a question."""
+    verdicts = pd.read_parquet(folder / VERDICTS)
+    return verdicts.loc[verdicts["question"] == question, "decision"].tolist()
 
 
 def study(source: Path, **changes) -> StudyConfig:
@@ -38,6 +49,15 @@ def study(source: Path, **changes) -> StudyConfig:
         },
     }
     return check_study(raw | changes)
+
+
+def change_kind(monkeypatch: pytest.MonkeyPatch, name: str, **changes) -> None:
+    """Change a kind of cell, where its cells are planned and where they are computed."""
+    (kind,) = (kind for kind in kinds.KINDS if kind.name == name)
+    changed = replace(kind, **changes)
+    monkeypatch.setattr(sys.modules[kind.work.__module__], name.upper(), changed)
+    some = tuple(changed if other is kind else other for other in kinds.KINDS)
+    monkeypatch.setattr(kinds, "KINDS", some)
 
 
 def quiet() -> Watch:

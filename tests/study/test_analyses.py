@@ -1,19 +1,19 @@
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from studies import SMALL, cells, quiet, study
+from studies import SMALL, cells, change_kind, decisions, quiet, study
 
 from heuristic_core.analysis.accuracies import sparsest_matching
 from heuristic_core.errors import InputError
 from heuristic_core.study.analyses import analyze_run, open_finished, plan_run
 from heuristic_core.study.analysis_plan import plan_analyses
+from heuristic_core.study.gather import SEARCHED, gather
 from heuristic_core.study.plan import make_plan
-from heuristic_core.study.results import found_tables, read_results
+from heuristic_core.study.results import read_results
 from heuristic_core.study.run import RunOptions, load_study_task, run_study
 from heuristic_core.study.store import Store
 from heuristic_core.tables import MEASURED
@@ -57,8 +57,8 @@ def test_bfloat16_makes_what_is_evaluated_anew_and_nothing_else(run, tiny_folder
     for bf16 in (False, True):
         config = study(tiny_folder, analysis=ONE, evaluation={"bf16": bf16})
         task = load_study_task(config, None)
-        tables = found.subnetworks, found.evaluations
-        cells_of = plan_analyses(config, task, make_plan(config, task), *tables).cells
+        tables = {name: found.measured[name] for name in ("subnetworks", "evaluations")}
+        cells_of = plan_analyses(config, task, make_plan(config, task), tables).cells
         planned.append({cell.name: cell.kind for cell in cells_of})
     exact, rounded = planned
     assert len(exact) == len(rounded)
@@ -84,12 +84,13 @@ def test_analyses_run_the_model_once_and_leave_their_tables(run, analyzed):
     assert set(measured["disjoint"]["forbidden"]) == {0.0, 0.5, 1.0}
     full = measured["disjoint"][measured["disjoint"]["forbidden"] == 1.0]
     assert (full["shared_heads"] == 0).all()
-    assert set(measured["removal"]["head"]) == {"model", "probe"}
+    assert set(measured["removal"]["readout"]) == {"model", "probe"}
     own = measured["removal"][measured["removal"]["group"] == "mine"]
     assert set(own["removed"]) == {"L0H1+L1MLP"}
     assert own["interaction"].notna().all()
-    groups = [(found["group"], found["head"]) for found in results.analysis["groups"]]
-    assert groups == [("mine", "probe"), ("mine", "model")]
+    verdicts = results.conclusions.verdicts.query("question == 'group_removal'")
+    groups = verdicts[["group", "readout"]].itertuples(index=False, name=None)
+    assert list(groups) == [("mine", "probe"), ("mine", "model")]
     assert set(measured["attention"]["checkpoint"]) == {0, 4}
     assert len(measured["discrimination"]) == 15 * 7
     # Nothing is measured twice.
@@ -136,25 +137,23 @@ def test_disjoint_subnetworks_are_searched_for_where_others_match(
     disjoint = {"seeds": 2, "forbidden": [0.5, 1.0]} | settings
     config = study(tiny_folder, analysis=SMALL | {"disjoint": disjoint, "margin_points": margin})
     found = open_finished(run, None)
-    tables = found_tables(found.plan.cells, found.store)
+    tables = gather(found.plan.cells, (), found.store, SEARCHED)
     if margin < 1:
-        expected = {0.5, sparsest_matching(tables[1], 1, 4, margin) or 0.5}
-    planned = plan_analyses(config, found.task, found.plan, *tables).cells
+        expected = {0.5, sparsest_matching(tables["evaluations"], 1, 4, margin) or 0.5}
+    planned = plan_analyses(config, found.task, found.plan, tables).cells
     cells = [cell for cell in planned if cell.kind == "disjoint"]
     assert {cell.system["sparsity"] for cell in cells} == expected
     assert len({cell.label for cell in cells}) == len(cells) == 2 * len(expected)
 
 
 def test_stopped_analyses_keep_what_is_finished(run, tmp_path, monkeypatch):
-    from heuristic_core.study.work import _KINDS
-
     folder = tmp_path / "tiny"
     shutil.copytree(run, folder)
 
     def stop(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(_KINDS, "attention", stop)
+    change_kind(monkeypatch, "attention", work=stop)
     with pytest.raises(KeyboardInterrupt):
         analyze_run(folder, options(folder), quiet())
     kept = cells(folder)
@@ -164,7 +163,7 @@ def test_stopped_analyses_keep_what_is_finished(run, tmp_path, monkeypatch):
     # What is finished can be concluded from at once, still without running a model.
     assert "are not measured" in analyze_run(folder, options(folder), quiet(), run_models=False)[1]
     assert cells(folder) == kept
-    assert set(read_results(folder).measured["removal"]["head"]) == {"model"}
+    assert set(read_results(folder).measured["removal"]["readout"]) == {"model"}
     monkeypatch.undo()
     assert analyze_run(folder, options(folder), quiet())[1] == ""
     assert {name: cells(folder)[name] for name in kept} == kept
@@ -175,7 +174,10 @@ def test_stopped_analyses_keep_what_is_finished(run, tmp_path, monkeypatch):
     [
         (("removal", "probe"), {"removal", "removal_discrimination"}),
         (("attention",), {"attention"}),
-        (("grid", "disjoint", "removal", "probe", "attention", "dependency"), set(MEASURED)),
+        (
+            ("grid", "disjoint", "removal", "probe", "attention", "dependency"),
+            {table.name for table in MEASURED},
+        ),
     ],
 )
 def test_conclusions_without_some_or_all_measurements(copy, gone, empty):
@@ -190,7 +192,7 @@ def test_conclusions_without_some_or_all_measurements(copy, gone, empty):
     measured = read_results(copy).measured
     # Telling cases apart is measured in the run's own cells, and a raw model may have no core.
     assert {name for name in empty if len(measured[name])} <= {"discrimination"}
-    assert json.loads((copy / "analysis.json").read_text())["core"]
+    assert decisions(copy, "core")
 
 
 def test_conclusions_follow_changed_settings(copy, tiny_folder):
@@ -244,15 +246,14 @@ def test_damaged_tables_are_told_and_made_anew(copy, name, damage):
         read_results(copy)
     assert analyze_run(copy, options(copy), quiet(), run_models=False)[1] == ""
     made = read_results(copy)
-    assert made.evaluations.equals(expected.evaluations)
     assert all(table.equals(made.measured[key]) for key, table in expected.measured.items())
     assert cells(copy) == before
 
 
-@pytest.mark.parametrize("name", sorted(MEASURED))
+@pytest.mark.parametrize("name", sorted(table.name for table in MEASURED))
 def test_every_table_is_missed(copy, name):
     (copy / "tables" / f"{name}.parquet").unlink()
-    with pytest.raises(InputError, match=rf"the table {name} of .* is of no use \(cannot read"):
+    with pytest.raises(InputError, match=rf"the table {name} of .* cannot be used \(cannot read"):
         read_results(copy)
 
 
@@ -296,18 +297,17 @@ def test_analyses_of_an_unfinished_run_are_refused(tiny_folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("sparsities", "decisions"), [([0.5], {"not decided by these data"}), ([], set())]
+    ("sparsities", "expected"), [([0.5], {"not decided by these data"}), ([], set())]
 )
-def test_runs_of_one_subnetwork_or_none(tiny_folder, tmp_path, sparsities, decisions):
+def test_runs_of_one_subnetwork_or_none(tiny_folder, tmp_path, sparsities, expected):
     search = {"sparsities": sparsities, "options": {"ramp_steps": 2, "hold_steps": 0}}
     finetune = {"steps": 2, "checkpoints": [2], "batch_size": 4}
     config = study(tiny_folder, search=search, finetune=finetune, analysis=SMALL)
     run_study(config, options(tmp_path / "run"), quiet())
     _, said = analyze_run(tmp_path / "run", options(tmp_path / "run"), quiet())
     assert said == ("" if sparsities else "the study has no analyses that run the model")
-    found = read_results(tmp_path / "run").analysis
-    assert {entry["verdict"]["decision"] for entry in found["core"]} == decisions
-    assert {entry["verdict"]["decision"] for entry in found["overlap"]} <= decisions
+    assert set(decisions(tmp_path / "run", "core")) == expected
+    assert set(decisions(tmp_path / "run", "overlap")) <= expected
 
 
 def test_one_command_plans_its_analyses_once(analyzed, tmp_path, monkeypatch):

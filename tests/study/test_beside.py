@@ -9,7 +9,7 @@ from heuristic_core.errors import InputError
 from heuristic_core.storage import write_json, write_table
 from heuristic_core.study.beside import beside
 from heuristic_core.study.config import check_study
-from heuristic_core.tables import EVALUATION, FINETUNING, MEASURED, empty
+from heuristic_core.tables import EVALUATIONS, FINETUNING, MEASURED
 
 FIRST = {"L0H0", "L1H1", "L2H2", "L3H3"}
 OTHER = {"L0H3", "L1H2", "L2H1", "L3H0"}
@@ -24,9 +24,9 @@ def write_run(folder: Path, kept: set[str], model: str, n_heads=4, method="learn
     found = subnetworks({(seed, 0.5): kept for seed in range(4)} if kept else {}, 4, n_heads)
     tables = {
         "subnetworks": found.assign(method=method),
-        "evaluations": empty(EVALUATION),
-        "finetuning": empty(FINETUNING),
-        **{name: empty(columns) for name, columns in MEASURED.items()},
+        "evaluations": EVALUATIONS.empty(),
+        "finetuning": FINETUNING.empty(),
+        **{table.name: table.empty() for table in MEASURED},
     }
     for name, table in tables.items():
         write_table(folder / "tables" / f"{name}.parquet", table)
@@ -37,13 +37,14 @@ def test_the_same_heads_and_others_by_hand(tmp_path):
     one = write_run(tmp_path / "one", FIRST, "a")
     (same,) = beside(one, write_run(tmp_path / "two", FIRST, "b"))
     assert same.verdict.decision == "supported"
-    assert set(same.shared) == FIRST
+    (row,) = same.rows["core-overlap"]
+    assert set(row["members"].split()) == FIRST
     # One head in each of four layers of four: all the same has probability 1 / 4 ** 4.
-    assert same.in_layers.p_value == pytest.approx(4**-4)
-    assert same.checkpoints == (300, 300)
+    assert row["p_in_layers"] == pytest.approx(4**-4)
+    assert (same.subject["checkpoint"], same.subject["other_checkpoint"]) == (300, 300)
     (different,) = beside(one, write_run(tmp_path / "three", OTHER, "c"))
     assert different.verdict.decision == "contradicted"
-    assert different.shared == ()
+    assert different.rows["core-overlap"][0]["shared"] == 0
 
 
 def test_nothing_is_written(tmp_path):

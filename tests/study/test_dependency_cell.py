@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,24 +9,25 @@ from scipy import stats
 from studies import SMALL, quiet, study
 
 from heuristic_core.errors import InputError
-from heuristic_core.study.analysis_plan import GRID, _of_checkpoint, sampled
-from heuristic_core.study.measures import _senders
-from heuristic_core.study.plan import Planner, make_plan
+from heuristic_core.study.analysis_plan import GRID, sampled
+from heuristic_core.study.bench import Workbench
+from heuristic_core.study.kinds.dependency import choose_senders, plan_dependency
+from heuristic_core.study.plan import make_plan
+from heuristic_core.study.planner import Checkpoint, Planner
 from heuristic_core.study.run import RunOptions, compute, load_study_task, run_study
 from heuristic_core.study.store import Store
-from heuristic_core.study.work import Workbench
 from heuristic_core.units import UnitSpace
 
 CORE, ADDED = ["L0H1", "L0H2", "L1H0"], ["L0H3", "L1H2"]
 
 
 def senders(**changes):
-    spec = {"core": CORE, "added": ADDED, "senders": 8, "controls": 2, "draws": 0} | changes
-    return _senders(UnitSpace((4, 12, 4)), SimpleNamespace(spec=spec))
+    settings = {"n_core": 8, "n_controls": 2, "seed": 0} | changes
+    return choose_senders(UnitSpace((4, 12, 4)), CORE, **settings)
 
 
 def test_controls_are_of_the_core_heads_layers_and_not_of_the_core():
-    found = senders(controls=5)
+    found = senders(n_controls=5)
     assert [label for label, group in found.items() if group == "core"] == CORE
     controls = [label for label, group in found.items() if group == "control"]
     # Layer 0 has two heads that are not of the core, one of them added.
@@ -36,13 +36,13 @@ def test_controls_are_of_the_core_heads_layers_and_not_of_the_core():
     assert len(controls) == 7
     assert not set(controls) & set(CORE)
     # Core heads beyond those that are patched are no controls either, nor are their layers' heads.
-    few = senders(senders=1, controls=5)
+    few = senders(n_core=1, n_controls=5)
     assert set(few) == {"L0H1", "L0H0", "L0H3"}
-    assert senders(controls=5) == found
+    assert senders(n_controls=5) == found
 
 
 def test_every_other_head_is_as_likely_a_control():
-    draws = [senders(draws=draw) for draw in range(600)]
+    draws = [senders(seed=draw) for draw in range(600)]
     times = pd.Series([label for found in draws for label in found if label[:2] == "L1"])
     counts = times[times != "L1H0"].value_counts()
     assert len(counts) == 11
@@ -66,10 +66,9 @@ def measured(tiny_folder, folder, **settings) -> pd.DataFrame:
     task = load_study_task(config, None)
     suites = sampled(config, task)
     planner = Planner(config, task, suites, GRID)
-    cells = _of_checkpoint(config, planner, 1, 4, CORE, ADDED)
-    (cell,) = (cell for cell in cells if cell.kind == "dependency")
+    (cell,) = plan_dependency(planner, Checkpoint(1, 4), CORE, ADDED)
     store = Store(folder)
-    compute([cell], store, Workbench(config, task, store, "cpu", suites), quiet())
+    compute([cell], Workbench(config, task, store, "cpu", suites), quiet())
     return pd.read_parquet(store.path(cell) / "table.parquet")
 
 

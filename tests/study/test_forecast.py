@@ -1,18 +1,25 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from heuristic_core.storage import write_json
 from heuristic_core.study import forecast as module
-from heuristic_core.study.forecast import BF16_PART, EFFICIENCY, OVERHEAD, forecast
-from heuristic_core.study.plan import VERSIONS
+from heuristic_core.study.forecast import BF16_PART, OVERHEAD, forecast
+from heuristic_core.study.kinds import KINDS, kind_of
 from heuristic_core.study.store import Cell, Store
-from heuristic_core.study.work import _KINDS
+from heuristic_core.tables import TABLES
 
 
 def cell(kind: str, number: int, effort: float) -> Cell:
-    return Cell(kind, f"{kind}-{number}", {"number": number}, effort=effort, disk=2e6)
+    label = f"{kind}-{number}"
+    return Cell(kind=kind, label=label, spec={"number": number}, effort=effort, disk=2e6)
+
+
+def efficiency(kind: str) -> float:
+    return kind_of(cell(kind, 0, 0.0)).efficiency
 
 
 def finish(store: Store, cell: Cell, seconds: float) -> None:
@@ -21,9 +28,13 @@ def finish(store: Store, cell: Cell, seconds: float) -> None:
     write_json(store.path(cell) / "record.json", record)
 
 
-def test_every_kind_of_cell_has_a_version_an_efficiency_and_work_to_do():
-    assert EFFICIENCY.keys() == VERSIONS.keys() == _KINDS.keys()
-    assert all(0 < value <= 1 for value in EFFICIENCY.values())
+def test_kinds_of_cells_have_a_name_of_their_own_a_version_and_an_efficiency():
+    assert len({kind.name for kind in KINDS}) == len({kind.work for kind in KINDS}) == len(KINDS)
+    assert all(kind.version >= 1 and 0 < kind.efficiency <= 1 for kind in KINDS)
+
+
+def test_kinds_of_cells_fill_all_tables_of_a_run():
+    assert {source.table for kind in KINDS for source in kind.tables} == {*TABLES}
 
 
 def test_finished_cells_of_the_kind_give_the_rate(tmp_path, monkeypatch):
@@ -35,7 +46,7 @@ def test_finished_cells_of_the_kind_give_the_rate(tmp_path, monkeypatch):
     assert [f.finished for f in found] == [True, False, False]
     assert found[0].seconds == 5.0
     assert found[1].seconds == pytest.approx(200 / 10 + OVERHEAD)
-    assert found[2].seconds == pytest.approx(80 / (1000 * EFFICIENCY["probe"]) + OVERHEAD)
+    assert found[2].seconds == pytest.approx(80 / (1000 * efficiency("probe")) + OVERHEAD)
     assert [f.megabytes for f in found] == [2.0, 2.0, 2.0]
 
 
@@ -43,16 +54,17 @@ def test_cells_in_bfloat16_are_forecast_by_its_own_speed(monkeypatch):
     speeds = {torch.float32: 1000.0, torch.bfloat16: 3000.0}
     monkeypatch.setattr(module, "matrix_speed", lambda device, dtype: speeds[dtype])
     exact = cell("evaluate", 1, 50.0)
-    rounded = Cell("evaluate", "evaluate-2", {"number": 2, "bf16": True}, effort=50.0)
-    searched = Cell("disjoint", "disjoint-3", {"number": 3, "bf16": True}, effort=50.0)
-    tuned = Cell("finetune", "finetune-4", {"number": 4, "bf16": True}, effort=50.0)
+    rounded, searched, tuned = (
+        Cell(kind=kind, label=kind, spec={"bf16": True}, effort=50.0)
+        for kind in ("evaluate", "disjoint", "finetune")
+    )
     found = forecast([exact, rounded, searched, tuned], None, "cpu")
     of_exact, of_rounded, of_searched, of_tuned = (one.seconds - OVERHEAD for one in found)
-    assert of_exact == pytest.approx(50 / (1000 * EFFICIENCY["evaluate"]))
+    assert of_exact == pytest.approx(50 / (1000 * efficiency("evaluate")))
     assert of_rounded == pytest.approx(of_exact / 3 / BF16_PART)
-    assert of_tuned == pytest.approx(50 / (3000 * BF16_PART * EFFICIENCY["finetune"]))
+    assert of_tuned == pytest.approx(50 / (3000 * BF16_PART * efficiency("finetune")))
     # Most of it are searches, which do not compute in it.
-    assert of_searched == pytest.approx(50 / (1000 * EFFICIENCY["disjoint"]))
+    assert of_searched == pytest.approx(50 / (1000 * efficiency("disjoint")))
 
 
 def test_other_finished_cells_give_rates_but_no_rows(tmp_path, monkeypatch):
@@ -68,7 +80,7 @@ def test_a_cell_of_the_same_content_under_another_name_is_to_do(tmp_path, monkey
     monkeypatch.setattr(module, "matrix_speed", lambda device, dtype: 1000.0)
     store, one = Store(tmp_path), cell("search", 1, 30.0)
     finish(store, one, 10.0)
-    (found,) = forecast([Cell("search", "again", one.spec, effort=30.0)], store, "cpu", [one])
+    (found,) = forecast([replace(one, label="again")], store, "cpu", [one])
     assert not found.finished
 
 

@@ -33,7 +33,7 @@ def test_a_study_of_real_data(tiny_folder, tmp_path, study, told):
     lean = "Without friendly cases a lean to one label cannot be told from generalisation."
     assert (lean in " ".join(shown.split())) == ("friendly" not in kinds)
     results = read_results(tmp_path / "runs" / study)
-    found = results.evaluations.drop_duplicates(["suite", "case"])
+    found = results.measured["evaluations"].drop_duplicates(["suite", "case"])
     assert found.groupby("suite").size().to_dict() == cases
     assert set(found.loc[found["role"] == "ood", "case_kind"]) == kinds
     assert not results.measured["removal"].empty

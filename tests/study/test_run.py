@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from studies import cells, equal, quiet, study, tables
+from studies import VERDICTS, cells, change_kind, decisions, equal, quiet, study, tables
 
 from heuristic_core.errors import InputError
 from heuristic_core.models.device import hardware
@@ -49,7 +49,7 @@ def test_a_run_leaves_everything_it_promises(finished):
     assert len(found["subnetworks"]) == 4 * 10
     page = (finished / "report" / "report.html").read_text()
     assert "tiny" in page
-    assert json.loads((finished / "analysis.json").read_text())["core"]
+    assert decisions(finished, "core")
     manifest = json.loads((finished / "manifest.json").read_text())
     assert manifest["versions"]["torch"]
     assert len(manifest["data"]["train"]) == 64
@@ -117,6 +117,19 @@ def test_subnetworks_keep_exactly_what_was_asked_and_say_where_they_are_from(fin
         assert subnetwork.provenance["finetune_seed"] == 1
 
 
+def test_reading_a_run_loads_no_slow_libraries(finished):
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from heuristic_core.study.results import read_results\n"
+        "read_results(Path(sys.argv[1]))\n"
+        "print({'torch', 'transformers'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(finished)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "set()\n"), done.stderr
+
+
 def test_running_again_does_nothing(finished, tiny_folder):
     before = cells(finished)
     page = (finished / "report" / "report.html").stat().st_mtime
@@ -158,19 +171,16 @@ def test_folders_of_other_studies_are_left_alone(finished, tiny_folder, tmp_path
 
 
 def test_an_error_keeps_what_is_finished(tiny_folder, tmp_path, monkeypatch):
-    from heuristic_core.study.work import _KINDS, Workbench
-
     def fail(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(_KINDS, "search", fail)
+    change_kind(monkeypatch, "search", work=fail)
     with pytest.raises(KeyboardInterrupt):
         run_study(study(tiny_folder), RunOptions(tmp_path / "run", device="cpu"), quiet())
     kept = cells(tmp_path / "run")
     assert {name.split("-")[0] for name in kept} == {"finetune", "evaluate", "prepare"}
     assert not list((tmp_path / "run").glob("cells/.partial-*"))
     monkeypatch.undo()
-    assert _KINDS["search"] is Workbench._search
     run_study(study(tiny_folder), RunOptions(tmp_path / "run", device="cpu"), quiet())
     after = cells(tmp_path / "run")
     assert {name: after[name] for name in kept} == kept
@@ -214,11 +224,11 @@ def test_damaged_results_and_half_a_cell_are_made_anew(tiny_folder, tmp_path):
     expected = tables(folder)
     before = cells(folder)
     (folder / "tables" / "evaluations.parquet").write_bytes(b"PAR1")
-    (folder / "analysis.json").unlink()
+    (folder / VERDICTS).unlink()
     next(folder.glob("cells/search-*/record.json")).unlink()
     run_study(study(tiny_folder), options, quiet())
     assert all(expected[name].equals(table) for name, table in tables(folder).items())
-    assert (folder / "analysis.json").is_file()
+    assert decisions(folder, "core")
     changed = {name for name, time in cells(folder).items() if before[name] != time}
     assert len(changed) == 1
     (folder / "manifest.json").write_text("[]")

@@ -5,21 +5,21 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from studies import SMALL, cells, quiet, study
+from studies import SMALL, VERDICTS, cells, change_kind, quiet, study
 
 from command import hcore
 from heuristic_core.errors import InputError
 from heuristic_core.storage import file_digest, read_json, write_json
 from heuristic_core.study.analyses import analyze_run, open_finished
-from heuristic_core.study.plan import VERSIONS
 from heuristic_core.study.run import (
     RunOptions,
     evaluate_run,
     load_study_task,
-    open_run,
     run_study,
 )
+from heuristic_core.study.run_folder import open_run
 
 
 def options(folder: Path) -> RunOptions:
@@ -46,7 +46,7 @@ def newer(monkeypatch):
 
     def change(*kinds: str) -> None:
         for kind in kinds:
-            monkeypatch.setitem(VERSIONS, kind, VERSIONS[kind] + 1)
+            change_kind(monkeypatch, kind, version=99)
 
     return change
 
@@ -58,18 +58,18 @@ def without_models(run: Path) -> str:
 @pytest.mark.parametrize(
     ("kinds", "remedy"),
     [
-        (["finetune"], "`hcore run`, then `hcore analyze {}`, make them anew"),
-        (["search", "evaluate"], "`hcore run`, then `hcore analyze {}`, make them anew"),
-        (["removal"], "`hcore analyze {}` makes them anew"),
-        (["attention", "disjoint"], "`hcore analyze {}` makes them anew"),
+        (["finetune"], "`hcore run`, then `hcore analyze {}`, compute them again"),
+        (["search", "evaluate"], "`hcore run`, then `hcore analyze {}`, compute them again"),
+        (["removal"], "`hcore analyze {}` computes them again"),
+        (["attention", "disjoint"], "`hcore analyze {}` computes them again"),
     ],
 )
 def test_conclusions_are_drawn_from_the_tables(run, newer, kinds, remedy):
-    analysis = read_json(run / "analysis.json")
+    verdicts = pd.read_parquet(run / VERDICTS)
     files = sorted(run.glob("tables/*.parquet"))
     before = cells(run), [file_digest(path) for path in files]
     manifest = read_json(run / "manifest.json")
-    write_json(run / "analysis.json", {})
+    (run / VERDICTS).unlink()
     shutil.rmtree(run / "report")
     newer(*kinds)
     said = without_models(run)
@@ -79,7 +79,7 @@ def test_conclusions_are_drawn_from_the_tables(run, newer, kinds, remedy):
 
     assert (cells(run), [file_digest(path) for path in files]) == before
     assert read_json(run / "manifest.json") == manifest
-    assert read_json(run / "analysis.json") == analysis
+    assert pd.read_parquet(run / VERDICTS).equals(verdicts)
     assert (run / "report" / "report.html").is_file()
 
 
@@ -111,7 +111,7 @@ def test_the_plan_names_what_is_made_anew(run, newer):
 def test_running_models_needs_the_cells_of_the_run_itself(run, newer):
     before = cells(run)
     newer("search")
-    with pytest.raises(InputError, match=r"another version .* \(search\); make it anew with `hcor"):
+    with pytest.raises(InputError, match=r"another version .* \(search\); compute it again with"):
         analyze_run(run, options(run), quiet())
     assert cells(run) == before
 
@@ -137,7 +137,7 @@ def test_a_damaged_table_is_told_with_another_remedy(run, newer):
     newer("removal")
     path = run / "tables" / "attention.parquet"
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(InputError, match=r"table attention of .*; make it anew with `hcore run`"):
+    with pytest.raises(InputError, match=r"table attention of .*; compute it again with"):
         without_models(run)
 
 
@@ -177,6 +177,6 @@ def test_evaluating_a_run_of_another_version_says_so(run, newer):
     suites = load_study_task(config, None).suites
     newer("search")
     with pytest.raises(
-        InputError, match=r"of another version of the code \(search\); make it anew"
+        InputError, match=r"of another version of the code \(search\); compute it again"
     ):
         evaluate_run(config, suites, "", options(run), quiet())

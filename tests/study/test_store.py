@@ -12,7 +12,7 @@ from heuristic_core.study.store import Cell, Store
 
 
 def cell(kind="search", label="a", inputs=(), **spec) -> Cell:
-    return Cell(kind, label, spec, inputs)
+    return Cell(kind=kind, label=label, spec=spec, inputs=inputs)
 
 
 def test_keys_follow_content_and_inputs():

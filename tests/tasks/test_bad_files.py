@@ -141,7 +141,7 @@ REFUSED = {
     "true in csv": (
         "a.csv",
         csv(ROW, ("x", "True", "k")),
-        "row 2: label is 'True', but must be one of .*, and which of true and false .* label_map",
+        "row 2: label is 'True', but must be one of .*; for true and false give a label_map",
     ),
     "spaces around a name": (
         "a.csv",
@@ -305,7 +305,7 @@ def test_what_is_no_file(folder, name):
         hc.load_task(task_on(folder, name))
     (folder / name).rmdir()
     os.mkfifo(folder / name)
-    with pytest.raises(InputError, match=rf"{name} is no regular file; give a data file"):
+    with pytest.raises(InputError, match=rf"{name} is not a regular file; give a data file"):
         hc.load_task(task_on(folder, name))
 
 
@@ -315,7 +315,7 @@ def test_unreadable_files(folder, name, monkeypatch):
     (folder / name).chmod(0)
     if os.access(folder / name, os.R_OK):  # root may read everything
         monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != name)
-    with pytest.raises(InputError, match=rf"{name} may not be read; change its permissions"):
+    with pytest.raises(InputError, match=rf"{name} is not readable; change its permissions"):
         hc.load_task(task_on(folder, name))
 
 

@@ -175,7 +175,7 @@ def test_mixtures_are_deterministic_and_shuffled() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"hard": {"ln_passive": 1.1}}, "ln_passive lies between 0 and 1"),
+        ({"hard": {"ln_passive": 1.1}}, "ln_passive must lie between 0 and 1"),
         ({"hard": {"ln_passive": -0.1}}, "between 0 and 1"),
         ({"hard": {"ln_passive": float("nan")}}, "between 0 and 1"),
         ({"hard": {"ln_passive": 0.6, "cn_adverb": 0.6}}, "sum to 1.2"),

@@ -31,7 +31,7 @@ REFUSED = {
     "unknown column key": (('text = "q', 'texts = "q'), r"key of columns in .*did you mean 'text'"),
     "no labels": (('labels = ["no", "yes"]', ""), r"labels: is missing \(The labels, in the order"),
     "one label": (('["no", "yes"]', '["no"]'), "labels: List should have at least 2 items"),
-    "labels alike": (('["no", "yes"]', '["no", "No"]'), "labels must be different"),
+    "labels alike": (('["no", "yes"]', '["no", "No"]'), "labels must differ"),
     "odd label": (
         ('["no", "yes"]', '["no", "\\u001b[31m"]'),
         r"labels\[2\]: must be 1 to 100 print",

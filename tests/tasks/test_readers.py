@@ -344,7 +344,9 @@ def test_hub_failures_are_input_errors(hub):
     "name", ["", "pandas", "text", "./some/nli", "/some/nli", "some/nli/more", "so\x1bme/nli"]
 )
 def test_only_names_on_the_hub_reach_its_client(hub, name):
-    with pytest.raises(InputError, match=r"is no name on the hub; write hub:namespace/name") as e:
+    with pytest.raises(
+        InputError, match=r"is not a name on the hub; write hub:namespace/name"
+    ) as e:
         read_nli(f"hub:{name}", "train")
     assert str(e.value).isprintable()
     assert hub.asked == []

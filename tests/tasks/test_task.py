@@ -77,15 +77,19 @@ def test_the_sample_of_a_case_does_not_depend_on_the_others(n, seed, size):
 
 
 def test_a_suite_knows_its_cases():
-    suite = Suite("s", "ood", examples({"b": 2, "a": 3}), {"a": "friendly"})
+    suite = Suite(
+        name="s", role="ood", examples=examples({"b": 2, "a": 3}), kinds={"a": "friendly"}
+    )
     assert suite.cases == ("b", "a")
     assert [suite.kind(case) for case in suite.cases] == ["adversarial", "friendly"]
     assert [suite.group(case) for case in suite.cases] == ["all", "all"]
-    grouped = Suite("s", "ood", suite.examples, suite.kinds, groups={"a": "overlap"})
+    grouped = Suite(
+        name="s", role="ood", examples=suite.examples, kinds=suite.kinds, groups={"a": "overlap"}
+    )
     assert [grouped.group(case) for case in grouped.cases] == ["all", "overlap"]
     assert grouped.only(["a"]).group("a") == "overlap"
     assert grouped.examples.digest == suite.examples.digest
-    assert Suite("s", "id", suite.examples).kind("a") == "id"
+    assert Suite(name="s", role="id", examples=suite.examples).kind("a") == "id"
     assert suite.only(["a"]).cases == ("a",)
     assert len(suite.only(["a"]).examples) == 3
     with pytest.raises(InputError, match="unknown case 'c'; known: b, a"):
@@ -94,7 +98,11 @@ def test_a_suite_knows_its_cases():
 
 def test_three_way_answers_count_on_hans():
     hans = Suite(
-        "s", "ood", Examples.build(["x"], None, ["entailment"], "a", HANS_LABELS), {}, NLI_TO_HANS
+        name="s",
+        role="ood",
+        examples=Examples.build(["x"], None, ["entailment"], "a", HANS_LABELS),
+        kinds={},
+        label_map=NLI_TO_HANS,
     )
     assert hans.class_map(NLI_LABELS).tolist() == [0, 1, 1]
     assert hans.class_map(NLI_LABELS[::-1]).tolist() == [1, 1, 0]
@@ -105,10 +113,13 @@ def test_three_way_answers_count_on_hans():
 
 def test_a_task_has_an_in_domain_suite():
     some = examples({"a": 2})
-    ood, in_domain = Suite("o", "ood", some), Suite("i", "id", some.take(slice(1)))
+    ood, in_domain = (
+        Suite(name="o", role="ood", examples=some),
+        Suite(name="i", role="id", examples=some.take(slice(1))),
+    )
     with pytest.raises(InputError, match="task 't' has no in-domain suite"):
-        Task("t", LABELS, some, some, (ood,))
-    task = Task("t", LABELS, some, some, (ood, in_domain))
+        Task(name="t", labels=LABELS, train=some, search=some, suites=(ood,))
+    task = Task(name="t", labels=LABELS, train=some, search=some, suites=(ood, in_domain))
     assert task.suite("i") is in_domain
     assert list(task.digests) == ["train", "search", "suite/o", "suite/i"]
     assert task.digests["suite/o"] == some.digest != task.digests["suite/i"]
@@ -119,7 +130,10 @@ def test_a_task_has_an_in_domain_suite():
 def test_adversarial_cases_alone_and_few_of_each():
     examples = Examples.build(["a"] * 9, None, ["x"] * 9, list("pqqrrrqqp"), ("x",))
     kinds = {"p": "friendly", "q": "adversarial", "r": "adversarial"}
-    suite, friendly = Suite("s", "ood", examples, kinds), Suite("f", "ood", examples, {})
+    suite, friendly = (
+        Suite(name="s", role="ood", examples=examples, kinds=kinds),
+        Suite(name="f", role="ood", examples=examples, kinds={}),
+    )
     (some,) = adversarial_only([suite], 2, seed=0)
     assert sorted(some.examples.table["case"]) == ["q", "q", "r", "r"]
     assert some.kind("q") == "adversarial"

@@ -127,7 +127,7 @@ def test_a_state_that_is_not_whole_is_not_gone_on_from(encoder, pairs_to_learn, 
 
 
 def test_what_cannot_be_trained_is_refused(encoder, pairs_to_learn, tmp_path):
-    with pytest.raises(InputError, match="checkpoint 41 is no step"):
+    with pytest.raises(InputError, match="checkpoint 41 is not a step"):
         finetune(fresh(encoder), pairs_to_learn, tmp_path, **RECIPE | {"checkpoints": [41]})
     with pytest.raises(InputError, match="are not the model's"):
         finetune(fresh(encoder, ("a", "b")), pairs_to_learn, tmp_path, **RECIPE)

@@ -1,20 +1,36 @@
-"""Accuracies of systems as means over cases, as several analyses need them."""
+"""Accuracies of systems as means over cases, as several questions need them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
+from .evidence import Evidence
+from .intervals import EQUAL
+from .systems import SPARSITY, by_system
+
+#: The columns that name a case.
+CASE = ["suite", "case"]
+#: The columns of mean accuracies, and what their cases are called on the page.
+KINDS = {
+    "in_domain": "in-domain",
+    "adversarial": "adversarial",
+    "friendly": "friendly",
+    "balanced": "balanced OOD",
+}
+#: What names the subnetworks of one sparsity: the values of ``systems.SPARSITY``.
+SparsityKey = tuple[int, int, str, float]
+
 
 def subnetworks_of(evaluations: pd.DataFrame) -> pd.DataFrame:
-    """Give the rows of subnetworks, by seed, so that no rounding depends on the order of rows."""
+    """Return the rows of subnetworks, by seed, so that no rounding depends on the order of rows."""
     return evaluations[evaluations["kind"] == "subnetwork"].sort_values("seed", kind="stable")
 
 
 def full_model(evaluations: pd.DataFrame, finetune_seed: int, checkpoint: int) -> pd.DataFrame:
-    """Give the rows of one full model."""
+    """Return the rows of one full model."""
     return evaluations[
         (evaluations["kind"] == "full")
         & (evaluations["finetune_seed"] == finetune_seed)
@@ -22,39 +38,60 @@ def full_model(evaluations: pd.DataFrame, finetune_seed: int, checkpoint: int) -
     ]
 
 
-def part_means(rows: pd.DataFrame, by: str | Sequence[str] = "seed") -> pd.DataFrame:
-    """Give mean accuracies over cases, each case counting once.
+def means_by_kind(rows: pd.DataFrame, by: str | Sequence[str] = "seed") -> pd.DataFrame:
+    """Compute mean accuracies over cases, each case counting once.
 
     Args:
-        rows: Rows as in ``tables.EVALUATION``.
-        by: The columns that tell systems apart.
+        rows: Rows as in ``tables.EVALUATIONS``.
+        by: The columns that name a system.
 
     Returns:
         One row per system, with those of the columns ``in_domain``, ``adversarial`` and
         ``friendly`` that there are cases for, and ``balanced``, the mean of the last two, where
-        there are both: a lean to one label cannot raise it.
+        there are both: label bias cannot raise it.
     """
     keys = [rows[column] for column in ([by] if isinstance(by, str) else by)]
-    part = pd.Series(np.where(rows["role"] == "id", "in_domain", rows["case_kind"]), rows.index)
+    kind = pd.Series(np.where(rows["role"] == "id", "in_domain", rows["case_kind"]), rows.index)
     accuracy = rows["correct"] / rows["n"]
-    means = accuracy.groupby([*keys, part.rename("part")]).mean().unstack("part")
+    means = accuracy.groupby([*keys, kind.rename("kind")]).mean().unstack("kind")
     if {"adversarial", "friendly"} <= set(means):
         means["balanced"] = (means["adversarial"] + means["friendly"]) / 2
     return means
 
 
+def subnetwork_means(evidence: Evidence) -> dict[SparsityKey, pd.DataFrame]:
+    """Compute the mean accuracies of every subnetwork, as :func:`means_by_kind` does.
+
+    Returns:
+        One row per search seed, for each fine-tuning, checkpoint, method and sparsity.
+    """
+    rows = subnetworks_of(evidence["evaluations"])
+    return {key: means_by_kind(some) for key, some in by_system(rows, SPARSITY)}
+
+
+def case_labels(cases: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the names of cases, with the suite before each if there are several suites.
+
+    Args:
+        cases: Suites and cases.
+    """
+    pairs = list(cases)
+    several = len({suite for suite, _ in pairs}) > 1
+    return [f"{suite}: {case}" if several else str(case) for suite, case in pairs]
+
+
 def judged_by(means: pd.DataFrame) -> str | None:
-    """Name the column of mean accuracies that speaks for generalisation; ``None`` without one."""
+    """Name the column of mean accuracies that measures generalisation; ``None`` without one."""
     return next((name for name in ("balanced", "adversarial") if name in means), None)
 
 
 def sparsest_matching(
     evaluations: pd.DataFrame, finetune_seed: int, checkpoint: int, margin_points: float
 ) -> float | None:
-    """Find the highest sparsity at which subnetworks match the model in-domain in the mean.
+    """Find the highest sparsity at which subnetworks match the model in-domain on average.
 
     Args:
-        evaluations: Rows as in ``tables.EVALUATION``.
+        evaluations: Rows as in ``tables.EVALUATIONS``.
         finetune_seed: The model's fine-tuning.
         checkpoint: Its step.
         margin_points: How many points below the full model's accuracy still match.
@@ -63,11 +100,11 @@ def sparsest_matching(
         The sparsity; ``None`` where none matches or the model was not evaluated.
     """
     full = full_model(evaluations, finetune_seed, checkpoint)
-    found = subnetworks_of(evaluations)
-    found = found[(found["finetune_seed"] == finetune_seed) & (found["checkpoint"] == checkpoint)]
-    if full.empty or found.empty:
+    rows = subnetworks_of(evaluations)
+    rows = rows[(rows["finetune_seed"] == finetune_seed) & (rows["checkpoint"] == checkpoint)]
+    if full.empty or rows.empty:
         return None
-    bar = float(part_means(full)["in_domain"].iloc[0]) - margin_points / 100
-    means = part_means(found, ["sparsity", "seed"])["in_domain"].groupby("sparsity").mean()
+    bar = float(means_by_kind(full)["in_domain"].iloc[0]) - margin_points / 100
+    means = means_by_kind(rows, ["sparsity", "seed"])["in_domain"].groupby("sparsity").mean()
     # Sums of shares are rounded.
-    return max((float(level) for level in means.index[means >= bar - 1e-9]), default=None)
+    return max((float(level) for level in means.index[means >= bar - EQUAL]), default=None)

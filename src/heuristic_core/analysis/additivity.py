@@ -1,222 +1,182 @@
-"""Does removing several units hurt more than the sum of each alone? (paper, section 5, finding 7)
+"""Does removing several heads hurt more than the sum of single removals? (section 5, finding 7)
 
-The paper removes one triple; here are all pairs of the core's heads, and the core as a whole.
+The paper removes one triple. This question covers all pairs of core heads and the whole core.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from .effects import Answerer, Effect, Effects, answerers
-from .intervals import (
-    CONTRADICTED,
-    SUPPORTED,
-    UNDECIDED,
-    Estimate,
-    Verdict,
-    change_text,
-    holm,
-    p_text,
-    signed,
+from ..columns import Column, Table
+from .effect import clear_sign, corrected, estimated
+from .evidence import Evidence
+from .intervals import change_text, p_text
+from .question import Answer, Verdict, decide
+from .removals import (
+    ACCURACY_COLUMNS,
+    NO_AUROC,
+    ModelRemovals,
+    RemovalEffects,
+    change_column,
+    removal_question,
+    removals,
+    with_unit,
 )
-from .removal import estimates
-from .systems import OfAnswers
+from .separable_cases import SEPARABLE_CASES_ONLY
 
-_CLAIM = "removing several heads of the core hurts OOD more than the sum of removing each"
-#: The area under the curve of a model that tells nothing apart.
+_NO_ROOM = "the single removals cost more AUROC than the model has above chance"
+#: The AUROC of a model that separates nothing.
 _CHANCE = 0.5
+_MORE, _LESS, _UNCLEAR = "more than the sum", "less than the sum", "not clear"
 
 
-@dataclass(frozen=True)
-class Interaction:
-    """What units do together beside what each does alone.
-
-    Args:
-        units: The units.
-        change: Change of the margin without all of them, in nats, by part.
-        interaction: That less the sum of the changes without each, by part: below 0 where removing
-            them together hurts more.
-        auc: Change of the mean area under the curve over adversarial cases; ``None`` if not
-            measured.
-        auc_interaction: That less the sum of the changes without each.
-        p_value: Of the area's interaction, else of the balanced OOD margin's, else of the
-            adversarial one's; Holm-corrected over pairs.
-    """
-
-    units: tuple[str, ...]
-    change: dict[str, Estimate]
-    interaction: dict[str, Estimate]
-    auc: Estimate | None
-    auc_interaction: Estimate | None
-    p_value: float
-
-
-@dataclass(frozen=True)
-class Additivity(OfAnswers):
-    """How the core's heads work together in one model.
-
-    Args:
-        measure: What changes of generalisation are measured by.
-        core: The core as a whole; ``None`` if it has fewer than two units.
-        pairs: Pairs, the most super-additive first.
-        n_super: Pairs whose removal hurts more than the sum, beyond correction, by the area under
-            the curve where it was measured and by the margin.
-        n_sub: Pairs whose removal hurts less, by both.
-        verdict: On the claim that removing several heads of the core hurts OOD more than the sum
-            of removing each (finding 7): from the core as a whole, else from pairs; never without
-            the area under the curve.
-    """
-
-    measure: str
-    core: Interaction | None
-    pairs: tuple[Interaction, ...]
-    n_super: int
-    n_sub: int
-    verdict: Verdict
-
-
-def additivity(table: pd.DataFrame, discrimination: pd.DataFrame | None = None) -> list[Additivity]:
-    """Hold removals of several units against the sums of the single ones.
-
-    Args:
-        table: Rows as in ``tables.REMOVAL``.
-        discrimination: Rows as in ``tables.REMOVAL_DISCRIMINATION``, where they were measured.
+def additivity(evidence: Evidence) -> list[Answer]:
+    """Compare removals of several units with the sums of the single removals.
 
     Returns:
-        One result per model and head that answers, where a pair or a core of several units was
-        removed and its units one by one.
+        One answer per model and readout, if a pair, or a core of several units, was removed, and
+        its units one by one.
     """
-    results = []
-    for found in answerers(table, discrimination):
-        pairs = [pair for pair in found.pairs if judged_interaction(pair) is not None]
-        core = (
-            found.core
-            if found.core is not None and judged_interaction(found.core) is not None
-            else None
-        )
-        if pairs or core is not None:
-            results.append(_one(found, core, pairs))
-    return results
+    return [
+        Answer(subject=model.subject, verdict=_verdict(model, rows), rows={"additivity": rows})
+        for model in evidence.once(removals)
+        if (rows := [*_rows(model, "core", [model.core]), *_rows(model, "pair", model.pairs)])
+    ]
 
 
-def judged_interaction(effects: Effects) -> Effect | None:
-    """Give the interaction that says most of generalisation: area, else margin."""
-    if effects.auc_interaction is not None:
-        return effects.auc_interaction
-    return _margin(effects)
+def interaction_row(effects: RemovalEffects) -> dict[str, Any]:
+    """Return what a group's removal does together and beyond the sum of its units' removals."""
+    return {
+        "units": " ".join(effects.removed),
+        "auc": estimated(effects.auc),
+        "auc_interaction": estimated(effects.auc_interaction),
+        "margin_kind": effects.ood,
+        "margin": estimated(effects.margin.get(effects.ood)),
+        "margin_interaction": estimated(effects.margin_interaction),
+        "in_domain": estimated(effects.margin.get("in_domain")),
+        "in_domain_interaction": estimated(effects.interaction.get("in_domain")),
+        **effects.accuracy,
+    }
 
 
-def _margin(effects: Effects) -> Effect | None:
-    return effects.interaction.get("balanced", effects.interaction.get("adversarial"))
+def _rows(model: ModelRemovals, kind: str, removed: Sequence[RemovalEffects | None]) -> list[dict]:
+    groups = [group for group in removed if group is not None and group.beyond_sum is not None]
+    p_values = corrected([group.beyond_sum for group in groups])
+    p_of_margins = corrected([group.margin_interaction for group in groups])
+    rows = [
+        {
+            "kind": kind,
+            **interaction_row(group),
+            "n_units": len(group.removed),
+            # AUROC is bounded by 0.5 and 1, and label bias moves margins: both must agree.
+            "together": _together(group, max(p, p_of_margin)),
+            "room": _room(model, group),
+            "beyond_sum": estimated(group.beyond_sum),
+            "p": p,
+        }
+        for group, p, p_of_margin in zip(groups, p_values, p_of_margins, strict=True)
+    ]
+    return sorted(rows, key=lambda row: row["beyond_sum"].value)
 
 
-def _one(found: Answerer, core: Effects | None, pairs: Sequence[Effects]) -> Additivity:
-    judged = [judged_interaction(pair) or Effect(0.0, (), ()) for pair in pairs]
-    corrected = holm(np.array([effect.p_value for effect in judged]))
-    by_margin = [_margin(pair) or Effect(0.0, (), ()) for pair in pairs]
-    values = np.array([effect.value for effect in judged])
-    # Both measures must say so: areas end at 0.5 and 1, and a lean moves margins.
-    same = np.array([effect.value for effect in by_margin]) * values > 0
-    clear = (corrected < 0.05) & same & (holm(np.array([m.p_value for m in by_margin])) < 0.05)
-    n_super, n_sub = int((clear & (values < 0)).sum()), int((clear & (values > 0)).sum())
-    order = np.argsort(values, kind="stable")
-    measured = core if core is not None else pairs[0]
-    whole = None if core is None else judged_interaction(core)
-    return Additivity(
-        *found.key,
-        measured.measure,
-        None if core is None or whole is None else interaction(core, whole.p_value),
-        tuple(interaction(pairs[i], float(corrected[i])) for i in order),
-        n_super,
-        n_sub,
-        _verdict(found, core, pairs, (n_super, n_sub)),
-    )
+def _together(group: RemovalEffects, p_value: float) -> str:
+    signs = {clear_sign(effect, p_value) for effect in (group.beyond_sum, group.margin_interaction)}
+    return _MORE if signs == {-1} else _LESS if signs == {1} else _UNCLEAR
 
 
-def interaction(effects: Effects, p_value: float) -> Interaction:
-    """Give the effects of several units with their intervals.
-
-    Args:
-        effects: What their removal does.
-        p_value: Of their interaction, corrected for what it is one of.
-    """
-    auc, beyond = effects.auc, effects.auc_interaction
-    return Interaction(
-        effects.removed,
-        estimates(effects.margin),
-        estimates(effects.interaction),
-        None if auc is None else auc.estimate(),
-        None if beyond is None else beyond.estimate(),
-        p_value,
-    )
-
-
-def _verdict(
-    found: Answerer,
-    core: Effects | None,
-    pairs: Sequence[Effects],
-    clear: tuple[int, int],
-) -> Verdict:
-    claim = _CLAIM + found.whose
-    n_super, n_sub = clear
-    of_pairs = f"of {len(pairs)} pairs {n_super} hurt more than the sum, {n_sub} less"
-    if core is None:
-        if any(pair.auc_interaction is None for pair in pairs):
-            return Verdict(claim, UNDECIDED, f"{of_pairs}; {_NO_AREA}")
-        decision = UNDECIDED
-        if n_super and not n_sub:
-            decision = SUPPORTED
-        elif n_sub and not n_super and all(_room(found, pair) for pair in pairs):
-            decision = CONTRADICTED
-        return Verdict(claim, decision, of_pairs)
-    parts = [f"without all {len(core.removed)}, " + "; ".join(_told(core))]
-    parts += [of_pairs] if pairs else []
-    change, extra = core.auc, core.auc_interaction
-    if change is None or extra is None:
-        return Verdict(claim, UNDECIDED, "; ".join([*parts, _NO_AREA]))
-    if not _room(found, core):
-        parts.append("the sum of the single falls is more than all discrimination there is")
-    reason = "; ".join(parts)
-    by_margin = _margin(core)
-    if extra.p_value >= 0.05 or by_margin is None or by_margin.p_value >= 0.05:
-        return Verdict(claim, UNDECIDED, reason)
-    hurts = change.value < 0 and change.p_value < 0.05
-    if hurts and max(extra.value, by_margin.value) < 0:
-        return Verdict(claim, SUPPORTED, reason)
-    if min(extra.value, by_margin.value) > 0 and _room(found, core):
-        return Verdict(claim, CONTRADICTED, reason)
-    return Verdict(claim, UNDECIDED, reason)
-
-
-_NO_AREA = "without areas under the curve, a lean to one label could do this"
-
-
-def _told(core: Effects) -> list[str]:
-    """Write what removing the core does, by area and by margin."""
-    told = []
-    if core.auc is not None and core.auc_interaction is not None:
-        told.append(_beside_sum("the area under the curve", core.auc, core.auc_interaction, "", 3))
-    part = "balanced" if "balanced" in core.interaction else "adversarial"
-    if part in core.interaction:
-        changes = core.margin[part], core.interaction[part]
-        told.append(_beside_sum(f"the {part} margin", *changes, " nats", 2))
-    return told
-
-
-def _beside_sum(name: str, change: Effect, extra: Effect, unit: str, digits: int) -> str:
-    alone = signed(change.value - extra.value, digits)
-    return (
-        f"{name} changes by {signed(change.value, digits)}{unit}, without each in turn by {alone} "
-        f"in all: {change_text(extra.estimate(), digits)} beyond that ({p_text(extra.p_value)})"
-    )
-
-
-def _room(found: Answerer, effects: Effects) -> bool:
-    """Say whether the model has as much discrimination to lose as the single removals cost."""
-    if effects.auc is None or effects.auc_interaction is None or found.full_auc is None:
+def _room(model: ModelRemovals, effects: RemovalEffects) -> bool:
+    """Check that the model has as much AUROC above chance as the single removals cost."""
+    if effects.auc is None or effects.auc_interaction is None or model.full_auc is None:
         return False
-    return found.full_auc + effects.auc.value - effects.auc_interaction.value >= _CHANCE
+    return model.full_auc + effects.auc.value - effects.auc_interaction.value >= _CHANCE
+
+
+def _verdict(model: ModelRemovals, rows: Sequence[dict]) -> Verdict:
+    """Judge the core; without one, the pairs."""
+    core = model.core if rows[0]["kind"] == "core" else None
+    judged = rows if core is None else rows[:1]
+    together = [row["together"] for row in judged]
+    more, less = together.count(_MORE), together.count(_LESS)
+    supported = more > 0 and not less
+    room = all(row["room"] for row in judged)
+    open_because = _NO_ROOM if less and not room else ""
+    if any(row["auc_interaction"] is None for row in judged):
+        open_because = NO_AUROC
+    reason, effect = f"of {len(rows)} pairs, {more} hurt more than the sum and {less} less", None
+    if core is not None:
+        change, effect = core.changes[core.measure], rows[0]["beyond_sum"]
+        supported = supported and clear_sign(change, change.p_value) < 0
+        reason = (
+            f"without the core, {core.measure} changes by {change_text(change.estimate(), 3)}, by "
+            f"{change_text(effect, 3)} beyond the sum of single removals ({p_text(rows[0]['p'])})"
+        )
+        if core.auc is not None and core.margin_interaction is not None:
+            beyond = change_text(core.margin_interaction.estimate(), 2)
+            reason += f"; the {core.ood} margin by {beyond} nats beyond its sum"
+    return decide(
+        QUESTION.claim,
+        reason,
+        supported=supported,
+        contradicted=less > 0 and not more and room,
+        open_because=open_because,
+        measure="" if core is None else with_unit(core.measure),
+        effect=effect,
+        p=None if core is None else rows[0]["p"],
+    )
+
+
+INTERACTION_COLUMNS = (
+    Column("units", "the units removed together", "str", "units"),
+    change_column("auc", "change of the mean AUROC", "AUROC", 3),
+    change_column("auc_interaction", "that less the sum of single removals", "beyond sum", 3),
+    Column("margin_kind", "the OOD margin: balanced or adversarial", "str", "margin"),
+    change_column("margin", "change of that margin, nats", "margin change"),
+    change_column("margin_interaction", "that less the sum of single removals", "beyond its sum"),
+    change_column("in_domain", "change of the in-domain margin, nats", "ID margin"),
+    change_column("in_domain_interaction", "that less the sum of single removals"),
+    *ACCURACY_COLUMNS,
+)
+
+QUESTION = removal_question(
+    key="additivity",
+    asks="Does removing several core heads hurt more than the sum of removing each?",
+    claim="removing several core heads hurts OOD more than the sum of their single removals",
+    source="section 5, finding 7",
+    answer=additivity,
+    tables=(
+        Table(
+            "additivity",
+            "What a pair of core heads, or the core, does together and beyond each alone.",
+            Column("kind", "the core or a pair", "str", "group", choices=("core", "pair")),
+            *INTERACTION_COLUMNS,
+            Column("n_units", "how many units they are", "int"),
+            Column(
+                "together",
+                "whether the removal clearly hurts more or less than the sum, by AUROC if "
+                "measured and by the margin",
+                "str",
+                "hurts",
+                choices=(_MORE, _LESS, _UNCLEAR),
+            ),
+            Column(
+                "room",
+                "whether the full model has as much AUROC above chance as the single removals cost",
+                "bool",
+            ),
+            change_column("beyond_sum", "AUROC’s, else the margin’s change beyond the sum"),
+            Column(
+                "p",
+                "p of that change; Holm-corrected over pairs",
+                title="p",
+                form="probability",
+            ),
+            title="Several core heads removed, against the sum of removing each",
+            folded=True,
+        ),
+    ),
+    limits=(
+        "Heads in series and heads that replace each other both break additivity.",
+        SEPARABLE_CASES_ONLY,
+    ),
+)

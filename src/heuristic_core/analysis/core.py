@@ -2,155 +2,181 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from math import comb
-
 import numpy as np
-import pandas as pd
-from jaxtyping import Int
 
-from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, wilson
-from .kept import Kept
-from .nulls import Chance, at_least, intersection_distribution, pooled_intersection
-from .systems import METHOD, MethodKey, OfMethod, by_system
-
-
-@dataclass(frozen=True)
-class Core(OfMethod):
-    """The heads that all of some subnetworks keep.
-
-    Args:
-        sparsity: The sparsity; ``None`` for all sparsities together.
-        n_subnetworks: How many subnetworks.
-        n_heads: Heads of the model.
-        heads_kept: Heads kept, one number per independent set: a subnetwork at one sparsity, or
-            over all sparsities what all subnetworks of one search seed share.
-        core: The shared heads.
-        expected: Heads that would be shared if each set kept its number of heads at random.
-        p_value: Probability of sharing at least as many, under the same null.
-        layer_expected: Heads that would be shared if each set kept its number of heads in every
-            layer, at random within the layer.
-        layer_p_value: Probability of sharing at least as many, under that null.
-        frequencies: For each head, how many subnetworks keep it.
-        mlp_frequencies: For each MLP layer, how many subnetworks keep it. MLPs are hardly ever
-            dropped, so they would be shared trivially; they are no part of the core or its null.
-        shares: For each head, the share of independent sets that keep it, with its interval.
-        stability: For each head, the share of bootstrap resamples of the independent sets in
-            which all keep it.
-        core_sizes: Mean size of the core of 1, 2, ... of the independent sets, over all choices.
-        chance_sizes: The same under the null in layers.
-        verdict: On the claim that there is a shared core.
-    """
-
-    sparsity: float | None
-    n_subnetworks: int
-    n_heads: int
-    heads_kept: tuple[int, ...]
-    core: tuple[str, ...]
-    expected: float
-    p_value: float
-    layer_expected: float
-    layer_p_value: float
-    frequencies: dict[str, int]
-    mlp_frequencies: dict[str, int]
-    shares: dict[str, Estimate]
-    stability: dict[str, float]
-    core_sizes: tuple[float, ...]
-    chance_sizes: tuple[float, ...]
-    verdict: Verdict
+from ..columns import Column, Table
+from .cores import Core, cores, whole_cores
+from .evidence import Evidence
+from .intervals import Estimate, p_text, wilson
+from .question import CONTRADICTED, SUPPORTED, Answer, Figure, Question, Verdict, decide
+from .systems import SPARSITY
 
 
-def core(subnetworks: pd.DataFrame) -> list[Core]:
-    """Find the core of every checkpoint, per sparsity and over all sparsities.
-
-    Args:
-        subnetworks: Rows as in ``tables.SUBNETWORKS``.
+def core(evidence: Evidence) -> list[Answer]:
+    """Ask for each model and method whether its subnetworks share more heads than chance gives.
 
     Returns:
-        For each fine-tuning, checkpoint and method one result per sparsity, then one over all if
-        there are several.
+        One answer per sparsity, then one over all sparsities if there are several.
     """
-    results = []
-    for key, group in by_system(subnetworks, METHOD):
-        kept = Kept.of(group)
-        levels = sorted(group["sparsity"].unique())
-        results += [_one(key, kept.at(level), float(level)) for level in levels]
-        if len(levels) > 1:
-            results.append(_one(key, kept, None))
-    return results
+    every = evidence.once(cores)
+    whole = {(core.model, core.method): core for core in whole_cores(every)}
+    return [
+        Answer(
+            subject={name: getattr(core, name) for name in SPARSITY},
+            verdict=_verdict(core),
+            rows={
+                "core": [_summary(core)],
+                "frequencies": _frequencies(core, whole[core.model, core.method]),
+            },
+        )
+        for core in every
+    ]
 
 
-def whole_cores(cores: Sequence[Core]) -> list[Core]:
-    """Give each model's and method's core over all its sparsities, or at its only one."""
-    return list({(c.finetune_seed, c.checkpoint, c.method): c for c in cores}.values())
+def _summary(core: Core) -> dict:
+    return {
+        "subnetworks": len(core.kept.table),
+        "size": len(core.heads),
+        "heads": len(core.kept.heads),
+        "expected": core.anywhere.expected,
+        "p": core.anywhere.p_value,
+        "expected_in_layers": core.in_layers.expected,
+        "p_in_layers": core.in_layers.p_value,
+        "members": " ".join(core.heads),
+    }
 
 
-def _one(key: MethodKey, kept: Kept, sparsity: float | None) -> Core:
-    counts = kept.table.sum()
-    # Subnetworks of one seed may come from one run, so they are not independent draws: over all
-    # sparsities each seed counts once, with the heads that all its subnetworks share.
-    sets = kept.table[list(kept.heads)].groupby(level="seed").all().to_numpy()
-    n_sets, n_heads = sets.shape
-    shared = tuple(unit for unit, all_keep in zip(kept.heads, sets.all(0), strict=True) if all_keep)
-    sizes = tuple(int(n) for n in sets.sum(axis=1))
-    in_layers = kept.counts(sets)
-    times = dict(zip(kept.heads, (int(n) for n in sets.sum(axis=0)), strict=True))
-    share_of = {n: wilson(n, n_sets) for n in set(times.values())}
-    anywhere = intersection_distribution(n_heads, sizes)
-    layered = pooled_intersection(kept.pools, in_layers)
-    chances = at_least(anywhere, len(shared)), at_least(layered, len(shared))
-    none_shared = max(float(anywhere[0]), float(layered[0]))
-    return Core(
-        *key,
-        sparsity,
-        len(kept.table),
-        n_heads,
-        sizes,
-        shared,
-        chances[0].expected,
-        chances[0].p_value,
-        chances[1].expected,
-        chances[1].p_value,
-        {unit: int(counts[unit]) for unit in kept.heads},
-        {unit: int(counts[unit]) for unit in kept.mlps},
-        {unit: share_of[n] for unit, n in times.items()},
-        # Every draw of a resample must hit one of the sets that keep the head.
-        {unit: (n / n_sets) ** n_sets for unit, n in times.items()},
-        tuple(
-            sum(comb(n, m) for n in times.values()) / comb(n_sets, m) for m in range(1, n_sets + 1)
-        ),
-        _chance_sizes(kept.pools, in_layers),
-        _verdict(len(shared), n_sets, n_heads, chances, none_shared),
-    )
+def _frequencies(core: Core, whole: Core) -> list[dict]:
+    counts, n, n_sets = core.kept.table.sum(), len(core.kept.table), len(core.sets)
+    shares = {times: wilson(times, n_sets) for times in set(core.times.values())}
+    rows: list[dict] = []
+    for unit in (*core.kept.heads, *core.kept.mlps):
+        kept = int(counts[unit])
+        row = {"unit": unit, "kept": kept, "of": n, "in_all": kept == n}
+        row["in_core"] = unit in whole.heads
+        if unit in core.times:
+            times = core.times[unit]
+            # Every draw of a resample must hit one of the sets that keep the head.
+            row |= {"share": shares[times], "stability": (times / n_sets) ** n_sets}
+        rows.append(row)
+    return rows
 
 
-def _chance_sizes(pools: tuple[int, ...], counts: Int[np.ndarray, "set pool"]) -> tuple[float, ...]:
-    """Give the mean core size of m random sets over all choices of m, for each m."""
-    n = len(counts)
-    sizes = np.zeros(n)
-    for pool, kept in zip(pools, counts.T, strict=True):
-        # The coefficients of prod(x + share) sum the products over all choices of m shares.
-        sizes += pool * np.poly(-kept / pool)[1:]
-    return tuple(float(sizes[m - 1]) / comb(n, m) for m in range(1, n + 1))
-
-
-def _verdict(
-    n: int, n_sets: int, n_heads: int, chances: tuple[Chance, Chance], none_shared: float
-) -> Verdict:
-    claim = "the subnetworks share a core of heads"
-    anywhere, in_layers = chances
-    reason = (
-        f"{n} of {n_heads} heads are in all; {n_sets} random sets of the same sizes would "
-        f"share {anywhere.expected:.2g} (p = {anywhere.p_value:.2g}), and "
-        f"{in_layers.expected:.2g} if they also kept as many in each layer "
-        f"(p = {in_layers.p_value:.2g})"
-    )
+def _verdict(core: Core) -> Verdict:
+    n, n_sets = len(core.heads), len(core.sets)
     if n_sets < 2:
-        return Verdict(claim, UNDECIDED, "a core needs at least two independent searches")
-    # A liking for the same layers is no core: particular heads must be shared beyond it.
-    if n and max(anywhere.p_value, in_layers.p_value) < 0.05:
-        return Verdict(claim, SUPPORTED, reason)
-    if not n and none_shared < 0.025:
-        return Verdict(claim, CONTRADICTED, f"{reason}; that none is has p = {none_shared:.2g}")
-    return Verdict(claim, UNDECIDED, reason)
+        return decide(QUESTION.claim, "a core needs at least two independent searches")
+    p = core.none_shared if core.decision == CONTRADICTED else core.p_value
+    reason = (
+        f"{n_sets} independent sets share {n} of {len(core.kept.heads)} heads; "
+        f"{core.in_layers.expected:.2g} are expected by chance within layers ({p_text(p)}, the "
+        "higher of two null models)"
+    )
+    return decide(
+        QUESTION.claim,
+        reason,
+        supported=core.decision == SUPPORTED,
+        contradicted=core.decision == CONTRADICTED,
+        measure="shared heads",
+        effect=Estimate(float(n), np.nan, np.nan),
+        p=core.p_value,
+    )
+
+
+QUESTION = Question(
+    key="core",
+    asks="Do all subnetworks share a core of heads?",
+    claim="all subnetworks share a core of heads",
+    source="section 5, finding 3",
+    page="core",
+    subject=SPARSITY,
+    needs=("subnetworks",),
+    answer=core,
+    tables=(
+        Table(
+            "core",
+            "The heads that all subnetworks of one sparsity, or of all sparsities, share. "
+            "Over all sparsities, the heads that the subnetworks of one search seed share count "
+            "as one set, since these subnetworks may come from one run.",
+            Column("subnetworks", "subnetworks", "int", "n", brief=True),
+            Column("size", "heads that all of them keep", "int", "shared", brief=True),
+            Column("heads", "heads of the model", "int", "of", brief=True),
+            Column(
+                "expected",
+                "shared heads if each set kept its number of heads at random",
+                title="expected",
+                form="probability",
+                brief=True,
+            ),
+            Column(
+                "p",
+                "probability of at least as many under this null model",
+                title="p",
+                form="probability",
+                brief=True,
+            ),
+            Column(
+                "expected_in_layers",
+                "shared heads if each set kept its number of heads in every layer",
+                title="in layers",
+                form="probability",
+                brief=True,
+            ),
+            Column(
+                "p_in_layers",
+                "probability of at least as many under this null model",
+                title="p in layers",
+                form="probability",
+                brief=True,
+            ),
+            Column("members", "the shared heads", "str", "heads"),
+            title="Heads that all subnetworks share",
+        ),
+        Table(
+            "frequencies",
+            "How many subnetworks keep one head or MLP.",
+            Column("unit", "the head or MLP", "str", "unit"),
+            Column("kept", "subnetworks that keep it", "int", "kept"),
+            Column("of", "subnetworks", "int", "of"),
+            Column("in_all", "whether all of these keep it", "bool"),
+            Column(
+                "in_core",
+                "whether it is a head that the subnetworks of all sparsities keep",
+                "bool",
+                "in the core",
+            ),
+            Column(
+                "share",
+                "share of independent sets that keep the head",
+                interval=True,
+                optional=True,
+            ),
+            Column(
+                "stability",
+                "share of bootstrap resamples of the independent sets in which all keep it",
+                optional=True,
+            ),
+            title="How many subnetworks keep each head and MLP",
+            folded=True,
+        ),
+    ),
+    figures=(
+        Figure(
+            kind="units",
+            table="frequencies",
+            columns={"unit": "unit", "value": "kept", "outline": "in_core", "bold": "in_all"},
+            title="How many subnetworks keep each head",
+            caption="Layers run down, heads across, MLPs stand apart. A number says how many "
+            "subnetworks keep the unit, in bold if all do. Outlined: the heads that the "
+            "subnetworks of all sparsities keep.",
+        ),
+    ),
+    limits=(
+        "That all subnetworks keep a head does not show what it computes, nor that the model needs "
+        "it; only its removal does.",
+        "The null models are random sets with as many heads, and with as many in each layer. Any "
+        "other preference that searches have in common, such as for heads with large outputs, "
+        "also makes a core.",
+        "MLPs are counted separately; they are not part of the core or of its null models.",
+    ),
+)

@@ -2,147 +2,160 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from itertools import combinations, product
 
 import numpy as np
 
+from ..columns import Column, Table
 from ..errors import InputError
-from ..units import Unit
-from .core import Core, whole_cores
-from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, holm, wilson
-from .nulls import Chance, at_least, pooled_intersection
+from .cores import Core, cores, shared_by_chance, whole_cores
+from .evidence import Evidence
+from .intervals import EQUAL, Estimate, holm, p_text, wilson
+from .nulls import at_least
+from .question import SUPPORTED, Answer, Question, Verdict, decide
 
-#: Cores are the same in the main if the larger part of the smaller one is in both.
-LARGER_PART = 0.5
+#: Two cores are mostly the same if at least this share of the smaller one is in both.
+MOST = 0.5
+_SUBJECT = ("finetune_seed", "checkpoint", "method", "other_finetune_seed", "other_checkpoint")
 
 
-@dataclass(frozen=True)
-class CoreOverlap:
-    """Two cores beside each other.
+def core_overlap(evidence: Evidence) -> list[Answer]:
+    """Ask for each pair of fine-tunings whether their cores are mostly the same heads.
 
-    Args:
-        method: The search method of both.
-        finetune_seeds: Seeds of both fine-tunings.
-        checkpoints: Their steps.
-        cores: The two cores.
-        shared: The heads in both.
-        jaccard: Shared heads over heads in either; ``None`` if both are empty.
-        share: Shared heads as a share of the smaller core; ``None`` if that is empty.
-        anywhere: What chance would give for the number shared if both were random heads.
-        in_layers: The same if both kept their number of heads in every layer.
-        p_value: The larger of both nulls' p-values, Holm-corrected over all pairs compared.
-        verdict: On the claim that the cores are the same in the main.
+    Returns:
+        One answer per pair of fine-tunings and method.
     """
-
-    method: str
-    finetune_seeds: tuple[int, int]
-    checkpoints: tuple[int, int]
-    cores: tuple[tuple[str, ...], tuple[str, ...]]
-    shared: tuple[str, ...]
-    jaccard: float | None
-    share: Estimate | None
-    anywhere: Chance
-    in_layers: Chance
-    p_value: float
-    verdict: Verdict
+    return compare_cores(evidence.once(cores))
 
 
-def core_overlap(cores: Sequence[Core], others: Sequence[Core] | None = None) -> list[CoreOverlap]:
+def compare_cores(some: Sequence[Core], others: Sequence[Core] | None = None) -> list[Answer]:
     """Compare cores pair by pair.
 
     Args:
-        cores: One run's cores; of each fine-tuning and method, the core over all sparsities at
+        some: One run's cores; of each fine-tuning and method, the core over all sparsities at
             the last checkpoint counts.
         others: Those of another run, of another task or another start; without them, the
             fine-tunings of the one run are compared with each other.
 
     Returns:
-        One result per pair of models and method.
+        One answer per pair of models and method.
 
     Raises:
         InputError: If two models have different heads.
     """
-    left = _last(cores)
-    if others is None:
-        pairs = [
-            (one, other)
-            for one, other in itertools.combinations(left, 2)
-            if one.method == other.method
-        ]
-    else:
-        pairs = [
-            (one, other)
-            for one, other in itertools.product(left, _last(others))
-            if one.method == other.method
-        ]
-    if not pairs:
-        return []
-    found = [_one(one, other) for one, other in pairs]
-    corrected = holm(np.array([result.p_value for result in found]))
+    last = _last(some)
+    pairs = combinations(last, 2) if others is None else product(last, _last(others))
+    compared = [
+        (one, other, _row(one, other)) for one, other in pairs if one.method == other.method
+    ]
+    p_values = [max(row["p_anywhere"], row["p_in_layers"]) for *_, row in compared]
     return [
-        replace(result, p_value=float(p), verdict=_verdict(pair, result, float(p)))
-        for pair, result, p in zip(pairs, found, corrected, strict=True)
+        Answer(
+            subject=dict(zip(_SUBJECT, (*one.model, one.method, *other.model), strict=True)),
+            verdict=_verdict(one, other, row, p),
+            rows={"core-overlap": [row | {"p": p}]},
+        )
+        for (one, other, row), p in zip(compared, holm(np.array(p_values)).tolist(), strict=True)
     ]
 
 
-def _last(cores: Sequence[Core]) -> list[Core]:
-    ordered = sorted(whole_cores(cores), key=lambda core: core.checkpoint)
-    return sorted(
-        {(core.finetune_seed, core.method): core for core in ordered}.values(),
-        key=lambda core: (core.finetune_seed, core.method),
-    )
+def _last(some: Sequence[Core]) -> list[Core]:
+    ordered = sorted(whole_cores(some), key=lambda core: core.checkpoint)
+    last = {(core.finetune_seed, core.method): core for core in ordered}
+    return [last[key] for key in sorted(last)]
 
 
-def _one(one: Core, other: Core) -> CoreOverlap:
-    if set(one.frequencies) != set(other.frequencies):
+def _row(one: Core, other: Core) -> dict:
+    kept = one.kept
+    if set(kept.heads) != set(other.kept.heads):
         raise InputError(
-            f"these cores are of models with different heads ({one.n_heads} and {other.n_heads} "
-            "of them); only cores of one architecture can be compared"
+            f"these cores are of models with different heads ({len(kept.heads)} and "
+            f"{len(other.kept.heads)} of them); only cores of one architecture can be compared"
         )
-    layers = [Unit.parse(unit).layer for unit in one.frequencies]
-    pools = np.bincount(layers)
-    counts = np.array(
-        [
-            np.bincount([Unit.parse(unit).layer for unit in core.core], minlength=len(pools))
-            for core in (one, other)
-        ],
-        dtype=np.int64,
-    )
-    shared = tuple(unit for unit in one.core if unit in other.core)
-    n, smaller = len(shared), min(len(one.core), len(other.core))
-    either = len(one.core) + len(other.core) - n
-    anywhere = at_least(pooled_intersection((len(layers),), counts.sum(1, keepdims=True)), n)
-    in_layers = at_least(pooled_intersection(pools.tolist(), counts), n)
-    return CoreOverlap(
-        one.method,
-        (one.finetune_seed, other.finetune_seed),
-        (one.checkpoint, other.checkpoint),
-        (one.core, other.core),
-        shared,
-        n / either if either else None,
-        wilson(n, smaller) if smaller else None,
-        anywhere,
-        in_layers,
-        max(anywhere.p_value, in_layers.p_value),
-        Verdict("", UNDECIDED, ""),
+    masks = np.array([np.isin(kept.heads, core.heads) for core in (one, other)])
+    shared = [head for head in one.heads if head in other.heads]
+    n, smaller = len(shared), min(len(one.heads), len(other.heads))
+    either = len(one.heads) + len(other.heads) - n
+    anywhere, in_layers = (at_least(null, n) for null in shared_by_chance(kept, masks))
+    return {
+        "size": len(one.heads),
+        "other_size": len(other.heads),
+        "shared": n,
+        "jaccard": n / either if either else None,
+        "share": wilson(n, smaller) if smaller else None,
+        "anywhere": anywhere.expected,
+        "p_anywhere": anywhere.p_value,
+        "in_layers": in_layers.expected,
+        "p_in_layers": in_layers.p_value,
+        "members": " ".join(shared),
+    }
+
+
+def _verdict(one: Core, other: Core, row: dict, p: float) -> Verdict:
+    share: Estimate | None = row["share"]
+    if share is None or any(core.decision != SUPPORTED for core in (one, other)):
+        return decide(QUESTION.claim, "one of the models has no core beyond chance")
+    return decide(
+        QUESTION.claim,
+        f"{row['shared']} heads are in both cores, {share.value:.0%} of the smaller "
+        f"[{share.low:.0%}, {share.high:.0%}]; chance within layers gives {row['in_layers']:.2g} "
+        f"(corrected {p_text(p)}, under both null models)",
+        supported=p < 0.05 and share.value > MOST - EQUAL,
+        contradicted=p >= 0.05 and share.high < MOST,
+        measure="shared heads, share of the smaller core",
+        effect=share,
+        p=p,
     )
 
 
-def _verdict(pair: tuple[Core, Core], result: CoreOverlap, p: float) -> Verdict:
-    claim = "the two models' cores are the same heads in the main"
-    share = result.share
-    if share is None or any(core.verdict.decision != SUPPORTED for core in pair):
-        return Verdict(claim, UNDECIDED, "one of the models has no core beyond chance")
-    reason = (
-        f"{len(result.shared)} heads are in both cores, of {len(pair[0].core)} and "
-        f"{len(pair[1].core)}: {share.value:.0%} of the smaller [{share.low:.0%}, "
-        f"{share.high:.0%}]; chance within layers would give {result.in_layers.expected:.2g} "
-        f"(p = {p:.2g}, corrected, under either null)"
-    )
-    if p < 0.05 and share.value >= LARGER_PART:
-        return Verdict(claim, SUPPORTED, reason)
-    if p >= 0.05 and share.high < LARGER_PART:
-        return Verdict(claim, CONTRADICTED, reason)
-    return Verdict(claim, UNDECIDED, reason)
+QUESTION = Question(
+    key="core_overlap",
+    asks="Do different fine-tunings have the same core?",
+    claim="the cores of the two models are mostly the same heads",
+    source="finding 8",
+    page="core",
+    subject=_SUBJECT,
+    needs=("subnetworks",),
+    answer=core_overlap,
+    tables=(
+        Table(
+            "core-overlap",
+            "What the cores of two fine-tunings have in common.",
+            Column("size", "heads in the core", "int", "core"),
+            Column("other_size", "heads in the other core", "int", "other core"),
+            Column("shared", "heads in both", "int", "shared"),
+            Column("jaccard", "shared heads over heads in either", title="Jaccard", optional=True),
+            Column(
+                "share",
+                "shared heads over the smaller core",
+                title="share",
+                digits=0,
+                form="percent",
+                interval=True,
+                optional=True,
+            ),
+            Column("anywhere", "shared heads if both cores were random heads"),
+            Column("p_anywhere", "probability of at least as many under this null model"),
+            Column(
+                "in_layers",
+                "shared heads if both cores were random, with as many heads in each layer",
+                title="by chance",
+                form="probability",
+            ),
+            Column("p_in_layers", "probability of at least as many under this null model"),
+            Column(
+                "p",
+                "the larger of both p-values, Holm-corrected over all pairs compared",
+                title="p",
+                form="probability",
+            ),
+            Column("members", "the shared heads", "str", "heads"),
+            title="The cores of different fine-tunings",
+        ),
+    ),
+    limits=(
+        "The fine-tunings start from the same pretrained model, without which their heads could "
+        "not be compared.",
+    ),
+)

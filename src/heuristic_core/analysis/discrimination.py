@@ -1,225 +1,263 @@
-"""Do subnetworks tell adversarial from friendly cases, or do they lean to one label?"""
+"""Do subnetworks differ in how well they separate cases, or only in label bias?"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .accuracies import full_model, part_means, subnetworks_of
-from .intervals import (
-    CONTRADICTED,
-    SUPPORTED,
-    UNDECIDED,
-    Estimate,
-    Verdict,
-    correlation,
-    holm,
-    p_text,
-    student,
+from ..columns import Column, Table
+from .accuracies import (
+    CASE,
+    SparsityKey,
+    case_labels,
+    full_model,
+    subnetwork_means,
+    subnetworks_of,
 )
-from .separation import auc_interval, cautious_variance
-from .systems import SPARSITY, OfSparsity, SparsityKey, by_system
+from .evidence import Evidence
+from .intervals import EQUAL, Estimate, correlation, holm, p_text, student
+from .question import Answer, Figure, Question, Row, Verdict, decide
+from .separation import auc_interval, conservative_variance
+from .systems import SPARSITY, by_system
 
-#: Subnetworks differ in discrimination if areas under the curve of a case span at least this.
-WIDE_AREA = 0.1
-#: Fewer subnetworks, or fewer examples on a side, cannot show that there is no difference.
+#: Subnetworks differ in a case if their AUROCs span at least this.
+WIDE_AUROC = 0.1
+#: Fewer subnetworks, or fewer examples of either kind, cannot show that there is no difference.
 ENOUGH_SUBNETWORKS, ENOUGH_EXAMPLES = 3, 50
-_CASE = ["suite", "case"]
+
+#: How many of the widest cases are drawn, and what is drawn of them.
+_MOST_DRAWN = 10
+_MEASURES = {"auc": "AUROC", "bias": "label bias, nats"}
 
 
-@dataclass(frozen=True)
-class CaseDiscrimination:
-    """One adversarial case against its friendly counterparts, over subnetworks.
-
-    Args:
-        suite: The suite.
-        case: The adversarial case.
-        group: What it shares with its friendly counterparts.
-        n: Its examples.
-        n_friendly: Those of the friendly counterparts.
-        full: The full model's area under the curve; ``None`` where it was not measured.
-        full_d_prime: Its d'.
-        full_bias: Its bias.
-        low: The lowest area of a subnetwork.
-        mean: The mean over subnetworks.
-        high: The highest area.
-        span: Highest less lowest.
-        d_prime: Mean d' over subnetworks.
-        bias: Mean bias over subnetworks.
-        bias_sd: Standard deviation of the bias over subnetworks; 0 for a single one.
-        p_value: Probability of areas this different if all subnetworks' were the same and only
-            the sample of examples differed; chi-squared over subnetworks, Holm-corrected over
-            cases. The subnetworks answer the same examples, which makes the test cautious.
-    """
-
-    suite: str
-    case: str
-    group: str
-    n: int
-    n_friendly: int
-    full: Estimate | None
-    full_d_prime: float | None
-    full_bias: float | None
-    low: float
-    mean: Estimate
-    high: float
-    span: float
-    d_prime: float
-    bias: float
-    bias_sd: float
-    p_value: float
-
-
-@dataclass(frozen=True)
-class Discrimination(OfSparsity):
-    """What the subnetworks of one model and sparsity tell apart.
-
-    Args:
-        n_subnetworks: Subnetworks.
-        full: The full model's mean area under the curve over cases; ``None`` if not measured.
-        auc: The subnetworks' mean of the same.
-        cases: One entry per adversarial case, widest first.
-        accuracy_with_auc: Correlation over subnetworks of mean adversarial accuracy with the mean
-            area; ``None`` for fewer than four subnetworks or without accuracies.
-        accuracy_with_bias: The same with the mean bias.
-        verdict: On the claim that subnetworks differ in how well they tell adversarial from
-            friendly cases, and not just in bias.
-    """
-
-    n_subnetworks: int
-    full: float | None
-    auc: Estimate
-    cases: tuple[CaseDiscrimination, ...]
-    accuracy_with_auc: Estimate | None
-    accuracy_with_bias: Estimate | None
-    verdict: Verdict
-
-
-def discrimination(
-    table: pd.DataFrame, evaluations: pd.DataFrame | None = None
-) -> list[Discrimination]:
-    """Compare how well the subnetworks of each model and sparsity tell cases apart.
-
-    Args:
-        table: Rows as in ``tables.DISCRIMINATION``.
-        evaluations: Rows as in ``tables.EVALUATION``, for what adversarial accuracy goes with.
+def separation_cases(evidence: Evidence) -> dict[SparsityKey, pd.DataFrame]:
+    """Compare the subnetworks of each model and sparsity in each adversarial case.
 
     Returns:
-        One result per fine-tuning, checkpoint, method and sparsity.
+        For each fine-tuning, checkpoint, method and sparsity the rows of the table
+        ``separation-cases``, widest first; the suite and the case are their index.
     """
-    accuracies = {}
-    if evaluations is not None:
-        accuracies = {
-            key: part_means(group)
-            for key, group in by_system(subnetworks_of(evaluations), SPARSITY)
+    table = evidence["discrimination"]
+    return {
+        key: _cases(rows, full_model(table, key[0], key[1]))
+        for key, rows in by_system(subnetworks_of(table), SPARSITY)
+    }
+
+
+def discrimination(evidence: Evidence) -> list[Answer]:
+    """Compare how well the subnetworks of each model and sparsity separate cases.
+
+    Returns:
+        One answer per fine-tuning, checkpoint, method and sparsity.
+    """
+    table, accuracies = evidence["discrimination"], evidence.once(subnetwork_means)
+    answers = []
+    for key, rows in by_system(subnetworks_of(table), SPARSITY):
+        full, cases = full_model(table, key[0], key[1]), evidence.once(separation_cases)[key]
+        tables = {
+            "separation": [_overview(rows, full, accuracies.get(key, pd.DataFrame()))],
+            "separation-cases": cases.reset_index().to_dict("records"),
+            "separation-marks": list(_marks(pd.concat([full, rows]), cases)),
         }
-    return [
-        _one(key, group, full_model(table, key[0], key[1]), accuracies.get(key))
-        for key, group in by_system(subnetworks_of(table), SPARSITY)
-    ]
+        subject = dict(zip(SPARSITY, key, strict=True))
+        verdict = _verdict(rows["seed"].nunique(), cases)
+        answers.append(Answer(subject=subject, verdict=verdict, rows=tables))
+    return answers
 
 
-def _one(
-    key: SparsityKey, group: pd.DataFrame, full: pd.DataFrame, accuracy: pd.DataFrame | None
-) -> Discrimination:
-    means = group.groupby("seed")[["auc", "bias"]].mean()
-    cases = _cases(group, full.set_index(_CASE))
-    goes_with: dict[str, Estimate | None] = {"auc": None, "bias": None}
-    if accuracy is not None and "adversarial" in accuracy:
-        both = means.join(accuracy["adversarial"], how="inner").dropna()
-        for name in goes_with:
-            goes_with[name] = correlation(both["adversarial"].to_numpy(), both[name].to_numpy())
-    return Discrimination(
-        *key,
-        len(means),
-        float(full["auc"].mean()) if len(full) else None,
-        student(means["auc"].to_numpy(), (0.0, 1.0)),
-        cases,
-        goes_with["auc"],
-        goes_with["bias"],
-        _verdict(len(means), cases, goes_with["auc"], goes_with["bias"]),
-    )
+def _overview(rows: pd.DataFrame, full: pd.DataFrame, accuracies: pd.DataFrame) -> Row:
+    means = rows.groupby("seed")[list(_MEASURES)].mean()
+    both = means.join(accuracies.reindex(columns=["adversarial"]), how="inner").dropna().to_numpy()
+    return {
+        "n": len(means),
+        "full": full["auc"].mean() if len(full) else None,
+        "auc": student(means["auc"].to_numpy(), (0.0, 1.0)),
+        "r_auc": correlation(both[:, 2], both[:, 0]),
+        "r_bias": correlation(both[:, 2], both[:, 1]),
+    }
 
 
-def _cases(group: pd.DataFrame, full: pd.DataFrame) -> tuple[CaseDiscrimination, ...]:
-    parts = list(group.groupby(_CASE, sort=False))
-    corrected = holm(np.array([_same_area(some) for _, some in parts]))
-    found = []
-    for ((suite, case), some), p_value in zip(parts, corrected, strict=True):
-        first = some.iloc[0]
-        areas = some["auc"].to_numpy()
-        of_full = full.loc[(suite, case)] if (suite, case) in full.index else None
-        found.append(
-            CaseDiscrimination(
-                str(suite),
-                str(case),
-                str(first["group"]),
-                int(first["n"]),
-                int(first["n_friendly"]),
-                None
-                if of_full is None
-                else auc_interval(*of_full[["auc", "n", "n_friendly", "auc_se"]]),
-                None if of_full is None else float(of_full["d_prime"]),
-                None if of_full is None else float(of_full["bias"]),
-                float(areas.min()),
-                student(areas, (0.0, 1.0)),
-                float(areas.max()),
-                float(np.ptp(areas)),
-                float(some["d_prime"].mean()),
-                float(some["bias"].mean()),
-                float(some["bias"].std()) if len(some) > 1 else 0.0,
-                float(p_value),
-            )
-        )
-    return tuple(sorted(found, key=lambda c: (-c.span, c.suite, c.case)))
+def _cases(rows: pd.DataFrame, full: pd.DataFrame) -> pd.DataFrame:
+    groups, of_full = rows.groupby(CASE), full.set_index(CASE)
+    cases = groups[["case_group", "n", "n_friendly"]].first()
+    cases = cases.join(groups["auc"].agg(lowest="min", highest="max"))
+    cases["mean"] = [student(some["auc"].to_numpy(), (0.0, 1.0)) for _, some in groups]
+    cases["span"] = cases["highest"] - cases["lowest"]
+    cases["p"] = holm(np.array([_same_auroc(some) for _, some in groups]))
+    cases = cases.join(groups[["d_prime", "bias"]].mean())
+    cases["bias_sd"] = groups["bias"].std()
+    cases["full_bias"] = of_full["bias"]
+    intervals = {
+        case: auc_interval(*one)
+        for case, one in of_full[["auc", "n", "n_friendly", "auc_se"]].iterrows()
+    }
+    cases["full"] = [intervals.get(case) for case in cases.index]
+    return cases.sort_values("span", ascending=False, kind="stable")
 
 
-def _same_area(some: pd.DataFrame) -> float:
-    """Test whether areas are equal; 1 where all are perfect."""
-    areas = some["auc"].to_numpy()
-    mean = float(areas.mean())
+def _same_auroc(some: pd.DataFrame) -> float:
+    """Test whether AUROCs are equal (chi-squared); 1 where all are perfect."""
+    aurocs = some["auc"].to_numpy()
+    mean = float(aurocs.mean())
     sizes = int(some["n"].iloc[0]), int(some["n_friendly"].iloc[0])
-    variance = cautious_variance(mean, *sizes, some["auc_se"].to_numpy(dtype=float))
-    if len(areas) < 2 or variance <= 0:
+    variance = conservative_variance(mean, *sizes, some["auc_se"].to_numpy(dtype=float))
+    if len(aurocs) < 2 or variance <= 0:
         return 1.0
-    return float(stats.chi2.sf(np.square(areas - mean).sum() / variance, len(areas) - 1))
+    return float(stats.chi2.sf(np.square(aurocs - mean).sum() / variance, len(aurocs) - 1))
 
 
-def _verdict(
-    n: int,
-    cases: tuple[CaseDiscrimination, ...],
-    with_auc: Estimate | None,
-    with_bias: Estimate | None,
-) -> Verdict:
-    claim = (
-        "subnetworks differ in how well they tell adversarial from friendly cases, not just in bias"
-    )
+def _marks(rows: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Row]:
+    """List what the figure draws, strip by strip: the full model, then every subnetwork."""
+    of_cases = dict(iter(rows.groupby(CASE)))
+    drawn = cases.index[:_MOST_DRAWN]
+    labels = case_labels(cases.index)[:_MOST_DRAWN]
+    strips = {"mean over cases": rows} | {
+        label: of_cases[case] for label, case in zip(labels, drawn, strict=True)
+    }
+    for measure, name in _MEASURES.items():
+        for label, some in strips.items():
+            for seed, score in some.groupby("seed")[measure].mean().items():
+                series = "subnetwork" if seed >= 0 else "full model"
+                strip = {"measure": name, "mean_or_case": label}
+                yield strip | {"series": series, "seed": seed, "score": score}
+
+
+def _verdict(n: int, cases: pd.DataFrame) -> Verdict:
     if n < 2:
-        return Verdict(claim, UNDECIDED, "there are not two subnetworks to compare")
-    top = cases[0]
-    reason = (
-        f"the area under the curve of {top.case} goes from {top.low:.2f} to {top.high:.2f} over "
-        f"{n} subnetworks (corrected {p_text(top.p_value)})"
+        return decide(QUESTION.claim, "", open_because="this takes at least two subnetworks")
+    top = cases.iloc[0]
+    wide = (cases["span"] > WIDE_AUROC - EQUAL) & (cases["p"] < 0.05)
+    fewest = cases[["n", "n_friendly"]].min(axis=None)
+    return decide(
+        QUESTION.claim,
+        f"AUROCs of {n} subnetworks span {WIDE_AUROC:g} or more beyond noise in {wide.sum()} of "
+        f"{len(cases)} cases; the widest, {top.name[1]}, spans {top['span']:.2f} "
+        f"({p_text(top['p'])})",
+        supported=wide.any(),
+        contradicted=n >= ENOUGH_SUBNETWORKS
+        and fewest >= ENOUGH_EXAMPLES
+        and top["span"] < WIDE_AUROC / 2 - EQUAL,
+        measure="AUROC span of the widest case",
+        effect=Estimate(top["span"]),
+        p=top["p"],
     )
-    pairs = {"the mean area": with_auc, "bias": with_bias}
-    reason += "".join(
-        f"; adversarial accuracy correlates with {name} at {r.value:+.2f} "
-        f"[{r.low:+.2f}, {r.high:+.2f}]"
-        for name, r in pairs.items()
-        if r is not None
-    )
-    wide = [case for case in cases if case.span >= WIDE_AREA and case.p_value < 0.05]
-    if wide:
-        return Verdict(
-            claim,
-            SUPPORTED,
-            f"in {len(wide)} of {len(cases)} cases areas span {WIDE_AREA:g} or more beyond "
-            f"sampling noise; {reason}",
-        )
-    enough = n >= ENOUGH_SUBNETWORKS and min(min(c.n, c.n_friendly) for c in cases)
-    if top.span < WIDE_AREA / 2 and enough >= ENOUGH_EXAMPLES:
-        return Verdict(claim, CONTRADICTED, f"even in the widest case, {reason}")
-    return Verdict(claim, UNDECIDED, f"no clear difference; {reason}")
+
+
+QUESTION = Question(
+    key="discrimination",
+    asks="Do subnetworks differ in how well they separate cases, or only in label bias?",
+    claim="subnetworks differ in how well they separate adversarial from friendly cases, and not "
+    "only in label bias",
+    page="discrimination",
+    subject=SPARSITY,
+    needs=("discrimination", "evaluations"),
+    answer=discrimination,
+    tables=(
+        Table(
+            "separation",
+            "How well the subnetworks of one sparsity separate adversarial from friendly cases.",
+            Column("n", "subnetworks", "int", "n"),
+            Column(
+                "full",
+                "mean AUROC of the full model over adversarial cases",
+                title="full model",
+                digits=3,
+                optional=True,
+            ),
+            Column(
+                "auc",
+                "mean AUROC over adversarial cases and subnetworks: probability that an "
+                "adversarial example scores higher than a friendly one of its group; 0.5 is "
+                "chance, and label bias does not change it",
+                title="AUROC",
+                digits=3,
+                interval=True,
+            ),
+            Column(
+                "r_auc",
+                "correlation over subnetworks of mean adversarial accuracy with mean AUROC",
+                title="r with AUROC",
+                form="signed",
+                interval=True,
+                optional=True,
+            ),
+            Column(
+                "r_bias",
+                "correlation over subnetworks of mean adversarial accuracy with mean label bias",
+                title="r with label bias",
+                form="signed",
+                interval=True,
+                optional=True,
+            ),
+            title="Separation of adversarial from friendly cases",
+        ),
+        Table(
+            "separation-cases",
+            "One adversarial case against its friendly counterparts, over subnetworks.",
+            Column("suite", "the suite of examples", "str", "suite"),
+            Column("case", "the adversarial case", "str", "case"),
+            Column("case_group", "what it shares with its friendly counterparts", "str"),
+            Column("n", "adversarial examples", "int", "n"),
+            Column("n_friendly", "friendly examples", "int", "n friendly"),
+            Column(
+                "full",
+                "AUROC of the full model",
+                title="full model",
+                interval=True,
+                optional=True,
+            ),
+            Column("lowest", "lowest AUROC of a subnetwork", title="lowest"),
+            Column("mean", "mean AUROC over subnetworks", title="mean", interval=True),
+            Column("highest", "highest AUROC of a subnetwork", title="highest"),
+            Column("span", "highest less lowest", title="span"),
+            Column(
+                "p",
+                "probability of AUROCs this different if all subnetworks' were equal and only "
+                "the sample of examples differed (chi-squared, Holm-corrected over cases)",
+                title="p",
+                form="probability",
+            ),
+            Column("d_prime", "mean d' over subnetworks", title="d'"),
+            Column(
+                "bias",
+                "mean label bias over subnetworks, nats; above 0 to the adversarial label",
+                title="label bias",
+                form="signed",
+            ),
+            Column("bias_sd", "its standard deviation over subnetworks", optional=True),
+            Column(
+                "full_bias",
+                "label bias of the full model, nats",
+                title="full bias",
+                form="signed",
+                optional=True,
+            ),
+            title="Every adversarial case against its friendly counterparts, widest first",
+            folded=True,
+        ),
+        Table(
+            "separation-marks",
+            "One system's AUROC or label bias in one strip of the figure, in the order drawn.",
+            Column("measure", "AUROC or label bias", "str", "measure"),
+            Column("mean_or_case", "the mean over cases, or the case", "str", "case"),
+            Column("series", "the full model or a subnetwork", "str", "system"),
+            Column("seed", "seed of the search; -1 for the full model", "int", "seed"),
+            Column("score", "its AUROC, or its label bias in nats", title="score"),
+        ),
+    ),
+    figures=(
+        Figure(
+            kind="strips",
+            table="separation-marks",
+            columns={"x": "score", "y": "mean_or_case", "series": "series", "panel": "measure"},
+            reference={"AUROC": 0.5, "label bias, nats": 0.0},
+            title="Separation and label bias",
+            caption="Subnetworks that differ in label bias alone differ in the second panel but "
+            "not in the first. At most the 10 cases whose AUROCs span most are drawn.",
+        ),
+    ),
+    limits=("Each adversarial case is compared with friendly cases of its group only.",),
+)

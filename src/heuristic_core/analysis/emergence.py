@@ -1,248 +1,260 @@
-"""When do the core's heads come to be shared? (paper, section 6, finding 5)"""
+"""When do the heads of the core come to be shared? (paper, section 6, finding 5)"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
 
-from .core import Core, core
-from .curves import Curves
-from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, student
+from ..columns import Column, Table
+from .cores import Core, cores_of
+from .evidence import Evidence
+from .intervals import EQUAL, estimate_text, p_text, student
 from .kept import Kept
-from .nulls import Chance, at_least, hits_distribution, pooled_intersection
+from .learning_order import rises, since
+from .nulls import at_least, hits_distribution, pooled_intersection
+from .question import SUPPORTED, Answer, Figure, Question, Verdict, decide
+from .systems import by_system
 
-#: A head that so many of a checkpoint's subnetworks keep is in most; a core of which so much is
-#: kept is there.
-MOST = 0.8
-
-
-@dataclass(frozen=True)
-class CheckpointCore:
-    """The subnetworks of one checkpoint beside the final core.
-
-    Args:
-        checkpoint: The checkpoint.
-        n_subnetworks: How many.
-        core: The heads that all of them keep.
-        shared: How many of these are in the final core.
-        anywhere: What chance would give for ``shared`` if both cores were random heads.
-        in_layers: The same if both kept their numbers of heads in every layer.
-        share: The share of the final core that a subnetwork keeps, mean over subnetworks.
-        share_by_chance: What chance would give for it if every subnetwork kept its number of
-            heads in every layer; exact, of searches that are independent.
-        p_if_alike: The probability of as high a share however much one checkpoint's searches agree
-            among themselves: twice the mean of each one's own (Vovk and Wang 2020).
-    """
-
-    checkpoint: int
-    n_subnetworks: int
-    core: tuple[str, ...]
-    shared: int
-    anywhere: Chance
-    in_layers: Chance
-    share: Estimate
-    share_by_chance: Chance
-    p_if_alike: float
+#: A head is in most subnetworks, and the core is present, from this share on.
+_MOST = 0.8
+_SUBJECT = ("finetune_seed", "method", "sparsity")
 
 
-@dataclass(frozen=True)
-class MemberEmergence:
-    """One head of the final core over fine-tuning.
+def emergence(evidence: Evidence) -> list[Answer]:
+    """Follow the core of the last checkpoint through the subnetworks of earlier ones.
 
-    Args:
-        unit: The head.
-        kept: How many subnetworks of each checkpoint keep it.
-        in_all_from: The first checkpoint from which on all subnetworks do; ``None``: not even the
-            last one's.
-        in_most_from: The same for four of five.
-    """
-
-    unit: str
-    kept: tuple[int, ...]
-    in_all_from: int | None
-    in_most_from: int | None
-
-
-@dataclass(frozen=True)
-class Emergence:
-    """One model's core over its fine-tuning, at one sparsity.
-
-    Args:
-        finetune_seed: Seed of the fine-tuning.
-        method: The search method.
-        sparsity: The sparsity.
-        final_checkpoint: The checkpoint whose core is followed.
-        from_grid: Whether that core comes from the grid's own last checkpoint, which then shares
-            all of it by definition.
-        core: That core.
-        checkpoints: The grid's checkpoints up to that one, in order.
-        members: The core's heads.
-        rises_at: The checkpoint at which the model comes to generalise; ``None`` if unknown.
-        verdict: On the claim that the core is there before that.
-    """
-
-    finetune_seed: int
-    method: str
-    sparsity: float
-    final_checkpoint: int
-    from_grid: bool
-    core: tuple[str, ...]
-    checkpoints: tuple[CheckpointCore, ...]
-    members: tuple[MemberEmergence, ...]
-    rises_at: int | None
-    verdict: Verdict
-
-
-def rises(curves: Sequence[Curves]) -> dict[int, int | None]:
-    """Give for each fine-tuning seed the checkpoint of the first rise of an area under the curve.
-
-    Args:
-        curves: The full models over fine-tuning.
+    The core comes from the main searches at the last checkpoint, where they have a sparsity in
+    common with the grid, else from the grid's own last checkpoint.
 
     Returns:
-        The checkpoint by seed; ``None`` where no adversarial case's area rises.
-    """
-    first: dict[int, int | None] = {}
-    for entry in curves:
-        steps = [
-            curve.rises_at
-            for curve in entry.curves
-            if curve.case_kind == "adversarial" and curve.rises_at is not None
-        ]
-        first[entry.finetune_seed] = min(steps, default=None)
-    return first
-
-
-def emergence(
-    subnetworks: pd.DataFrame, grid_subnetworks: pd.DataFrame, rise: Mapping[int, int | None]
-) -> list[Emergence]:
-    """Follow the final core through the subnetworks of earlier checkpoints.
-
-    Args:
-        subnetworks: Rows as in ``tables.SUBNETWORKS``: the main searches, of which the last
-            checkpoint gives the core, where they have a sparsity in common with the grid.
-        grid_subnetworks: The same of searches at many checkpoints.
-        rise: From the seed of a fine-tuning to the checkpoint at which the model comes to
-            generalise, as :func:`rises` gives it.
-
-    Returns:
-        One result per fine-tuning, method and sparsity that both have; where they have none in
+        One answer per fine-tuning, method and sparsity that both have; where they have none in
         common, one per sparsity of the grid.
     """
-    results = []
-    for (seed, method), grid in grid_subnetworks.groupby(["finetune_seed", "method"]):
-        main = subnetworks[
-            (subnetworks["finetune_seed"] == seed) & (subnetworks["method"] == method)
-        ]
-        main = main[
-            (main["checkpoint"] == main["checkpoint"].max())
-            & main["sparsity"].isin(grid["sparsity"])
-        ]
-        from_grid = main.empty
-        source = grid[grid["checkpoint"] == grid["checkpoint"].max()] if from_grid else main
-        for final in core(source):
+    answers = []
+    times, subnetworks = evidence.once(rises), evidence["subnetworks"]
+    for (seed, method), grid in by_system(evidence["grid_subnetworks"], _SUBJECT[:2]):
+        rise = min((t for t in times.get(seed, {}).values() if t is not None), default=None)
+        main = _last(
+            subnetworks[(subnetworks["finetune_seed"] == seed) & (subnetworks["method"] == method)]
+        )
+        main = main[main["sparsity"].isin(grid["sparsity"])]
+        for final in cores_of(_last(grid) if main.empty else main):
             if final.sparsity is not None:
-                rows = grid[
-                    (grid["sparsity"] == final.sparsity) & (grid["checkpoint"] <= final.checkpoint)
-                ]
-                results.append(_one(final, rows, from_grid, rise.get(int(seed))))
-    return results
+                answers.append(_answer(final, grid, rise))
+    return answers
 
 
-def _one(final: Core, grid: pd.DataFrame, from_grid: bool, rise: int | None) -> Emergence:
-    found = {int(checkpoint): Kept.of(rows) for checkpoint, rows in grid.groupby("checkpoint")}
-    points: list[CheckpointCore] = []
-    members: list[MemberEmergence] = []
-    if final.core:
-        points = [_point(checkpoint, kept, final) for checkpoint, kept in found.items()]
-        members = [_member(unit, found) for unit in final.core]
-    return Emergence(
-        final.finetune_seed,
-        final.method,
-        float(final.sparsity or 0.0),
-        final.checkpoint,
-        from_grid,
-        final.core,
-        tuple(points),
-        tuple(members),
-        rise,
-        _verdict(final, points, rise),
+def _last(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["checkpoint"] == rows["checkpoint"].max()]
+
+
+def _answer(final: Core, grid: pd.DataFrame, rise: int | None) -> Answer:
+    grid = grid[(grid["sparsity"] == final.sparsity) & (grid["checkpoint"] <= final.checkpoint)]
+    by_step = grid.groupby("checkpoint")
+    kept = {int(step): Kept.of(rows) for step, rows in by_step if final.heads}
+    points = [_point(step, some, final) for step, some in kept.items()]
+    return Answer(
+        subject={name: getattr(final, name) for name in _SUBJECT},
+        verdict=_verdict(final, points, rise),
+        rows={"emergence": points, "emergence-heads": _heads(final, kept, rise)},
     )
 
 
-def _point(checkpoint: int, kept: Kept, final: Core) -> CheckpointCore:
-    target = np.isin(kept.heads, final.core)
-    shared_by_all = np.logical_and.reduce(kept.masks)
-    n_shared = int((shared_by_all & target).sum())
-    both = np.stack([shared_by_all, target])
-    counts, size = kept.counts(kept.masks), len(final.core)
-    hits = kept.masks[:, target].sum(1)
-    targets = kept.counts(target[None])[0].tolist()
+def _heads(final: Core, kept: Mapping[int, Kept], rise: int | None) -> list[dict]:
+    """List how many subnetworks keep each head at each checkpoint, from the earliest head on."""
+    rows: list[dict] = []
+    for unit in final.heads:
+        shares = np.array([some.table[unit].mean() for some in kept.values()])
+        in_most, in_all = (since(list(kept), shares >= least) for least in (_MOST, 1))
+        rows += [
+            {
+                "unit": unit,
+                "checkpoint": step,
+                "n": len(some.table),
+                "share": float(share),
+                "in_most_from": in_most,
+                "in_all_from": in_all,
+                "before_rise": rise is not None and step < rise,
+            }
+            for (step, some), share in zip(kept.items(), shares, strict=True)
+        ]
+    times = ("in_all_from", "in_most_from")
+    return sorted(rows, key=lambda row: [np.inf if row[t] is None else row[t] for t in times])
+
+
+def _point(checkpoint: int, kept: Kept, final: Core) -> dict:
+    """Compare the subnetworks of one checkpoint with the final core, and with chance."""
+    in_core = np.isin(kept.heads, final.heads)
+    in_all = np.logical_and.reduce(kept.masks)
+    n_shared = int((in_all & in_core).sum())
+    both = kept.counts(np.stack([in_all, in_core]))
+    shared_by_chance = at_least(pooled_intersection(kept.pools, both), n_shared)
+    counts, size = kept.counts(kept.masks), len(final.heads)
+    hits = kept.masks[:, in_core].sum(1)
+    targets = kept.counts(in_core[None])[0].tolist()
     by_chance = at_least(hits_distribution(kept.pools, targets, counts), int(hits.sum()))
     alone = [
         at_least(hits_distribution(kept.pools, targets, counts[i : i + 1]), int(n)).p_value
         for i, n in enumerate(hits)
     ]
-    return CheckpointCore(
-        checkpoint,
-        len(kept.masks),
-        tuple(unit for unit, bit in zip(kept.heads, shared_by_all, strict=True) if bit),
-        n_shared,
-        at_least(pooled_intersection((len(kept.heads),), both.sum(1, keepdims=True)), n_shared),
-        at_least(pooled_intersection(kept.pools, kept.counts(both)), n_shared),
-        student(hits / size, (0.0, 1.0)),
-        Chance(by_chance.expected / (size * len(kept.masks)), by_chance.p_value),
-        min(1.0, 2 * float(np.mean(alone))),
-    )
+    return {
+        "checkpoint": checkpoint,
+        "n": len(kept.masks),
+        "share": student(hits / size, (0.0, 1.0)),
+        "share_by_chance": by_chance.expected / (size * len(kept.masks)),
+        "share_p_value": by_chance.p_value,
+        "p_if_alike": min(1.0, 2 * float(np.mean(alone))),
+        "final_size": size,
+        "shared": n_shared,
+        "expected": shared_by_chance.expected,
+        "p_value": shared_by_chance.p_value,
+    }
 
 
-def _member(unit: str, found: Mapping[int, Kept]) -> MemberEmergence:
-    times = np.array([int(kept.table[unit].sum()) for kept in found.values()], dtype=int)
-    of = np.array([len(kept.table) for kept in found.values()], dtype=int)
-    steps = list(found)
-    return MemberEmergence(
-        unit,
-        tuple(int(n) for n in times),
-        _from_when(steps, times == of),
-        _from_when(steps, times >= MOST * of),
-    )
-
-
-def _from_when(steps: Sequence[int], holds: Bool[np.ndarray, " step"]) -> int | None:
-    """Give the first step from which on something holds."""
-    since = len(steps) - int(np.logical_and.accumulate(holds[::-1]).sum())
-    return steps[since] if since < len(steps) else None
-
-
-def _verdict(final: Core, points: Sequence[CheckpointCore], rise: int | None) -> Verdict:
-    claim = "the core is there before the model generalises"
-    if final.verdict.decision != SUPPORTED:
-        return Verdict(claim, UNDECIDED, "no core at the last checkpoint to be looked for before")
-    if rise is None:
-        return Verdict(claim, UNDECIDED, "no area under the curve is seen to rise over training")
-    # Before fine-tuning the classifier is random, so there is nothing to find subnetworks of.
-    before = [point for point in points if 0 < point.checkpoint < rise]
-    if not before or before[-1].n_subnetworks < 2:
-        return Verdict(
-            claim,
-            UNDECIDED,
-            f"this takes two subnetworks of a trained checkpoint before step {rise}",
-        )
+def _verdict(final: Core, points: Sequence[dict], rise: int | None) -> Verdict:
+    # The classifier of the untrained model is random, so its subnetworks mean nothing.
+    before = [point for point in points if rise is not None and 0 < point["checkpoint"] < rise]
+    open_because = ""
+    if final.decision != SUPPORTED:
+        open_because = "there is no core beyond chance at the last checkpoint"
+    elif rise is None:
+        open_because = "the AUROC of no case rises over fine-tuning"
+    elif not before or before[-1]["n"] < 2:
+        open_because = f"this takes two subnetworks of a trained checkpoint before step {rise}"
+    if open_because:
+        return decide(QUESTION.claim, "", open_because=open_because, measure=_MEASURE)
     last = before[-1]
-    share, chance = last.share, last.share_by_chance
-    reason = (
-        f"at step {last.checkpoint}, the last one before the area under the curve of a case "
-        f"rises (step {rise}), subnetworks keep {share.value:.0%} of the {len(final.core)} heads "
-        f"of the final core [{share.low:.0%}, {share.high:.0%}], and {chance.expected:.0%} by "
-        f"chance within layers (p = {chance.p_value:.2g}, {last.p_if_alike:.2g} however much the "
-        f"searches agree); {last.shared} are in all {last.n_subnetworks}"
+    share, chance, p = last["share"], last["share_by_chance"], last["p_if_alike"]
+    return decide(
+        QUESTION.claim,
+        f"at step {last['checkpoint']}, the last before any AUROC rises (step {rise}), subnetworks "
+        f"keep {estimate_text(share, '{:.0%}'.format)} of the core's {last['final_size']} "
+        f"heads; {chance:.0%} are expected by chance ({p_text(p)})",
+        supported=p < 0.05 and share.value > _MOST - EQUAL and share.low > chance,
+        contradicted=last["share_p_value"] >= 0.05 and share.high < _MOST,
+        measure=_MEASURE,
+        effect=share,
+        p=p,
     )
-    if last.p_if_alike < 0.05 and share.value >= MOST and share.low > chance.expected:
-        return Verdict(claim, SUPPORTED, reason)
-    if chance.p_value >= 0.05 and share.high < MOST:
-        return Verdict(claim, CONTRADICTED, reason)
-    return Verdict(claim, UNDECIDED, reason)
+
+
+_MEASURE = "share of the final core that a subnetwork keeps"
+_STEP = Column("checkpoint", "optimiser step of the model", "int", "step")
+
+QUESTION = Question(
+    key="emergence",
+    asks="Is the core there before the model generalises?",
+    claim="the final core is there before the model generalises",
+    source="section 6, finding 5",
+    page="emergence",
+    subject=_SUBJECT,
+    needs=("subnetworks", "grid_subnetworks", "evaluations", "discrimination"),
+    answer=emergence,
+    tables=(
+        Table(
+            "emergence",
+            "The subnetworks of one checkpoint compared with the final core.",
+            _STEP,
+            Column("n", "subnetworks of the checkpoint", "int", "n"),
+            Column(
+                "share",
+                "share of the final core that a subnetwork keeps, mean over subnetworks",
+                title="share kept",
+                digits=0,
+                form="percent",
+                interval=True,
+            ),
+            Column(
+                "share_by_chance",
+                "the same if each subnetwork kept its number of heads of every layer at random",
+                title="by chance",
+                digits=0,
+                form="percent",
+            ),
+            Column(
+                "share_p_value",
+                "p of at least this share by chance, if searches are independent",
+                title="p",
+                form="probability",
+            ),
+            Column(
+                "p_if_alike",
+                "the same however much the searches of a checkpoint agree: twice the mean of "
+                "each one's own p (Vovk and Wang 2020)",
+                title="p if alike",
+                form="probability",
+            ),
+            Column("final_size", "heads of the final core", "int", "core"),
+            Column(
+                "shared",
+                "heads of the final core that all subnetworks of the checkpoint keep",
+                "int",
+                "in all",
+            ),
+            Column(
+                "expected",
+                "the same by chance if both cores kept their numbers of heads in every layer",
+                title="in all by chance",
+                form="probability",
+            ),
+            Column("p_value", "p of at least as many", form="probability"),
+            title="The final core at earlier checkpoints",
+        ),
+        Table(
+            "emergence-heads",
+            "How many subnetworks of one checkpoint keep one head of the final core.",
+            Column("unit", "a head of the final core", "str", "head"),
+            _STEP,
+            Column("n", "subnetworks of the checkpoint", "int", "n"),
+            Column(
+                "share",
+                "share of these that keep it",
+                title="share of subnetworks",
+                digits=0,
+                form="percent",
+            ),
+            Column(
+                "in_most_from",
+                "the first checkpoint from which on four of five subnetworks keep it; missing: "
+                "not even those of the last",
+                "int",
+                "in most from step",
+                optional=True,
+            ),
+            Column(
+                "in_all_from",
+                "the first checkpoint from which on all subnetworks keep it",
+                "int",
+                "in all from step",
+                optional=True,
+            ),
+            Column(
+                "before_rise",
+                "whether the checkpoint is before the AUROC of any case rises",
+                "bool",
+            ),
+            title="When each core head comes to be kept",
+            folded=True,
+        ),
+    ),
+    figures=(
+        Figure(
+            kind="heatmap",
+            table="emergence-heads",
+            columns={"x": "checkpoint", "y": "unit", "value": "share", "outline": "before_rise"},
+            title="When the heads of the core enter",
+            caption=(
+                "How many of a checkpoint's subnetworks keep each head of the final core; heads "
+                "that all keep earliest come first. Outlined: checkpoints before the full model's "
+                "AUROC rises in any case."
+            ),
+        ),
+    ),
+    limits=(
+        "Times are known to the nearest checkpoint of the grid only.",
+        "Where the grid has no sparsity of the main searches, the core is that of its own last "
+        "checkpoint, which then keeps all of it.",
+    ),
+)

@@ -1,4 +1,4 @@
-"""Which units subnetworks keep, as arrays: what several analyses start from."""
+"""Which units subnetworks keep, as arrays; several questions start from these."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Kept:
 
     @cached_property
     def masks(self) -> Bool[np.ndarray, "subnetwork head"]:
-        """The heads each subnetwork keeps, in the table's order."""
+        """The heads that each subnetwork keeps, in the table's order."""
         return self.table[list(self.heads)].to_numpy()
 
     def counts(self, masks: Bool[np.ndarray, "set head"]) -> Int[np.ndarray, "set pool"]:
@@ -55,6 +55,6 @@ class Kept:
         return np.add.reduceat(masks.astype(np.int64), starts, axis=-1)
 
     def at(self, sparsity: float) -> Kept:
-        """Give the subnetworks of one sparsity."""
+        """Return the subnetworks of one sparsity."""
         table = self.table[self.table.index.get_level_values("sparsity") == sparsity]
         return Kept(table, self.heads, self.mlps, self.layers)

@@ -1,31 +1,34 @@
-"""The core's heads beside the other heads of their layers."""
+"""Comparison of the core's heads with the other heads of their layers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import stats
 
-from .intervals import Estimate
+from ..columns import Column
+from ..units import Unit
+from .intervals import EQUAL, Estimate
 
 N_SHUFFLES = 4999
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Contrast:
-    """A quantity of the core's heads beside that of the other heads of their layers.
+    """A quantity of the core's heads against that of the other heads of their layers.
 
     Args:
         name: What is compared.
-        n_heads: Core heads that have other heads in their layer to be compared with.
+        n_heads: Core heads with other heads in their layer.
         core: Their mean.
-        others: Mean of the others, each layer counting as often as it has core heads.
+        others: Mean of the other heads; a layer counts as often as it has core heads.
         difference: Core less others, with a 95 % interval from Student's t and one variance
             for all layers.
-        p_value: Two-sided, from shuffling within layers which heads are core.
+        p_value: Two-sided, from permutations of core membership within layers.
     """
 
     name: str
@@ -34,6 +37,61 @@ class Contrast:
     others: float
     difference: Estimate
     p_value: float
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """Its row in a table of :data:`CONTRAST_COLUMNS`."""
+        return {**vars(self), "measure": self.name, "p": self.p_value}
+
+
+CONTRAST_COLUMNS = (
+    Column("measure", "what changes; margins are in nats", "str", "change of"),
+    Column("n_heads", "core heads with other heads in their layer", "int", "core heads"),
+    Column("core", "mean change over the core's heads", title="core", digits=3, form="signed"),
+    Column(
+        "others",
+        "mean change over the other heads of their layers",
+        title="other heads",
+        digits=3,
+        form="signed",
+    ),
+    Column(
+        "difference", "core less others", title="difference", digits=3, form="signed", interval=True
+    ),
+    Column(
+        "p",
+        "p of the difference, from permutations within layers",
+        title="p",
+        form="probability",
+    ),
+)
+
+
+def core_within_layers(
+    name: str, values: Mapping[str, float], core: Sequence[str], seed: int
+) -> Contrast | None:
+    """Compare one quantity of the core's heads with that of other heads of the same layers.
+
+    Args:
+        name: The quantity's name.
+        values: The quantity by unit; MLPs are left out.
+        core: The core's heads.
+        seed: Seed of the permutations.
+
+    Returns:
+        The contrast; ``None`` if too few layers have both kinds of heads.
+    """
+    heads = [unit for label in values if (unit := Unit.parse(label)).is_head]
+    if not heads:
+        return None
+    contrasts = within_layers(
+        [name],
+        np.array([[values[str(unit)]] for unit in heads]),
+        np.array([unit.layer for unit in heads]),
+        np.array([str(unit) in core for unit in heads]),
+        seed,
+    )
+    return contrasts[0] if contrasts else None
 
 
 def within_layers(
@@ -50,10 +108,10 @@ def within_layers(
         values: One row per head.
         layer: The heads' layers.
         in_core: Which of them are core.
-        seed: Seed of the shuffles.
+        seed: Seed of the permutations.
 
     Returns:
-        One contrast per quantity; none where too few layers have both kinds of heads.
+        One contrast per quantity; none if too few layers have both kinds of heads.
     """
     layers = [i for i in np.unique(layer) if 0 < in_core[layer == i].sum() < (layer == i).sum()]
     used = np.isin(layer, layers)
@@ -74,7 +132,7 @@ def within_layers(
         centred[here] = values[here] - values[here].mean(0)
         membership[here] = in_core[here] - k / (k + m)
         weights[here & ~in_core] = -k / (n_core * m)
-        # A layer's core less its others follows from the core's distance to the layer's mean.
+        # The layer's difference follows from the distance of its core to the layer's mean.
         scale = (k + m) / (m * n_core)
         difference += scale * centred[here & in_core].sum(0)
         drawn = rng.permuted(np.tile(in_core[here], (N_SHUFFLES, 1)), axis=1)
@@ -84,18 +142,18 @@ def within_layers(
     error = np.sqrt((residual**2).sum(0) / free * (weights @ weights))
     half = stats.t.ppf(0.975, free) * error
     # Sums of the same numbers in another order are equal but for rounding.
-    above = (shuffled >= difference - 1e-9).sum(0) + 1
-    below = (shuffled <= difference + 1e-9).sum(0) + 1
+    above = (shuffled >= difference - EQUAL).sum(0) + 1
+    below = (shuffled <= difference + EQUAL).sum(0) + 1
     p_value = np.minimum(1.0, 2 * np.minimum(above, below) / (N_SHUFFLES + 1))
     core = values[in_core].mean(0)
     return [
         Contrast(
-            name,
-            n_core,
-            float(core[j]),
-            float(core[j] - d),
-            Estimate(float(d), float(d - half[j]), float(d + half[j])),
-            float(p_value[j]),
+            name=name,
+            n_heads=n_core,
+            core=float(core[j]),
+            others=float(core[j] - d),
+            difference=Estimate(float(d), float(d - half[j]), float(d + half[j])),
+            p_value=float(p_value[j]),
         )
         for j, (name, d) in enumerate(zip(names, difference, strict=True))
     ]

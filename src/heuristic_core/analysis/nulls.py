@@ -1,9 +1,10 @@
 """What random choices of heads would share: the null models behind overlap and core.
 
-Two of them. *Anywhere*: each set keeps its own number of heads, drawn from all of the model's. *In
-layers*: each set keeps its own number of heads in every layer, so that a liking for certain layers,
-which searches may have in common, is part of chance. The first is the second with one layer that
-holds all heads, so all functions here take *pools*: groups of heads to draw from, each by itself.
+There are two. *Anywhere*: each set keeps its own number of heads, drawn from all heads of the
+model. *In layers*: each set keeps its own number of heads in every layer, so that a preference for
+certain layers, which searches may have in common, is part of chance. The first is the second with a
+single layer that holds all heads. All functions therefore take *pools*: groups of heads that are
+drawn from separately.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _CHUNK = 200
 
 @dataclass(frozen=True)
 class Chance:
-    """What a null model says of a number that was observed.
+    """What a null model says of an observed number.
 
     Args:
         expected: Its mean under the null.
@@ -35,7 +36,7 @@ class Chance:
 
 @functools.lru_cache(maxsize=4096)
 def _step(n: int, size: int) -> Float[np.ndarray, "n_plus_1 n_plus_1"]:
-    """Row j: how many of j heads a random set of this size hits."""
+    """Compute in row j how many of j heads a random set of this size hits."""
     shared = np.arange(n + 1)
     return stats.hypergeom.pmf(shared[None, :], n, shared[:, None], size)
 
@@ -43,10 +44,10 @@ def _step(n: int, size: int) -> Float[np.ndarray, "n_plus_1 n_plus_1"]:
 def intersection_distribution(
     n_heads: int, sizes: Sequence[int]
 ) -> Float[np.ndarray, " n_heads_plus_1"]:
-    """Give the distribution of the number of heads in all of several random sets.
+    """Compute the distribution of the number of heads that several random sets share.
 
-    Each set is drawn uniformly among those of its size, independently. The size of the running
-    intersection is then a Markov chain with hypergeometric steps, so the result is exact.
+    Each set is drawn independently and uniformly among those of its size. The size of the running
+    intersection is a Markov chain with hypergeometric steps, so the result is exact.
 
     Args:
         n_heads: Heads to draw from.
@@ -65,7 +66,7 @@ def intersection_distribution(
 def pooled_intersection(
     pools: Sequence[int], counts: Int[np.ndarray, "set pool"]
 ) -> Float[np.ndarray, " n_heads_plus_1"]:
-    """Give the same where each set keeps its own number of heads of every pool.
+    """Compute this distribution if each set keeps its own number of heads of every pool.
 
     Pools are drawn from independently, so the number shared is a sum of independent chains.
 
@@ -83,7 +84,7 @@ def pooled_intersection(
 def hits_distribution(
     pools: Sequence[int], targets: Sequence[int], counts: Int[np.ndarray, "set pool"]
 ) -> Float[np.ndarray, " n_hits_plus_1"]:
-    """Give the distribution of how many times random sets hit some fixed heads, all sets together.
+    """Compute the distribution of how often random sets hit some fixed heads, summed over the sets.
 
     Args:
         pools: Number of heads of each pool.
@@ -102,7 +103,7 @@ def hits_distribution(
 
 
 def at_least(distribution: Float[np.ndarray, " n_plus_1"], observed: int) -> Chance:
-    """Hold a count against its exact distribution."""
+    """Compare a count with its exact distribution."""
     return Chance(
         float(distribution @ np.arange(len(distribution))),
         float(min(1.0, distribution[observed:].sum())),
@@ -110,7 +111,7 @@ def at_least(distribution: Float[np.ndarray, " n_plus_1"], observed: int) -> Cha
 
 
 def expected_jaccard(pools: Sequence[int], counts: Int[np.ndarray, "set pool"]) -> float:
-    """Give the exact mean over pairs of sets of the Jaccard index that chance would give.
+    """Compute the exact expected Jaccard index of two sets, averaged over pairs of sets.
 
     Args:
         pools: Number of heads of each pool.
@@ -122,7 +123,7 @@ def expected_jaccard(pools: Sequence[int], counts: Int[np.ndarray, "set pool"]) 
         distribution = pooled_intersection(pools, counts[[i, j]])
         shared = np.arange(len(distribution))
         union = counts[[i, j]].sum() - shared
-        # Two empty sets are the same; elsewhere a union of nothing has no probability.
+        # Two empty sets are equal; otherwise an empty union has no probability.
         index = np.divide(shared, union, out=np.ones(len(shared)), where=union > 0)
         means.append(float(distribution @ index))
     return float(np.mean(means))
@@ -134,10 +135,10 @@ def relabelled(
     n_draws: int,
     generator: np.random.Generator,
 ) -> Iterator[Bool[np.ndarray, "draw run level head"]]:
-    """Rename the heads of every run at random within their pools, many times.
+    """Permute the heads of every run within their pools, many times.
 
-    All subnetworks of one run are renamed alike. What they have in common because they come from
-    one search is kept, and what different runs have in common, beyond numbers per pool, is not.
+    All subnetworks of one run are permuted alike. This keeps what they have in common because they
+    come from one search, and removes what different runs have in common beyond numbers per pool.
 
     Args:
         kept: The heads that each run's subnetworks keep.
@@ -146,7 +147,7 @@ def relabelled(
         generator: Where the draws come from.
 
     Yields:
-        The renamed subnetworks, some draws at a time.
+        The permuted subnetworks, some draws at a time.
     """
     runs, _, heads = kept.shape
     for start in range(0, n_draws, _CHUNK):

@@ -1,4 +1,4 @@
-"""How alike sets are, pair by pair."""
+"""The similarity of sets, pair by pair."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .intervals import Estimate
 
 
 def jaccard(sets: Bool[np.ndarray, "*batch set member"]) -> Float[np.ndarray, "*batch set set"]:
-    """Give each pair's size of the intersection over that of the union; 1.0 if both are empty."""
+    """Compute each pair's intersection over its union; 1.0 if both sets are empty."""
     bits = sets.astype(np.float64)
     shared = bits @ np.swapaxes(bits, -1, -2)
     sizes = bits.sum(-1)
@@ -19,17 +19,17 @@ def jaccard(sets: Bool[np.ndarray, "*batch set member"]) -> Float[np.ndarray, "*
 
 
 def pair_mean(values: Float[np.ndarray, "set set"]) -> Estimate:
-    """Give the mean over pairs of independent sets, with its 95 % interval in [0, 1].
+    """Compute the mean over pairs of independent sets, with its 95 % interval in [0, 1].
 
-    Pairs that have a set in common are not independent. The error comes from leaving out one set
-    at a time, less the bias which that has where pairs vary for themselves, and Student's t with
-    one degree of freedom less than there are sets.
+    Pairs that have a set in common are not independent. The error is that of the jackknife over
+    sets, less its bias where pairs vary by themselves. The interval uses Student's t with one
+    degree of freedom less than there are sets.
 
     Args:
         values: A number in [0, 1] for each pair, symmetric; at least two sets.
 
     Returns:
-        The estimate; two sets are one pair, so its interval is not a number.
+        The estimate; its interval is not a number if there are two sets only, which are one pair.
 
     Source:
         Efron and Stein 1981.

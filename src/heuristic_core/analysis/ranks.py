@@ -2,127 +2,45 @@
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 from scipy import stats
 
-from .accuracies import part_means, subnetworks_of
-from .crossings import Crossing, crossings, pairs_of, proportion_z
-from .discrimination import discrimination
-from .intervals import (
-    CONTRADICTED,
-    SUPPORTED,
-    UNDECIDED,
-    Estimate,
-    Verdict,
-    correlation,
-    holm,
-    p_text,
-)
+from ..columns import Column, Table
+from .accuracies import CASE, SparsityKey, case_labels, subnetwork_means, subnetworks_of
+from .discrimination import separation_cases
+from .evidence import Evidence
+from .intervals import EQUAL, Estimate, correlation, p_text
+from .question import Answer, Question, Row, Verdict, decide
+from .rank_reversals import Differences, Values, accuracy_z, index_pairs, rank_reversals
 from .separation import auc_z
-from .systems import SPARSITY, OfSparsity, SparsityKey, by_system
+from .systems import SPARSITY, by_system
 
 #: From this concordance on, cases rank subnetworks alike.
 ALIKE = 0.7
-#: Fewer subnetworks have no ranking worth the name.
+#: Fewer subnetworks give no ranking that could be compared.
 ENOUGH_SUBNETWORKS = 4
 N_PERMUTATIONS = 4000
 
-Values = Float[np.ndarray, "subnetwork case"]
 
-
-@dataclass(frozen=True)
-class CasePair:
-    """How alike two adversarial cases rank the subnetworks.
-
-    Args:
-        case: One case.
-        other: Another.
-        spearman: Spearman's correlation of their areas or accuracies over subnetworks.
-        p_value: Of a correlation as far from zero if rankings had nothing to do with each other;
-            by permutation, Holm-corrected over pairs.
-    """
-
-    case: str
-    other: str
-    spearman: Estimate | None
-    p_value: float
-
-
-@dataclass(frozen=True)
-class Association:
-    """How ID accuracy goes with accuracy out of domain, over subnetworks; ``None``: no variation.
-
-    Args:
-        pearson: Pearson's correlation.
-        spearman: Spearman's.
-    """
-
-    pearson: Estimate | None
-    spearman: Estimate | None
-
-
-@dataclass(frozen=True)
-class Ranks(OfSparsity):
-    """How the adversarial cases rank the subnetworks of one sparsity.
-
-    Args:
-        measure: What subnetworks are ranked by: ``AUC``, the area under the curve between a case
-            and its friendly counterparts, where it was measured, else ``accuracy``.
-        n_subnetworks: Subnetworks that were measured on all cases.
-        cases: The adversarial cases that tell subnetworks apart at all.
-        concordance: Kendall's W over those cases, corrected for ties: 1 if all rank subnetworks
-            alike, near 1 / (number of cases) if rankings are unrelated.
-        concordance_by_chance: The 95 % quantile of W among unrelated rankings.
-        p_value: Probability of as high a W if rankings were unrelated, by permutation.
-        pairs: Every two of the cases.
-        n_crossings: Pairs of subnetworks of which each is clearly better in some case.
-        crossing: The pair that changes places by the most points; ``None`` without one.
-        with_adversarial: ID accuracy and adversarial accuracy; ``None`` without ID cases.
-        with_balanced: ID accuracy and balanced accuracy; ``None`` without friendly cases.
-        verdict: On the claim that which subnetwork generalises best depends on the case; from
-            accuracies, which a lean to one label moves too, only which is most accurate.
-    """
-
-    measure: str
-    n_subnetworks: int
-    cases: tuple[str, ...]
-    concordance: float | None
-    concordance_by_chance: float | None
-    p_value: float | None
-    pairs: tuple[CasePair, ...]
-    n_crossings: int
-    crossing: Crossing | None
-    with_adversarial: Association | None
-    with_balanced: Association | None
-    verdict: Verdict
-
-
-def ranks(evaluations: pd.DataFrame, seed: int, apart: pd.DataFrame | None = None) -> list[Ranks]:
+def ranks(evidence: Evidence) -> list[Answer]:
     """Compare the adversarial cases' rankings of the subnetworks of each model and sparsity.
 
-    Args:
-        evaluations: Rows as in ``tables.EVALUATION``.
-        seed: Seed of the permutations.
-        apart: Rows as in ``tables.DISCRIMINATION``, where they were measured.
-
     Returns:
-        One result per fine-tuning, checkpoint, method and sparsity with an adversarial case.
+        One answer per fine-tuning, checkpoint, method and sparsity with an adversarial case.
     """
-    areas = {} if apart is None else dict(by_system(subnetworks_of(apart), SPARSITY))
+    aurocs = dict(by_system(subnetworks_of(evidence["discrimination"]), SPARSITY))
     return [
-        _one(key, group, seed, areas.get(key))
-        for key, group in by_system(subnetworks_of(evaluations), SPARSITY)
-        if (group["case_kind"] == "adversarial").any()
+        _answer(evidence, key, rows[rows["case_kind"] == "adversarial"], aurocs.get(key))
+        for key, rows in by_system(subnetworks_of(evidence["evaluations"]), SPARSITY)
+        if (rows["case_kind"] == "adversarial").any()
     ]
 
 
 def kendall_w(values: Values) -> float:
-    """Give Kendall's coefficient of concordance with the correction for ties.
+    """Compute Kendall's coefficient of concordance with the correction for ties.
 
     Args:
         values: What each case (a judge) ranks subnetworks by; no case may be constant.
@@ -134,63 +52,51 @@ def kendall_w(values: Values) -> float:
     return float(np.square(ranked.sum(1)).sum() / _most(ranked))
 
 
-def _one(key: SparsityKey, group: pd.DataFrame, seed: int, areas: pd.DataFrame | None) -> Ranks:
-    if areas is None:
-        correct, n = (
-            _by_case(group[group["case_kind"] == "adversarial"], column)
-            for column in ("correct", "n")
-        )
-        values, z = correct / n, proportion_z(correct.to_numpy(), n.to_numpy())
-        differ = True
+def _answer(
+    evidence: Evidence, key: SparsityKey, rows: pd.DataFrame, aurocs: pd.DataFrame | None
+) -> Answer:
+    if aurocs is None:
+        measure, differ = "accuracy", True
+        correct, n = (_by_case(rows, column) for column in ("correct", "n"))
+        values, z = correct / n, accuracy_z(correct.to_numpy(), n.to_numpy())
     else:
-        values = _by_case(areas, "auc")
-        z = _area_z(values, areas)
+        measure, values = "AUROC", _by_case(aurocs, "auc")
+        z = _auroc_z(values, aurocs)
         # The cases of a group share friendly examples, so noise alone makes them rank alike.
-        (found,) = discrimination(areas)
-        differ = any(case.p_value < 0.05 for case in found.cases)
-    share = values.to_numpy(dtype=np.float64)
-    several = values.columns.get_level_values("suite").nunique() > 1
-    names = [f"{suite}: {case}" if several else str(case) for suite, case in values.columns]
-    telling = np.flatnonzero(np.ptp(share, axis=0) > 0) if len(share) else np.empty(0, dtype=int)
-    cases = tuple(names[i] for i in telling)
-    seeds = [int(s) for s in values.index]
-    w = by_chance = p = None
-    pairs: tuple[CasePair, ...] = ()
-    if len(seeds) >= ENOUGH_SUBNETWORKS and len(cases) >= 2:
-        w, by_chance, p, pairs = _concordance(share[:, telling], cases, seed)
-    crossed = crossings(share, z, seeds, names)
-    means = part_means(group)
-    measure = "accuracy" if areas is None else "AUC"
-    return Ranks(
-        *key,
-        measure,
-        len(seeds),
-        cases,
-        w,
-        by_chance,
-        p,
-        pairs,
-        len(crossed),
-        max(crossed, key=lambda c: min(c.points, c.other_points), default=None),
-        _association(means, "adversarial"),
-        _association(means, "balanced"),
-        _verdict(measure, len(seeds), len(cases), w, p, crossed, differ),
-    )
+        differ = (evidence.once(separation_cases)[key]["p"] < 0.05).any()
+    shares = values.to_numpy(dtype=np.float64)
+    ranking = shares[:, np.ptp(shares, axis=0) > 0] if len(shares) else shares[:, :0]
+    reversals = rank_reversals(shares, z, values.index.tolist(), case_labels(values.columns))
+    summary = {
+        "measure": measure,
+        "n": len(values),
+        "n_cases": ranking.shape[1],
+        "n_reversals": len(reversals),
+    }
+    if len(values) >= ENOUGH_SUBNETWORKS and summary["n_cases"] >= 2:
+        summary |= _concordance(ranking, evidence.seed)
+    tables = {
+        "ranks": [summary],
+        "rank-reversals": reversals,
+        "id-ood-correlations": list(_correlations(evidence.once(subnetwork_means)[key])),
+    }
+    subject = dict(zip(SPARSITY, key, strict=True))
+    return Answer(subject=subject, verdict=_verdict(summary, differ), rows=tables)
 
 
 def _by_case(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Give a column by subnetwork and case, of subnetworks measured on all cases."""
-    return rows.pivot(index="seed", columns=["suite", "case"], values=column).dropna()
+    """Return a column by subnetwork and case, of subnetworks measured on all cases."""
+    return rows.pivot(index="seed", columns=CASE, values=column).dropna()
 
 
-def _area_z(values: pd.DataFrame, areas: pd.DataFrame) -> Float[np.ndarray, "pair case"]:
-    """Give differences of every two subnetworks' areas in standard errors."""
-    one, other = pairs_of(len(values))
-    sizes = areas.groupby(["suite", "case"])[["n", "n_friendly"]].min()
-    variances = areas.pivot(index="seed", columns=["suite", "case"], values="auc_se") ** 2
+def _auroc_z(values: pd.DataFrame, aurocs: pd.DataFrame) -> Differences:
+    """Compute differences of every two subnetworks' AUROCs in standard errors."""
+    one, other = index_pairs(len(values))
+    sizes = aurocs.groupby(CASE)[["n", "n_friendly"]].min()
+    variances = aurocs.pivot(index="seed", columns=CASE, values="auc_se") ** 2
     z = []
-    for case, area in values.items():
-        x, v = area.to_numpy(), variances.loc[values.index, case].to_numpy()
+    for case, of_case in values.items():
+        x, v = of_case.to_numpy(), variances.loc[values.index, case].to_numpy()
         n, n_friendly = (int(size) for size in sizes.loc[case])
         z.append(auc_z(x[one], x[other], n, n_friendly, v[one] + v[other]))
     return np.stack(z, axis=1)
@@ -201,82 +107,137 @@ def _centred_ranks(values: Values) -> Values:
 
 
 def _most(ranked: Values) -> float:
-    """Give the sum of squared rank sums if all cases ranked alike, ties allowed for."""
+    """Return the sum of squared rank sums if all cases ranked alike, ties allowed for."""
     return float(ranked.shape[1] * np.square(ranked).sum())
 
 
-def _concordance(
-    values: Values, cases: tuple[str, ...], seed: int
-) -> tuple[float, float, float, tuple[CasePair, ...]]:
+def _concordance(values: Values, seed: int) -> dict[str, float]:
+    """Compute Kendall's W and what it is by chance, by permutations within each case."""
     ranked = _centred_ranks(values)
     drawn = np.random.default_rng(seed).permuted(
         np.broadcast_to(ranked, (N_PERMUTATIONS, *ranked.shape)), axis=1
     )
     w = kendall_w(values)
     by_chance = np.square(drawn.sum(2)).sum(1) / _most(ranked)
-    p_value = _tail((by_chance >= w - 1e-9).sum())
-    # Products of centred ranks order permutations as correlations do: lengths stay the same.
-    far = np.abs(drawn.transpose(0, 2, 1) @ drawn) >= np.abs(ranked.T @ ranked) - 1e-9
-    both = list(itertools.combinations(range(len(cases)), 2))
-    corrected = holm(np.array([_tail(far[:, i, j].sum()) for i, j in both]))
-    pairs = tuple(
-        CasePair(cases[i], cases[j], correlation(values[:, i], values[:, j], rank=True), float(p))
-        for (i, j), p in zip(both, corrected, strict=True)
+    # What was observed counts as one of the draws.
+    p = (1 + (by_chance >= w - EQUAL).sum()) / (1 + N_PERMUTATIONS)
+    return {"concordance": w, "by_chance": float(np.quantile(by_chance, 0.95)), "p": float(p)}
+
+
+def _correlations(means: pd.DataFrame) -> Iterator[Row]:
+    for kind in ("adversarial", "balanced"):
+        known = means.reindex(columns=["in_domain", kind]).dropna().to_numpy()
+        r = correlation(known[:, 0], known[:, 1])
+        if r is not None:
+            yield {"accuracy": kind, "r": r}
+
+
+def _verdict(summary: Row, differ: bool) -> Verdict:
+    n, n_cases, n_reversals = (summary[name] for name in ("n", "n_cases", "n_reversals"))
+    claim = QUESTION.claim
+    if summary["measure"] == "accuracy":
+        claim = claim.replace("generalises best", "is most accurate")
+    if "p" not in summary:
+        takes = f"this takes {ENOUGH_SUBNETWORKS} subnetworks and 2 cases in which they differ"
+        return decide(claim, f"{n} subnetworks, {n_cases} such cases", open_because=takes)
+    w, p = summary["concordance"], summary["p"]
+    return decide(
+        claim,
+        f"{n_reversals} of {n * (n - 1) // 2} pairs of subnetworks reverse their order between "
+        f"cases beyond noise; by {summary['measure']}, Kendall's W of {n_cases} cases over {n} "
+        f"subnetworks, 1 if all order them alike, is {w:.2f} ({p_text(p)} by chance)",
+        supported=n_reversals > 0,
+        contradicted=w >= ALIKE and p < 0.05 and differ,
+        measure="Kendall's W",
+        effect=Estimate(w),
+        p=p,
     )
-    return w, float(np.quantile(by_chance, 0.95)), p_value, pairs
 
 
-def _tail(n_as_far: int) -> float:
-    """Give a permutation test's p-value; what was observed counts as one of the draws."""
-    return float((1 + n_as_far) / (1 + N_PERMUTATIONS))
-
-
-def _association(means: pd.DataFrame, part: str) -> Association | None:
-    if not {"in_domain", part} <= set(means):
-        return None
-    known = means[["in_domain", part]].dropna()
-    x, y = (known[column].to_numpy() for column in known)
-    return Association(correlation(x, y), correlation(x, y, rank=True))
-
-
-def _verdict(
-    measure: str,
-    n: int,
-    n_cases: int,
-    w: float | None,
-    p: float | None,
-    crossed: list[Crossing],
-    differ: bool,
-) -> Verdict:
-    by_area = measure == "AUC"
-    best = "generalises best" if by_area else "is most accurate"
-    claim = f"which subnetwork {best} depends on the case"
-    if w is None or p is None:
-        return Verdict(
-            claim,
-            UNDECIDED,
-            f"this takes {ENOUGH_SUBNETWORKS} subnetworks and 2 adversarial cases that tell them "
-            f"apart; there are {n} and {n_cases}",
-        )
-    alike = (
-        f"by {measure}, Kendall's W of {n_cases} cases over {n} subnetworks is {w:.2f} "
-        f"({p_text(p)})"
-    )
-    if crossed:
-        top = max(crossed, key=lambda c: min(c.points, c.other_points))
-        by, beaten = (
-            f"{points / 100:.2f} AUC" if by_area else f"{points:.0f} points"
-            for points in (top.points, top.other_points)
-        )
-        return Verdict(
-            claim,
-            SUPPORTED,
-            f"{len(crossed)} of {n * (n - 1) // 2} pairs of subnetworks change places beyond "
-            f"sampling noise; subnetwork {top.seed} beats {top.other} by {by} in {top.case} and is "
-            f"beaten by {beaten} in {top.other_case}; {alike}",
-        )
-    if w >= ALIKE and p < 0.05 and differ:
-        return Verdict(claim, CONTRADICTED, f"no two subnetworks change places; {alike}")
-    return Verdict(
-        claim, UNDECIDED, f"no two subnetworks change places beyond sampling noise; {alike}"
-    )
+QUESTION = Question(
+    key="ranks",
+    asks="Does it depend on the case which subnetwork is best?",
+    claim="which subnetwork generalises best depends on the case",
+    source="section 4, finding 1",
+    page="spread",
+    subject=SPARSITY,
+    needs=("evaluations", "discrimination"),
+    answer=ranks,
+    tables=(
+        Table(
+            "ranks",
+            "How alike the adversarial cases rank the subnetworks of one sparsity.",
+            Column(
+                "measure",
+                "what subnetworks are ranked by: AUROC if it was measured, else accuracy",
+                "str",
+                "by",
+            ),
+            Column("n", "subnetworks measured in all cases", "int", "n"),
+            Column("n_cases", "cases in which subnetworks differ at all", "int", "cases"),
+            Column(
+                "concordance",
+                "Kendall's W over these cases, corrected for ties: 1 if all rank alike",
+                title="W",
+                optional=True,
+            ),
+            Column(
+                "by_chance",
+                "95 % quantile of W if rankings were unrelated",
+                title="by chance",
+                optional=True,
+            ),
+            Column(
+                "p",
+                "probability of as high a W if rankings were unrelated, by permutation",
+                title="p",
+                form="probability",
+                optional=True,
+            ),
+            Column(
+                "n_reversals",
+                "pairs of subnetworks of which each is better in some case beyond sampling noise",
+                "int",
+                "reversals",
+            ),
+            title="Do all cases rank the subnetworks alike?",
+        ),
+        Table(
+            "rank-reversals",
+            "Two subnetworks of which each is better in one of two cases, widest first.",
+            Column("seed", "seed of one subnetwork", "int", "seed"),
+            Column("case", "the case in which it is better", "str", "better in"),
+            Column(
+                "points",
+                "its advantage there, in points of accuracy or hundredths of AUROC",
+                title="by",
+                digits=0,
+            ),
+            Column("other_seed", "seed of the other", "int", "other seed"),
+            Column("other_case", "the case in which the other is better", "str", "other better in"),
+            Column("other_points", "its advantage there, likewise", title="other by", digits=0),
+            title="Pairs of subnetworks whose order depends on the case",
+            folded=True,
+        ),
+        Table(
+            "id-ood-correlations",
+            "How in-domain accuracy goes with accuracy out of domain, over subnetworks.",
+            Column(
+                "accuracy",
+                "mean accuracy over adversarial cases, or balanced: mean of that and the "
+                "friendly mean",
+                "str",
+                "accuracy",
+            ),
+            Column(
+                "r",
+                "Pearson's correlation of it with in-domain accuracy over subnetworks",
+                title="r",
+                form="signed",
+                interval=True,
+            ),
+            title="Correlation of in-domain with out-of-domain accuracy",
+        ),
+    ),
+    limits=("The data do not tell what makes a subnetwork good at a case.",),
+)

@@ -1,4 +1,4 @@
-"""How well scores tell two kinds of examples apart, and where they lean."""
+"""How well scores separate adversarial from friendly examples, and their label bias."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from scipy import optimize, stats
 from ..errors import InputError
 from .intervals import Estimate
 
-#: Scores closer than this, in nats, are ties: odds that differ by a thousandth. Sums in float32 in
-#: another order move log-odds by 1e-6 to 1e-4 nats, and where a model's answers are saturated no
-#: larger difference is left.
+#: Scores closer than this, in nats, are ties: odds that differ by a thousandth. The order of
+#: float32 sums moves log-odds by 1e-6 to 1e-4 nats; a saturated model's scores may differ by less.
 RESOLUTION = 1e-3
-#: d' is cut here, so that it does not say how little the scores of a side vary.
+#: d' is cut here: a larger one says only how little the scores vary.
 MOST_D_PRIME = 20.0
 
 Adversarial = Float[np.ndarray, " adversarial"]
 Friendly = Float[np.ndarray, " friendly"]
 Scores = Float[np.ndarray, " example"]
-Areas = TypeVar("Areas", float, Float[np.ndarray, " pair"])
+Aurocs = TypeVar("Aurocs", float, Float[np.ndarray, " pair"])
 
 
 @dataclass(frozen=True)
 class Separation:
-    """How adversarial examples' scores stand to friendly ones'.
+    """How well scores separate adversarial from friendly examples.
 
     Args:
-        auc: Probability that an adversarial example scores higher than a friendly one, ties half.
-        auc_se: Its standard error over examples of both sides (DeLong, DeLong and Clarke-Pearson
-            1988); not a number where a side is a single example.
-        d_prime: Difference of the sides' means over the root of their mean variance, or over
-            ``RESOLUTION`` if that is larger; at most ``MOST_D_PRIME`` either way.
-        bias: Mean of both sides' means: > 0 leans to the answer that is right on the adversarial
-            side.
+        auc: AUROC: probability that an adversarial example scores higher than a friendly one, ties
+            half.
+        auc_se: Its standard error over examples of both kinds (DeLong, DeLong and Clarke-Pearson
+            1988); not a number if there is a single example of a kind.
+        d_prime: Difference of the kinds' mean scores over the root of their mean variance, or over
+            ``RESOLUTION`` if that is larger; cut at ``MOST_D_PRIME`` in either direction.
+        bias: Label bias: mean of both kinds' mean scores, nats; above 0 to the label that is right
+            on adversarial examples.
     """
 
     auc: float
@@ -46,7 +46,7 @@ class Separation:
 
 
 def separation(adversarial: Adversarial, friendly: Friendly) -> Separation:
-    """Tell discrimination from bias: how far apart two sides' scores are, and where they lie.
+    """Measure the separation of two kinds of examples apart from label bias.
 
     Args:
         adversarial: Scores of adversarial examples: log-odds of the label that is right on them,
@@ -54,30 +54,30 @@ def separation(adversarial: Adversarial, friendly: Friendly) -> Separation:
         friendly: Scores of friendly examples, for the same label.
 
     Returns:
-        Area under the curve and d', which no shift of all scores changes, and the bias.
+        AUROC and d', which a shift of all scores does not change, and the label bias.
 
     Raises:
-        InputError: If a side is empty or a score is not finite.
+        InputError: If there are no examples of a kind or a score is not finite.
     """
-    sides = [np.asarray(side, dtype=np.float64) for side in (adversarial, friendly)]
-    if not all(len(side) for side in sides):
-        raise InputError("adversarial and friendly examples are told apart; one side has none")
-    if not all(np.isfinite(side).all() for side in sides):
+    kinds = [np.asarray(scores, dtype=np.float64) for scores in (adversarial, friendly)]
+    if not all(len(scores) for scores in kinds):
+        raise InputError("an AUROC compares adversarial with friendly examples; one kind has none")
+    if not all(np.isfinite(scores).all() for scores in kinds):
         raise InputError("a score is not a finite number; are all labels' logits finite?")
-    one, other = sides
+    one, other = kinds
     difference = one.mean() - other.mean()
     spread = np.sqrt((_variance(one) + _variance(other)) / 2)
     d_prime = np.clip(difference / max(spread, RESOLUTION), -MOST_D_PRIME, MOST_D_PRIME)
     placed = placements(one, other)
-    error = sum(side.var(ddof=1) / len(side) if len(side) > 1 else np.nan for side in placed) ** 0.5
+    error = sum(x.var(ddof=1) / len(x) if len(x) > 1 else np.nan for x in placed) ** 0.5
     bias = float((one.mean() + other.mean()) / 2)
     return Separation(float(placed[0].mean()), float(error), float(d_prime), bias)
 
 
 def placements(adversarial: Adversarial, friendly: Friendly) -> tuple[Adversarial, Friendly]:
-    """Give for each example the share of the other side that it stands rightly to, ties half.
+    """Compute for each example the share of the other kind that scores on its right side.
 
-    Scores are ties if they differ by no more than ``RESOLUTION``.
+    Scores that differ by no more than ``RESOLUTION`` are ties, which count half.
 
     Args:
         adversarial: Scores of adversarial examples, in nats.
@@ -85,8 +85,8 @@ def placements(adversarial: Adversarial, friendly: Friendly) -> tuple[Adversaria
 
     Returns:
         For each adversarial example the share of friendly ones with a lower score, and for each
-        friendly one the share of adversarial ones with a higher score. Either has the area under
-        the curve as its mean.
+        friendly one the share of adversarial ones with a higher score. The mean of either is the
+        AUROC.
     """
     return _share_below(adversarial, friendly), _share_below(-friendly, -adversarial)
 
@@ -98,38 +98,37 @@ def _share_below(scores: Scores, others: Float[np.ndarray, " other"]) -> Scores:
     return (below + not_above) / (2 * len(others))
 
 
-def auc_variance(auc: Areas, n: int, n_friendly: int) -> Areas:
-    """Give the variance of an area under the curve of independent examples.
+def auc_variance(auc: Aurocs, n: int, n_friendly: int) -> Aurocs:
+    """Compute the variance of an AUROC over independent examples.
 
     Args:
-        auc: The area, or several.
-        n: Examples on the adversarial side.
-        n_friendly: On the friendly side.
+        auc: The AUROC, or several.
+        n: Adversarial examples.
+        n_friendly: Friendly examples.
 
     Source:
-        Hanley and McNeil 1982, in the form of Newcombe 2006 that treats both sides alike.
+        Hanley and McNeil 1982, in the form of Newcombe 2006 that treats both kinds alike.
     """
     mean = (n + n_friendly) / 2 - 1
     spread = 1 + mean * ((1 - auc) / (2 - auc) + auc / (1 + auc))
     return auc * (1 - auc) * spread / (n * n_friendly)
 
 
-def cautious_variance(
-    auc: Areas, n: int, n_friendly: int, errors: Float[np.ndarray, " system"]
-) -> Areas:
-    """Give the variance of an area under the curve, the larger of two.
+def conservative_variance(
+    auc: Aurocs, n: int, n_friendly: int, errors: Float[np.ndarray, " system"]
+) -> Aurocs:
+    """Compute the larger of two variances of an AUROC: by formula, and over examples.
 
-    The formula of :func:`auc_variance` takes both sides' scores to be spread alike. Those of a
-    model that is sure of itself are not: some examples lie far on one side and some far on the
-    other, and the error over examples is larger. That one in turn is small by chance where areas
-    are near 0 or 1.
+    The formula of :func:`auc_variance` assumes that the scores of both kinds are spread alike.
+    Those of a saturated model are not: some are very high and some very low, and the error over
+    examples is larger. The error over examples in turn is small by chance if AUROCs are near 0 or
+    1.
 
     Args:
-        auc: The area, or several.
-        n: Examples on the adversarial side.
-        n_friendly: On the friendly side.
-        errors: Standard errors over examples of the systems that the area is of; not a number
-            where unknown.
+        auc: The AUROC, or several.
+        n: Adversarial examples.
+        n_friendly: Friendly examples.
+        errors: Standard errors of the systems' AUROCs over examples; not a number where unknown.
     """
     known = errors[np.isfinite(errors)]
     over_examples = float(np.square(known).mean()) if len(known) else 0.0
@@ -143,18 +142,18 @@ def auc_z(
     n_friendly: int,
     variances: Float[np.ndarray, " pair"],
 ) -> Float[np.ndarray, " pair"]:
-    """Give differences of two areas under the curve in standard errors.
+    """Compute differences of two AUROCs in standard errors.
 
-    The areas are treated as independent. Where both systems score the same examples, this is
-    cautious.
+    The AUROCs are treated as independent, which is conservative if both systems score the same
+    examples.
 
     Args:
-        one: The areas of one system of each pair.
+        one: The AUROCs of one system of each pair.
         other: Those of the other.
-        n: Examples on the adversarial side.
-        n_friendly: On the friendly side.
-        variances: The sum of both areas' variances over examples; not a number where unknown. The
-            variance of :func:`auc_variance` at the areas' mean is taken if it is larger.
+        n: Adversarial examples.
+        n_friendly: Friendly examples.
+        variances: The sum of both AUROCs' variances over examples; not a number where unknown. The
+            variance of :func:`auc_variance` at their mean replaces it if larger.
 
     Returns:
         Standard normal if the two are equal; 0 where both are perfect.
@@ -165,17 +164,20 @@ def auc_z(
 
 
 def auc_interval(auc: float, n: int, n_friendly: int, error: float = np.nan) -> Estimate:
-    """Give an area under the curve with its 95 % interval.
+    """Compute the 95 % interval of an AUROC.
 
-    The interval holds all areas that lie within 1.96 standard errors of their own, as Wilson's
-    does for proportions, so that it has a length even at 0 and 1.
+    The interval holds every AUROC from which the observed one lies within 1.96 of that AUROC's
+    standard errors, as Wilson's does for proportions, so that it has a length even at 0 and 1.
 
     Args:
-        auc: The area.
-        n: Examples on the adversarial side.
-        n_friendly: On the friendly side.
-        error: The area's standard error over examples, where it is known. If it is larger than by
-            the formula of :func:`auc_variance`, the interval is wider in the same ratio.
+        auc: The AUROC.
+        n: Adversarial examples.
+        n_friendly: Friendly examples.
+        error: Its standard error over examples, where known. If it is larger than that of
+            :func:`auc_variance`, the interval is wider in the same ratio.
+
+    Returns:
+        The AUROC with its interval.
 
     Source:
         Newcombe 2006, method 5.
@@ -185,10 +187,10 @@ def auc_interval(auc: float, n: int, n_friendly: int, error: float = np.nan) -> 
     if by_formula > 0 and np.isfinite(error):
         z2 *= max(1.0, error**2 / by_formula)
 
-    def excess(area: float) -> float:
-        return (area - auc) ** 2 - z2 * auc_variance(area, n, n_friendly)
+    def excess(end: float) -> float:
+        return (end - auc) ** 2 - z2 * auc_variance(end, n, n_friendly)
 
-    # At the area itself the excess is negative, at 0 and 1 positive, unless the area is there.
+    # The excess is negative at the AUROC itself, and positive at 0 and 1 unless the AUROC is there.
     low = 0.0 if auc <= 0 else float(optimize.brentq(excess, 0.0, _inside(auc)))
     high = 1.0 if auc >= 1 else float(optimize.brentq(excess, _inside(auc), 1.0))
     return Estimate(float(auc), min(low, float(auc)), max(high, float(auc)))

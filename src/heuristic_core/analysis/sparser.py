@@ -3,122 +3,114 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from .accuracies import part_means, subnetworks_of
-from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, ends_text, student
-from .systems import METHOD, SPARSITY, MethodKey, OfMethod, by_system
+from ..columns import Column, Table
+from .accuracies import subnetwork_means, subnetworks_of
+from .evidence import Evidence
+from .intervals import change_text, student
+from .question import SUPPORTED, Answer, Question, Row, decide
+from .systems import SPARSITY, by_system
 
 #: Fewer pairs of subnetworks decide nothing.
 ENOUGH_PAIRS = 3
 
-
-@dataclass(frozen=True)
-class Sparser(OfMethod):
-    """How a denser and a sparser set of subnetworks compare, paired by seed.
-
-    Args:
-        denser: The lower sparsity.
-        sparser: The higher.
-        n: Pairs.
-        in_domain_points: Mean change of ID accuracy from denser to sparser, in points; ``None``
-            without in-domain cases.
-        adversarial_points: Mean change of adversarial accuracy, in points.
-        friendly_points: The same of friendly accuracy; ``None`` without friendly cases.
-        balanced_points: The same of the mean of both, which a bias to one label cannot raise.
-        auc_points: The same of the mean area under the curve over adversarial cases, in
-            hundredths; ``None`` where it was not measured.
-        verdict: On the claim that sparser subnetworks generalise worse (finding 2): from the area
-            under the curve where there is one, else from balanced accuracy, else from
-            adversarial accuracy.
-    """
-
-    denser: float
-    sparser: float
-    n: int
-    in_domain_points: Estimate | None
-    adversarial_points: Estimate
-    friendly_points: Estimate | None
-    balanced_points: Estimate | None
-    auc_points: Estimate | None
-    verdict: Verdict
+#: What may change with sparsity; the first that was measured decides.
+_MEASURES = {
+    "auc": "AUROC x 100",
+    "balanced": "balanced accuracy",
+    "adversarial": "adversarial accuracy",
+    "friendly": "friendly accuracy",
+    "in_domain": "in-domain accuracy",
+}
 
 
-def sparser(evaluations: pd.DataFrame, discrimination: pd.DataFrame | None = None) -> list[Sparser]:
+def sparser(evidence: Evidence) -> list[Answer]:
     """Compare neighbouring sparsities, each search seed with itself.
 
-    Args:
-        evaluations: Rows as in ``tables.EVALUATION``.
-        discrimination: Rows as in ``tables.DISCRIMINATION``, where they were measured.
-
     Returns:
-        One result per fine-tuning, checkpoint, method and pair of neighbouring sparsities.
+        One answer per fine-tuning, checkpoint, method and pair of neighbouring sparsities.
     """
-    areas = _areas(discrimination)
-    results = []
-    for key, group in by_system(subnetworks_of(evaluations), METHOD):
-        levels = sorted(group["sparsity"].unique())
-        for low, high in itertools.pairwise(levels):
-            one, other = (
-                part_means(group[group["sparsity"] == level]).join(
-                    areas[(areas[SPARSITY] == [*key, level]).all(axis=1)].set_index("seed")["auc"]
-                )
-                for level in (low, high)
-            )
-            change = 100 * (other - one)
-            if "adversarial" in change:
-                change = change.dropna(subset="adversarial")
-                results += [_one(key, low, high, change)] if len(change) else []
-    return results
-
-
-def _areas(discrimination: pd.DataFrame | None) -> pd.DataFrame:
-    """Give each subnetwork's mean area under the curve over adversarial cases."""
-    if discrimination is None:
-        return pd.DataFrame(columns=[*SPARSITY, "seed", "auc"])
-    found = subnetworks_of(discrimination)
-    return found.groupby([*SPARSITY, "seed"], as_index=False)["auc"].mean()
-
-
-def _one(key: MethodKey, low: float, high: float, change: pd.DataFrame) -> Sparser:
-    def estimate(part: str) -> Estimate | None:
-        known = change[part].dropna().to_numpy(dtype=float) if part in change else np.empty(0)
-        return student(known) if len(known) else None
-
-    parts = {
-        "AUC x 100": estimate("auc"),
-        "balanced accuracy": estimate("balanced"),
-        "adversarial accuracy": estimate("adversarial"),
-        "friendly accuracy": estimate("friendly"),
-        "in-domain accuracy": estimate("in_domain"),
+    aurocs = {
+        key: rows.groupby("seed")["auc"].mean()
+        for key, rows in by_system(subnetworks_of(evidence["discrimination"]), SPARSITY)
     }
-    known = {name: part for name, part in parts.items() if part is not None}
-    (name, judged), *others = known.items()
-    claim = f"subnetworks at {high:.0%} sparsity generalise worse than at {low:.0%}"
-    reason = f"{name} changes by {judged.value:+.1f} points{ends_text(judged, '+.1f')}" + "".join(
-        f", {name} by {part.value:+.1f}" for name, part in others
+    means = {
+        key: rows.join(aurocs[key]) if key in aurocs else rows
+        for key, rows in evidence.once(subnetwork_means).items()
+    }
+    answers = []
+    for low, high in itertools.pairwise(sorted(means)):
+        change = 100 * (means[high] - means[low])
+        if low[:-1] == high[:-1] and "adversarial" in change:
+            change = change.dropna(subset="adversarial")
+            subject = {**dict(zip(SPARSITY, high, strict=True)), "other_sparsity": low[-1]}
+            answers += [_answer(subject, change)] if len(change) else []
+    return answers
+
+
+def _answer(subject: Row, points: pd.DataFrame) -> Answer:
+    """Draw conclusions from the changes of each pair, in points."""
+    known = {
+        measure: points[name].dropna() for name, measure in _MEASURES.items() if name in points
+    }
+    rows: list[Row] = [
+        {"measure": measure, "n": len(some), "change": student(some.to_numpy(dtype=float))}
+        for measure, some in known.items()
+        if len(some)
+    ]
+    # Every subnetwork has in-domain cases, so the last row is theirs.
+    in_domain = rows[-1]["change"]
+    judged, n, change = (rows[0][name] for name in ("measure", "n", "change"))
+    verdict = decide(
+        f"subnetworks at {subject['sparsity']:.0%} sparsity generalise worse than at "
+        f"{subject['other_sparsity']:.0%}",
+        f"{judged} changes by {change_text(change, 1)} points over {n} pairs",
+        supported=change.high < 0,
+        contradicted=change.low > 0,
+        open_because=f"this takes {ENOUGH_PAIRS} pairs" if n < ENOUGH_PAIRS else "",
+        measure=judged if judged == _MEASURES["auc"] else f"{judged}, points",
+        effect=change,
     )
-    n = len(change["auc"].dropna()) if parts["AUC x 100"] else len(change)
-    if n < ENOUGH_PAIRS:
-        verdict = Verdict(claim, UNDECIDED, f"{reason}; fewer than {ENOUGH_PAIRS} pairs")
-    elif judged.high < 0:
-        verdict = Verdict(claim, SUPPORTED, reason)
-    elif judged.low > 0:
-        verdict = Verdict(claim, CONTRADICTED, reason)
-    else:
-        verdict = Verdict(claim, UNDECIDED, reason)
-    return Sparser(
-        *key,
-        float(low),
-        float(high),
-        len(change),
-        parts["in-domain accuracy"],
-        known["adversarial accuracy"],
-        parts["friendly accuracy"],
-        parts["balanced accuracy"],
-        parts["AUC x 100"],
-        verdict,
-    )
+    caveat = ""
+    if verdict.decision == SUPPORTED and in_domain.high < 0:
+        caveat = (
+            f"In-domain accuracy changes by {change_text(in_domain, 1)} points too: not only "
+            "generalisation is lost."
+        )
+    return Answer(subject=subject, verdict=verdict, rows={"sparser": rows}, caveat=caveat)
+
+
+QUESTION = Question(
+    key="sparser",
+    asks="Do sparser subnetworks generalise worse?",
+    claim="sparser subnetworks generalise worse than denser ones",
+    source="section 4, finding 2",
+    page="sparsity",
+    subject=(*SPARSITY, "other_sparsity"),
+    needs=("evaluations", "discrimination"),
+    answer=sparser,
+    tables=(
+        Table(
+            "sparser",
+            "How one measure changes from the lower sparsity to the higher.",
+            Column("measure", "what changes", "str", "measure"),
+            Column("n", "pairs of subnetworks, each of one search seed", "int", "pairs"),
+            Column(
+                "change",
+                "mean change from the lower to the higher sparsity, in points of accuracy or "
+                "hundredths of AUROC, with Student's interval over pairs",
+                title="change",
+                digits=1,
+                form="signed",
+                interval=True,
+            ),
+            title="Change from one sparsity to the next",
+        ),
+    ),
+    limits=(
+        "It compares neighbouring sparsities only, in one model; each pair of subnetworks comes "
+        "from one search seed.",
+    ),
+)

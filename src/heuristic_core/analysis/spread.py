@@ -2,245 +2,381 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .accuracies import full_model, part_means, subnetworks_of
-from .discrimination import Discrimination, discrimination
-from .intervals import CONTRADICTED, SUPPORTED, UNDECIDED, Estimate, Verdict, holm, p_text, student
-from .systems import SPARSITY, OfSparsity, SparsityKey, by_system
+from ..columns import Column, Table
+from .accuracies import (
+    CASE,
+    case_labels,
+    full_model,
+    means_by_kind,
+    subnetwork_means,
+    subnetworks_of,
+)
+from .evidence import Evidence
+from .intervals import EQUAL, Estimate, change_text, correlation, holm, p_text, student
+from .question import Answer, Figure, Question, Row, Verdict, decide
+from .systems import SPARSITY, by_system
 
-#: A case counts as spread out if its accuracies span at least so many points.
+#: A case is spread out if its accuracies span at least so many points.
 WIDE_POINTS = 20.0
-#: Fewer subnetworks, or fewer examples in every case, cannot show that there is no spread.
+#: Fewer subnetworks, or fewer examples in any case, cannot show that there is no spread.
 ENOUGH_SUBNETWORKS, ENOUGH_EXAMPLES = 3, 50
 
-
-@dataclass(frozen=True)
-class CaseSpread:
-    """One out-of-domain case over the subnetworks of one sparsity.
-
-    Args:
-        suite: The suite.
-        case: The case.
-        case_kind: Adversarial or friendly.
-        n: Examples.
-        full: The full model's accuracy.
-        low: The lowest accuracy of a subnetwork.
-        mean: The mean accuracy over subnetworks.
-        high: The highest.
-        span_points: Highest minus lowest, in points.
-        p_value: Probability of differences this large if all subnetworks were equally accurate
-            and only the sample of examples differed; chi-squared over subnetworks,
-            Holm-corrected over cases. The subnetworks answer the same examples, which makes the
-            test cautious.
-    """
-
-    suite: str
-    case: str
-    case_kind: str
-    n: int
-    full: float
-    low: float
-    mean: float
-    high: float
-    span_points: float
-    p_value: float
+#: Means over cases, and what they are called.
+_MEANS = {"in_domain": "in-domain", "adversarial": "adversarial", "friendly": "friendly"}
+#: How many of the widest cases of each kind are drawn.
+_MOST_DRAWN = {"adversarial": 12, "friendly": 4}
 
 
-@dataclass(frozen=True)
-class SubnetworkAccuracy:
-    """One subnetwork's accuracies, as means over cases."""
-
-    seed: int
-    in_domain: float
-    difference_points: float
-    adversarial: float | None
-    friendly: float | None
-    kl: float
-
-
-@dataclass(frozen=True)
-class Spread(OfSparsity):
-    """All subnetworks of one model, method and sparsity beside the full model.
-
-    Args:
-        margin_points: Subnetworks within so many points of the full model's ID accuracy match it.
-        n_matching: How many do.
-        measure: What the verdict rests on: ``AUC`` where it was measured, else ``accuracy``.
-        full: The full model's accuracies.
-        subnetworks: The subnetworks, by seed.
-        adversarial: Mean over subnetworks of the adversarial cases' mean accuracy.
-        friendly: The same over friendly cases.
-        cases: One entry per out-of-domain case, widest first.
-        verdict: On the claim that matching subnetworks generalise differently; from accuracies,
-            which a lean to one label moves too, only that they answer differently.
-    """
-
-    margin_points: float
-    n_matching: int
-    measure: str
-    full: SubnetworkAccuracy
-    subnetworks: tuple[SubnetworkAccuracy, ...]
-    adversarial: Estimate | None
-    friendly: Estimate | None
-    cases: tuple[CaseSpread, ...]
-    verdict: Verdict
-
-
-def spread(
-    evaluations: pd.DataFrame, margin_points: float, apart: pd.DataFrame | None = None
-) -> list[Spread]:
-    """Compare all subnetworks of each model and sparsity.
-
-    Args:
-        evaluations: Rows as in ``tables.EVALUATION``.
-        margin_points: Points of ID accuracy within which a subnetwork matches the model.
-        apart: Rows as in ``tables.DISCRIMINATION``, where they were measured.
+def spread(evidence: Evidence) -> list[Answer]:
+    """Compare the accuracies of all subnetworks of each model and sparsity.
 
     Returns:
-        One result per fine-tuning, checkpoint, method and sparsity.
+        One answer per fine-tuning, checkpoint, method and sparsity whose full model was evaluated.
     """
-    areas = {} if apart is None else {told.key: told for told in discrimination(apart)}
-    results = []
-    for key, group in by_system(subnetworks_of(evaluations), SPARSITY):
-        full = full_model(evaluations, key[0], key[1])
-        if len(full):
-            results.append(_one_spread(key, group, full, margin_points, areas.get(key)))
-    return results
-
-
-def _one_spread(
-    key: SparsityKey,
-    group: pd.DataFrame,
-    full: pd.DataFrame,
-    margin: float,
-    areas: Discrimination | None,
-) -> Spread:
-    of_full = _accuracies(full)[0]
-    found = tuple(
-        SubnetworkAccuracy(
-            s.seed,
-            s.in_domain,
-            100 * (s.in_domain - of_full.in_domain),
-            s.adversarial,
-            s.friendly,
-            s.kl,
+    accuracies, rows = evidence.once(subnetwork_means), evidence["evaluations"]
+    rows = rows.assign(accuracy=rows["correct"] / rows["n"])
+    sizes = _sizes(evidence["subnetworks"])
+    answers = []
+    for key, some in by_system(subnetworks_of(rows), SPARSITY):
+        of_full = full_model(rows, key[0], key[1])
+        if of_full.empty:
+            continue
+        full = means_by_kind(of_full)
+        points = 100 * (accuracies[key]["in_domain"] - full["in_domain"].iloc[0])
+        systems = accuracies[key].assign(
+            difference=points,
+            matches=points.abs() <= evidence.margin_points + EQUAL,
+            kl=some[some["role"] == "id"].groupby("seed")["kl"].mean(),
         )
-        for s in _accuracies(group)
-    )
-    matching = sum(abs(s.difference_points) <= margin + 1e-9 for s in found)
-    cases = _cases(group[group["role"] == "ood"], full)
-    return Spread(
-        *key,
-        margin,
-        matching,
-        "accuracy" if areas is None else "AUC",
-        of_full,
-        found,
-        _mean_of([s.adversarial for s in found]),
-        _mean_of([s.friendly for s in found]),
-        cases,
-        _verdict(found, matching, cases, margin, areas),
-    )
-
-
-def _cases(group: pd.DataFrame, full: pd.DataFrame) -> tuple[CaseSpread, ...]:
-    rows, p_values = [], []
-    of_full = full.set_index(["suite", "case"])
-    for (suite, case), some in group.groupby(["suite", "case"], sort=False):
-        accuracy = some["correct"] / some["n"]
-        reference = of_full.loc[(suite, case)]
-        p_values.append(_homogeneity(some["correct"].to_numpy(), some["n"].to_numpy()))
-        rows.append(
-            (
-                str(suite),
-                str(case),
-                str(some["case_kind"].iloc[0]),
-                int(some["n"].iloc[0]),
-                float(reference["correct"] / reference["n"]),
-                float(accuracy.min()),
-                float(accuracy.mean()),
-                float(accuracy.max()),
-                float(100 * (accuracy.max() - accuracy.min())),
-            )
+        both = pd.concat([full, systems])
+        means = {name: both[kind].dropna() for kind, name in _MEANS.items() if kind in systems}
+        cases = _cases(some[some["role"] == "ood"], of_full)
+        tables = {
+            "by-sparsity": list(_overview(means, systems["matches"].sum())),
+            "cases": cases.reset_index().to_dict("records"),
+            "subnetwork-accuracies": [
+                {"seed": seed, **row, **sizes.get((*key, seed), {})}
+                for seed, row in systems.to_dict("index").items()
+            ],
+            "spread-marks": list(_marks(pd.concat([of_full, some]), means, cases)),
+        }
+        subject = dict(zip(SPARSITY, key, strict=True))
+        verdict = _verdict(systems, cases, evidence.margin_points)
+        answers.append(
+            Answer(subject=subject, verdict=verdict, rows=tables, caveat=_caveat(systems))
         )
-    corrected = holm(np.array(p_values))
-    cases = [CaseSpread(*row, float(p)) for row, p in zip(rows, corrected, strict=True)]
-    return tuple(sorted(cases, key=lambda c: (-c.span_points, c.suite, c.case)))
+    return answers
 
 
-def _homogeneity(correct: np.ndarray, n: np.ndarray) -> float:
-    """Test whether proportions are equal; 1 where all or none are correct."""
+def _sizes(subnetworks: pd.DataFrame) -> dict[Any, dict[str, int]]:
+    """Count the heads and MLPs of each subnetwork, by the columns that name it."""
+    counts: dict[str, pd.Series] = {}
+    for name, is_part in (("heads", subnetworks["head"] >= 0), ("mlps", subnetworks["head"] < 0)):
+        kept = subnetworks[is_part].groupby([*SPARSITY, "seed"])["kept"]
+        counts |= {f"{name}_kept": kept.sum(), name: kept.size()}
+    return pd.DataFrame(counts).to_dict("index")
+
+
+def _cases(rows: pd.DataFrame, of_full: pd.DataFrame) -> pd.DataFrame:
+    """Compare subnetworks case by case, the widest first."""
+    groups = rows.groupby(CASE)
+    cases = groups[["case_kind", "n"]].first()
+    cases = cases.join(groups["accuracy"].agg(lowest="min", mean="mean", highest="max"))
+    cases = cases.join(of_full.set_index(CASE)["accuracy"].rename("full"))
+    cases["span"] = 100 * (cases["highest"] - cases["lowest"])
+    cases["p"] = holm(np.array([_homogeneity(some["correct"], some["n"]) for _, some in groups]))
+    return cases.sort_values("span", ascending=False, kind="stable")
+
+
+def _homogeneity(correct: pd.Series, n: pd.Series) -> float:
+    """Test whether proportions are equal (chi-squared); 1 where all or none are correct."""
     table = np.stack([correct, n - correct])
     if len(correct) < 2 or (table.sum(1) == 0).any():
         return 1.0
     return float(stats.chi2_contingency(table, correction=False).pvalue)
 
 
-def _verdict(
-    found: tuple[SubnetworkAccuracy, ...],
-    matching: int,
-    cases: tuple[CaseSpread, ...],
-    margin: float,
-    areas: Discrimination | None,
-) -> Verdict:
-    claim = "subnetworks that match the model in-domain " + (
-        "generalise differently"
-        if areas is not None
-        else "answer adversarial and friendly cases differently from each other"
+def _overview(means: dict[str, pd.Series], matching: int) -> Iterator[Row]:
+    for name, both in means.items():
+        full, values = both[-1], both.drop(-1).to_numpy()
+        yield {
+            "mean_over": name,
+            "n": len(values),
+            "matching": matching if name == "in-domain" else None,
+            "full": full,
+            "accuracy": student(values, (0.0, 1.0)),
+            "lowest": values.min(),
+            "highest": values.max(),
+            "difference": 100 * (values - full).mean(),
+        }
+
+
+def _marks(rows: pd.DataFrame, means: dict[str, pd.Series], cases: pd.DataFrame) -> Iterator[Row]:
+    """List what the figure draws, strip by strip: the full model, then every subnetwork."""
+    strips = {("means over cases", name): values for name, values in means.items()}
+    accuracies = dict(iter(rows.set_index("seed").groupby(CASE)["accuracy"]))
+    labels = pd.Series(case_labels(cases.index), cases.index, dtype=str)
+    for kind, limit in _MOST_DRAWN.items():
+        for case, label in labels[cases["case_kind"] == kind].head(limit).items():
+            strips[f"{kind} cases, widest first", label] = accuracies[case]
+    for (section, label), values in strips.items():
+        strip = {"section": section, "mean_or_case": label}
+        for seed, name in _series(means).items():
+            if seed in values:
+                yield strip | {"series": name, "seed": seed, "accuracy": values[seed]}
+
+
+def _series(means: dict[str, pd.Series]) -> dict[int, str]:
+    """Name the series of each seed; those at the ends of the adversarial mean come first."""
+    series = {-1: "full model"}
+    if "adversarial" in means:
+        ranked = means["adversarial"].drop(-1).sort_values(kind="stable")
+        if len(ranked) >= 3 and ranked.iloc[0] != ranked.iloc[-1]:
+            series[ranked.index[-1]] = "highest in adversarial mean"
+            series[ranked.index[0]] = "lowest in adversarial mean"
+    return series | {seed: "subnetwork" for seed in means["in-domain"].index if seed not in series}
+
+
+def _verdict(systems: pd.DataFrame, cases: pd.DataFrame, margin: float) -> Verdict:
+    n, matching = len(systems), systems["matches"].sum()
+    if n < 2 or cases.empty:
+        takes = "this takes at least two subnetworks and an out-of-domain case"
+        return decide(QUESTION.claim, "", open_because=takes)
+    top = cases.iloc[0]
+    wide = (cases["span"] > WIDE_POINTS - EQUAL) & (cases["p"] < 0.05)
+    enough = n >= ENOUGH_SUBNETWORKS and cases["n"].min() >= ENOUGH_EXAMPLES
+    return decide(
+        QUESTION.claim,
+        f"{matching} of {n} subnetworks are within {margin:g} points in-domain; {wide.sum()} of "
+        f"{len(cases)} cases span {WIDE_POINTS:g} points or more beyond noise; the widest, "
+        f"{top.name[1]}, spans {top['span']:.0f} points ({p_text(top['p'])})",
+        supported=matching == n and wide.any(),
+        # The absence of a spread shows only where one would have shown.
+        contradicted=matching == n and enough and top["span"] < WIDE_POINTS / 2 - EQUAL,
+        measure="span of the widest case, points",
+        effect=Estimate(top["span"]),
+        p=top["p"],
     )
-    if len(found) < 2 or not cases:
-        return Verdict(claim, UNDECIDED, "there are not two subnetworks and a case to compare")
-    agree = f"{matching} of {len(found)} subnetworks are within {margin:g} points in-domain"
-    if matching < len(found):
-        return Verdict(claim, UNDECIDED, f"only {agree}")
-    top = cases[0]
-    widest = (
-        f"{top.case} spans {top.span_points:.0f} points ({top.low:.0%} to {top.high:.0%}, "
-        f"corrected {p_text(top.p_value)})"
+
+
+def _caveat(systems: pd.DataFrame) -> str:
+    r = correlation(*systems.reindex(columns=["adversarial", "friendly"]).dropna().to_numpy().T)
+    if r is None or r.high >= 0:
+        return ""
+    return (
+        "Subnetworks better on adversarial cases are worse on friendly ones "
+        f"(r = {change_text(r, 2)}), so part of the spread can be label bias."
     )
-    if areas is not None:
-        area = areas.cases[0]
-        reason = (
-            f"{agree}; the area under the curve of {area.case} goes from {area.low:.2f} to "
-            f"{area.high:.2f} (corrected {p_text(area.p_value)}); in accuracy, {widest}"
-        )
-        return Verdict(claim, areas.verdict.decision, reason)
-    wide = [c for c in cases if c.span_points >= WIDE_POINTS and c.p_value < 0.05]
-    if wide:
-        reason = f"{agree}; {len(wide)} of {len(cases)} cases span {WIDE_POINTS:g} points or more "
-        return Verdict(claim, SUPPORTED, f"{reason}beyond sampling noise; {widest}")
-    # The absence of a spread shows only where one would have shown.
-    enough = len(found) >= ENOUGH_SUBNETWORKS and min(c.n for c in cases) >= ENOUGH_EXAMPLES
-    if top.span_points < WIDE_POINTS / 2 and enough:
-        return Verdict(claim, CONTRADICTED, f"{agree}, and even the widest case, {widest}")
-    return Verdict(claim, UNDECIDED, f"{agree}; the widest case, {widest}, is no clear spread")
 
 
-def _accuracies(group: pd.DataFrame) -> list[SubnetworkAccuracy]:
-    means = part_means(group)
-    kl = group[group["role"] == "id"].groupby("seed")["kl"].mean()
-
-    def part(seed: int, name: str) -> float | None:
-        return float(means.loc[seed, name]) if name in means else None
-
-    return [
-        SubnetworkAccuracy(
-            int(seed),
-            float(means.loc[seed, "in_domain"]),
-            0.0,
-            part(seed, "adversarial"),
-            part(seed, "friendly"),
-            float(kl[seed]),
-        )
-        for seed in means.index
-    ]
-
-
-def _mean_of(values: list[float | None]) -> Estimate | None:
-    known = np.array([value for value in values if value is not None])
-    return student(known, (0.0, 1.0)) if len(known) else None
+QUESTION = Question(
+    key="spread",
+    asks="Do subnetworks that agree in-domain differ out of domain?",
+    claim="subnetworks that match the model in-domain differ from each other in accuracy on "
+    "adversarial and friendly cases",
+    source="section 4, finding 1",
+    page="spread",
+    subject=SPARSITY,
+    needs=("evaluations", "subnetworks"),
+    answer=spread,
+    tables=(
+        Table(
+            "by-sparsity",
+            "A mean accuracy over cases of the subnetworks of one sparsity.",
+            Column(
+                "mean_over", "the cases that accuracy is a mean over", "str", "cases", brief=True
+            ),
+            Column("n", "subnetworks", "int", "n", brief=True),
+            Column(
+                "matching",
+                "subnetworks within the margin of the full model's in-domain accuracy",
+                "int",
+                "match",
+                optional=True,
+                brief=True,
+            ),
+            Column(
+                "full",
+                "mean accuracy of the full model over cases",
+                title="full model",
+                digits=1,
+                form="percent",
+                brief=True,
+            ),
+            Column(
+                "accuracy",
+                "mean accuracy over cases and subnetworks, with Student's interval over "
+                "subnetworks",
+                title="accuracy",
+                digits=1,
+                form="percent",
+                interval=True,
+                brief=True,
+            ),
+            Column(
+                "lowest",
+                "mean over cases of the least accurate subnetwork",
+                title="lowest",
+                digits=1,
+                form="percent",
+                brief=True,
+            ),
+            Column(
+                "highest",
+                "mean over cases of the most accurate subnetwork",
+                title="highest",
+                digits=1,
+                form="percent",
+                brief=True,
+            ),
+            Column(
+                "difference",
+                "mean difference from the full model, points",
+                title="difference",
+                digits=1,
+                form="signed",
+                brief=True,
+            ),
+            title="Full model and subnetworks, by sparsity",
+        ),
+        Table(
+            "subnetwork-accuracies",
+            "What one subnetwork keeps and how accurate it is.",
+            Column("seed", "seed of the search", "int", "seed"),
+            Column("heads_kept", "heads kept", "int", "heads kept", optional=True),
+            Column("heads", "heads of the model", "int", "of heads", optional=True),
+            Column("mlps_kept", "MLPs kept", "int", "MLPs kept", optional=True),
+            Column("mlps", "MLPs of the model", "int", "of MLPs", optional=True),
+            Column(
+                "in_domain",
+                "mean accuracy over in-domain cases",
+                title="in-domain",
+                digits=1,
+                form="percent",
+            ),
+            Column(
+                "difference",
+                "that less the full model's, points",
+                title="difference",
+                digits=1,
+                form="signed",
+            ),
+            Column(
+                "kl",
+                "mean KL divergence of its predictions from the full model's in-domain, nats",
+                title="KL",
+                digits=3,
+            ),
+            Column(
+                "adversarial",
+                "mean accuracy over adversarial cases",
+                title="adversarial",
+                digits=1,
+                form="percent",
+                optional=True,
+            ),
+            Column(
+                "friendly",
+                "mean accuracy over friendly cases",
+                title="friendly",
+                digits=1,
+                form="percent",
+                optional=True,
+            ),
+            title="Every subnetwork",
+            folded=True,
+        ),
+        Table(
+            "cases",
+            "One out-of-domain case over the subnetworks of one sparsity.",
+            Column("suite", "the suite of examples", "str", "suite"),
+            Column("case", "the case", "str", "case", brief=True),
+            Column("case_kind", "adversarial or friendly", "str", "kind", brief=True),
+            Column("n", "examples", "int", "n"),
+            Column(
+                "full",
+                "the full model's share of examples answered correctly",
+                title="full model",
+                digits=1,
+                form="percent",
+                brief=True,
+            ),
+            Column(
+                "lowest",
+                "accuracy of the least accurate subnetwork",
+                title="lowest",
+                digits=1,
+                form="percent",
+                brief=True,
+            ),
+            Column(
+                "mean", "mean accuracy over subnetworks", title="mean", digits=1, form="percent"
+            ),
+            Column(
+                "highest",
+                "accuracy of the most accurate subnetwork",
+                title="highest",
+                digits=1,
+                form="percent",
+                brief=True,
+            ),
+            Column(
+                "span", "highest less lowest accuracy, points", title="span", digits=1, brief=True
+            ),
+            Column(
+                "p",
+                "probability of differences this large if all subnetworks were equally accurate "
+                "and only the sample of examples differed (chi-squared, Holm-corrected over "
+                "cases)",
+                title="p",
+                form="probability",
+                brief=True,
+            ),
+            title="Every out-of-domain case, widest first",
+            folded=True,
+            top=5,
+        ),
+        Table(
+            "spread-marks",
+            "One system's accuracy in one strip of the figure, in the order drawn.",
+            Column("section", "the means, or the cases of one kind", "str", "section"),
+            Column("mean_or_case", "the mean over cases, or the case", "str", "case"),
+            Column("series", "what the system is", "str", "system"),
+            Column("seed", "seed of the search; -1 for the full model", "int", "seed"),
+            Column(
+                "accuracy",
+                "share of examples answered correctly",
+                title="accuracy",
+                digits=1,
+                form="percent",
+            ),
+        ),
+    ),
+    figures=(
+        Figure(
+            kind="strips",
+            table="spread-marks",
+            columns={
+                "x": "accuracy",
+                "y": "mean_or_case",
+                "series": "series",
+                "section": "section",
+            },
+            title="Accuracy of the full model and of each subnetwork",
+            caption="At most the 12 widest adversarial and the 4 widest friendly cases are drawn. "
+            "The subnetworks highest and lowest in adversarial mean are marked throughout.",
+        ),
+    ),
+    limits=(
+        "Accuracy does not separate generalisation from label bias: a subnetwork biased to the "
+        "adversarial label is more accurate on every adversarial case.",
+        "The data do not tell why subnetworks differ, nor whether those of other models would.",
+    ),
+)

@@ -1,4 +1,4 @@
-"""Whether all that the program does works on a model of the user's own."""
+"""Checks that the whole program works on a user's own model, each in a second way."""
 
 from .results import Result
 from .run import CHECKS, run_checks

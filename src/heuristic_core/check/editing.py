@@ -12,10 +12,10 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from ..models.ablation import AblationValues
-from ..models.classifier import Classifier
+from ..models.anatomy import Anatomy, weight_of
 from ..models.families import Family
-from ..models.hooks import weight_of
 from ..models.sharing import share_nothing
+from ..units import Unit
 
 
 def last_maps(family: Family, layer: nn.Module) -> tuple[str, str]:
@@ -44,38 +44,37 @@ def last_maps(family: Family, layer: nn.Module) -> tuple[str, str]:
 
 @torch.no_grad()
 def edited(
-    model: Classifier,
+    anatomy: Anatomy,
     mask: Bool[np.ndarray, " unit"],
     values: AblationValues,
     maps: tuple[str, str] | None = None,
 ) -> Any:
-    """Give a copy of a model that computes a subnetwork by its weights alone.
+    """Return a copy of a model that computes a subnetwork by its weights alone.
 
-    A dropped head loses its columns of the output projection, whose bias gets what the projection
-    makes of the head's stand-in; a dropped MLP's last map gives the stand-in as its bias.
+    A dropped head loses its columns of the output projection, whose bias takes in the projected
+    ablation value; a dropped MLP's last map has the ablation value as its bias.
 
     Args:
-        model: The model, which stays as it is.
+        anatomy: The anatomy of the model, which stays as it is.
         mask: Which units are kept.
-        values: What stands in for the others.
+        values: What replaces the others.
         maps: Paths within a layer to the last maps of attention and MLP; those of
             :func:`last_maps` if not given.
 
     Returns:
-        The copy, a transformers model.
+        The copy, from transformers.
     """
-    hf = copy.deepcopy(model.hf)
+    hf = copy.deepcopy(anatomy.hf)
     share_nothing(hf)
-    for i, layer in enumerate(model.family.layer_list(hf)):
-        out_path, mlp_path = maps or last_maps(model.family, layer)
-        start, n = model.space.offsets[i], model.space.heads[i]
+    for i, layer in enumerate(anatomy.family.layer_list(hf)):
+        out_path, mlp_path = maps or last_maps(anatomy.family, layer)
+        start, n = anatomy.space.offsets[i], anatomy.space.heads[i]
         out: Any = layer.get_submodule(out_path)
         mlp: Any = layer.get_submodule(mlp_path)
         weight = weight_of(out)
         added = torch.zeros_like(weight[:, 0], dtype=torch.float64)
-        d_head = weight.shape[1] // n
         for head in np.flatnonzero(~mask[start : start + n]):
-            columns = slice(head * d_head, (head + 1) * d_head)
+            columns = anatomy.slice_of(Unit(i, int(head)))
             value = values.heads[i][head].to(weight).double()
             added += weight[:, columns].double() @ value
             weight[:, columns] = 0

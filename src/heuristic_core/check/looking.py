@@ -1,7 +1,8 @@
-"""Checks of what looks into a run: attention maps and path patching."""
+"""Checks of attention maps and path patching."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 
 import numpy as np
@@ -12,11 +13,10 @@ from ..measure.attention import attention_maps, showing_maps
 from ..measure.dependency import dependencies
 from ..models.classifier import Classifier
 from ..models.hooks import on_heads, on_values
-from ..models.patching import READS
 from ..tasks.task import Examples, Suite
 from ..units import Unit
-from .paths import Told, dependency_by_replacement, plain_run, with_head
-from .results import Failed, Measured, NotForThisModel, apart
+from .paths import Activations, dependency_by_replacement, plain_run, with_head
+from .results import Failed, Measured, NotForThisModel, largest_difference
 from .subject import Subject
 from .wide import AllDouble
 
@@ -27,19 +27,17 @@ N_PATCHED = 3
 def seen_in(
     model: Classifier, batch: dict[str, Tensor]
 ) -> tuple[tuple[Tensor, ...], dict[int, Tensor], dict[int, Tensor]]:
-    """Give every layer's attention map, values and heads, as seen in one run."""
+    """Return every layer's attention map, values and heads, as seen in one run."""
     values: dict[int, Tensor] = {}
     heads: dict[int, Tensor] = {}
-    handles = []
-    try:
+    with ExitStack() as hooks:
         for layer in range(model.space.n_layers):
-            handles.append(on_values(model, layer, partial(values.__setitem__, layer)))
-            handles.append(on_heads(model, layer, partial(heads.__setitem__, layer)))
+            see_values = partial(values.__setitem__, layer)
+            see_heads = partial(heads.__setitem__, layer)
+            hooks.enter_context(on_values(model.anatomy, layer, see_values))
+            hooks.enter_context(on_heads(model.anatomy, layer, see_heads))
         with model.inference(), showing_maps(model):
             maps = attention_maps(model, batch)
-    finally:
-        for handle in handles:
-            handle.remove()
     return maps, values, heads
 
 
@@ -48,7 +46,7 @@ def attention_maps_are_the_heads(subject: Subject) -> Measured:
     model = subject.model
     maps, values, heads = seen_in(model, subject.batch)
     real = subject.batch["attention_mask"].bool()
-    difference, others = 0.0, 0.0
+    difference, to_next_head = 0.0, 0.0
     for layer, weights in enumerate(maps):
         n_heads = model.space.heads[layer]
         if weights.shape[1] != n_heads:
@@ -58,11 +56,15 @@ def attention_maps_are_the_heads(subject: Subject) -> Measured:
         z = torch.einsum("bhqk,bkhd->bqhd", weights, values[layer].double())[real]
         seen = heads[layer].unflatten(-1, (n_heads, -1))[real]
         scale = float(seen.abs().max()) or 1.0
-        difference = max(difference, apart(sums, torch.ones_like(sums)), apart(z, seen) / scale)
-        others = max(others, apart(z.roll(1, dims=1), seen) / scale)
+        difference = max(
+            difference,
+            largest_difference(sums, torch.ones_like(sums)),
+            largest_difference(z, seen) / scale,
+        )
+        to_next_head = max(to_next_head, largest_difference(z.roll(1, dims=1), seen) / scale)
     if len(maps) != model.space.n_layers:
         raise Failed(f"there are {len(maps)} attention maps of {model.space.n_layers} layers")
-    if others <= subject.rounding and model.space.heads[0] > 1:
+    if to_next_head <= subject.rounding and model.space.heads[0] > 1:
         raise Failed("all heads are the same, so that their order cannot be seen")
     return Measured(difference, subject.rounding, "rows sum to 1; relative to the heads' outputs")
 
@@ -87,36 +89,34 @@ def paths_equal_replacement(subject: Subject) -> Measured:
             values=values,
             margin_paths=("direct", "total"),
         )
-        named = table.set_index(["sender", "receiver", "path", "reads"]).sort_index()
+        from_sender = table["sender"] == str(sender)
         columns = ["change", "margin_change"]
-        found = named.loc[(str(sender), str(receiver)), columns]
-        elsewhere = table.loc[table["sender"] != str(sender), columns]
-        if (elsewhere != 0).any(axis=None):
+        if (table.loc[~from_sender, columns] != 0).any(axis=None):
             raise Failed("heads change without a path to them")
         with model.inference():
-            _no_path(model, batch, receiver)
-            plainly = {
-                (path, reads): dependency_by_replacement(
-                    model, batch, right, values,
-                    sender=sender, receiver=receiver, reads=reads, path=path,
-                )
-                for path in ("direct", "total")
-                for reads in READS
-            }  # fmt: skip
-    expected = np.array([plainly[key] for key in found.index])
+            _check_no_path(model, batch, receiver)
+            expected = np.array(
+                [
+                    dependency_by_replacement(
+                        model, batch, right, values,
+                        sender=sender, receiver=receiver, reads=row.reads, path=row.path,
+                    )
+                    for row in table[from_sender].itertuples()
+                ]
+            )  # fmt: skip
     sizes = np.abs(expected).max(0)
     if not (sizes > 0).all():
         raise Failed(f"{sender} changes nothing in {receiver}, so that nothing can be seen")
-    differences = np.abs(found.to_numpy() - expected) / sizes
+    differences = np.abs(table.loc[from_sender, columns].to_numpy() - expected) / sizes
     largest = float(np.nan_to_num(differences, nan=np.inf).max())
     return Measured(largest, 1e-4, f"{sender} to {receiver}; relative, in float64")
 
 
-def _no_path(model: Classifier, batch: dict[str, Tensor], head: Unit) -> None:
-    """Change a head in a whole run, and make sure that nothing beside or below it changes."""
+def _check_no_path(model: Classifier, batch: dict[str, Tensor], head: Unit) -> None:
+    """Check that changing a head in a whole run changes nothing beside or below it."""
     clean = plain_run(model, batch)
     z = with_head(model, clean.z[head.layer], head, torch.tensor(1.0))
-    changed = plain_run(model, batch, Told({head.layer: z}))
+    changed = plain_run(model, batch, Activations({head.layer: z}))
     for layer in range(head.layer + 1):
         for before, after in zip(clean.maps[layer], changed.maps[layer], strict=True):
             if not torch.equal(before, after):
@@ -124,7 +124,9 @@ def _no_path(model: Classifier, batch: dict[str, Tensor], head: Unit) -> None:
 
 
 def _labelled(model: Classifier, examples: Examples) -> Suite:
-    """Give some examples labels of the model's, whatever they are."""
+    """Label some examples with the model's first two labels in turn."""
     table = examples.table.iloc[:N_PATCHED].reset_index(drop=True)
     names = [model.labels[i % 2] for i in range(len(table))]
-    return Suite("texts", "ood", Examples(table.assign(label=names), model.labels))
+    return Suite(
+        name="texts", role="ood", examples=Examples(table.assign(label=names), model.labels)
+    )

@@ -1,8 +1,8 @@
-"""Path patching once more: forward passes in which modules give what they are told to."""
+"""A second way to patch paths: whole runs in which modules return given values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,35 +14,21 @@ from torch import Tensor, nn
 
 from ..measure.accuracy import log_odds
 from ..models.ablation import AblationValues
+from ..models.anatomy import Anatomy
 from ..models.classifier import Classifier
-from ..models.patching import READS, slice_of
+from ..models.patching import READS
 from ..units import Unit
 
 
 @dataclass
-class Told:
-    """What modules give in a run in place of what they compute, by layer.
+class Activations:
+    """What modules compute in a run, or return instead, by layer.
 
     Args:
         z: What the output projection reads.
-        mlp: What the MLP gives.
-        maps: What the maps to queries, keys and values give.
-    """
-
-    z: Mapping[int, Tensor] = field(default_factory=dict)
-    mlp: Mapping[int, Tensor] = field(default_factory=dict)
-    maps: Mapping[int, list[Tensor]] = field(default_factory=dict)
-
-
-@dataclass
-class Seen:
-    """What there was in a run, by layer.
-
-    Attributes:
-        z: What the output projection read.
-        mlp: What the MLP gave.
-        maps: What the maps to queries, keys and values gave.
-        logits: The answers.
+        mlp: What the MLP returns.
+        maps: What the maps to queries, keys and values return.
+        logits: What the model returns.
     """
 
     z: dict[int, Tensor] = field(default_factory=dict)
@@ -51,63 +37,68 @@ class Seen:
     logits: Float[np.ndarray, "example label"] = field(default_factory=lambda: np.empty((0, 0)))
 
 
-def plain_run(model: Classifier, batch: dict[str, Tensor], told: Told | None = None) -> Seen:
-    """Run a whole model once, without hooks, some modules giving what they are told to."""
-    told, seen = told or Told(), Seen()
-    with _instead(model, told, seen):
+def plain_run(
+    model: Classifier, batch: dict[str, Tensor], given: Activations | None = None
+) -> Activations:
+    """Run a whole model once, without hooks, with given activations in place of its own.
+
+    Args:
+        model: The model.
+        batch: Some examples.
+        given: The activations, for some layers; none if not given.
+
+    Returns:
+        The activations of the run.
+    """
+    given, seen = given or Activations(), Activations()
+    with _replaced(model.anatomy, given, seen):
         seen.logits = model(**batch).logits.double().cpu().numpy()
     return seen
 
 
 @contextmanager
-def _instead(model: Classifier, told: Told, seen: Seen) -> Iterator[None]:
-    """Put functions in the place of modules' own."""
+def _replaced(anatomy: Anatomy, given: Activations, seen: Activations) -> Iterator[None]:
+    """Replace the forward of every module concerned, within a ``with`` block."""
     changed: list[nn.Module] = []
-
-    def put(module: nn.Module, function: Any) -> None:
-        changed.append(module)
-        module.forward = function
-
     try:
-        for i in range(model.space.n_layers):
-            out, mlp = model.attention_out(i), model.mlp_out(i)
-            put(out, _reading(out.forward, i, told, seen))
-            put(mlp, _giving(mlp.forward, i, told, seen))
-            seen.maps[i] = []
-            for which, module in enumerate(model.projections(i)):
-                put(module, _mapping(module.forward, i, which, told, seen))
+        for layer in range(anatomy.space.n_layers):
+            for module, forward in _forwards(anatomy, layer, given, seen):
+                changed.append(module)
+                module.forward = forward
         yield
     finally:
         for module in changed:
             module.__dict__.pop("forward", None)
 
 
-def _reading(inner: Any, layer: int, told: Told, seen: Seen) -> Any:
-    def forward(x: Tensor) -> Tensor:
-        seen.z[layer] = told.z.get(layer, x)
-        return inner(seen.z[layer])
+def _forwards(
+    anatomy: Anatomy, layer: int, given: Activations, seen: Activations
+) -> Iterator[tuple[nn.Module, Any]]:
+    """Yield a layer's modules, each with what it is to do instead."""
+    out, mlp = anatomy.attention_out[layer], anatomy.mlp_out[layer]
 
-    return forward
+    def project(x: Tensor, own: Any = out.forward) -> Tensor:
+        seen.z[layer] = given.z.get(layer, x)
+        return own(seen.z[layer])
 
-
-def _giving(inner: Any, layer: int, told: Told, seen: Seen) -> Any:
-    def forward(*args: Any, **kwargs: Any) -> Tensor:
-        found = inner(*args, **kwargs)
-        seen.mlp[layer] = told.mlp.get(layer, found)
+    def write(*args: Any, own: Any = mlp.forward, **kwargs: Any) -> Tensor:
+        seen.mlp[layer] = given.mlp.get(layer, own(*args, **kwargs))
         return seen.mlp[layer]
 
-    return forward
+    def reader(index: int, own: Any) -> Any:
+        def read(x: Tensor) -> Tensor:
+            if len(seen.maps[layer]) > index:
+                return own(x)  # a map that reads positions, too, once it has read the tokens
+            seen.maps[layer].append(given.maps[layer][index] if layer in given.maps else own(x))
+            return seen.maps[layer][index]
 
+        return read
 
-def _mapping(inner: Any, layer: int, which: int, told: Told, seen: Seen) -> Any:
-    def forward(x: Tensor) -> Tensor:
-        if len(seen.maps[layer]) > which:
-            return inner(x)  # a map that reads positions, too, once it has read the tokens
-        given = told.maps.get(layer)
-        seen.maps[layer].append(inner(x) if given is None else given[which])
-        return seen.maps[layer][which]
-
-    return forward
+    yield out, project
+    yield mlp, write
+    seen.maps[layer] = []
+    for index, module in enumerate(anatomy.projections[layer]):
+        yield module, reader(index, module.forward)
 
 
 def dependency_by_replacement(
@@ -128,9 +119,9 @@ def dependency_by_replacement(
         batch: Some examples.
         right: Which of the classes count as right.
         values: The mean outputs.
-        sender: The head that gives its mean.
+        sender: The head whose output becomes its mean.
         receiver: A head of a layer above.
-        reads: What of the receiver reads the change, ``q``, ``k`` or ``v``.
+        reads: Which projection of the receiver reads the change, ``q``, ``k`` or ``v``.
         path: ``direct`` or ``total``.
 
     Returns:
@@ -140,42 +131,38 @@ def dependency_by_replacement(
     a, b = sender.layer, receiver.layer
     clean = plain_run(model, batch)
     z = with_head(model, clean.z[a], sender, values.heads[a][sender.head or 0])
-    told = Told({a: z})
-    if path == "direct":
-        told = Told({**clean.z, a: z}, clean.mlp)
-    changed = plain_run(model, batch, told)
-    maps = _mixed(model, b, clean.maps[b], changed.maps[b], READS.index(reads))
-    after = plain_run(model, batch, Told(maps={b: maps})).z[b]
+    given = Activations({**clean.z, a: z}, clean.mlp) if path == "direct" else Activations({a: z})
+    changed = plain_run(model, batch, given)
+    maps = _mixed(model.anatomy, b, clean.maps[b], changed.maps[b], READS.index(reads))
+    after = plain_run(model, batch, Activations(maps={b: maps})).z[b]
 
-    part = slice_of(model, receiver)
+    part = model.anatomy.slice_of(receiver)
     real = batch["attention_mask"].bool()[..., None]
     mean = values.heads[b][receiver.head or 0].to(after)
     moved, away = (
         torch.linalg.vector_norm(difference[..., part] * real, dim=(1, 2))
         for difference in (after - clean.z[b], clean.z[b] - with_head(model, after, receiver, mean))
     )
-    new = plain_run(
-        model, batch, Told({b: with_head(model, clean.z[b], receiver, after[..., part])})
-    )
+    z = with_head(model, clean.z[b], receiver, after[..., part])
+    new = plain_run(model, batch, Activations({b: z}))
     margin = log_odds(new.logits, right) - log_odds(clean.logits, right)
     return float((moved / away).mean()), float(margin.mean())
 
 
 def with_head(model: Classifier, heads: Tensor, head: Unit, z: Tensor) -> Tensor:
-    """Give a layer's heads side by side with one of them exchanged."""
+    """Return a layer's heads side by side with the output of one of them replaced."""
     changed = heads.clone()
-    changed[..., slice_of(model, head)] = z.to(changed)
+    changed[..., model.anatomy.slice_of(head)] = z.to(changed)
     return changed
 
 
 def _mixed(
-    model: Classifier, layer: int, clean: list[Tensor], changed: list[Tensor], which: int
+    anatomy: Anatomy, layer: int, clean: list[Tensor], changed: list[Tensor], kind: int
 ) -> list[Tensor]:
-    """Give what the maps give, where one kind of them reads what was changed."""
+    """Return what the maps return where one kind of projection reads the change."""
     if len(clean) == 3:
-        return [changed[i] if i == which else clean[i] for i in range(3)]
-    n_heads, d_head = model.space.heads[layer], model.d_heads[layer]
-    rows = model.family.rows(which, range(n_heads), n_heads, d_head, clean[0].shape[-1])
+        return [*clean[:kind], changed[kind], *clean[kind + 1 :]]
+    rows = anatomy.rows(layer, kind).to(clean[0].device)
     mixed = clean[0].clone()
-    mixed[..., rows.to(mixed.device)] = changed[0][..., rows.to(mixed.device)]
+    mixed[..., rows] = changed[0][..., rows]
     return [mixed]

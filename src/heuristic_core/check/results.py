@@ -1,4 +1,4 @@
-"""What a check finds: a difference within its tolerance or not, or nothing to check."""
+"""What a check returns: a difference within its tolerance or not, or nothing to check."""
 
 from __future__ import annotations
 
@@ -10,15 +10,30 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What a check measured.
+
+    Args:
+        difference: The largest difference; ``None`` where nothing is compared.
+        tolerance: How large it may be.
+        note: Anything else to know.
+    """
+
+    difference: float | None = None
+    tolerance: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Result:
     """One row of the table of checks.
 
     Args:
         what: What was checked.
-        result: How it came out.
-        difference: The largest difference found; ``None`` where nothing is compared.
-        tolerance: How large it may be.
-        note: What else there is to know, such as why it failed.
+        result: The outcome.
+        difference: The largest difference; ``None`` where nothing is compared.
+        tolerance: How large it may be; ``None`` where nothing is compared.
+        note: Anything else to know, such as why it failed.
     """
 
     what: str
@@ -28,38 +43,16 @@ class Result:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What a check measured.
-
-    Args:
-        difference: The largest difference found.
-        tolerance: How large it may be.
-        note: What else there is to know.
-    """
-
-    difference: float | None = None
-    tolerance: float | None = None
-    note: str = ""
-
-    @property
-    def is_ok(self) -> bool:
-        """Whether the difference is allowed; one that is no number is not."""
-        if self.difference is None or self.tolerance is None:
-            return True
-        return self.difference <= self.tolerance
-
-
 class Failed(Exception):
-    """A check that failed in another way than by a difference."""
+    """A check that failed otherwise than by a difference."""
 
 
 class NotForThisModel(Exception):
     """A check that has nothing to check in this model."""
 
 
-def apart(one: Tensor, other: Tensor) -> float:
-    """Give the largest difference of two tensors of one shape, not a number if either has none.
+def largest_difference(one: Tensor, other: Tensor) -> float:
+    """Return the largest difference of two tensors of one shape; infinity if either has a NaN.
 
     Raises:
         Failed: If their shapes differ.

@@ -1,4 +1,4 @@
-"""Checks of running, saving and loading: the same answers whatever should not matter."""
+"""Checks of running, saving and loading: the same logits whatever should not matter."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ..models.classifier import describe
-from ..models.loading import load_model, quiet
+from ..models.loading import load_model
+from ..models.saving import save_model
 from ..models.weights import not_finite
-from .results import Failed, Measured, NotForThisModel, apart
-from .subject import Subject, answers
+from .results import Failed, Measured, NotForThisModel, largest_difference
+from .subject import Subject, logits_of
 
 
 def loads(subject: Subject) -> Measured:
-    """Say what was loaded, all of it numbers."""
+    """Describe the model that was loaded; fail if a weight is not a finite number."""
     model = subject.model
     odd = not_finite(model.hf)
     if odd:
@@ -25,13 +25,13 @@ def loads(subject: Subject) -> Measured:
     n_weights = sum(p.numel() for p in model.hf.parameters())
     facts = [
         model.family.name,
-        f"{describe(model.space)} ({len(model.space)} units)",
-        f"width {model.d_model}",
+        f"{model.space} ({len(model.space)} units)",
+        f"width {model.anatomy.d_model}",
         f"{n_weights:,} weights",
         f"labels {', '.join(map(str, model.labels))}",
         f"texts up to {model.max_length} tokens",
         str(model.device),
-        str(model.hf.dtype).removeprefix("torch."),
+        subject.dtype,
     ]
     head = "; it has no classification head: a fresh one is checked" if subject.fresh_head else ""
     return Measured(note="; ".join(facts) + head)
@@ -44,30 +44,32 @@ def attention_implementations_agree(subject: Subject) -> Measured:
         raise NotForThisModel("it has eager attention only")
     if getattr(hf.config, "attn_logit_softcapping", None):
         raise NotForThisModel("it caps attention's logits, which SDPA cannot")
-    before, found = hf.config._attn_implementation, {}
+    before, logits = hf.config._attn_implementation, []
     try:
         for implementation in ("sdpa", "eager"):
             hf.set_attn_implementation(implementation)
-            found[implementation] = answers(subject.model, subject.batch)
+            logits.append(logits_of(subject.model, subject.batch))
     finally:
         hf.set_attn_implementation(before)
-    return Measured(apart(found["sdpa"], found["eager"]), subject.tolerance)
+    return Measured(largest_difference(*logits), subject.tolerance)
 
 
 def batches_make_no_difference(subject: Subject) -> Measured:
-    """Compare one batch of all examples with single ones, and with others in another order."""
+    """Compare one batch of all examples with single ones, and with batches in another order."""
     model, encoded = subject.model, subject.encoded
     together = model.logits(encoded, batch_size=len(encoded))
     alone = model.logits(encoded, batch_size=1)
     order = np.random.default_rng(0).permutation(len(encoded))
     shuffled = model.logits(encoded.take(order), batch_size=3)
-    return Measured(
-        max(apart(alone, together), apart(shuffled, together[order])), subject.tolerance
+    differences = (
+        largest_difference(alone, together),
+        largest_difference(shuffled, together[order]),
     )
+    return Measured(max(differences), subject.tolerance)
 
 
 def padding_side_makes_no_difference(subject: Subject) -> Measured:
-    """Compare a decoder's answers on texts padded on the left and on the right."""
+    """Compare a decoder's logits for texts padded on the left and on the right."""
     model, encoded = subject.model, subject.encoded
     if model.family.kind != "decoder":
         raise NotForThisModel("it is padded on the right only")
@@ -75,27 +77,23 @@ def padding_side_makes_no_difference(subject: Subject) -> Measured:
         model.logits(replace(encoded, padding_side=side), batch_size=len(encoded))
         for side in ("left", "right")
     )
-    return Measured(apart(left, right), subject.tolerance)
+    return Measured(largest_difference(left, right), subject.tolerance)
 
 
 def saved_and_loaded(subject: Subject) -> Measured:
-    """Save the model and load it: no bit of its answers changes."""
+    """Save the model and load it: no bit of its logits changes."""
     model = subject.model
-    dtype = str(model.hf.dtype).removeprefix("torch.")
     # Saving writes into the configuration, which is the model's.
     hf = copy.copy(model.hf)
     hf.config = copy.deepcopy(model.hf.config)
     with tempfile.TemporaryDirectory() as folder:
-        with quiet():
-            hf.save_pretrained(folder)
-            model.tokenizer.save_pretrained(folder)
-        back = load_model(folder, device=model.device, dtype=dtype)
-        found = answers(back, subject.batch)
-    return Measured(apart(found, subject.plain), 0.0)
+        save_model(hf, model.tokenizer, folder)
+        back = load_model(folder, device=model.device, dtype=subject.dtype)
+        return Measured(largest_difference(logits_of(back, subject.batch), subject.plain))
 
 
 def default_dtype_makes_no_difference(subject: Subject) -> Measured:
-    """Load and run the model with torch's default type at float64: no bit changes."""
+    """Load and run the model with torch's default dtype at float64: no bit changes."""
     half = subject.subnetwork(0, "mean")
     with half.applied(subject.model):
         gated = subject.model.logits(subject.encoded)
@@ -103,12 +101,12 @@ def default_dtype_makes_no_difference(subject: Subject) -> Measured:
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        other = subject.load()
-        plain = answers(other, subject.batch)
-        with half.applied(other):
-            others = other.logits(subject.encoded)
-        smaller = half.compact(other).logits(subject.encoded)
+        wide = subject.load()
+        wide_plain = logits_of(wide, subject.batch)
+        with half.applied(wide):
+            wide_gated = wide.logits(subject.encoded)
+        wide_small = half.compact(wide).logits(subject.encoded)
     finally:
         torch.set_default_dtype(before)
-    differences = (apart(plain, subject.plain), apart(others, gated), apart(smaller, small))
-    return Measured(max(differences), 0.0)
+    pairs = ((wide_plain, subject.plain), (wide_gated, gated), (wide_small, small))
+    return Measured(max(largest_difference(one, other) for one, other in pairs))

@@ -1,7 +1,8 @@
-"""The model that is checked, and what all checks share: texts, answers, tolerances."""
+"""The model that is checked, and what all checks share: texts, logits, tolerances."""
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,23 +15,22 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ..errors import InputError
-from ..models.ablation import AblationValues, mean_values
-from ..models.classifier import Classifier
-from ..models.compaction import CompactClassifier
+from ..models.ablation import AblationValues
+from ..models.classifier import Classifier, check_classifier
 from ..models.encoding import Encoded
-from ..models.loading import check_model, load_model, new_classifier
+from ..models.loading import check_model, has_head, load_model, new_classifier
+from ..models.means import mean_values
 from ..subnetwork import Subnetwork
 from ..tasks.grammar import training_mix
 from ..tasks.task import Examples
-from .wide import in_double
 
 #: How many texts a model is checked on.
 N_TEXTS = 8
 
-#: Labels of a head that is only there for the check.
+#: Labels of a head that is made for the check alone.
 FRESH_LABELS = ("entailment", "non-entailment")
 
-#: Differences of answers that rounding may make, over the largest logit, by the weights' type.
+#: Differences that rounding may make, relative to the largest number, by the weights' type.
 ROUNDING = {torch.float32: 2e-4, torch.float16: 2e-2, torch.bfloat16: 0.1}
 
 
@@ -40,7 +40,7 @@ class Subject:
 
     Args:
         model: The model.
-        load: Loads it once more.
+        load: Loads it again.
         examples: Texts or pairs to run it on.
         fresh_head: Whether its classification head was made for the check.
     """
@@ -62,8 +62,8 @@ class Subject:
 
     @cached_property
     def plain(self) -> Float[Tensor, "example label"]:
-        """The model's own answers."""
-        return answers(self.model, self.batch)
+        """The model's own logits."""
+        return logits_of(self.model, self.batch)
 
     @cached_property
     def values(self) -> AblationValues:
@@ -73,11 +73,18 @@ class Subject:
     @cached_property
     def wide(self) -> Classifier:
         """The model in float64."""
-        return in_double(self.model)
+        model = self.model
+        hf = copy.deepcopy(model.hf).double()
+        return Classifier(hf, model.tokenizer, model.name, model.max_length)
+
+    @property
+    def dtype(self) -> str:
+        """Type of the weights, such as ``float32``."""
+        return str(self.model.hf.dtype).removeprefix("torch.")
 
     @property
     def rounding(self) -> float:
-        """Differences that rounding may make, over the largest number compared."""
+        """Differences that rounding may make, relative to the largest number compared."""
         return ROUNDING[self.model.hf.dtype]
 
     @property
@@ -86,7 +93,7 @@ class Subject:
         return self.rounding * float(self.plain.abs().max())
 
     def mask(self, seed: int) -> Bool[np.ndarray, " unit"]:
-        """Keep half of the heads, at random, and every other MLP; if odd none in layer 0."""
+        """Keep half of the heads at random and every other MLP; odd seeds drop layer 0's heads."""
         space = self.model.space
         mask = np.random.default_rng(seed).random(len(space)) < 0.5
         for unit in space:
@@ -97,14 +104,15 @@ class Subject:
         return mask
 
     def subnetwork(self, seed: int, ablation: str) -> Subnetwork:
-        """Give the subnetwork of the units that :meth:`mask` keeps."""
+        """Return the subnetwork of the units that :meth:`mask` keeps."""
         space = self.model.space
+        kept = space.from_mask(self.mask(seed))
         values = self.values.arrays() if ablation == "mean" else {}
-        return Subnetwork(space, space.from_mask(self.mask(seed)), ablation, values)
+        return Subnetwork(space, kept, ablation=ablation, values=values)
 
 
-def answers(model: Any, batch: dict[str, Tensor]) -> Float[Tensor, "example label"]:
-    """Give a model's logits, of a classifier or of transformers' own model."""
+def logits_of(model: Any, batch: dict[str, Tensor]) -> Float[Tensor, "example label"]:
+    """Return the logits of a classifier, or of a transformers model."""
     with torch.no_grad():
         return model(**batch).logits
 
@@ -128,8 +136,7 @@ def open_subject(
         InputError: If it cannot be loaded, is compacted, or cannot be run on the texts.
     """
     config = check_model(source, fresh_head=True)
-    named = [str(name) for name in config.architectures or []]
-    fresh = not any(name.endswith("ForSequenceClassification") for name in named)
+    fresh = not has_head(config)
 
     def load() -> Classifier:
         if fresh:
@@ -137,8 +144,7 @@ def open_subject(
         return load_model(source, device=device, dtype=dtype)
 
     model = load()
-    if isinstance(model, CompactClassifier):
-        raise InputError(f"{source} is a compacted model; check the full model it was made from")
+    check_classifier(model)
     subject = Subject(model, load, _some(examples), fresh)
     if len(subject.encoded) < 2:
         raise InputError("a model is checked on two texts or more; give a task that has them")

@@ -1,18 +1,15 @@
-"""A model in float64, in which all is computed in float64."""
+"""Computing in float64 where modules would fall back to float32."""
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
-from ..models.classifier import Classifier
-
 
 class AllDouble(TorchFunctionMode):
-    """Lets no operation fall back to float32, as norms and softmaxes of many families do."""
+    """Keeps every operation in float64, against norms and softmaxes that ask for float32."""
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -26,9 +23,3 @@ class AllDouble(TorchFunctionMode):
             return args[0].double()
         kwargs = {name: wide(x) for name, x in (kwargs or {}).items()}
         return function(*map(wide, args), **kwargs)
-
-
-def in_double(model: Classifier) -> Classifier:
-    """Give a copy of a model with its weights in float64."""
-    hf = copy.deepcopy(model.hf).double()
-    return Classifier(hf, model.tokenizer, model.name, model.max_length)

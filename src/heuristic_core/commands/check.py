@@ -1,4 +1,4 @@
-"""The command that checks whether all that the program does works on a model."""
+"""The command that checks whether a model can be studied."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ..study.run import pick_device
 from ..tasks import load_task
 from .console import DataOption, DeviceOption, JsonOption, err, out, print_json
 
-#: Exit code where a check failed.
+#: Exit code if a check failed.
 FAILED = 1
 
 
 def check(
     model: Annotated[
-        str, typer.Argument(help="A model: minilm, a folder or hub id; it needs no head.")
+        str, typer.Argument(help="A model: minilm, a folder or hub id; also without classifier.")
     ],
     task: Annotated[
         str | None,
         typer.Option(
             "--task",
-            help="Check on texts of this task, or task file. [default: a few generated pairs]",
+            help="Check on texts of this task or task file. [default: a few generated pairs]",
             show_default=False,
         ),
     ] = None,
@@ -37,7 +37,7 @@ def check(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that all the program does works on a model; exit code 1 if something does not."""
+    """Check that a model can be studied; exit code 1 if a check fails."""
     examples = None if task is None else load_task(task, data=data).search
     subject = open_subject(model, device=pick_device(device), dtype=dtype, examples=examples)
     console = err()
@@ -48,11 +48,11 @@ def check(
     if as_json:
         print_json({"model": model, "ok": not failed, "checks": [asdict(row) for row in rows]})
     else:
-        # What was loaded is too long for a column.
+        # The description of the model is too long for a column.
         out().print(rows[0].note, markup=False)
         out().print(_rich([replace(rows[0], note=""), *rows[1:]]))
-        said = f"{len(failed)} of {len(rows)} checks failed" if failed else "All checks passed"
-        out().print(f"{said}.", markup=False)
+        summary = f"{len(failed)} of {len(rows)} checks failed" if failed else "All checks passed"
+        out().print(f"{summary}.", markup=False)
     if failed:
         raise typer.Exit(FAILED)
 

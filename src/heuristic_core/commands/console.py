@@ -1,4 +1,4 @@
-"""Where output goes, options that commands share, and how errors end."""
+"""Output streams, options that commands share, and exit codes."""
 
 from __future__ import annotations
 
@@ -15,51 +15,53 @@ import typer
 from rich.console import Console
 
 from ..errors import InputError, one_line
-from ..storage import plain
 
 DataOption = Annotated[
     Path | None,
     typer.Option(
         "--data",
         envvar="HCORE_DATA",
-        help="Folder of data files; no other option or file carries a path to data.",
+        help="Folder of data files; the only option or setting with a path to data.",
         show_default=False,
     ),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+RunArgument = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print the result as JSON on the output stream.")
 ]
 
-#: Exit codes: a mistake in what was given, and a stop by Ctrl-C or a termination signal.
+#: Exit codes for invalid input, and for a stop by Ctrl-C or a termination signal.
 MISTAKE, INTERRUPTED = 2, 130
 
-#: Columns of output that goes to no terminal.
+#: Columns of output to a file or pipe.
 _PIPED = 400
 
-# The base of all errors in how a command was typed. typer exports only some of those below it, and
-# whether they are click's own or a copy depends on typer's version.
+# The base class of all errors on the command line. typer exports only some of its subclasses, and
+# its version decides whether they are click's classes or copies.
 _CommandLineError: type[Exception] = typer.BadParameter.__mro__[2]
 
 
 def out() -> Console:
-    """Give the console for results."""
-    # Piped output has no width of its own, and nothing in it may be cut to one.
+    """Return the console for results."""
+    # Piped output has no width and must not be truncated.
     return Console(highlight=False, width=None if sys.stdout.isatty() else _width())
 
 
 def err() -> Console:
-    """Give the console for progress and errors."""
+    """Return the console for progress and errors."""
     return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _width())
 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON on the output stream."""
+    from ..storage import plain  # loads pandas, which some commands do not need
+
     print(json.dumps(plain(value), indent=2, ensure_ascii=False))
 
 
 def command_line() -> str:
-    """Give the command being run, as a user would type it again."""
+    """Return the command being run, as a user would type it again."""
     return shlex.join(["hcore", *sys.argv[1:]])
 
 
@@ -83,7 +85,7 @@ def version_option(
 def run_app(app: typer.Typer) -> None:
     """Run the command line and end with the right exit code."""
     signal.signal(signal.SIGTERM, _as_interrupt)
-    # Fork warnings of the tokenizers library would break through the progress bars.
+    # Fork warnings of the tokenizers library would break the progress bars.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
@@ -96,7 +98,7 @@ def run_app(app: typer.Typer) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
-    if code == INTERRUPTED:  # which typer gives back, too, for a Ctrl-C that it caught
+    if code == INTERRUPTED:  # typer also returns it for a Ctrl-C that it caught
         print(
             f"hcore: stopped; what is finished is kept. Go on with: {command_line()}",
             file=sys.stderr,

@@ -1,4 +1,4 @@
-"""The command that measures models and subnetworks, of a run or of the user's own."""
+"""The command that evaluates models and subnetworks, of a run or of the user."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from ..models.loading import load_model
 from ..search.data import means
 from ..storage import digest, write_table
 from ..study.config import EvaluationConfig
-from ..study.results import evaluation_table
-from ..study.run import RunOptions, evaluate_run, load_study_task, open_run, pick_device
+from ..study.gather import gather
+from ..study.run import RunOptions, evaluate_run, load_study_task, pick_device
+from ..study.run_folder import open_run
 from ..study.watch import Watch
 from ..subnetwork import Subnetwork
 from ..tasks import load_suite, load_task
@@ -38,7 +39,7 @@ def evaluate(
         str | None,
         typer.Option(
             "--task",
-            help="For a model: whose suites and means; or a task file. [default: hans-grammar]",
+            help="For a model: task of suites and means, or a task file. [default: hans-grammar]",
             show_default=False,
         ),
     ] = None,
@@ -48,7 +49,7 @@ def evaluate(
         typer.Option(help="Examples of each case of --suite: a number, or all. [default: 100]"),
     ] = None,
     subnetwork: Annotated[
-        Path | None, typer.Option(help="For a model: measure this saved subnetwork of it.")
+        Path | None, typer.Option(help="For a model: evaluate this saved subnetwork of it.")
     ] = None,
     without: Annotated[
         list[str] | None,
@@ -58,14 +59,14 @@ def evaluate(
     dtype: Annotated[
         str | None,
         typer.Option(
-            "--dtype", help="For a model: weights' type. [default: float32]", show_default=False
+            "--dtype", help="For a model: weight type. [default: float32]", show_default=False
         ),
     ] = None,
     bf16: Annotated[
         bool | None,
         typer.Option(
             "--bf16/--no-bf16",
-            help="Compute in bfloat16 where that is safe. [default: as the run does; for a model, "
+            help="Compute in bfloat16 where that is safe. [default: as in the run; for a model, "
             "no]",
             show_default=False,
         ),
@@ -73,7 +74,7 @@ def evaluate(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a run's models and subnetworks, or one model, on every case of a suite."""
+    """Evaluate a run's models and subnetworks, or one model, on every case of a suite."""
     n = _count(per_case or "100")
     if per_case is not None and suite is None:
         raise InputError(
@@ -121,22 +122,22 @@ def _evaluate_run(
     config = open_run(folder)
     _check_rounding(bf16, config.model.dtype)
     bf16 = config.evaluation.bf16 if bf16 is None else bf16
-    otherwise = bf16 != config.evaluation.bf16
-    if otherwise:
+    other_type = bf16 != config.evaluation.bf16
+    if other_type:
         config = config.model_copy(update={"evaluation": EvaluationConfig(bf16=bf16)})
     options = RunOptions(out=folder, device=device, data=data, command=command_line())
     chosen = _only(suites or list(load_study_task(config, data).suites), cases)
-    # Every selection has a table of its own, so that none takes another's place.
-    parts = [*(s.name for s in chosen), per_case if suites else "own", *(cases or ())]
-    if otherwise:
-        parts.append("bf16" if bf16 else "no-bf16")
-    tag = "-".join(parts).replace("/", "_")
-    if len(tag.encode()) > 120:  # with what is put around it, a name that folders can have
-        tag = f"{chosen[0].name}-{digest(parts)[:16]}"
-    # What the run itself was evaluated on has the names that the run gave it.
-    label = f"{tag}-" if suites or cases or otherwise else ""
+    # Every selection has a table of its own and overwrites no other.
+    selection = [*(s.name for s in chosen), per_case if suites else "own", *(cases or ())]
+    if other_type:
+        selection.append("bf16" if bf16 else "no-bf16")
+    tag = "-".join(selection).replace("/", "_")
+    if len(tag.encode()) > 120:  # too long for a file name with prefix and suffix
+        tag = f"{chosen[0].name}-{digest(selection)[:16]}"
+    # Cells of the run's own evaluation keep their names.
+    label = f"{tag}-" if suites or cases or other_type else ""
     plan, store = evaluate_run(config, chosen, label, options, Watch(err()))
-    table = evaluation_table(plan.cells, store)
+    table = gather(plan.cells, (), store, ["evaluations"])["evaluations"]
     path = folder / "tables" / f"{tag}.parquet"
     write_table(path, table)
     table["accuracy"] = table["correct"] / table["n"]
@@ -154,7 +155,7 @@ def _check_rounding(bf16: bool | None, dtype: str) -> None:
 
 
 def _summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Give for each case the full model's accuracy and the range over subnetworks."""
+    """Return for each case the full model's accuracy and the range over subnetworks."""
     last = table["checkpoint"].max()
     rows = []
     for (suite, case), group in table[table["checkpoint"] == last].groupby(
@@ -168,8 +169,8 @@ def _summary(table: pd.DataFrame) -> pd.DataFrame:
             "n": int(group["n"].iloc[0]),
             "full model": full.mean(),
         }
-        found = group[group["kind"] == "subnetwork"]
-        for sparsity, some in found.groupby("sparsity"):
+        subnetworks = group[group["kind"] == "subnetwork"]
+        for sparsity, some in subnetworks.groupby("sparsity"):
             accuracy = some["accuracy"]
             row |= {
                 f"{sparsity:.0%} min": accuracy.min(),
@@ -188,7 +189,7 @@ def _system(
     if subnetwork:
         return Subnetwork.load(subnetwork)
     if without:
-        classifier.space.mask(without)  # a misspelt unit fails before the means are computed
+        removal(classifier, *without)  # an unknown unit fails before the means are computed
         return removal(classifier, *without, means=means(classifier, examples))
     return None
 
@@ -225,14 +226,15 @@ def _warn_truncated(classifier: Classifier, suites: list[Suite]) -> None:
 def _rich(table: pd.DataFrame) -> Table:
     rich = Table(box=box.SIMPLE_HEAD)
     for column in table.columns:
-        rich.add_column(str(column), no_wrap=column == "case")  # cases are told apart by their ends
+        # The ends of case names distinguish them, so they are not cut.
+        rich.add_column(str(column), no_wrap=column == "case")
     for record in table.to_dict("records"):
         cells = []
         for name in table.columns:
             value = record[name]
             share = isinstance(value, float) and name not in ("kl", "margin")
             cells.append(f"{value:.1%}" if share else _short(value))
-        rich.add_row(*map(Text, cells))  # a case's name is no markup
+        rich.add_row(*map(Text, cells))  # names of cases are not markup
     return rich
 
 

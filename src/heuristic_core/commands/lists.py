@@ -1,8 +1,7 @@
-"""Commands that list what the program knows."""
+"""Commands that list tasks and models."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +14,6 @@ from ..errors import one_line
 from ..models.families import FAMILIES
 from ..models.sources import PACKAGED
 from ..search.find import METHODS
-from ..study.published_report import published_report
 from ..tasks import SUITES, TASKS, describe, load_task
 from ..tasks.task import Task
 from .console import DataOption, JsonOption, out, print_json
@@ -25,7 +23,7 @@ def tasks(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="Load this task, or this task file, and print what was read.", show_default=False
+            help="Load this task or task file and print a summary of its data.", show_default=False
         ),
     ] = None,
     data: DataOption = None,
@@ -64,7 +62,7 @@ def tasks(
 
 
 def _show(task: Task, as_json: bool) -> None:
-    """Print what a task holds, so that a wrong column, label or case is seen."""
+    """Print a summary of a task."""
     described = describe(task)
     if as_json:
         print_json(described)
@@ -79,7 +77,7 @@ def _show(task: Task, as_json: bool) -> None:
         table.add_row(*map(Text, cells))
     out().print(table)
     for part, examples in described["examples"].items():
-        out().print(f"{part}, for instance:", markup=False)
+        out().print(f"{part}, for example:", markup=False)
         for example in examples:
             texts = " / ".join(example["texts"])
             out().print(f"  {example['label']}: {texts}", markup=False, soft_wrap=True)
@@ -104,7 +102,7 @@ def models(as_json: JsonOption = False) -> None:
     for name, family in FAMILIES.items():
         table.add_row(name, family.kind, Text(family.note or "heads and MLP layers"))
     out().print(table)
-    out().print("Whether all works on a model of your own: hcore check MODEL\n", markup=False)
+    out().print("To check a model of your own: hcore check MODEL\n", markup=False)
     for name, extra in packaged.items():
         out().print(f"Packaged weights: {name}, installed by {extra}", markup=False)
     for name, summary in methods.items():
@@ -119,10 +117,3 @@ def _options(options: type[BaseModel]) -> dict[str, dict[str, str]]:
         }
         for name, field in options.model_fields.items()
     }
-
-
-def published(
-    folder: Annotated[Path, typer.Argument(help="The folder of the authors' JSON files.")],
-) -> None:
-    """Recompute the paper's figures from its published accuracies and set them beside it."""
-    print(published_report(folder))

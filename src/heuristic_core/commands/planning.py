@@ -23,17 +23,17 @@ def print_plan(
     later: Sequence[str] = (),
     stale: Collection[str] = (),
 ) -> None:
-    """Print cells with what they are forecast to take.
+    """Print cells with forecasts of their time and disk space.
 
     Args:
-        title: What the cells are of.
-        folder: The run folder, which need not exist.
+        title: Name of the study or analysis.
+        folder: The run folder, which may not exist yet.
         cells: The cells.
-        device: Where models will run.
+        device: The device that models will run on.
         as_json: Print JSON.
-        others: Further cells; those that are finished give speeds too.
-        later: Tables of ``[analysis]`` whose cells come on top and are not known yet.
-        stale: Labels of the cells that another version of the code finished.
+        others: Further cells, whose times improve the forecast if they are finished.
+        later: Tables of ``[analysis]`` whose cells are added later and are not known yet.
+        stale: Labels of the cells that another version of the code computed.
     """
     store = Store(folder) if (folder / "cells").is_dir() else None
     forecasts = forecast(cells, store, device, others)

@@ -1,4 +1,4 @@
-"""Commands that do one step on a model of the user's own."""
+"""Commands that run one step on a user's model."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import typer
 from rich.progress import Progress as Bars
 
 from ..errors import InputError
-from ..models.classifier import Progress
 from ..models.loading import load_model
 from ..models.sources import identity
+from ..progress import Progress
 from ..search.data import prepare
 from ..search.find import find_subnetworks, method_options
 from ..storage import check_writable, digest
-from ..study.config import check_study, settings
-from ..study.plan import make_plan, version_of
+from ..study.config import check_study
+from ..study.kinds.search import SEARCH, subnetwork_name
+from ..study.plan import make_plan
 from ..study.run import RunOptions, load_study_task, pick_device, run_study
-from ..study.saved import subnetwork_name
+from ..study.settings import settings
 from ..study.store import Store
 from ..study.watch import Watch
 from ..subnetwork import Subnetwork
@@ -32,7 +33,7 @@ from .console import DataOption, DeviceOption, JsonOption, command_line, err, ou
 TaskOption = Annotated[
     str, typer.Option("--task", help="A task that `hcore tasks` lists, or a task file.")
 ]
-OutOption = Annotated[Path, typer.Option("--out", help="Folder for the result.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder of the result.")]
 DtypeOption = Annotated[str, typer.Option("--dtype", help="Type of the weights.")]
 
 
@@ -42,16 +43,16 @@ def finetune(
     task: TaskOption = "hans-grammar",
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 300,
     checkpoint: Annotated[
-        list[int] | None, typer.Option(help="Step to keep; repeatable. [default: first and last]")
+        list[int] | None, typer.Option(help="Step to save; repeatable. [default: first and last]")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of head, data order and dropout.")] = 1,
-    batch_size: Annotated[int, typer.Option(help="Examples a step.")] = 32,
+    seed: Annotated[int, typer.Option(help="Seed of new weights, data order and dropout.")] = 1,
+    batch_size: Annotated[int, typer.Option(help="Examples per step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-5,
     device: DeviceOption = "auto",
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fine-tune a classifier on a task and keep checkpoints, in a run folder that resumes."""
+    """Fine-tune a classifier on a task and save checkpoints, in a run folder that resumes."""
     config = check_study(
         {
             "name": "finetune",
@@ -89,9 +90,9 @@ def prune(
         list[float] | None, typer.Option(help="Share of units to drop; repeatable. [default: 0.5]")
     ] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Repeatable. [default: 1]")] = None,
-    method: Annotated[str, typer.Option(help="How subnetworks are found.")] = "learned",
-    units: Annotated[str, typer.Option(help="What may be dropped: all, or heads.")] = "all",
-    ablation: Annotated[str, typer.Option(help="What dropped units become: mean, zero.")] = "mean",
+    method: Annotated[str, typer.Option(help="Search method.")] = "learned",
+    units: Annotated[str, typer.Option(help="Units that may be dropped: all, or heads.")] = "all",
+    ablation: Annotated[str, typer.Option(help="Ablation of dropped units: mean, zero.")] = "mean",
     sets: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting of the method, key=value; none for no value."),
@@ -101,11 +102,11 @@ def prune(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find subnetworks of a model and save them, one folder each; finished seeds are kept."""
+    """Find subnetworks of a model and save them, one folder each; finished seeds are skipped."""
     sparsities, seeds = sparsity or [0.5], seed or [1]
     names = [subnetwork_name(target) for target in sparsities]
     if len(set(names)) < len(names) or len(set(seeds)) < len(seeds):
-        raise InputError("a --sparsity or --seed is given twice, or two sparsities are too alike")
+        raise InputError("a --sparsity or --seed is given twice, or two sparsities are too similar")
     for number in seeds:
         for name in names:
             check_writable(out_folder / f"seed-{number}" / name)
@@ -114,7 +115,7 @@ def prune(
     for target in sparsities:
         check_sparsity(target)
     loaded = load_task(task, data=data)
-    asked = digest(
+    request = digest(
         {
             "model": identity(model),
             "dtype": dtype,
@@ -125,31 +126,33 @@ def prune(
             "units": units,
             "ablation": ablation,
         }
-        | version_of("search")
+        | {"version": SEARCH.version}
     )
-    finished = {number: _finished(out_folder / f"seed-{number}", names, asked) for number in seeds}
+    finished = {
+        number: _finished(out_folder / f"seed-{number}", names, request) for number in seeds
+    }
     for number in seeds:
         if finished[number]:
             err().print(f"seed {number} is finished already")
     classifier = load_model(model, device=pick_device(device), dtype=dtype)
     for suite in loaded.suites:
-        suite.class_map(classifier.labels)  # a model of another task would be pruned in vain
+        suite.class_map(classifier.labels)  # fails before the search
     with _bars() as bar:
         shared = prepare(classifier, loaded, ablation=ablation)
         rows = []
         for number in seeds:
-            found = finished[number] or find_subnetworks(
+            subnetworks = finished[number] or find_subnetworks(
                 classifier,
                 shared,
                 sparsities,
                 seed=number,
                 method=method,
                 units=units,
-                provenance={"task": loaded.name, "asked": asked},
+                provenance={"task": loaded.name, "asked": request},
                 progress=bar(f"seed {number}"),
                 **options,
             )
-            for target, subnetwork in zip(sparsities, found, strict=True):
+            for target, subnetwork in zip(sparsities, subnetworks, strict=True):
                 folder = out_folder / f"seed-{number}" / subnetwork_name(target)
                 if not finished[number]:
                     subnetwork.save(folder)
@@ -177,22 +180,22 @@ def prune(
         err().print(f"{shared.encoded.n_truncated} mask-learning examples were cut short")
 
 
-def _finished(folder: Path, names: list[str], asked: str) -> list[Subnetwork] | None:
-    """Give the subnetworks of a seed if all are there; another request's are not overwritten."""
-    there = [folder / name for name in names if (folder / name / "subnetwork.json").is_file()]
-    found = [Subnetwork.load(path) for path in there]
-    for path, subnetwork in zip(there, found, strict=True):
-        if subnetwork.provenance.get("asked") != asked:
+def _finished(folder: Path, names: list[str], request: str) -> list[Subnetwork] | None:
+    """Load the subnetworks of a seed if all exist; those of other settings raise an error."""
+    paths = [folder / name for name in names if (folder / name / "subnetwork.json").is_file()]
+    subnetworks = [Subnetwork.load(path) for path in paths]
+    for path, subnetwork in zip(paths, subnetworks, strict=True):
+        if subnetwork.provenance.get("asked") != request:
             raise InputError(
                 f"{path} holds a subnetwork found with other settings, data or weights; choose "
                 "another --out, or remove it"
             )
-    return found if len(found) == len(names) else None
+    return subnetworks if len(subnetworks) == len(names) else None
 
 
 @contextmanager
 def _bars() -> Iterator[Callable[[str], Progress]]:
-    """Show bars on the error stream; yields what makes one from a name."""
+    """Show progress bars on the error stream; yields a function that adds a bar by name."""
     console = err()
     with Bars(console=console, disable=not console.is_terminal) as bars:
 

@@ -1,1 +1,1 @@
-"""What is asked of a model by running it."""
+"""Measurements that run a model."""

@@ -1,8 +1,9 @@
-"""Accuracy, agreement and margin of a model or subnetwork, per case."""
+"""Accuracy, KL divergence and margin of a model or subnetwork, per case."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,17 @@ from jaxtyping import Bool, Float
 from scipy.special import log_softmax, logsumexp
 
 from ..errors import InputError, expect
-from ..models.classifier import Classifier, Progress, check_classifier
+from ..models.classifier import Classifier, CompactClassifier, check_runnable
 from ..models.encoding import Encoded
+from ..progress import Progress
 from ..subnetwork import Subnetwork
-from ..tables import EVALUATION, conform
 from ..tasks.task import Suite, Task
 
 Logits = Float[np.ndarray, "example label"]
 
 
 def predict(
-    model: Classifier,
+    model: Classifier | CompactClassifier,
     encoded: Encoded,
     *,
     subnetwork: Subnetwork | None = None,
@@ -29,55 +30,55 @@ def predict(
     bf16: bool = False,
     progress: Progress | None = None,
 ) -> Logits:
-    """Give a model's or subnetwork's logits for examples, in their order.
+    """Compute the logits of a model or subnetwork, in the order of the examples.
 
     Args:
         model: The full model.
-        encoded: The examples as tokens.
-        subnetwork: What to run in its place.
-        batch_size: Examples a forward pass.
-        bf16: Compute in bfloat16 where that is safe; weights stay as they are.
+        encoded: The tokenised examples.
+        subnetwork: A subnetwork to run in place of the full model.
+        batch_size: Examples per forward pass.
+        bf16: Compute in bfloat16 where that is safe; weights keep their type.
         progress: Called with (examples done, examples in all).
 
     Returns:
         The logits, in float32.
 
     Raises:
-        InputError: If an argument is of another type, or the subnetwork is another model's.
+        InputError: If an argument has the wrong type, or the subnetwork does not fit the model.
     """
-    check_classifier(model)
+    check_runnable(model)
     expect("the subnetwork", subnetwork, Subnetwork, type(None))
     if subnetwork is not None:
-        model = subnetwork.compact(model)  # the same logits, sooner
+        model = subnetwork.compact(model)  # faster, with the same logits
     return model.logits(encoded, batch_size=batch_size, bf16=bf16, progress=progress).numpy()
 
 
 def evaluate(
-    model: Classifier,
+    model: Classifier | CompactClassifier,
     task: Task | Suite | Iterable[Suite],
     *,
     subnetwork: Subnetwork | None = None,
     batch_size: int = 64,
     bf16: bool = False,
 ) -> pd.DataFrame:
-    """Measure a model or subnetwork on every case of some suites.
+    """Evaluate a model or subnetwork on every case of some suites.
 
     Args:
         model: The full model.
         task: A task, a suite or several suites.
-        subnetwork: What to measure in the model's place.
-        batch_size: Examples a forward pass.
-        bf16: Compute in bfloat16 where that is safe; weights stay as they are.
+        subnetwork: A subnetwork to evaluate in place of the full model.
+        batch_size: Examples per forward pass.
+        bf16: Compute in bfloat16 where that is safe; weights keep their type.
 
     Returns:
         One row per suite and case with the columns suite, role, case, case_kind, n, correct, kl
         (mean KL to the full model, nats) and margin (mean log-odds of the right label).
 
     Raises:
-        InputError: If an argument is of another type, there is no suite, or the model's labels do
+        InputError: If an argument has the wrong type, there is no suite, or the model's labels do
             not fit a suite's.
     """
-    check_classifier(model)
+    check_runnable(model)
     expect("the subnetwork", subnetwork, Subnetwork, type(None))
     given: Any = task.suites if isinstance(task, Task) else task
     several = isinstance(given, Iterable) and not isinstance(given, str)
@@ -86,16 +87,13 @@ def evaluate(
         expect("what is evaluated on", suite, Suite, hint="load it with load_task or load_suite")
     if not suites:
         raise InputError("there is no suite to evaluate on; give at least one")
+    run = partial(predict, model, batch_size=batch_size, bf16=bf16)
     rows = []
     for suite in suites:
         suite.class_map(model.labels)  # fails before anything is run
         encoded = model.encode(suite.examples)
-        reference = predict(model, encoded, batch_size=batch_size, bf16=bf16)
-        logits = reference
-        if subnetwork is not None:
-            logits = predict(
-                model, encoded, subnetwork=subnetwork, batch_size=batch_size, bf16=bf16
-            )
+        reference = run(encoded)
+        logits = reference if subnetwork is None else run(encoded, subnetwork=subnetwork)
         rows.append(score(suite, model.labels, logits, reference))
     return pd.concat(rows, ignore_index=True)
 
@@ -103,15 +101,15 @@ def evaluate(
 def score(
     suite: Suite, model_labels: tuple[str, ...], logits: Logits, reference: Logits
 ) -> pd.DataFrame:
-    """Turn logits into one row per case.
+    """Score logits, one row per case.
 
-    Predictions are the model's most probable class, then mapped to the suite's labels, as is
-    usual for HANS (neutral and contradiction both count as non-entailment).
+    The predicted label is the suite's label for the model's most probable class. As usual for
+    HANS, neutral and contradiction both count as non-entailment.
 
     Args:
-        suite: What the logits are for.
+        suite: The suite.
         model_labels: The model's label names in the order of its classes.
-        logits: The system's logits.
+        logits: The logits of a model or subnetwork on the suite.
         reference: The full model's logits on the same examples.
 
     Returns:
@@ -120,17 +118,24 @@ def score(
     Raises:
         InputError: If the labels do not fit, or a logit is not finite.
     """
-    frame = per_example(suite, model_labels, logits, reference)
-    table = (
-        frame.groupby("case", sort=False)
-        .agg(
-            n=("correct", "size"),
-            correct=("correct", "sum"),
-            kl=("kl", "mean"),
-            margin=("margin", "mean"),
-        )
-        .reset_index()
-    )
+    return by_case(suite, per_example(suite, model_labels, logits, reference))
+
+
+def by_case(suite: Suite, frame: pd.DataFrame, **more: tuple[str, str]) -> pd.DataFrame:
+    """Aggregate rows per example to rows per case.
+
+    Args:
+        suite: The suite.
+        frame: Rows as :func:`per_example` returns them.
+        **more: Further columns: for each the column of the frame and the aggregation.
+    """
+    aggregated = {
+        "n": ("correct", "size"),
+        "correct": ("correct", "sum"),
+        "kl": ("kl", "mean"),
+        "margin": ("margin", "mean"),
+    }
+    table = frame.groupby("case", sort=False).agg(**aggregated, **more).reset_index()
     table.insert(0, "suite", suite.name)
     table.insert(1, "role", suite.role)
     table.insert(3, "case_kind", [suite.kind(case) for case in table["case"]])
@@ -140,12 +145,12 @@ def score(
 def per_example(
     suite: Suite, model_labels: tuple[str, ...], logits: Logits, reference: Logits
 ) -> pd.DataFrame:
-    """Turn logits into one row per example, with the columns case, correct, kl and margin.
+    """Score logits, one row per example, with the columns case, correct, kl and margin.
 
     Args:
-        suite: What the logits are for.
+        suite: The suite.
         model_labels: The label names in the order of the classes.
-        logits: The system's logits.
+        logits: The logits of a model or subnetwork on the suite.
         reference: The full model's logits on the same examples.
 
     Raises:
@@ -173,16 +178,11 @@ def per_example(
 def log_odds(
     logits: Logits, chosen: Bool[np.ndarray, "example label"]
 ) -> Float[np.ndarray, " example"]:
-    """Give the log-odds of some classes against all the others; infinite where those are none."""
+    """Compute the log-odds of some classes against all others; infinite if there are no others."""
     log_p = log_softmax(logits.astype(np.float64), axis=1)
     return _log_sum(log_p, chosen) - _log_sum(log_p, ~chosen)
 
 
-def with_system(table: pd.DataFrame, system: Mapping[str, Any]) -> pd.DataFrame:
-    """Put the columns that name a system before a table of measurements."""
-    return conform(table.assign(**system), EVALUATION)
-
-
 def _log_sum(log_p: Logits, chosen: np.ndarray) -> Float[np.ndarray, " example"]:
-    # A suite whose labels cover one class only leaves an empty side: log 0.
+    # In a suite with a single label one of the two sets of classes is empty: log 0.
     return logsumexp(np.where(chosen, log_p, -np.inf), axis=1)

@@ -1,10 +1,10 @@
-"""What each head attends to, against chance (paper, section 5: shallow features)."""
+"""What each head attends to, compared with chance (paper, section 5: shallow features)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ..errors import InputError, one_line, unknown
-from ..models.classifier import Classifier, Progress
+from ..models.classifier import Classifier
 from ..models.hooks import on_values
-from ..tables import ATTENTION, MODEL, conform
+from ..progress import Progress
+from ..tables import ATTENTION, MODEL_NAMES
 from ..tasks.task import Examples
 from .patterns import PADDING, PATTERNS, describe_tokens, pattern_scores, relate
 
@@ -23,7 +24,7 @@ WEIGHTINGS = ("attention", "value_norm")
 
 N_DRAWS = 1000
 
-_COLUMNS = {name: kind for name, kind in ATTENTION.items() if name not in MODEL}
+_TABLE = ATTENTION.without(MODEL_NAMES)
 
 
 def attention_patterns(
@@ -36,62 +37,62 @@ def attention_patterns(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Measure how much every head attends to each kind of token, against chance.
+    """Measure how much every head attends to each kind of token, compared with chance.
 
-    Each token of the text, special tokens and padding left out, asks; the score of an example is
-    the attention that goes to a pattern's targets over what uniform attention would give them.
+    The queries are all tokens but special tokens and padding. The score of an example is the
+    attention to a pattern's targets over what uniform attention would give them.
 
     Args:
-        model: The model, with its tokenizer; it is left as found.
+        model: The model; it is not changed.
         examples: Texts or pairs.
-        suite: What to call them in the table.
-        weighting: ``attention``, or ``value_norm``: attention times the norm of what is read, as
-            it is written to the residual stream (Kobayashi et al. 2020, "Attention is not only a
-            weight"), scaled to sum to 1 again.
-        batch_size: Examples a forward pass.
+        suite: Name of the examples in the table.
+        weighting: ``attention``, or ``value_norm``: attention times the norm of what the value
+            vector adds to the residual stream, scaled to sum to 1 (Kobayashi et al. 2020,
+            "Attention is not only a weight").
+        batch_size: Examples per forward pass.
         seed: Seed of the bootstrap.
         progress: Called with (examples done, examples in all) after each batch.
 
     Returns:
-        Rows as in ``tables.ATTENTION``, the columns that name a model left out. A pattern that has
-        no target in any example has no row; the standard error over one example is NaN.
+        Rows as in ``tables.ATTENTION`` without the columns that name a model. A pattern without
+        targets in any example has no row. The standard error over one example is NaN.
 
     Raises:
         InputError: If the weighting is unknown, the tokenizer does not know words, or the model
-            gives no attention maps, or some that are no numbers.
+            gives no attention maps or maps that are not finite.
 
     Source:
-        Section 5 and its figures of attention maps, which show examples without chance levels.
+        Section 5 and its figures of attention maps, which show single examples without chance.
     """
     if weighting not in WEIGHTINGS:
         raise unknown("weighting", weighting, WEIGHTINGS)
     encoded = model.encode(examples)
     if not len(encoded):
-        return conform(pd.DataFrame(columns=list(_COLUMNS)), _COLUMNS)
+        return _TABLE.empty()
     tokens = describe_tokens(model.tokenizer, examples, encoded, model.max_length)
     shape = (len(encoded), model.space.n_heads, len(PATTERNS))
     attention, score = np.empty(shape), np.empty(shape)
     chance = np.empty((shape[0], shape[2]))
-    norms = _ReadNorms(model) if weighting == "value_norm" else None
     causal: bool | None = None
     done = 0
-    with model.inference(), showing_maps(model), _hooked(norms):
+    with model.inference(), showing_maps(model), ExitStack() as hooks:
+        norms = _ValueNorms(model, hooks) if weighting == "value_norm" else None
         for rows in encoded.by_length(batch_size):
             maps = attention_maps(model, encoded.batch(rows, model.device))
             kinds = tokens.batch(rows, model.device)
-            if causal is None:  # the first batch is the longest, so that there is much to see
-                causal = _looks_back_only(maps, kinds["sentence"] != PADDING)
+            if causal is None:  # decided on the first batch, which is the longest
+                causal = _is_causal(maps, kinds["sentence"] != PADDING)
             relations = relate(
                 kinds["sentence"], kinds["word"], kinds["punctuation"], causal=causal
             )
             first = 0
             for layer, layer_map in enumerate(maps):
                 weights = layer_map if norms is None else norms.weigh(layer, layer_map)
-                found = pattern_scores(weights, relations)
+                patterns = pattern_scores(weights, relations)
                 heads = slice(first, first + weights.shape[1])
-                attention[rows, heads] = found.attention.cpu().numpy()
-                score[rows, heads] = found.score.cpu().numpy()
-                chance[rows] = found.chance.cpu().numpy()
+                attention[rows, heads] = patterns.attention.cpu().numpy()
+                score[rows, heads] = patterns.score.cpu().numpy()
+                chance[rows] = patterns.chance.cpu().numpy()
                 first = heads.stop
             done += len(rows)
             if progress is not None:
@@ -108,7 +109,7 @@ def attention_patterns(
     )
     numbers = _summary(attention, chance, score, seed)
     table = names.assign(suite=suite, weighting=weighting, **numbers)
-    return conform(table[table["n"] > 0], _COLUMNS)
+    return _TABLE.conform(table[table["n"] > 0])
 
 
 def _summary(
@@ -117,7 +118,7 @@ def _summary(
     score: Float[np.ndarray, "example head pattern"],
     seed: int,
 ) -> dict[str, np.ndarray]:
-    """Average over the examples in which a pattern has a target, head by head."""
+    """Average over the examples in which a pattern has a target, for each head."""
     has = ~np.isnan(chance)
     n = has.sum(0)
     known = np.maximum(n, 1)
@@ -141,7 +142,7 @@ def _wins(
     has: Bool[np.ndarray, "example pattern"],
     seed: int,
 ) -> Float[np.ndarray, "head pattern"]:
-    """Give the share of bootstrap draws of examples in which a pattern scores highest."""
+    """Compute the share of bootstrap draws of examples in which a pattern scores highest."""
     n, n_heads, n_patterns = score.shape
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(n, np.full(n, 1 / n), size=N_DRAWS).astype(np.float64)
@@ -159,9 +160,9 @@ def _wins(
 
 @contextmanager
 def showing_maps(model: Classifier) -> Iterator[None]:
-    """Compute attention in the way that gives its maps within a ``with`` block."""
+    """Use the attention implementation that returns maps within a ``with`` block."""
     modules = list(model.hf.modules())
-    # Asked for maps, transformers sets hooks and marks the model as hooked, and leaves it so.
+    # Transformers sets hooks and attributes to return maps, and does not remove them.
     hooks = [set(module._forward_hooks) for module in modules]
     names = [set(vars(module)) for module in modules]
     before = model.hf.config._attn_implementation
@@ -180,80 +181,66 @@ def showing_maps(model: Classifier) -> Iterator[None]:
 def attention_maps(
     model: Classifier, batch: dict[str, Tensor]
 ) -> tuple[Float[Tensor, "batch head query key"], ...]:
-    """Give every layer's attention maps, inside :func:`showing_maps`.
+    """Return the attention maps of every layer, inside :func:`showing_maps`.
 
     Raises:
-        InputError: If the model does not show them.
+        InputError: If the model does not return them.
     """
-    # An encoder with a decoder on it has maps of both.
+    # An encoder-decoder returns maps of both.
     name = "encoder_attentions" if model.family.kind == "encoder-decoder" else "attentions"
     maps = getattr(model(**batch, output_attentions=True), name)
     if not maps or any(layer is None for layer in maps):
         raise InputError(
-            f"models of the family {model.family.name!r} do not show their attention maps, so "
-            "that its patterns cannot be measured"
+            f"models of the family {model.family.name!r} do not return their attention maps, so "
+            "their patterns cannot be measured; choose another model"
         )
     return maps
 
 
-def _looks_back_only(maps: tuple[Tensor, ...], real: Bool[Tensor, "batch position"]) -> bool:
-    """Say whether no token of any example attends to a later one in any head.
+def _is_causal(maps: tuple[Tensor, ...], real: Bool[Tensor, "batch position"]) -> bool:
+    """Return whether no token attends to a later one in any head.
 
-    A mask gives weights that are exactly zero; without one, no model has that in all its heads.
+    A causal mask gives weights that are exactly zero, which no model has in all heads without it.
     """
     ahead = (real[:, :, None] & real[:, None, :]).triu(1)[:, None]
     return not any(bool((layer.ne(0) & ahead).any()) for layer in maps)
 
 
-class _ReadNorms:
-    """Norms of what each head reads from each token, as it is written to the residual stream."""
+class _ValueNorms:
+    """Norms of what each head's value vectors add to the residual stream.
 
-    def __init__(self, model: Classifier) -> None:
-        self.model = model
-        self.values: dict[int, Tensor] = {}
-        self._written = [_written(model, layer) for layer in range(model.space.n_layers)]
+    Args:
+        model: The model.
+        hooks: Removes the hooks that read the values of every forward pass.
+    """
 
-    def keep(self, layer: int) -> Any:
-        """Give a function that keeps a layer's values."""
-
-        def keep(values: Tensor) -> None:
-            self.values[layer] = values
-
-        return keep
+    def __init__(self, model: Classifier, hooks: ExitStack) -> None:
+        layers = range(model.space.n_layers)
+        self._values: dict[int, Tensor] = {}
+        self._products = [_inner_products(model, layer) for layer in layers]
+        for layer in layers:
+            keep = partial(self._values.__setitem__, layer)
+            hooks.callback(on_values(model.anatomy, layer, keep).remove)
 
     def weigh(
         self, layer: int, attention: Float[Tensor, "batch head query key"]
     ) -> Float[Tensor, "batch head query key"]:
-        """Multiply attention by the norms and scale it to sum to 1; 0 where nothing is read."""
-        values = self.values[layer].double()
-        squares = torch.einsum("bkhi,hij,bkhj->bhk", values, self._written[layer], values)
+        """Multiply attention by the norms and scale it to sum to 1; 0 where all norms are 0."""
+        values = self._values[layer].double()
+        squares = torch.einsum("bkhi,hij,bkhj->bhk", values, self._products[layer], values)
         weighted = attention.double() * squares.clamp(min=0).sqrt()[:, :, None]
         total = weighted.sum(-1, keepdim=True)
         return weighted / total.clamp(min=torch.finfo(total.dtype).tiny)
 
 
-def _written(model: Classifier, layer: int) -> Float[Tensor, "head d_head d_head"]:
-    """Give for each head the inner products of what unit values write to the residual stream."""
-    out = model.attention_out(layer)
-    n_heads, d_head = model.space.heads[layer], model.d_heads[layer]
+def _inner_products(model: Classifier, layer: int) -> Float[Tensor, "head d_head d_head"]:
+    """Compute per head the inner products of what unit vectors add to the residual stream."""
+    out = model.anatomy.attention_out[layer]
+    n_heads, d_head = model.space.heads[layer], model.anatomy.d_heads[layer]
     weight = next(out.parameters())
     units = torch.eye(n_heads * d_head, dtype=weight.dtype, device=weight.device)
     with torch.inference_mode():
-        # Asked of the module itself, past its hooks: families store the weights either way round.
+        # Computed by the module without its hooks: some families store the weights transposed.
         written = (out.forward(units) - out.forward(torch.zeros_like(units[:1]))).double()
         heads = written.unflatten(0, (n_heads, d_head))
         return heads @ heads.transpose(1, 2)
-
-
-@contextmanager
-def _hooked(norms: _ReadNorms | None) -> Iterator[None]:
-    """Let the norms see the values of every forward pass in a ``with`` block."""
-    handles: list[Any] = []
-    try:
-        if norms is not None:
-            for layer in range(norms.model.space.n_layers):
-                handles.append(on_values(norms.model, layer, norms.keep(layer)))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -1,4 +1,4 @@
-"""Counterfactual examples: friendly ones that an adversarial example can be held against."""
+"""Counterfactual examples: friendly counterparts of adversarial examples."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import replace
 from operator import eq
 
 import numpy as np
-import pandas as pd
 
 from ..errors import InputError
 from ..models.classifier import Classifier
@@ -16,14 +15,14 @@ from .discrimination import matches
 
 
 def check_counterparts(suites: Sequence[Suite]) -> None:
-    """Make sure that some adversarial case has friendly counterparts, whatever their length.
+    """Check that some adversarial case has friendly counterparts, of any length.
 
     Raises:
-        InputError: If none has.
+        InputError: If no case has.
     """
     if not any(True for suite in suites for _ in matches(suite)):
         raise InputError(
-            "the task has no matched pairs: no adversarial case has friendly ones of its group "
+            "the task has no matched pairs: no adversarial case has friendly cases of its group "
             "with another label; set analysis.dependency.replace to mean"
         )
 
@@ -31,25 +30,25 @@ def check_counterparts(suites: Sequence[Suite]) -> None:
 def counterfactual_pairs(
     model: Classifier, adversarial: Sequence[Suite], suites: Sequence[Suite]
 ) -> tuple[list[Suite], Examples]:
-    """Pair adversarial examples with the friendly ones of their groups that are most like them.
+    """Pair adversarial examples with the most similar friendly examples of their groups.
 
-    A counterpart is one that :func:`~.discrimination.matches` holds the example's case against and
-    that has as many tokens. Of several the one with the most equal tokens in the same places is
-    taken, of equals the first. One example may be the counterpart of many.
+    A counterpart matches the example's case as in :func:`~.discrimination.matches` and has the
+    same number of tokens. The one with the most equal tokens in the same positions is chosen, the
+    first of equals. One example may be the counterpart of several.
 
     Args:
-        model: The model, whose tokens count.
+        model: The model, for its tokenizer.
         adversarial: Adversarial examples of some of the suites.
-        suites: Where counterparts are looked for: in the suite of the same name.
+        suites: The whole suites. Counterparts come from the suite of the same name.
 
     Returns:
-        The adversarial examples that have a counterpart, and these in the same order.
+        The adversarial examples that have a counterpart, and the counterparts in the same order.
 
     Raises:
-        InputError: If no example has one.
+        InputError: If no example has a counterpart.
     """
     named = {suite.name: suite for suite in suites}
-    paired, tables = [], []
+    paired, counterparts = [], []
     for some in adversarial:
         pool = named[some.name]
         friendly = {match.case: match.friendly for match in matches(pool)}
@@ -63,13 +62,13 @@ def counterfactual_pairs(
             ]
             pairs += [(row, min(alike)[1])] if alike else []
         if pairs:
-            rows, counterparts = np.array(pairs).T
+            rows, matched = np.array(pairs).T
             paired.append(replace(some, examples=some.examples.take(rows)))
-            tables.append(pool.examples.take(counterparts).table)
+            counterparts.append(pool.examples.take(matched))
     if not paired:
         raise InputError(
-            "no adversarial example has a friendly counterpart of as many tokens; raise "
+            "no adversarial example has a friendly counterpart with as many tokens; raise "
             "analysis.per_case, or set analysis.dependency.replace to mean"
         )
     names = dict.fromkeys(label for suite in suites for label in suite.examples.labels)
-    return paired, Examples(pd.concat(tables, ignore_index=True), tuple(names))
+    return paired, Examples.concat(counterparts, tuple(names))

@@ -1,4 +1,4 @@
-"""Do heads depend on what other heads write? Path patching from head to head."""
+"""Dependency between heads, measured by path patching from head to head."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from jaxtyping import Bool, Float
 
 from ..errors import InputError, unknown
 from ..models.ablation import AblationValues
-from ..models.classifier import Classifier, Progress
+from ..models.classifier import Classifier
 from ..models.encoding import Encoded
-from ..models.patching import READS, slice_of
-from ..tables import DEPENDENCY, MODEL, conform
+from ..models.patching import READS
+from ..progress import Progress
+from ..tables import DEPENDENCY, MODEL_NAMES
 from ..tasks.task import Examples, Suite
 from ..units import Unit
 from .path_patching import PATHS, CleanRun
 
-_COLUMNS = {name: kind for name, kind in DEPENDENCY.items() if name not in MODEL}
+_TABLE = DEPENDENCY.without(MODEL_NAMES)
 
 
 def dependencies(
@@ -34,37 +35,35 @@ def dependencies(
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Measure how heads, and the model's answers, change as single heads are changed below them.
+    """Measure how heads and the model's margin change if the output of a lower head is replaced.
 
-    A sender's output is replaced, and one of a receiver's projections reads what that makes of
-    its input, while the other two read what they did. On the direct path all heads and MLPs
-    between write what they did, and only residual sums and LayerNorms follow the change; on the
-    total path everything between follows it. Memory grows with one batch alone, but for one
-    number per pair, path, projection and example. Where heads share keys and values, a receiver
-    sees the change in those of its group.
+    A sender's output is replaced, and one of a receiver's projections reads the input that
+    results, while the other two read the clean input. On the direct path all heads and MLPs in
+    between keep their clean outputs, and only residual sums and LayerNorms follow the change. On
+    the total path everything in between follows it. Memory holds one number per pair, path,
+    projection and example, and one batch. If heads share keys and values, a receiver reads the
+    changed ones of its group.
 
     Args:
-        model: The model; it is left as found.
+        model: The model; it is not changed.
         suites: The examples. Only adversarial cases are used.
-        senders: From the label of each head whose output is replaced to its group, ``core`` or
-            ``control``.
-        receivers: From the label of each head that may depend on them to its group, ``core`` or
-            ``added``.
-        values: Mean outputs. They replace the senders', and receivers' changes are compared with
-            how far these are from their means.
-        counterfactual: One example for each of the suites', in their order and of the same
-            number of tokens. If given, a sender's output is taken from a run on it.
+        senders: The heads whose output is replaced: from label to group, ``core`` or ``control``.
+        receivers: The heads that may depend on them: from label to group, ``core`` or ``added``.
+        values: Mean outputs, which replace the senders' outputs. A receiver's change is relative
+            to the distance of its output from its mean.
+        counterfactual: One example for each example of the suites, in the same order and with the
+            same number of tokens. If given, they provide the senders' new outputs.
         paths: ``direct``, ``total`` or both.
-        margin_paths: The paths for which the receiver's new output is also put into an otherwise
-            unchanged run, to see the margin change. This takes most of the time.
-        batch_size: Examples a forward pass.
+        margin_paths: The paths for which the receiver's new output is also patched into a clean
+            run to measure the change of the margin. This takes most of the time.
+        batch_size: Examples per forward pass.
         progress: Called with (senders done, senders in all), summed over batches.
 
     Returns:
-        Rows with the columns of ``tables.DEPENDENCY`` after the model's, for every sender,
-        receiver, projection and path. Where the sender's layer is not below the receiver's there
-        is no path: change and margin change are exactly 0 and nothing is run. ``excess`` of a
-        control is over the mean of all controls of its layer, itself included.
+        Rows with the columns of ``tables.DEPENDENCY`` without those that name a model, for every
+        sender, receiver, projection and path. If the sender's layer is not below the receiver's,
+        there is no path: change and margin change are exactly 0 and nothing is run. ``excess`` is
+        relative to the mean of all controls of the sender's layer, itself included.
 
     Raises:
         InputError: If a unit, group or path is unknown, there is no adversarial example, labels
@@ -73,12 +72,12 @@ def dependencies(
     for path in [*paths, *margin_paths]:
         if path not in paths or path not in PATHS:
             raise unknown("path", path, paths if path in PATHS else PATHS)
-    values.check_fits(model.space, model.d_heads, model.d_model)
+    values.check_fits(model.anatomy)
     sending = _heads(model, senders, ("core", "control"))
     receiving = _heads(model, receivers, ("core", "added"))
     encoded, others, right = _examples(model, suites, counterfactual)
 
-    # The order of axes: path, projection, sender, receiver, example. No path leaves zeros.
+    # Axes: path, projection, sender, receiver, example. Pairs without a path stay zero.
     shape = (len(paths), len(READS), len(sending), len(receiving), len(encoded))
     change, margin = np.zeros(shape), np.zeros(shape)
     margin[[path not in margin_paths for path in paths]] = np.nan
@@ -110,18 +109,18 @@ def dependency_passes(
     margin_paths: Collection[str] = ("direct",),
     counterfactual: bool = False,
 ) -> float:
-    """Forecast how many forward passes :func:`dependencies` takes for each example, at most.
+    """Compute an upper bound of the forward passes that :func:`dependencies` takes per example.
 
     Args:
-        n_layers: The model's layers.
+        n_layers: Number of layers of the model.
         senders: Labels of the heads whose outputs are replaced.
         receivers: Labels of the heads that may depend on them.
         paths: As in :func:`dependencies`.
         margin_paths: As in :func:`dependencies`.
-        counterfactual: Whether there are counterfactual examples.
+        counterfactual: Whether counterfactual examples are given.
 
     Returns:
-        The number, passes that start above the first layer counted by the share of layers run.
+        The number. A pass that starts above the first layer counts as the share of layers run.
     """
     sending = [Unit.parse(label).layer for label in senders]
     receiving = [Unit.parse(label).layer for label in receivers]
@@ -129,7 +128,7 @@ def dependency_passes(
     for sender in sending:
         above = [n_layers - layer for layer in receiving if layer > sender]
         if above:
-            # One pass that changes the sender, then one for each projection from the next layer.
+            # One pass with the changed sender, then one per projection from the next layer on.
             layers += len(paths) * (n_layers - sender + len(READS) * (n_layers - sender - 1))
             layers += len(margin_paths) * len(READS) * sum(above)
     return 1 + bool(counterfactual) + layers / n_layers
@@ -141,27 +140,22 @@ def _heads(model: Classifier, groups: Mapping[str, str], known: Sequence[str]) -
             raise unknown("group of heads", group, known)
     heads = [Unit.parse(label) for label in groups]
     for head in heads:
-        slice_of(model, head)  # fails before anything is run
+        model.anatomy.slice_of(head)  # fails before anything is run
     return heads
 
 
 def _examples(
     model: Classifier, suites: Suite | Iterable[Suite], counterfactual: Examples | None
 ) -> tuple[Encoded, Encoded | None, Bool[np.ndarray, "example label"]]:
-    """Give the adversarial examples, their counterfactuals, and which classes are right."""
-    parts = [suites] if isinstance(suites, Suite) else list(suites)
-    right, chosen, tables = [], [], []
-    for suite in parts:
-        of_class, labels = suite.class_map(model.labels), suite.examples.label_ids
-        right.append(of_class[None, :] == labels[:, None])
-        cases = suite.examples.table["case"]
-        chosen.append(np.array([suite.kind(case) == "adversarial" for case in cases], dtype=bool))
-        tables.append(suite.examples.table)
-    rows = np.flatnonzero(np.concatenate([np.zeros(0, bool), *chosen]))
+    """Return the adversarial examples, their counterfactuals, and which classes are right."""
+    suites = [suites] if isinstance(suites, Suite) else list(suites)
+    right = [s.class_map(model.labels) == s.examples.label_ids[:, None] for s in suites]
+    kinds = [suite.kind(case) for suite in suites for case in suite.examples.table["case"]]
+    rows = np.array([i for i, kind in enumerate(kinds) if kind == "adversarial"], dtype=np.int64)
     if not len(rows):
         raise InputError("dependency is measured on adversarial examples, and there are none")
-    names = tuple(dict.fromkeys(label for suite in parts for label in suite.examples.labels))
-    examples = Examples(pd.concat(tables, ignore_index=True), names)
+    names = tuple(dict.fromkeys(label for suite in suites for label in suite.examples.labels))
+    examples = Examples.concat([suite.examples for suite in suites], names)
     encoded, others = model.encode(examples.take(rows)), None
     if counterfactual is not None:
         if len(counterfactual) != len(examples):
@@ -191,23 +185,21 @@ def _table(
 ) -> pd.DataFrame:
     names = [list(paths), list(READS), [str(u) for u in sending], [str(u) for u in receiving]]
     index = pd.MultiIndex.from_product(names, names=["path", "reads", "sender", "receiver"])
-    groups = [senders[label] for label in senders]
-    layers = [unit.layer for unit in sending]
-    columns: dict[str, np.ndarray] = {}
-    for name, of_examples in (("change", change), ("margin_change", margin)):
-        columns[name], columns[f"{name}_se"] = _mean(of_examples)
-    sizes = {"excess": change, "margin_excess": np.abs(margin)}
-    for name, size in sizes.items():
-        columns[name], columns[f"{name}_se"] = _mean(_over_controls(size, layers, groups))
-    table = index.to_frame(index=False).assign(
-        **columns,
-        n=change.shape[-1],
-        sender_group=lambda rows: rows["sender"].map(dict(zip(names[2], groups, strict=True))),
-        receiver_group=lambda rows: rows["receiver"].map(
-            dict(zip(names[3], receivers.values(), strict=True))
-        ),
-    )
-    return conform(table, _COLUMNS)
+    groups, layers = list(senders.values()), [unit.layer for unit in sending]
+    sizes = {
+        "change": change,
+        "margin_change": margin,
+        "excess": _over_controls(change, layers, groups),
+        "margin_excess": _over_controls(np.abs(margin), layers, groups),
+    }
+    table = index.to_frame(index=False)
+    for name, of_examples in sizes.items():
+        table[name], table[f"{name}_se"] = _mean(of_examples)
+    table["n"] = change.shape[-1]
+    table["sender_group"] = table["sender"].map(dict(zip(names[2], groups, strict=True)))
+    receiver_groups = dict(zip(names[3], receivers.values(), strict=True))
+    table["receiver_group"] = table["receiver"].map(receiver_groups)
+    return _TABLE.conform(table)
 
 
 def _over_controls(
@@ -215,7 +207,7 @@ def _over_controls(
     layers: Sequence[int],
     groups: Sequence[str],
 ) -> Float[np.ndarray, "path reads sender receiver example"]:
-    """Subtract from each sender's numbers the mean over the controls of its layer."""
+    """Subtract from the numbers of each sender the mean over the controls of its layer."""
     excess = np.full(size.shape, np.nan)
     layer, control = np.array(layers, dtype=int), np.array(groups) == "control"
     for one in set(layers):
@@ -229,7 +221,7 @@ def _over_controls(
 def _mean(
     of_examples: Float[np.ndarray, "path reads sender receiver example"],
 ) -> tuple[Float[np.ndarray, " row"], Float[np.ndarray, " row"]]:
-    """Give the mean over examples and its standard error, not a number for a single example."""
+    """Compute the mean over examples and its standard error, which is NaN for one example."""
     n = of_examples.shape[-1]
     error = np.full(of_examples.shape[:-1], np.nan)
     if n > 1:

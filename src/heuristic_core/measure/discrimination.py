@@ -1,16 +1,16 @@
-"""Does a model tell adversarial cases from the friendly ones that match, or does it only lean?"""
+"""How well a model separates adversarial cases from their friendly counterparts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
 from ..analysis.separation import Adversarial, Friendly, placements, separation
-from ..tables import AUC_CHANGES, DISCRIMINATION, SYSTEM
+from ..tables import AUROC_CHANGES, DISCRIMINATION, SYSTEM_NAMES
 from ..tasks.task import Suite
 from .accuracy import Logits, log_odds
 
@@ -21,10 +21,10 @@ class Match:
 
     Args:
         case: The adversarial case.
-        group: The group it shares with them.
-        label: The number of its label among the suite's.
+        group: Their common group.
+        label: The class number of its label in the suite.
         adversarial: Positions of its examples.
-        friendly: Positions of the group's friendly examples that have another label.
+        friendly: Positions of the friendly examples of the group with another label.
     """
 
     case: str
@@ -37,22 +37,20 @@ class Match:
 def matches(suite: Suite) -> Iterator[Match]:
     """Find the friendly counterparts of each adversarial case of a suite.
 
-    Cases without counterparts, and those whose examples have several labels, are left out.
+    Cases without counterparts and cases with several labels are left out.
     """
-    cases = suite.examples.table["case"].to_numpy()
+    cases = suite.examples.table["case"]
     labels = suite.examples.label_ids
-    kinds = {case: suite.kind(case) for case in suite.cases}
-    groups = {case: suite.group(case) for case in suite.cases}
-    is_friendly = np.array([kinds[case] == "friendly" for case in cases], dtype=bool)
-    group_of = np.array([groups[case] for case in cases], dtype=object)
+    is_friendly = (cases.map(suite.kind) == "friendly").to_numpy()
+    groups = cases.map(suite.group).to_numpy()
     for case in suite.cases:
-        rows = np.flatnonzero(cases == case)
+        rows, group = np.flatnonzero(cases == case), suite.group(case)
         label = int(labels[rows[0]])
-        if kinds[case] != "adversarial" or (labels[rows] != label).any():
+        if suite.kind(case) != "adversarial" or (labels[rows] != label).any():
             continue
-        others = np.flatnonzero(is_friendly & (group_of == groups[case]) & (labels != label))
-        if len(others):
-            yield Match(case, groups[case], label, rows, others)
+        friendly = np.flatnonzero(is_friendly & (groups == group) & (labels != label))
+        if len(friendly):
+            yield Match(case, group, label, rows, friendly)
 
 
 def discriminate(
@@ -62,32 +60,31 @@ def discriminate(
     reference: Logits | None = None,
     alone: Sequence[Logits] = (),
 ) -> pd.DataFrame:
-    """Hold each adversarial case of a suite against the friendly examples of its group.
+    """Measure how well each adversarial case is separated from its friendly counterparts.
 
-    An example's score is the log-odds of the adversarial case's label against all others, in nats.
-    Scores that differ by no more than ``separation.RESOLUTION`` are ties.
+    The score of an example is the log-odds of the adversarial case's label against all others, in
+    nats. Scores that differ by at most ``separation.RESOLUTION`` are ties.
 
     Args:
-        suite: What the logits are for.
+        suite: The suite.
         model_labels: The model's label names in the order of its classes.
-        logits: The system's logits.
-        reference: The full model's logits on the same examples, where the change from it is asked
-            for too.
-        alone: The logits of systems that each lack one of the units that this one lacks, where
-            the change beyond the sum of theirs is asked for too.
+        logits: The logits of a model or subnetwork on the suite.
+        reference: The full model's logits on the same examples, to measure the change from it.
+        alone: The logits without each removed unit alone, to measure the interaction of units.
 
     Returns:
-        One row per adversarial case that has counterparts and whose label the model can give,
-        with the columns of ``tables.DISCRIMINATION`` that name no system; with a reference also
-        those in ``tables.AUC_CHANGES``.
+        One row per adversarial case that has counterparts and whose label the model can predict,
+        with the columns of ``tables.DISCRIMINATION`` that do not name a system. With a reference,
+        the columns of ``tables.AUROC_CHANGES`` replace the standard error.
 
     Raises:
         InputError: If the model's labels do not fit the suite's.
     """
     class_map = suite.class_map(model_labels)
-    columns = [name for name in DISCRIMINATION if name not in SYSTEM]
+    columns = DISCRIMINATION.without(SYSTEM_NAMES).names
     if reference is not None:  # the change has an error of its own
-        columns = [*(name for name in columns if name != "auc_se"), *AUC_CHANGES]
+        columns = [name for name in columns if name != "auc_se"]
+        columns += [column.name for column in AUROC_CHANGES]
     systems = [logits] if reference is None else [logits, reference, *alone]
     scores: dict[int, list[Float[np.ndarray, " example"]]] = {}
     rows = []
@@ -97,22 +94,16 @@ def discriminate(
             continue
         if match.label not in scores:
             scores[match.label] = [log_odds(x, np.broadcast_to(chosen, x.shape)) for x in systems]
-        sides = [(x[match.adversarial], x[match.friendly]) for x in scores[match.label]]
-        found = separation(*sides[0])
-        rows.append(
-            (
-                suite.name,
-                match.case,
-                match.group,
-                len(match.adversarial),
-                len(match.friendly),
-                found.auc,
-                *((found.auc_se,) if reference is None else ()),
-                found.d_prime,
-                found.bias,
-                *(() if reference is None else auc_changes(*sides)),
-            )
-        )
+        pairs = [(x[match.adversarial], x[match.friendly]) for x in scores[match.label]]
+        row = {
+            "suite": suite.name,
+            "case": match.case,
+            "case_group": match.group,
+            "n": len(match.adversarial),
+            "n_friendly": len(match.friendly),
+        }
+        changes = {} if reference is None else auc_changes(*pairs)
+        rows.append(row | asdict(separation(*pairs[0])) | changes)
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -120,31 +111,35 @@ def auc_changes(
     after: tuple[Adversarial, Friendly],
     before: tuple[Adversarial, Friendly],
     *alone: tuple[Adversarial, Friendly],
-) -> tuple[float, ...]:
-    """Give the change of the area under the curve between two systems on the same examples.
+) -> dict[str, float]:
+    """Compute the change of the AUROC between two systems on the same examples.
 
     Args:
-        after: The new scores of an adversarial case, and of its counterparts.
-        before: The old scores, of the same examples in the same order.
-        alone: The scores when parts of what makes the change happen by themselves.
+        after: The new scores of an adversarial case and of its counterparts.
+        before: The old scores of the same examples, in the same order.
+        alone: The scores if units that are removed together are removed alone.
 
     Returns:
-        The change; its standard error over adversarial examples; and that over friendly ones,
-        which the cases of a group have in common. Then the same three of the change less the sum
-        of the changes alone. NaN for errors of a side of one example, and where nothing is alone.
+        By the names in ``tables.AUROC_CHANGES``: the change, its standard error over adversarial
+        examples and its standard error over friendly ones, which the cases of a group share. Then
+        the same of the interaction: the change less the sum of the changes alone. NaN for errors
+        over a single example, and for interactions if nothing is removed alone.
 
     Source:
         DeLong, DeLong and Clarke-Pearson 1988.
     """
     old = placements(*before)
-    whole, *parts = (
-        [new - was for new, was in zip(placements(*sides), old, strict=True)]
-        for sides in (after, *alone)
+    change, *singles = (
+        [new - was for new, was in zip(placements(*scores), old, strict=True)]
+        for scores in (after, *alone)
     )
-    if not parts:
-        return (*_with_errors(*whole), np.nan, np.nan, np.nan)
-    beyond = [side - np.sum([part[i] for part in parts], axis=0) for i, side in enumerate(whole)]
-    return (*_with_errors(*whole), *_with_errors(*beyond))
+    values: tuple[float, ...] = _with_errors(*change)
+    if singles:
+        values += _with_errors(
+            *(x - np.sum([single[i] for single in singles], axis=0) for i, x in enumerate(change))
+        )
+    names = [column.name for column in AUROC_CHANGES]
+    return dict.fromkeys(names, np.nan) | dict(zip(names, values, strict=False))
 
 
 def _with_errors(adversarial: Adversarial, friendly: Friendly) -> tuple[float, float, float]:

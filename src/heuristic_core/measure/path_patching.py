@@ -1,4 +1,4 @@
-"""Path patching in one batch: what a head's output changes in others, and in the answers."""
+"""Path patching in one batch: the effect of a head's output on other heads and the margin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..models.ablation import AblationValues
 from ..models.classifier import Classifier
 from ..models.encoding import Encoded
-from ..models.patching import READS, freezing, reading, slice_of, writing
+from ..models.patching import READS, freezing, reading, writing
 from ..models.trace import Trace, starting_at, tracing
 from ..units import Unit
 from .accuracy import log_odds
@@ -23,15 +23,16 @@ PATHS = ("direct", "total")
 
 
 class CleanRun:
-    """A run on one batch in which nothing is changed, and what becomes of it if something is.
+    """A clean run on one batch, and patched runs that start from it.
 
     Args:
         model: The model, without dropout and gradients.
-        values: What replaces heads' outputs, and what receivers' changes are compared with.
+        values: Mean outputs, which replace the senders' outputs and are the reference of the
+            receivers' changes.
         encoded: All examples.
-        others: All counterfactual examples, whose outputs then replace the senders'.
-        right: For all examples which of the model's classes count as right.
-        rows: Positions of the batch's examples.
+        others: All counterfactual examples. If given, their outputs replace the senders'.
+        right: Which of the model's classes are right for each of the examples.
+        rows: Positions of the examples in the batch.
 
     Raises:
         InputError: If the model's logits are not finite.
@@ -46,16 +47,16 @@ class CleanRun:
         right: Bool[np.ndarray, "example label"],
         rows: np.ndarray,
     ) -> None:
-        self._model = model
+        self._model, self._anatomy = model, model.anatomy
         self._values = values.to(model.device)
         self._batch = encoded.batch(rows, model.device)
         self._real = self._batch["attention_mask"].bool()
         self._right = right[rows]
         self._other: Trace | None = None
         if others is not None:
-            with tracing(model) as self._other:
+            with tracing(self._anatomy) as self._other:
                 model(**others.batch(rows, model.device))
-        with tracing(model) as self._clean:
+        with tracing(self._anatomy) as self._clean:
             self._margin = self._log_odds()
         if not np.isfinite(self._margin).all():
             raise InputError(
@@ -64,26 +65,26 @@ class CleanRun:
             )
 
     def outputs_after(self, sender: Unit, path: str) -> Iterator[dict[int, Tensor]]:
-        """Give heads' outputs as one of their projections reads what a changed sender leaves.
+        """Compute heads' outputs if one projection reads the input that a changed sender causes.
 
         Args:
             sender: The head whose output is replaced.
             path: ``direct`` or ``total``.
 
         Yields:
-            For queries, then keys, then values: all heads' outputs side by side, for each layer
-            above the sender's.
+            For queries, then keys, then values: the concatenated outputs of all heads, for each
+            layer above the sender's.
         """
         first = sender.layer + 1
         changed = self._reads_after(sender, path)
-        reads = {layer: changed[layer] for layer in range(first, self._model.space.n_layers)}
+        reads = {layer: changed[layer] for layer in range(first, self._anatomy.space.n_layers)}
         for name in READS:
             with (
-                starting_at(self._model, first, self._clean.outputs),
-                reading(self._model, name, reads),
-                tracing(self._model) as trace,
-                # Outputs are put back once seen, so that each layer's input is the clean one.
-                freezing(self._model, self._clean),
+                starting_at(self._anatomy, first, self._clean.outputs),
+                reading(self._anatomy, name, reads),
+                tracing(self._anatomy) as trace,
+                # Outputs are reset after they are recorded, so that every layer reads clean input.
+                freezing(self._anatomy, self._clean),
             ):
                 self._model(**self._batch)
             yield trace.z
@@ -91,33 +92,33 @@ class CleanRun:
     def _reads_after(self, sender: Unit, path: str) -> dict[int, Tensor]:
         direct = path == "direct"
         with (
-            starting_at(self._model, sender.layer, self._clean.outputs),
-            freezing(self._model, self._clean) if direct else nullcontext(),
-            writing(self._model, sender, self._replacement(sender)),
-            tracing(self._model) as trace,
+            starting_at(self._anatomy, sender.layer, self._clean.outputs),
+            freezing(self._anatomy, self._clean) if direct else nullcontext(),
+            writing(self._anatomy, sender, self._replacement(sender)),
+            tracing(self._anatomy) as trace,
         ):
             self._model(**self._batch)
         return trace.reads
 
     def _replacement(self, sender: Unit) -> Tensor:
         if self._other is not None:
-            return self._other.z[sender.layer][..., slice_of(self._model, sender)]
+            return self._other.z[sender.layer][..., self._anatomy.slice_of(sender)]
         return self._values.heads[sender.layer][sender.head]
 
     def change(self, receiver: Unit, z: Tensor) -> Float[np.ndarray, " example"]:
-        """Give the size of a receiver's change over how far its output was from its mean.
+        """Compute the norm of a receiver's change over the distance of its output from its mean.
 
         Args:
             receiver: The head.
-            z: The new outputs of its layer's heads, side by side.
+            z: The new outputs of the heads of its layer, concatenated.
 
         Returns:
-            The ratio of two norms over real tokens and dimensions.
+            The ratio; the norms are over dimensions and all tokens but padding.
         """
-        part = slice_of(self._model, receiver)
-        clean, new = self._clean.z[receiver.layer][..., part], z[..., part]
+        own = self._anatomy.slice_of(receiver)
+        clean, new = self._clean.z[receiver.layer][..., own], z[..., own]
         size = self._norm(clean - self._values.heads[receiver.layer][receiver.head].to(clean))
-        # A head that writes a constant is as far from its mean as rounding: no measure of change.
+        # The distance of a head with constant output is rounding error, so it gets a lower bound.
         floor = torch.finfo(clean.dtype).eps ** 0.5 * torch.maximum(
             self._norm(clean), self._norm(new)
         )
@@ -126,21 +127,21 @@ class CleanRun:
         return ratio.cpu().numpy()
 
     def margin_change(self, receiver: Unit, z: Tensor) -> Float[np.ndarray, " example"]:
-        """Give the change of the right label's log-odds as a head's new output is put in.
+        """Compute the change of the right label's log-odds if a head's new output is patched in.
 
         Args:
             receiver: The head.
-            z: The new outputs of its layer's heads, of which its own is taken.
+            z: The new outputs of the heads of its layer, concatenated.
 
         Returns:
             The change, in nats.
         """
-        part = slice_of(self._model, receiver)
-        if torch.equal(z[..., part], self._clean.z[receiver.layer][..., part]):
+        own = self._anatomy.slice_of(receiver)
+        if torch.equal(z[..., own], self._clean.z[receiver.layer][..., own]):
             return np.zeros(len(self._margin))
         with (
-            starting_at(self._model, receiver.layer, self._clean.outputs),
-            writing(self._model, receiver, z[..., part]),
+            starting_at(self._anatomy, receiver.layer, self._clean.outputs),
+            writing(self._anatomy, receiver, z[..., own]),
         ):
             return self._log_odds() - self._margin
 

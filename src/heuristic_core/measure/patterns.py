@@ -1,4 +1,4 @@
-"""Which tokens a pattern of attention looks at, and how much of an attention map goes there."""
+"""Patterns of attention: the target tokens of each, and how much attention goes to them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..errors import InputError
 from ..models.encoding import Encoded
 from ..tasks.task import Examples
 
-#: What a token may look at. Where two come out alike, the first is named. "repeated" is a word of
-#: the other sentence: single texts have none, so it is left out of what is measured of them.
+#: Kinds of target tokens; of equal scores the first wins. The target of "repeated" is the same
+#: word in the other sentence, so that it is not measured on single texts.
 PATTERNS = (
     "repeated",
     "same",
@@ -28,28 +28,28 @@ PATTERNS = (
     "punctuation",
 )
 
-SPECIAL = -1  # in place of a sentence: the token belongs to none
+SPECIAL = -1  # in place of the sentence of special tokens
 PADDING = -2
 NO_WORD = -1  # special tokens, padding and punctuation
 
 
 def describe_tokens(tokenizer: Any, examples: Examples, encoded: Encoded, limit: int) -> Encoded:
-    """Say of each token which sentence and word it is part of.
+    """Find the sentence and word of each token.
 
     Args:
         tokenizer: The model's tokenizer, a fast one.
         examples: The examples.
-        encoded: The same as tokens, as the model gets them.
+        encoded: The tokenised examples.
         limit: Longest input in tokens.
 
     Returns:
-        Columns beside ``input_ids``, batched and padded like the tokens themselves: ``sentence``
-        (0 or 1; ``SPECIAL`` for a special token), ``word`` (alike for the same piece of the same
-        word; ``NO_WORD`` where there is none) and ``punctuation`` (0 or 1).
+        The columns ``input_ids``, ``sentence`` (0 or 1; ``SPECIAL`` for a special token), ``word``
+        (equal for the same piece of the same word; ``NO_WORD`` for none) and ``punctuation`` (0
+        or 1), batched and padded like the tokens.
 
     Raises:
-        InputError: If the tokenizer does not tell which token stems from which word, or if
-            tokenising anew gives other tokens.
+        InputError: If the tokenizer does not know the words of tokens, or tokenising again gives
+            different tokens.
     """
     if not tokenizer.is_fast:
         raise InputError(
@@ -62,23 +62,23 @@ def describe_tokens(tokenizer: Any, examples: Examples, encoded: Encoded, limit:
     tokens = encoded.columns["input_ids"]
     if list(again["input_ids"]) != tokens:
         raise InputError(
-            "the tokenizer gives other tokens than the model was given, so that it is not known "
-            "which words they stem from"
+            "the tokenizer gives different tokens than before, so that the words of tokens are "
+            "unknown; load the model again"
         )
     spelling = _Spelling(tokenizer)
     columns: dict[str, list[list[int]]] = {"sentence": [], "word": [], "punctuation": []}
     for i, ids in enumerate(tokens):
         sentences, words = again.sequence_ids(i), again.word_ids(i)
-        found = spelling.read(ids, sentences, words)
+        pieces = spelling.read(ids, sentences, words)
         columns["sentence"].append([SPECIAL if s is None else s for s in sentences])
-        columns["word"].append([NO_WORD if mark else word for word, mark in found])
-        columns["punctuation"].append([int(mark) for _, mark in found])
+        columns["word"].append([NO_WORD if mark else word for word, mark in pieces])
+        columns["punctuation"].append([int(mark) for _, mark in pieces])
     pads = {"input_ids": 0, "sentence": PADDING, "word": NO_WORD, "punctuation": 0}
     return Encoded({"input_ids": tokens} | columns, pads, encoded.padding_side, 0)
 
 
 class _Spelling:
-    """Numbers the pieces of words, so that equal numbers mean the same piece of the same word."""
+    """Numbers the pieces of words: equal numbers mean the same piece of the same word."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
@@ -88,24 +88,24 @@ class _Spelling:
     def read(
         self, ids: list[int], sentences: list[int | None], words: list[int | None]
     ) -> list[tuple[int, bool]]:
-        """Give for each token its number and whether it is punctuation."""
-        places: dict[tuple[int | None, int | None], list[int]] = {}
+        """Return for each token its number and whether it is punctuation."""
+        by_word: dict[tuple[int | None, int | None], list[int]] = {}
         for position, key in enumerate(zip(sentences, words, strict=True)):
-            places.setdefault(key, []).append(position)
-        found = [(NO_WORD, False)] * len(ids)
-        for (sentence, _), positions in places.items():
+            by_word.setdefault(key, []).append(position)
+        pieces = [(NO_WORD, False)] * len(ids)
+        for (sentence, _), positions in by_word.items():
             if sentence is None:
                 continue
             word = self._spell(tuple(ids[position] for position in positions))
             mark = bool(word) and all(unicodedata.category(c).startswith("P") for c in word)
             for piece, position in enumerate(positions):
                 number = self._numbers.setdefault((word, piece), len(self._numbers))
-                found[position] = (number, mark)
-        return found
+                pieces[position] = (number, mark)
+        return pieces
 
     def _spell(self, ids: tuple[int, ...]) -> str:
-        # From the pieces, not the text: case and accents are then as the model sees them. Without
-        # the spaces around it, so that a word which opens a sentence is no other word.
+        # Spelled from the pieces, with case and accents as in the model's input. Spaces are
+        # stripped, so that a word is the same at the start of a sentence.
         if ids not in self._words:
             pieces = self._tokenizer.convert_ids_to_tokens(list(ids))
             self._words[ids] = self._tokenizer.convert_tokens_to_string(pieces).strip()
@@ -114,12 +114,11 @@ class _Spelling:
 
 @dataclass(frozen=True, eq=False)
 class Relations:
-    """What the tokens of a batch are to each other.
+    """Relations between the tokens of a batch.
 
     Args:
-        allowed: Which tokens a token may attend to; none if it asks nothing: padding and special
-            tokens.
-        targets: Which of these each of ``PATTERNS`` looks at.
+        allowed: The tokens that each token may attend to; none for padding and special tokens.
+        targets: Those that are targets of each of ``PATTERNS``.
     """
 
     allowed: Bool[Tensor, "batch query key"]
@@ -136,15 +135,15 @@ def relate(
     """Find the targets of every pattern.
 
     Args:
-        sentence: Which sentence a token is part of; ``SPECIAL`` or ``PADDING`` for none.
-        word: Which piece of which word it is; ``NO_WORD`` for none.
-        punctuation: 1 for punctuation.
-        causal: Whether a token may look only at itself and what comes before it.
+        sentence: The sentence of each token; ``SPECIAL`` or ``PADDING`` for none.
+        word: The number of each piece of a word; ``NO_WORD`` for none.
+        punctuation: 1 for punctuation, else 0.
+        causal: Whether a token attends only to itself and earlier tokens.
     """
     real, text = sentence != PADDING, sentence >= 0
     opening = real & (real.cumsum(1) == 1)
     positions = torch.arange(sentence.shape[1], device=sentence.device)
-    # How far a key lies behind the query that looks at it.
+    # Position of the key less position of the query.
     step = (positions[None, :] - positions[:, None])[None]
     alike = (word[:, :, None] == word[:, None, :]) & (word[:, :, None] != NO_WORD)
     across = sentence[:, :, None] != sentence[:, None, :]
@@ -171,11 +170,11 @@ def relate(
 
 @dataclass(frozen=True, eq=False)
 class PatternScores:
-    """How much each example's attention follows each pattern; NaN where a pattern has no target.
+    """Attention of each example to the targets of each pattern; NaN if there are none.
 
     Args:
         attention: Mean attention to the targets, over the tokens that have one.
-        chance: The same if attention were uniform over the tokens it may see.
+        chance: The same for uniform attention over all allowed tokens.
         score: Attention over chance.
     """
 
@@ -187,15 +186,15 @@ class PatternScores:
 def pattern_scores(
     attention: Float[Tensor, "batch head query key"], relations: Relations
 ) -> PatternScores:
-    """Hold attention maps against patterns.
+    """Measure how much attention goes to the targets of each pattern.
 
     Args:
-        attention: From each query, shares of attention that sum to 1 over the allowed keys.
-        relations: What the tokens are to each other.
+        attention: Attention maps, which sum to 1 over the allowed keys of each query.
+        relations: The relations between the tokens.
     """
-    asks = relations.allowed.any(-1)
-    # What stands in rows of padding is arbitrary, and may be no number.
-    maps = torch.where(asks[:, None, :, None], attention.double(), 0.0)
+    is_query = relations.allowed.any(-1)
+    # Rows of padding are arbitrary and may be NaN.
+    maps = torch.where(is_query[:, None, :, None], attention.double(), 0.0)
     targets = relations.targets.double()
     queries = relations.targets.any(-1).sum(-1).T
     shares = targets.sum(-1) / relations.allowed.sum(-1).clamp(min=1)

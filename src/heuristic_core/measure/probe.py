@@ -1,4 +1,4 @@
-"""What units matter before fine-tuning: a classifier on the frozen encoder's features."""
+"""A linear probe on the frozen encoder, to measure which units matter before fine-tuning."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..models.ablation import AblationValues
-from ..models.classifier import Classifier, Progress
+from ..models.classifier import Classifier
+from ..progress import Progress
 from ..tasks.task import Examples, Suite
-from .removal import measured
+from .removal import removals
 from .removal_sets import Removal
 from .rerun import features_of
 
-#: Penalties to choose from.
+#: Candidate penalties.
 PENALTIES = (1.0, 10.0, 100.0, 1000.0)
 _N_FOLDS = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """A linear classifier of what a model's last layer reads.
+    """A linear classifier of the features that a model's last layer reads.
 
     Args:
-        labels: The label names in the order of its classes.
-        weight: Its weights.
-        bias: Its biases.
+        labels: The label names in the order of the classes.
+        weight: The weights.
+        bias: The biases.
     """
 
     labels: tuple[str, ...]
@@ -41,21 +42,22 @@ class Probe:
     bias: Float[np.ndarray, " label"]
 
     def __call__(self, features: Float[Tensor, "example width"]) -> Float[Tensor, "example label"]:
-        """Give the logits for some features."""
+        """Compute the logits for some features."""
         weight, bias = torch.from_numpy(self.weight), torch.from_numpy(self.bias)
         return torch.nn.functional.linear(features, weight.to(features), bias.to(features))
 
 
 @dataclass(frozen=True, eq=False)
 class ProbeRemovals:
-    """What removals do to a probe's answers.
+    """The effects of removals on the predictions of a probe.
 
     Args:
-        removal: Rows as :func:`.removal.removals` gives them, ``head`` being ``probe``.
-        discrimination: The same of its second table.
-        penalty: The penalty the probe was trained with.
-        train_accuracy: The probe's accuracy on what it was trained on.
-        accuracy: That on the in-domain suites, all units in place; ``None`` without such suites.
+        removal: Rows of the first table of :func:`.removal.removals`; ``readout`` is ``probe``.
+        discrimination: Rows of its second table.
+        penalty: The penalty that the probe was trained with.
+        train_accuracy: The probe's accuracy on its training examples.
+        accuracy: Its accuracy on the in-domain suites without removals; ``None`` without such
+            suites.
     """
 
     removal: pd.DataFrame
@@ -76,39 +78,39 @@ def probe_removals(
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> ProbeRemovals:
-    """Measure removals by a probe in place of the model's last layer, which may be untrained.
+    """Measure removals with a probe in place of the model's last layer, which may be untrained.
 
-    The probe is trained once, on the full model, and stays as it is when units are removed.
+    The probe is trained once, on features of the full model, and then kept fixed.
 
     Args:
-        model: The model, whose encoder stays as it is.
-        train: What the probe is trained on.
-        suites: What to measure on.
-        sets: What to remove.
-        values: What stands in for removed units.
-        penalty: As for :func:`fit_probe`; by :func:`choose_penalty` if not given.
-        batch_size: Examples a forward pass.
+        model: The model, whose encoder is not changed.
+        train: The training examples of the probe.
+        suites: The suites to measure on.
+        sets: The sets of units to remove.
+        values: Ablation values, which replace the outputs of removed units.
+        penalty: As for :func:`fit_probe`; chosen by :func:`choose_penalty` if not given.
+        batch_size: Examples per forward pass.
         progress: Called with (examples done, examples in all) while removals are measured.
 
     Returns:
-        The tables, and how good the probe is.
+        The tables, and the accuracy of the probe.
 
     Raises:
-        InputError: If there is nothing to train on, or as :func:`.removal.removals`.
+        InputError: If there are no training examples, or as :func:`.removal.removals`.
     """
     features = features_of(model, model.encode(train), batch_size=batch_size)
     if penalty is None:
         penalty = choose_penalty(features, train.label_ids, train.labels)
     probe = fit_probe(features, train.label_ids, train.labels, penalty=penalty)
     right = probe(torch.from_numpy(features)).numpy().argmax(1) == train.label_ids
-    removal, discrimination = measured(
+    removal, discrimination = removals(
         model,
-        "probe",
-        train.labels,
         suites,
         sets,
         values,
         readout=probe,
+        readout_name="probe",
+        labels=train.labels,
         batch_size=batch_size,
         progress=progress,
     )
@@ -122,15 +124,15 @@ def choose_penalty(
     labels: Int[np.ndarray, " example"],
     names: tuple[str, ...],
 ) -> float:
-    """Give the one of ``PENALTIES`` whose probes have the lowest mean loss on held-out examples.
+    """Choose the one of ``PENALTIES`` with the lowest cross-validated loss.
 
     Args:
-        features: What to classify.
+        features: The features.
         labels: The right classes.
         names: Names of the classes.
 
     Returns:
-        The penalty; the heaviest if there are too few examples to hold any out.
+        The penalty; the largest if there are too few examples for cross-validation.
     """
     if len(features) < 2 * _N_FOLDS:
         return PENALTIES[-1]
@@ -155,15 +157,15 @@ def fit_probe(
     """Fit multinomial logistic regression with an L2 penalty.
 
     Args:
-        features: What to classify.
+        features: The features.
         labels: The right classes.
         names: Names of the classes.
-        penalty: What half the sum of squared weights counts beside the sum of the losses in
-            nats, each feature being scaled to a standard deviation of 1; above 0, which leaves
-            one optimum. Biases are free.
+        penalty: Factor of half the sum of squared weights in the objective, which adds the sum of
+            the losses in nats; for features scaled to a standard deviation of 1. Above 0, so that
+            the optimum is unique. Biases are not penalised.
 
     Returns:
-        The probe, for features as they were given.
+        The probe, for unscaled features.
 
     Raises:
         InputError: If there are no examples, or the penalty is not above 0.
@@ -173,13 +175,13 @@ def fit_probe(
     if not penalty > 0:
         raise InputError(f"the probe's penalty is {penalty:g}, but must be above 0")
     mean, deviation = features.mean(0), features.std(0)
-    # A feature that never changes says nothing: it gets no weight, whatever it is scaled by.
+    # Constant features get no weight.
     scale = np.where(deviation > 1e-12 * np.abs(features).max(0), deviation, np.inf)
     x = (features - mean) / scale
     target = np.eye(len(names))[labels]
     n, n_labels, width = len(x), len(names), x.shape[1]
-    # Features that go together make the loss steep in some directions and flat in others. Along
-    # the principal axes, in units of what the curvature may be, it is about as steep in all.
+    # Correlated features make the problem ill-conditioned. Along the principal axes, scaled by a
+    # bound on the curvature, all directions are about equally steep.
     variances, axes = np.linalg.eigh(x.T @ x / n)
     units = 1 / np.sqrt(np.maximum(variances, 0) / 4 + penalty / n)
     x = (x @ axes) * units
@@ -192,12 +194,12 @@ def fit_probe(
         value = -(log_p * target).sum() / n + (shrink * weight).sum() / 2
         return float(value), np.concatenate([(error.T @ x + shrink).ravel(), error.sum(0)])
 
-    found = minimize(
+    optimum = minimize(
         loss,
         np.zeros(n_labels * (width + 1)),
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": 2000, "ftol": 1e-14, "gtol": 1e-8},
     )
-    weight = (found.x[:-n_labels].reshape(n_labels, width) * units) @ axes.T / scale
-    return Probe(tuple(names), weight, found.x[-n_labels:] - weight @ mean)
+    weight = (optimum.x[:-n_labels].reshape(n_labels, width) * units) @ axes.T / scale
+    return Probe(tuple(names), weight, optimum.x[-n_labels:] - weight @ mean)

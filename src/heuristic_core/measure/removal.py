@@ -1,65 +1,66 @@
-"""Removing named units from the full model, one by one and in groups."""
+"""Removing named units from the full model, alone and in groups."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pandas as pd
 
+from ..columns import Table
 from ..errors import InputError, expect
 from ..models.ablation import AblationValues
-from ..models.classifier import Classifier, Progress, check_classifier
+from ..models.classifier import Classifier, check_classifier
+from ..progress import Progress
 from ..subnetwork import Subnetwork
-from ..tables import MODEL, REMOVAL, REMOVAL_DISCRIMINATION
+from ..tables import MODEL_NAMES, REMOVAL, REMOVAL_DISCRIMINATION
 from ..tasks.task import Suite
 from ..units import Unit
-from .accuracy import per_example
+from .accuracy import by_case, per_example
 from .discrimination import discriminate
 from .removal_sets import Removal
-from .rerun import Answers, Readout, answers_without
+from .rerun import Outputs, Readout, outputs_without
 
 
 def removal(
     model: Classifier, *units: Unit | str, means: AblationValues | None = None
 ) -> Subnetwork:
-    """Give the subnetwork that keeps everything but some units.
+    """Return the subnetwork that keeps all but some units.
 
     Args:
         model: The full model.
-        units: What to remove.
-        means: What they become; zero if not given.
+        units: The units to remove.
+        means: Mean outputs that replace them; zero if not given.
 
     Raises:
-        InputError: If a unit is not the model's, or the means are another's.
+        InputError: If the model lacks a unit, or the means do not fit the model.
     """
     check_classifier(model)
     expect("means", means, AblationValues, type(None), hint="compute them with means")
     if means is not None:
-        means.check_fits(model.space, model.d_heads, model.d_model)
+        means.check_fits(model.anatomy)
     mask = ~model.space.mask(units)
     values = {} if means is None else means.arrays()
     kind = "zero" if means is None else "mean"
-    return Subnetwork(model.space, model.space.from_mask(mask), kind, values)
+    return Subnetwork(model.space, model.space.from_mask(mask), ablation=kind, values=values)
 
 
-@contextmanager
 def without(
     model: Classifier, *units: Unit | str, means: AblationValues | None = None
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Remove units from the full model for the duration of a ``with`` block.
 
     Args:
         model: The full model.
-        units: What to remove, such as ``"L4H0"``.
-        means: What they become, from :func:`heuristic_core.means`; zero if not given.
+        units: The units to remove, such as ``"L4H0"``.
+        means: Mean outputs that replace them, from :func:`heuristic_core.means`; zero if not
+            given.
 
     Raises:
-        InputError: If a unit is not the model's.
+        InputError: If the model lacks a unit, or the means do not fit the model.
     """
-    with removal(model, *units, means=means).applied(model):
-        yield
+    return removal(model, *units, means=means).applied(model)
 
 
 def removals(
@@ -68,72 +69,44 @@ def removals(
     sets: Sequence[Removal],
     values: AblationValues,
     *,
-    batch_size: int = 64,
-    progress: Progress | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Measure what removing units from the full model does, in one pass over the data.
-
-    Interactions of several units need the single removals of all of them among the sets.
-
-    Args:
-        model: The full model.
-        suites: What to measure on.
-        sets: What to remove; the full model itself is measured in any case.
-        values: What stands in for removed units.
-        batch_size: Examples a forward pass.
-        progress: Called with (examples done, examples in all), over all runs together.
-
-    Returns:
-        Rows as in ``tables.REMOVAL`` and rows as in ``tables.REMOVAL_DISCRIMINATION``, both but
-        for the columns that name the model.
-
-    Raises:
-        InputError: If a set is empty or names units that are not the model's, or if the labels do
-            not fit a suite's.
-    """
-    return measured(
-        model, "model", model.labels, suites, sets, values, batch_size=batch_size, progress=progress
-    )
-
-
-def measured(
-    model: Classifier,
-    head: str,
-    labels: tuple[str, ...],
-    suites: Iterable[Suite],
-    sets: Sequence[Removal],
-    values: AblationValues,
-    *,
     readout: Readout | None = None,
+    readout_name: str = "model",
+    labels: tuple[str, ...] | None = None,
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Do the work of :func:`removals` with any last layer.
+    """Measure the effects of removing units from the full model, in one pass over the data.
+
+    The interaction of several units is measured if the sets include each of them alone.
 
     Args:
         model: The full model.
-        head: What the last layer is called in the tables.
-        labels: The label names in the order of its classes.
-        suites: What to measure on.
-        sets: What to remove.
-        values: What stands in for removed units.
-        readout: The last layer; the model's own if not given.
-        batch_size: Examples a forward pass.
-        progress: Called with (examples done, examples in all).
+        suites: The suites to measure on.
+        sets: The sets of units to remove. The full model is always measured.
+        values: Ablation values, which replace the outputs of removed units.
+        readout: A last layer that replaces the model's own.
+        readout_name: Name of the last layer in the tables.
+        labels: Label names in the order of its classes; the model's if not given.
+        batch_size: Examples per forward pass.
+        progress: Called with (examples done, examples in all), summed over all runs.
 
     Returns:
-        As :func:`removals`.
+        Rows as in ``tables.REMOVAL`` and rows as in ``tables.REMOVAL_DISCRIMINATION``, both
+        without the columns that name the model.
 
     Raises:
-        InputError: As :func:`removals`.
+        InputError: If a set is empty or has units that the model lacks, or the labels do not fit a
+            suite's.
     """
+    labels = labels or model.labels
     suites = list(suites)
     for suite in suites:
         suite.class_map(labels)  # fails before anything is run
     if any(not one.units for one in sets):
         raise InputError("a set of units to remove is empty; name at least one unit")
-    # Sets named twice, such as a core of two heads and their pair, are run once.
-    runs = {units: run for run, units in enumerate(dict.fromkeys(_key(s) for s in sets), start=1)}
+    # Equal sets, such as a core of two heads and their pair, are run once.
+    distinct = dict.fromkeys(frozenset(one.units) for one in sets)
+    runs = {units: run for run, units in enumerate(distinct, start=1)}
     n_all = len(runs) + 1
     total = n_all * sum(len(suite.examples) for suite in suites)
     before, rows, separations = 0, [], []
@@ -143,7 +116,7 @@ def measured(
             if progress is not None:
                 progress(before + done, total)
 
-        answers = answers_without(
+        outputs = outputs_without(
             model,
             model.encode(suite.examples),
             list(runs),
@@ -154,10 +127,10 @@ def measured(
             progress=step,
         )
         before += n_all * len(suite.examples)
-        effects = _Effects(suite, labels, answers, runs)
+        effects = _RemovalEffects(suite, labels, outputs, runs)
         for one in (Removal("none", ()), *sets):
             names = {
-                "head": head,
+                "readout": readout_name,
                 "group": one.group,
                 "draw": one.draw,
                 "removed": "+".join(str(unit) for unit in sorted(one.units)),
@@ -167,95 +140,72 @@ def measured(
     return _together(rows, REMOVAL), _together(separations, REMOVAL_DISCRIMINATION)
 
 
-def _key(one: Removal) -> frozenset[Unit]:
-    return frozenset(one.units)
-
-
-def _together(tables: list[pd.DataFrame], columns: dict[str, str]) -> pd.DataFrame:
-    """Put tables together and give them the columns and types they should have."""
-    types = {name: kind for name, kind in columns.items() if name not in MODEL}
+def _together(tables: list[pd.DataFrame], declared: Table) -> pd.DataFrame:
+    """Concatenate tables and give them the declared columns and types."""
+    declared = declared.without(MODEL_NAMES)
     filled = [table for table in tables if len(table)]
-    whole = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(types))
-    return whole[list(types)].astype(types)
+    return declared.conform(pd.concat(filled, ignore_index=True)) if filled else declared.empty()
 
 
-class _Effects:
-    """What removals do on one suite.
+class _RemovalEffects:
+    """The effects of removals on one suite.
 
     Args:
         suite: The suite.
         labels: Names of the classes.
-        answers: The model's answers on it.
-        runs: For each set of units its run.
+        outputs: The model's outputs on the suite.
+        runs: The number of the run without each set of units.
     """
 
     def __init__(
         self,
         suite: Suite,
         labels: tuple[str, ...],
-        answers: Answers,
+        outputs: Outputs,
         runs: dict[frozenset[Unit], int],
     ) -> None:
-        self.suite, self.labels, self.answers = suite, labels, answers
+        self.suite, self.labels, self.outputs = suite, labels, outputs
         self._runs = {frozenset[Unit](): 0} | runs
-        self._frames = [per_example(suite, labels, x, answers.logits[0]) for x in answers.logits]
+        self._frames = [per_example(suite, labels, x, outputs.logits[0]) for x in outputs.logits]
         labels_of = suite.examples.table.groupby("case", sort=False)["label"].unique()
         self._label_of = {
             case: str(names[0]) if len(names) == 1 else "" for case, names in labels_of.items()
         }
         margins = np.stack([frame["margin"].to_numpy() for frame in self._frames])
-        # A margin is infinite where the classes cover one label only: it has no change there.
+        # With a single label margins are infinite and their changes undefined.
         with np.errstate(invalid="ignore"):
             self._changes = margins - margins[0]
 
     def on_cases(self, one: Removal) -> pd.DataFrame:
-        """Give one row per case."""
-        run = self._runs[_key(one)]
+        """Return one row per case."""
+        run = self._runs[frozenset(one.units)]
+        alone, interaction = self._alone(one), np.nan
+        if alone:
+            interaction = self._changes[run] - np.sum(self._changes[alone], axis=0)
         frame = self._frames[run].assign(
             change=self._changes[run],
-            interaction=self._interaction(one),
-            pooled=self.answers.change[run],
+            interaction=interaction,
+            pooled=self.outputs.change[run],
         )
-        table = (
-            frame.groupby("case", sort=False)
-            .agg(
-                n=("correct", "size"),
-                correct=("correct", "sum"),
-                kl=("kl", "mean"),
-                margin=("margin", "mean"),
-                margin_change=("change", "mean"),
-                margin_change_se=("change", "sem"),
-                interaction=("interaction", "mean"),
-                interaction_se=("interaction", "sem"),
-                pooled_change=("pooled", "mean"),
-            )
-            .reset_index()
+        table = by_case(
+            self.suite,
+            frame,
+            margin_change=("change", "mean"),
+            margin_change_se=("change", "sem"),
+            interaction=("interaction", "mean"),
+            interaction_se=("interaction", "sem"),
+            pooled_change=("pooled", "mean"),
         )
-        kinds = [self.suite.kind(case) for case in table["case"]]
-        return table.assign(
-            suite=self.suite.name,
-            role=self.suite.role,
-            case_kind=kinds,
-            label=[self._label_of[case] for case in table["case"]],
-        )
+        return table.assign(label=[self._label_of[case] for case in table["case"]])
 
     def on_separation(self, one: Removal) -> pd.DataFrame:
-        """Give one row per adversarial case that has friendly counterparts."""
-        logits = self.answers.logits
-        alone = [logits[run] for run in self._alone(one)]
-        table = discriminate(
-            self.suite, self.labels, logits[self._runs[_key(one)]], logits[0], alone
-        )
-        return table.rename(columns={"group": "case_group"})
-
-    def _interaction(self, one: Removal) -> np.ndarray | float:
-        alone = self._alone(one)
-        if not alone:
-            return np.nan
-        return self._changes[self._runs[_key(one)]] - np.sum(self._changes[alone], axis=0)
+        """Return one row per adversarial case that has friendly counterparts."""
+        logits, run = self.outputs.logits, self._runs[frozenset(one.units)]
+        alone = [logits[single] for single in self._alone(one)]
+        return discriminate(self.suite, self.labels, logits[run], logits[0], alone)
 
     def _alone(self, one: Removal) -> list[int]:
-        """Give the runs without each of several units; none where one of them was not run."""
+        """Return the runs without each of several units alone; none if one of them is missing."""
         units = [frozenset([unit]) for unit in one.units]
         known = len(units) > 1 and all(unit in self._runs for unit in units)
         return [self._runs[unit] for unit in units] if known else []

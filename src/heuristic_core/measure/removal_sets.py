@@ -1,4 +1,4 @@
-"""Which units to remove together: each alone, in pairs, and groups to hold a core against."""
+"""Sets of units to remove: single units, pairs, and random controls of a core."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 
 from ..units import Unit, UnitSpace
 
-#: How often drawing controls may come upon groups it already has, for each that is asked for.
+#: Draws for each requested control, as a draw may repeat an earlier group.
 _PATIENCE = 100
 
 
 @dataclass(frozen=True)
 class Removal:
-    """Units to be removed together, and what for.
+    """A set of units to remove together.
 
     Args:
-        group: ``single``, ``pair``, ``core``, ``control``, or a name of the user's own.
+        group: ``single``, ``pair``, ``core``, ``control``, or a name that the user chose.
         units: The units, at least one.
-        draw: The number of a control; -1 for all others.
+        draw: The number of a control; -1 for all other sets.
     """
 
     group: str
@@ -30,29 +30,29 @@ class Removal:
 
 
 def singles(space: UnitSpace) -> tuple[Removal, ...]:
-    """Remove every unit of a model alone."""
+    """List the removals of single units."""
     return tuple(Removal("single", (unit,)) for unit in space)
 
 
 def pairs(units: Iterable[Unit]) -> tuple[Removal, ...]:
-    """Remove every two of some units together."""
+    """List the removals of all pairs of some units."""
     return tuple(Removal("pair", pair) for pair in itertools.combinations(units, 2))
 
 
 def matched_controls(
     space: UnitSpace, core: Iterable[Unit], n_draws: int, seed: int
 ) -> tuple[tuple[Removal, ...], int]:
-    """Draw random groups of heads outside a core, as many in each layer as the core has.
+    """Draw random groups of heads outside a core, with as many heads per layer as the core.
 
     Args:
         space: The model's units.
         core: The core; its MLPs are not matched.
-        n_draws: Groups to draw.
-        seed: Where they come from.
+        n_draws: Number of groups.
+        seed: Seed of the draw.
 
     Returns:
-        Different groups, fewer than asked for where there are not so many; and how many heads of
-        each come from another layer than the core's, which has too few others.
+        Distinct groups, fewer than requested if there are not enough; and how many heads of each
+        group come from another layer because the core's layer has too few other heads.
     """
     heads = frozenset(unit for unit in core if unit.is_head)
     others = [unit for unit in space if unit.is_head and unit not in heads]

@@ -1,4 +1,4 @@
-"""A model's answers without units, running again only the layers that a removal can change."""
+"""Outputs of a model without some units; only layers that a removal can change are run again."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..models.ablation import AblationValues
-from ..models.classifier import Classifier, Progress
+from ..models.classifier import Classifier
 from ..models.encoding import Encoded
 from ..models.hooks import on_readout
 from ..models.trace import starting_at, tracing
+from ..progress import Progress
 from ..units import Unit
 
-#: From what the last layer reads, of shape (example, width), to logits.
+#: Maps features, which the last layer reads, of shape (example, width), to logits.
 Readout = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """What a model says without units; run 0 is the full model.
+class Outputs:
+    """Outputs of a model without some units; run 0 is the full model.
 
     Args:
         logits: The logits.
-        change: Length of the change of what the classification layer reads, over the length of
-            what it reads in the full model.
+        change: Norm of the change of the features that the classification layer reads, over their
+            norm in the full model.
     """
 
     logits: Float[np.ndarray, "run example label"]
     change: Float[np.ndarray, "run example"]
 
 
-def answers_without(
+def outputs_without(
     model: Classifier,
     encoded: Encoded,
     sets: Sequence[frozenset[Unit]],
@@ -46,32 +47,29 @@ def answers_without(
     readout: Readout | None = None,
     batch_size: int = 64,
     progress: Progress | None = None,
-) -> Answers:
-    """Run a model once as it is and once without each of some sets of units.
+) -> Outputs:
+    """Run the full model, and the model without each of some sets of units.
 
-    Of each batch the layers below a set's lowest are not run again.
+    The layers below the lowest layer of a set are run once per batch.
 
     Args:
         model: The full model.
-        encoded: The examples as tokens.
-        sets: What to remove, at least one unit each.
-        values: What stands in for removed units.
+        encoded: The tokenised examples.
+        sets: The sets of units to remove, at least one unit each.
+        values: Ablation values, which replace the outputs of removed units.
         n_labels: Number of classes.
-        readout: What gives the logits in place of the model's own last layer.
-        batch_size: Examples a forward pass.
-        progress: Called with (examples done, examples in all), over all runs together.
+        readout: A last layer that replaces the model's own.
+        batch_size: Examples per forward pass.
+        progress: Called with (examples done, examples in all), summed over all runs.
 
     Returns:
-        The answers, runs 1 and up in the order of the sets.
+        The outputs; runs 1 and up are in the order of the sets.
     """
     by_layer: dict[int, list[int]] = {}
     for run, units in enumerate(sets, start=1):
         by_layer.setdefault(min(unit.layer for unit in units), []).append(run)
-    gates_open = torch.ones(len(model.space), device=model.device)
-    masks = [
-        gates_open,
-        *(torch.tensor(~model.space.mask(units)).to(gates_open) for units in sets),
-    ]
+    kept = np.array([~model.space.mask(units) for units in (frozenset[Unit](), *sets)])
+    masks = torch.tensor(kept, dtype=torch.float32, device=model.device)
     logits = np.empty((len(masks), len(encoded), n_labels))
     change = np.zeros((len(masks), len(encoded)))
     done, total = 0, len(masks) * len(encoded)
@@ -81,10 +79,10 @@ def answers_without(
         def run_once(run: int, batch: dict[str, Tensor], rows: np.ndarray) -> Tensor:
             nonlocal done
             gates.z = masks[run]
-            answer = model(**batch).logits
+            own = model(**batch).logits
             features = read[0].double()
-            given = answer if readout is None else readout(features)
-            logits[run, rows] = given.double().cpu().numpy()
+            used = own if readout is None else readout(features)
+            logits[run, rows] = used.double().cpu().numpy()
             done += len(rows)
             if progress is not None:
                 progress(done, total)
@@ -92,44 +90,44 @@ def answers_without(
 
         for rows in encoded.by_length(batch_size):
             batch = encoded.batch(rows, model.device)
-            with tracing(model) as trace:
+            with tracing(model.anatomy) as trace:
                 full = run_once(0, batch, rows)
             length = full.norm(dim=-1).clamp(min=torch.finfo(full.dtype).tiny)
             for layer, runs in by_layer.items():
-                with starting_at(model, layer, trace.outputs):
+                with starting_at(model.anatomy, layer, trace.outputs):
                     for run in runs:
                         difference = (run_once(run, batch, rows) - full).norm(dim=-1)
                         change[run, rows] = (difference / length).cpu().numpy()
-    return Answers(logits, change)
+    return Outputs(logits, change)
 
 
 def features_of(
     model: Classifier, encoded: Encoded, *, batch_size: int = 64
 ) -> Float[np.ndarray, "example width"]:
-    """Give what a model's last layer reads of each example, in float64."""
-    found = np.empty((len(encoded), 0))
+    """Compute the features that a model's last layer reads, in float64."""
+    features = np.empty((len(encoded), 0))
     with model.inference(), reading(model) as read:
         for rows in encoded.by_length(batch_size):
             model(**encoded.batch(rows, model.device))
-            if not found.shape[1]:
-                found = np.empty((len(encoded), read[0].shape[-1]))
-            found[rows] = read[0].double().cpu().numpy()
-    return found
+            if not features.shape[1]:
+                features = np.empty((len(encoded), read[0].shape[-1]))
+            features[rows] = read[0].double().cpu().numpy()
+    return features
 
 
 @contextmanager
 def reading(model: Classifier) -> Iterator[list[Tensor]]:
-    """See what a model's last layer reads in each forward pass of a ``with`` block.
+    """Record what a model's last layer reads in each forward pass of a ``with`` block.
 
     Yields:
-        A list of one tensor of shape (batch, width), exchanged by each forward pass.
+        A list of one tensor of shape (batch, width), which each forward pass replaces.
     """
     seen: list[Tensor] = []
 
     def see(read: Tensor) -> None:
         seen[:] = [read]
 
-    handle = on_readout(model, see)
+    handle = on_readout(model.anatomy, see)
     try:
         yield seen
     finally:

@@ -1,1 +1,1 @@
-"""Loading, families, gates and tokens: the only place that knows the insides of transformers."""
+"""Loading, anatomy, gates and tokens: the only place that knows transformers' insides."""

@@ -1,4 +1,4 @@
-"""Turning examples into batches: tokenised once, batched by length, padded as little as can be."""
+"""Turning examples into batches: tokenised once, batched by length, with little padding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Encoded:
         columns: The tokenizer's outputs, each a list of one list of ids per example.
         pads: What each column is padded with.
         padding_side: ``right`` or ``left``.
-        n_truncated: How many examples were longer than the limit and lost their end.
+        n_truncated: How many examples were longer than the limit and were truncated.
     """
 
     columns: dict[str, list[list[int]]]
@@ -39,15 +39,15 @@ class Encoded:
         return np.array([len(ids) for ids in self.columns["input_ids"]], dtype=np.int64)
 
     def take(self, rows: np.ndarray) -> Encoded:
-        """Give the examples at some positions, in the order of the positions."""
+        """Return the examples at some positions, in the order of the positions."""
         columns = {name: [column[row] for row in rows] for name, column in self.columns.items()}
-        # The count is of all examples: which of them were cut is not kept.
+        # The count is of all examples: which of them were truncated is not recorded.
         return Encoded(columns, self.pads, self.padding_side, self.n_truncated)
 
     def batch(
         self, rows: Sequence[int] | np.ndarray, device: torch.device, length: int | None = None
     ) -> dict[str, Tensor]:
-        """Pad some examples, ready to be passed to the model; on the left, with positions.
+        """Pad some examples for the model; with padding on the left, add their positions.
 
         Args:
             rows: Their positions.
@@ -66,16 +66,16 @@ class Encoded:
                     block[i, longest - len(ids) :] = ids
             tensors[name] = torch.from_numpy(block).to(device)
         if self.padding_side == "left" and "attention_mask" in tensors:
-            # Counted from the first token that is no padding, as on the right.
+            # Counted from the first token that is not padding, as on the right.
             counted = tensors["attention_mask"].cumsum(-1) - 1
             tensors["position_ids"] = counted.clamp(min=0)
         return tensors
 
     def by_length(self, batch_size: int) -> Iterator[np.ndarray]:
-        """Give the positions of all examples in batches of similar length, longest first.
+        """Yield the positions of all examples in batches of similar length, longest first.
 
         Raises:
-            InputError: If the batch size is no whole number from 1.
+            InputError: If the batch size is not a whole number from 1.
         """
         expect_whole("batch_size", batch_size, 1)
         order = np.argsort(-self.lengths, kind="stable")
@@ -90,18 +90,18 @@ class Encoded:
         *,
         by_length: bool = True,
     ) -> Iterator[np.ndarray]:
-        """Give batches for learning: epochs in random order, without a last incomplete batch.
+        """Yield batches for learning: epochs in random order, without a last incomplete batch.
 
         Args:
             batch_size: Examples a batch.
-            n_batches: How many batches; data are passed over as often as this needs.
-            rng: Where the order comes from.
-            by_length: Make batches of examples alike in length, and so save padding.
+            n_batches: How many batches, over as many epochs as this takes.
+            rng: The generator of the order.
+            by_length: Batch examples of similar length, which saves padding.
         """
         size = min(batch_size, len(self))
         lengths = self.lengths
-        given = 0
-        while given < n_batches:
+        n_yielded = 0
+        while n_yielded < n_batches:
             order = rng.permutation(len(self))
             order = order[: len(order) // size * size]
             # Sorting within pools of a few batches saves padding and leaves batches random.
@@ -113,13 +113,13 @@ class Encoded:
                 for pool in pools
                 for i in range(0, len(pool), size)
             ]
-            for i in rng.permutation(len(batches))[: n_batches - given]:
-                given += 1
+            for i in rng.permutation(len(batches))[: n_batches - n_yielded]:
+                n_yielded += 1
                 yield batches[i]
 
 
 def encode(tokenizer: Any, examples: Examples, max_length: int) -> Encoded:
-    """Tokenise examples, cutting those longer than a limit and counting them.
+    """Tokenise examples, truncating those longer than a limit and counting them.
 
     Args:
         tokenizer: The model's tokenizer, from transformers.

@@ -1,56 +1,54 @@
-"""The table of supported families: where each keeps its layers, heads and MLP outputs.
+"""The table of supported families: where each has its layers, heads and MLP outputs.
 
-This is all the program knows of an architecture, but for the few modules of ``smaller.py``. A new
-family is one more entry, and one in the tests' table of tiny models.
+This is all that the program knows of an architecture, apart from the few modules of ``smaller.py``.
+A new family is one more entry, and one in the tests' table of tiny models.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Literal
 
-import torch
-from jaxtyping import Int
-from torch import Tensor, nn
+from torch import nn
 
 from ..errors import InputError, one_line
 
 
 @dataclass(frozen=True)
 class Family:
-    """Where one architecture keeps what is gated, traced, patched and compacted.
+    """Where one architecture has what is gated, traced, patched and compacted.
 
     Paths to modules are within a layer, unless it says otherwise.
 
     Args:
         name: The configuration's ``model_type``.
         layers: Path from the classifier to the list of layers.
-        attention: Path to the module that computes the heads. It may hold the output projection or
-            hand the heads to it as the first of its results.
+        attention: Path to the module that computes the heads. It may contain the output projection
+            or pass the heads to it as the first of its results.
         maps: Paths within that module to the linear maps to queries, keys and values, or to the
-            one map that gives all three.
+            one map to all three.
         attention_out: Path to the linear map that projects the concatenated heads; its input is
             what head gates scale.
         mlp_out: Path to the last module of the MLP before the residual sum, or before a norm in
             front of it; its output is what MLP gates scale.
-        mlp_before: Paths to the modules before ``mlp_out`` that compute nothing but the MLP.
-        readout: Path from the classifier to the linear map that gives the logits.
+        mlp_before: Paths to the modules before ``mlp_out`` that compute only the MLP.
+        readout: Path from the classifier to the linear map that computes the logits.
         kind: ``encoder``, ``decoder`` (classified at the last token), or ``encoder-decoder``, of
             which the encoder's units are gated.
-        fused: How the rows of one map of all three lie: ``stacked`` is all heads' queries, then
+        fused: How one map to all three orders its rows: ``stacked`` is all heads' queries, then
             keys, then values; ``by_head`` is one head's three, then the next one's.
-        more_maps: Paths within the attention module to further maps whose rows are the heads, each
-            where the module has it.
-        joint_norms: Paths within the attention module to norms that take all heads' queries and
-            all heads' keys together.
+        more_maps: Paths within the attention module to further maps with rows for each head;
+            modules may lack them.
+        joint_norms: Paths within the attention module to norms over all heads' queries and over
+            all heads' keys.
         positions_after_padding: Whether positions are counted from the padding token's id on, so
-            that texts have to be shorter than the configuration's limit.
-        flat_mlp: Whether the MLP sees all examples' tokens in one row.
+            that texts must be shorter than the configuration's limit.
+        flat_mlp: Whether the MLP reads the tokens of all examples in one row.
         note: What to know about its units, for lists.
     """
 
     name: str
+    _: KW_ONLY
     layers: str
     attention: str
     maps: tuple[str, ...]
@@ -67,36 +65,13 @@ class Family:
     note: str = ""
 
     def layer_list(self, model: nn.Module) -> list[nn.Module]:
-        """Give the model's layers in order."""
+        """Return the model's layers in order."""
         return list(model.get_submodule(self.layers).children())
 
     @property
     def out_inside(self) -> bool:
-        """Whether the attention module holds the output projection."""
+        """Whether the attention module contains the output projection."""
         return self.attention_out.startswith(f"{self.attention}.")
-
-    def rows(
-        self, which: int, heads: Sequence[int], n_heads: int, d_head: int, n_rows: int
-    ) -> Int[Tensor, " row"]:
-        """Say which rows of its map give some heads' queries, keys or values, head by head.
-
-        Where query heads share keys and values, so do they share rows.
-
-        Args:
-            which: 0 for queries, 1 for keys, 2 for values.
-            heads: The query heads.
-            n_heads: Query heads of the layer.
-            d_head: Width of a head.
-            n_rows: Rows of the map.
-        """
-        if self.fused == "stacked":
-            starts = [(which * n_heads + head) * d_head for head in heads]
-        elif self.fused == "by_head":
-            starts = [(3 * head + which) * d_head for head in heads]
-        else:
-            shared_by = n_heads * d_head // n_rows
-            starts = [head // shared_by * d_head for head in heads]
-        return (torch.tensor(starts, dtype=torch.long)[:, None] + torch.arange(d_head)).flatten()
 
 
 _BERT = Family(
@@ -275,7 +250,7 @@ FAMILIES: dict[str, Family] = {
 
 
 def family_of(model_type: str) -> Family:
-    """Look a family up by the configuration's ``model_type``.
+    """Look up a family by the configuration's ``model_type``.
 
     Raises:
         InputError: If the family is not supported.

@@ -1,20 +1,17 @@
-"""Whether a configuration, a tokenizer and a classifier go together, told before a run."""
+"""Checks, before a run, that a configuration, a tokenizer and texts fit each other."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import InputError, fits_one_line, one_line
+from .encoding import Encoded
 from .families import Family, family_of
-
-if TYPE_CHECKING:
-    from .classifier import Classifier
-    from .encoding import Encoded
 
 
 def longest(family: Family, config: Any) -> int | None:
-    """Give the longest text in tokens that a model has positions for; ``None`` if any is."""
+    """Return the longest text in tokens that a model has positions for; ``None`` if unlimited."""
     limit = getattr(config, "max_position_embeddings", None)
     if limit and family.positions_after_padding:
         limit -= (config.pad_token_id or 0) + 1
@@ -22,19 +19,19 @@ def longest(family: Family, config: Any) -> int | None:
 
 
 def takes_token_types(family: Family, config: Any) -> bool:
-    """Say whether a model tells a pair's two texts apart by token types."""
+    """Return whether a model marks a pair's two texts by token types."""
     return family.kind == "encoder" and getattr(config, "type_vocab_size", 0) > 1
 
 
 def check_config(source: object, raw: Any) -> None:
-    """Make sure, before transformers looks at it, that a config.json is of a family supported.
+    """Check, before transformers reads it, that a config.json is of a supported family.
 
     Args:
-        source: What to call the model in errors.
-        raw: What the file holds.
+        source: The model's name in errors.
+        raw: The content of the file.
 
     Raises:
-        InputError: If it names no such family, or code of its own.
+        InputError: If it names no such family, names its own code, or is quantized.
     """
     if not isinstance(raw, Mapping) or not isinstance(raw.get("model_type"), str):
         raise InputError(
@@ -57,25 +54,25 @@ def check_config(source: object, raw: Any) -> None:
 
 
 def _implementations(raw: Mapping[str, Any]) -> list[str]:
-    """Name what asks for other ways to compute than transformers' own, which can be downloads."""
-    found = []
+    """List settings that ask for other implementations than transformers', perhaps downloads."""
+    names = []
     for key, value in raw.items():
         if isinstance(value, Mapping):
-            found += _implementations(value)
+            names += _implementations(value)
         elif str(key).endswith("_implementation") and value not in (None, "eager", "sdpa"):
-            found.append(one_line(str(key), 60))
-    return found
+            names.append(one_line(str(key), 60))
+    return names
 
 
 def check_label_maps(source: object, raw: Mapping[str, Any]) -> None:
-    """Make sure that a config.json names classes as configurations do, or not at all.
+    """Check the label names in a config.json, if it has any.
 
     Args:
-        source: What to call the model in errors.
-        raw: What the file holds.
+        source: The model's name in errors.
+        raw: The content of the file.
 
     Raises:
-        InputError: If it does not.
+        InputError: If they are not as configurations have them.
     """
     names, ids = raw.get("id2label"), raw.get("label2id")
     if names is not None and not (
@@ -97,10 +94,10 @@ def check_label_maps(source: object, raw: Mapping[str, Any]) -> None:
 
 
 def check_sizes(source: object, config: Any) -> None:
-    """Make sure that a configuration has layers and heads, and not more than units can name.
+    """Check that a configuration has layers and heads, and no more than units can name.
 
     Raises:
-        InputError: If it has not.
+        InputError: If it does not.
     """
     for size in ("num_hidden_layers", "num_attention_heads"):
         n = getattr(config, size, 1)
@@ -112,11 +109,11 @@ def check_sizes(source: object, config: Any) -> None:
 
 
 def check_labels(source: object, config: Any) -> None:
-    """Make sure that a configuration is that of a classifier into two classes or more.
+    """Check that a configuration is that of a classifier with two or more classes.
 
     Raises:
-        InputError: If it is a regression's, one with several labels at once, or one whose labels
-            are not named one by one.
+        InputError: If it is a regression's or a multi-label classifier's, or does not name every
+            label.
     """
     names = config.id2label
     if config.problem_type == "regression" or len(names) == 1:
@@ -150,7 +147,7 @@ def check_labels(source: object, config: Any) -> None:
 
 
 def check_label_names(source: object, names: Sequence[str]) -> None:
-    """Make sure that there are two labels or more, all different, that can be shown.
+    """Check that there are two or more labels, all different and printable.
 
     Raises:
         InputError: If there are not.
@@ -171,12 +168,11 @@ def check_label_names(source: object, names: Sequence[str]) -> None:
 
 
 def check_setup(source: object, family: Family, config: Any, tokenizer: Any) -> None:
-    """Make sure that a model sees whole texts, and that its tokenizer pads as it expects.
+    """Check that a model reads whole texts, and that its tokenizer pads as it expects.
 
     Raises:
         InputError: If it computes its MLPs in chunks of texts, its tokenizer pads on a side that
-            the family does not allow for, or a decoder has no padding token, or another than its
-            tokenizer.
+            the family does not support, or a decoder lacks its tokenizer's padding token.
     """
     if getattr(config, "chunk_size_feed_forward", 0):
         raise InputError(
@@ -216,46 +212,45 @@ def check_setup(source: object, family: Family, config: Any, tokenizer: Any) -> 
         )
 
 
-def check_tokens(model: Classifier, encoded: Encoded) -> None:
-    """Make sure that a model can be run on tokens.
+def check_tokens(hf: Any, family: Family, encoded: Encoded) -> None:
+    """Check that a model can be run on tokens.
 
     Raises:
-        InputError: If a token has no embedding, the last token of a decoder's text is the padding
-            token, or a text for a model that classifies at ``<eos>`` does not have as many as the
-            others.
+        InputError: If a token has no embedding, a decoder's text ends with the padding token, or
+            the texts of a model that classifies at ``<eos>`` differ in how many they have.
     """
     texts = encoded.columns["input_ids"]
     if not texts:
         return
-    n_known = model.hf.get_input_embeddings().num_embeddings
+    n_known = hf.get_input_embeddings().num_embeddings
     largest = max(max(ids, default=0) for ids in texts)
     if largest >= n_known:
         raise InputError(
             f"the tokenizer gives token {largest}, but the model has embeddings for {n_known} "
             "only; use the model's own tokenizer, or resize its embeddings and fine-tune it"
         )
-    config = model.hf.config
-    if model.family.kind == "decoder" and any(ids[-1:] == [config.pad_token_id] for ids in texts):
+    config = hf.config
+    if family.kind == "decoder" and any(ids[-1:] == [config.pad_token_id] for ids in texts):
         raise InputError(
             "a text's last token is the padding token, which a decoder's classifier skips; choose "
             "another pad_token for the tokenizer and config.json, or let the tokenizer add no "
             "end-of-text token"
         )
-    if model.family.kind == "encoder-decoder":
+    if family.kind == "encoder-decoder":
         counts = {ids.count(config.eos_token_id) for ids in texts}
         if len(counts) > 1 or 0 in counts:
             raise InputError(
-                f"models of the family {model.family.name!r} classify at the end-of-text token "
+                f"models of the family {family.name!r} classify at the end-of-text token "
                 f"{config.eos_token_id}, and texts have {sorted(counts)} of them; use a tokenizer "
                 "that adds it, and texts that do not contain it"
             )
 
 
 def check_vocabulary(source: object, tokenizer: Any) -> None:
-    """Make sure that a tokenizer knows words, which one made without its files does not.
+    """Check that a tokenizer has a vocabulary, which one built without its files lacks.
 
     Raises:
-        InputError: If it knows none.
+        InputError: If it has none.
     """
     if len(tokenizer.get_vocab()) <= len(set(tokenizer.all_special_tokens)):
         raise InputError(
@@ -265,7 +260,7 @@ def check_vocabulary(source: object, tokenizer: Any) -> None:
 
 
 def padding_for(tokenizer: Any) -> None:
-    """Give a decoder's tokenizer without a padding token one that no text ends with.
+    """Give a decoder's tokenizer a padding token that no text ends with, if it has none.
 
     Raises:
         InputError: If it has no token for that.

@@ -7,8 +7,7 @@ before the attention output projection, MLPs before the residual sum and LayerNo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
 
 import torch
 from jaxtyping import Float
@@ -16,10 +15,8 @@ from torch import Tensor
 
 from ..errors import InputError
 from .ablation import AblationValues
+from .anatomy import Anatomy
 from .hooks import Change, on_heads, on_mlp
-
-if TYPE_CHECKING:
-    from .classifier import Classifier
 
 
 class Gates:
@@ -32,8 +29,8 @@ class Gates:
 
     z: Float[Tensor, "*batch unit"]
 
-    def __init__(self, n_units: int) -> None:
-        self.z = torch.ones(n_units, dtype=torch.float32)
+    def __init__(self, n_units: int, device: torch.device) -> None:
+        self.z = torch.ones(n_units, dtype=torch.float32, device=device)
 
 
 def interpolate(
@@ -45,11 +42,11 @@ def interpolate(
 
 
 @contextmanager
-def gated(model: Classifier, values: AblationValues) -> Iterator[Gates]:
+def gated(anatomy: Anatomy, values: AblationValues) -> Iterator[Gates]:
     """Gate a model's units for the duration of a ``with`` block, then leave it as found.
 
     Args:
-        model: The model.
+        anatomy: The model's anatomy.
         values: What each unit's output becomes as its gate closes.
 
     Yields:
@@ -58,30 +55,22 @@ def gated(model: Classifier, values: AblationValues) -> Iterator[Gates]:
     Raises:
         InputError: If the values do not fit the model.
     """
-    values.check_fits(model.space, model.d_heads, model.d_model)
-    values = values.to(model.device)
-    gates = Gates(len(model.space))
-    gates.z = gates.z.to(model.device)
-    handles = []
-    try:
-        for layer, start in enumerate(model.space.offsets):
-            n_heads = model.space.heads[layer]
-            # One by one, so that an error in between leaves no hook behind.
-            head_hook = _head_hook(gates, slice(start, start + n_heads), values.heads[layer])
-            handles.append(on_heads(model, layer, head_hook))
-            mlp_hook = _mlp_hook(gates, start + n_heads, values.mlps[layer])
-            handles.append(on_mlp(model, layer, mlp_hook))
+    values.check_fits(anatomy)
+    device, space = anatomy.hf.device, anatomy.space
+    values = values.to(device)
+    gates = Gates(len(space), device)
+    with ExitStack() as hooks:
+        for layer, start in enumerate(space.offsets):
+            mlp = start + space.heads[layer]
+            head_hook = _head_hook(gates, slice(start, mlp), values.heads[layer])
+            hooks.enter_context(on_heads(anatomy, layer, head_hook))
+            hooks.enter_context(on_mlp(anatomy, layer, _mlp_hook(gates, mlp, values.mlps[layer])))
         yield gates
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _head_hook(gates: Gates, units: slice, value: Float[Tensor, "head d_head"]) -> Change:
-    n_heads, d_head = value.shape
-
     def hook(heads: Tensor) -> Tensor:
-        output = heads.unflatten(-1, (n_heads, d_head))  # batch, position, head, d_head
+        output = heads.unflatten(-1, value.shape)  # batch, position, head, d_head
         z = gates.z[..., units].unsqueeze(-1)
         if z.dim() == 3:  # one gate vector per example: the same at every position
             _check_batch(z, output)

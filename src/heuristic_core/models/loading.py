@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-import transformers
-from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -23,8 +21,8 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from ..errors import InputError, expect_whole, one_line, unknown
-from .classifier import Classifier
-from .compaction import RECORD, CompactClassifier, recorded, small_class
+from .classifier import Classifier, CompactClassifier
+from .compaction import recorded, small_class
 from .device import check_device
 from .families import family_of
 from .fit import (
@@ -36,8 +34,9 @@ from .fit import (
     check_vocabulary,
     padding_for,
 )
+from .saving import quiet
 from .sources import PACKAGED, check_weights, resolve
-from .weights import check_all_used, check_complete, check_shapes
+from .weights import check_loaded, check_loaded_compact
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -48,11 +47,10 @@ def load_model(
     device: str | torch.device = "cpu",
     dtype: str = "float32",
     max_length: int = 128,
-) -> Classifier:
-    """Load a fine-tuned sequence classifier, ready to be studied.
+) -> Classifier | Any:
+    """Load a fine-tuned sequence classifier.
 
-    Only safetensors weights are read, and no code that comes with a model is run. What
-    :meth:`.CompactClassifier.save` wrote is loaded as the smaller model it is.
+    Only safetensors weights are read, and no code that comes with a model is run.
 
     Args:
         source: A packaged name, a local folder, or a hub id.
@@ -60,11 +58,24 @@ def load_model(
         dtype: Type of the weights; float32 unless asked otherwise.
         max_length: Longest input in tokens.
 
+    Returns:
+        The model with all its units; for a folder that :meth:`.CompactClassifier.save` wrote, that
+        :class:`.CompactClassifier`.
+
     Raises:
         InputError: If it cannot be loaded, is no sequence classifier, or is of a family that is
             not supported.
     """
-    return _load(source, device, dtype, max_length, labels=None, seed=None)
+    device = _check_options(device, dtype, max_length)
+    config = check_model(source, fresh_head=False)
+    kept = recorded(source, config)
+    if kept is None:
+        hf, tokenizer, info = _load(source, AutoModelForSequenceClassification, device, dtype)
+        check_loaded(source, hf, info, fresh_head=False)
+        return Classifier(hf, tokenizer, str(source), max_length)
+    hf, tokenizer, info = _load(source, small_class(config, kept), device, dtype)
+    check_loaded_compact(source, info)
+    return CompactClassifier(hf, tokenizer, kept, str(source), max_length)
 
 
 def new_classifier(
@@ -89,48 +100,61 @@ def new_classifier(
     Raises:
         InputError: As for :func:`load_model`.
     """
-    return _load(source, device, dtype, max_length, labels=labels, seed=seed)
+    device = _check_options(device, dtype, max_length)
+    config = check_model(source, fresh_head=True)
+    if recorded(source, config) is not None:
+        raise InputError(f"{source} is a compacted model and takes no new head; give a full one")
+    check_label_names("the new head", labels)
+    names = dict(enumerate(labels))
+    extra: dict[str, Any] = {"id2label": names, "label2id": {v: k for k, v in names.items()}}
+    if config.problem_type is not None:
+        extra["problem_type"] = None  # the old head's
+    with _seeded(seed):
+        hf, tokenizer, info = _load(
+            source, AutoModelForSequenceClassification, device, dtype, **extra
+        )
+    check_loaded(source, hf, info, fresh_head=True)
+    if family_of(config.model_type).kind == "decoder":
+        padding_for(tokenizer)
+        hf.config.pad_token_id = tokenizer.pad_token_id
+    return Classifier(hf, tokenizer, str(source), max_length)
+
+
+def _check_options(device: str | torch.device, dtype: str, max_length: int) -> torch.device:
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise unknown("dtype", dtype, DTYPES)
+    checked = check_device(device)
+    expect_whole("max_length", max_length, 4)
+    return checked
 
 
 def _load(
-    source: str | os.PathLike[str],
-    device: str | torch.device,
-    dtype: str,
-    max_length: int,
-    labels: tuple[str, ...] | None,
-    seed: int | None,
-) -> Classifier:
-    if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise unknown("dtype", dtype, DTYPES)
-    device = check_device(device)
-    expect_whole("max_length", max_length, 4)
+    source: str | os.PathLike[str], model_class: Any, device: torch.device, dtype: str, **extra: Any
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Read weights and tokenizer; return the model, the tokenizer and which weights had no match.
+
+    Args:
+        source: A packaged name, a local folder, or a hub id.
+        model_class: A class of transformers, or one like it.
+        device: Where to put the model.
+        dtype: Type of the weights.
+        extra: Further settings of the configuration.
+    """
     location = resolve(source)
-    config = check_model(source, fresh_head=labels is not None)
-    kept = recorded(source, config)
-    model_class = AutoModelForSequenceClassification if kept is None else small_class(config, kept)
-    # What a model gives beside its logits is nobody's business, and keeps some from being saved.
-    extra: dict[str, Any] = {"output_attentions": False, "output_hidden_states": False}
-    if labels is not None:
-        if kept is not None:
-            raise InputError(
-                f"{source} is a compacted model and takes no new head; give a full one"
-            )
-        check_label_names("the new head", labels)
-        names = dict(enumerate(labels))
-        extra |= {"id2label": names, "label2id": {v: k for k, v in names.items()}}
-        if config.problem_type is not None:
-            extra["problem_type"] = None  # the old head's
     try:
-        with _seeded(seed), quiet(), warnings.catch_warnings():
+        with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            model, info = model_class.from_pretrained(
+            hf, info = model_class.from_pretrained(
                 location,
                 dtype=DTYPES[dtype],
                 use_safetensors=True,
                 output_loading_info=True,
-                # Sizes are checked below: those of a pretrained encoder's own head do not matter.
+                # Sizes are checked later: those of a pretrained encoder's own head do not matter.
                 ignore_mismatched_sizes=True,
                 trust_remote_code=False,
+                # Outputs beside the logits are never used, and keep some models from being saved.
+                output_attentions=False,
+                output_hidden_states=False,
                 **extra,
             )
             tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=False)
@@ -149,36 +173,25 @@ def _load(
             f"cannot load {source}: {one_line(str(error), 240)}; save or fetch the model again"
         ) from error
     check_vocabulary(source, tokenizer)
-    check_shapes(source, model, info["mismatched_keys"], labels is not None, kept is not None)
-    check_complete(source, model, info["missing_keys"], fresh_head=labels is not None)
-    if kept is None:
-        check_all_used(source, model, info["unexpected_keys"])
     try:
-        model.to(device)
+        hf.to(device)
     except RuntimeError as error:
         raise InputError(f"cannot use device {device}: {one_line(str(error), 120)}") from error
-    model.eval()
-    if labels is not None and family_of(config.model_type).kind == "decoder":
-        padding_for(tokenizer)
-        model.config.pad_token_id = tokenizer.pad_token_id
-    if kept is not None:
-        _check_only_kept(source, info)
-        return CompactClassifier(model, tokenizer, kept, str(source), max_length)
-    return Classifier(model, tokenizer, name=str(source), max_length=max_length)
+    return hf.eval(), tokenizer, info
 
 
 def check_model(source: str | os.PathLike[str], *, fresh_head: bool) -> Any:
-    """Make sure, without reading its weights, that a model is one that can be studied.
+    """Check, without reading its weights, that a model can be studied.
 
     Args:
         source: A packaged name, a local folder, or a hub id.
-        fresh_head: Whether it is to get a new classification head, so that it needs none.
+        fresh_head: Whether it will get a new classification head, so that it needs none.
 
     Returns:
         Its configuration, from transformers.
 
     Raises:
-        InputError: If it is no model, of no supported family, or no classifier where it has to be.
+        InputError: If it is no model, no classifier where it must be one, or not supported.
     """
     location = resolve(source)
     config = _config(source, location, fresh_head)
@@ -217,49 +230,27 @@ def _config(source: str | os.PathLike[str], location: str, fresh_head: bool) -> 
 
 
 def _check_is_classifier(source: str | os.PathLike[str], config: Any) -> None:
+    if not has_head(config):
+        named = ", ".join(_architectures(config)) or "not named"
+        raise InputError(
+            f"{source} is no sequence classifier (its architecture is {named}); fine-tune it first "
+            "with `hcore finetune`"
+        )
+
+
+def has_head(config: Any) -> bool:
+    """Return whether a configuration, from transformers, is that of a sequence classifier."""
+    return any(name.endswith("ForSequenceClassification") for name in _architectures(config))
+
+
+def _architectures(config: Any) -> list[str]:
     named = config.architectures or []
-    architectures = list(map(str, named if isinstance(named, list) else [named]))
-    if not any(name.endswith("ForSequenceClassification") for name in architectures):
-        raise InputError(
-            f"{source} is no sequence classifier (its architecture is "
-            f"{', '.join(architectures) or 'not named'}); fine-tune it first with `hcore finetune`"
-        )
-
-
-def _check_only_kept(source: object, info: dict[str, Any]) -> None:
-    odd = sorted({str(key[0]) for key in info["mismatched_keys"]} | set(info["unexpected_keys"]))
-    if odd:
-        raise InputError(
-            f"{source}: {len(odd)} of the weights do not fit the units that {RECORD!r} in its "
-            f"config.json says are left, such as {one_line(odd[0], 120)}; compact the full model "
-            "again"
-        )
+    return list(map(str, named if isinstance(named, list) else [named]))
 
 
 @contextmanager
-def _seeded(seed: int | None) -> Iterator[None]:
+def _seeded(seed: int) -> Iterator[None]:
     """Seed torch's global generator, which transformers draws new weights from; restore it."""
-    if seed is None:
-        yield
-        return
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep reports and progress bars of transformers and the hub's client off the screen."""
-    level = transformers.logging.get_verbosity()
-    of_hub = hub_logging.get_verbosity()
-    bars = transformers.logging.is_progress_bar_enabled()
-    transformers.logging.set_verbosity_error()
-    hub_logging.set_verbosity_error()  # its warnings of each retry
-    transformers.logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers.logging.set_verbosity(level)
-        hub_logging.set_verbosity(of_hub)
-        if bars:
-            transformers.logging.enable_progress_bar()

@@ -1,110 +1,90 @@
-"""Path patching: other values where units write into a run, and where projections read from it."""
+"""Path patching: replacing what units write into a run, and what projections read from it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 from torch import Tensor
 
-from ..errors import InputError
 from ..units import Unit
+from .anatomy import Anatomy
 from .hooks import Change, on_heads, on_mlp, read_instead
 from .trace import Trace
 
-if TYPE_CHECKING:
-    from .classifier import Classifier
-
-#: The projections whose input can be replaced, in the order of ``hooks.QUERY`` and so on.
+#: The projections whose input can be replaced, in the order of ``anatomy.QUERY`` and so on.
 READS = ("q", "k", "v")
 
 
 @contextmanager
-def freezing(model: Classifier, clean: Trace) -> Iterator[None]:
+def freezing(anatomy: Anatomy, clean: Trace) -> Iterator[None]:
     """Let every head and MLP write what it wrote in an earlier run, within a ``with`` block.
 
-    Residual sums and LayerNorms are computed anew. A :func:`writing` block inside this one still
+    Residual sums and LayerNorms are computed again. A :func:`writing` block inside this one still
     changes its head; a tracing block around this one sees the heads' outputs before they are put
     back.
 
     Args:
-        model: The model.
+        anatomy: The model's anatomy.
         clean: The earlier run, on the same batch.
     """
     with ExitStack() as hooks:
-        for layer in range(model.space.n_layers):
+        for layer in range(anatomy.space.n_layers):
             z, mlp = clean.z[layer], clean.mlp[layer]
-            hooks.callback(on_heads(model, layer, _giving(z)).remove)
-            hooks.callback(on_mlp(model, layer, _giving(mlp)).remove)
+            hooks.enter_context(on_heads(anatomy, layer, _returning(z)))
+            hooks.enter_context(on_mlp(anatomy, layer, _returning(mlp)))
         yield
 
 
 @contextmanager
 def writing(
-    model: Classifier, head: Unit, z: Float[Tensor, "*batch_position d_head"]
+    anatomy: Anatomy, head: Unit, z: Float[Tensor, "*batch_position d_head"]
 ) -> Iterator[None]:
-    """Give one head another output before the projection, within a ``with`` block.
+    """Replace one head's output before the projection, within a ``with`` block.
 
     Args:
-        model: The model.
+        anatomy: The model's anatomy.
         head: The head.
-        z: Its output, of shape (batch, position, d_head), or (d_head,) for the same everywhere.
+        z: Its new output, of shape (batch, position, d_head), or (d_head,) for the same everywhere.
 
     Raises:
         InputError: If the unit is no head of the model.
     """
-    part = slice_of(model, head)
+    part = anatomy.slice_of(head)
 
     def change(heads: Tensor) -> Tensor:
         changed = heads.clone()
         changed[..., part] = z.to(changed)
         return changed
 
-    handle = on_heads(model, head.layer, change)
-    try:
+    with on_heads(anatomy, head.layer, change):
         yield
-    finally:
-        handle.remove()
 
 
 @contextmanager
 def reading(
-    model: Classifier,
+    anatomy: Anatomy,
     projection: str,
     reads: Mapping[int, Float[Tensor, "batch position d_model"]],
 ) -> Iterator[None]:
     """Let one kind of projection read something else, within a ``with`` block.
 
-    The other two kinds read what reaches them, also where one map computes all three. Where query
+    The other two kinds read what reaches them, even where one map computes all three. Where query
     heads share keys and values, a shared projection reads the same for all of them: a head sees
     the change that the keys or values of its group see.
 
     Args:
-        model: The model.
+        anatomy: The model's anatomy.
         projection: ``q``, ``k`` or ``v``.
         reads: For each layer concerned what its projection reads.
     """
-    which = READS.index(projection)
+    kind = READS.index(projection)
     with ExitStack() as hooks:
         for layer, read in reads.items():
-            hooks.callback(read_instead(model, layer, which, read).remove)
+            hooks.enter_context(read_instead(anatomy, layer, kind, read))
         yield
 
 
-def slice_of(model: Classifier, head: Unit) -> slice:
-    """Give a head's place in its layer's concatenated outputs.
-
-    Raises:
-        InputError: If the unit is no head of the model.
-    """
-    model.space.index(head)
-    if head.head is None:
-        raise InputError(f"{head} is an MLP layer; only heads can be patched")
-    width = model.d_heads[head.layer]
-    return slice(head.head * width, (head.head + 1) * width)
-
-
-def _giving(value: Tensor) -> Change:
-    return lambda output: value
+def _returning(output: Tensor) -> Change:
+    return lambda _: output

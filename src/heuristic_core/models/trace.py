@@ -1,19 +1,18 @@
-"""Looking into a run of a model, and running only the layers above some layer."""
+"""Recording a run of a model, and running only the layers from some layer on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from .hooks import on_heads, on_input, on_mlp
-
-if TYPE_CHECKING:
-    from .classifier import Classifier
+from .anatomy import Anatomy
+from .hooks import Handle, on_heads, on_input, on_mlp
 
 
 @dataclass
@@ -34,62 +33,50 @@ class Trace:
 
 
 @contextmanager
-def tracing(model: Classifier) -> Iterator[Trace]:
-    """Keep what happens inside a model in every forward pass of a ``with`` block.
+def tracing(anatomy: Anatomy) -> Iterator[Trace]:
+    """Record what happens inside a model in every forward pass of a ``with`` block.
 
     Hooks set before this block act before its own, so a trace shows what they changed.
 
     Args:
-        model: The model.
+        anatomy: The model's anatomy.
 
     Yields:
         The trace, overwritten by each forward pass.
     """
     trace = Trace()
-    handles: list[Any] = []
 
-    def keeping(kept: dict[int, Any], layer: int) -> Any:
-        def keep(output: Any) -> None:
-            kept[layer] = output
+    def returned(layer: int, module: Any, args: Any, output: Any) -> None:
+        trace.outputs[layer] = output
 
-        return keep
-
-    def returned(layer: int) -> Any:
-        keep = keeping(trace.outputs, layer)
-        return lambda module, args, output: keep(output)
-
-    try:
-        for layer, block in enumerate(model.layers):
-            handles.append(on_input(model, layer, keeping(trace.reads, layer)))
-            handles.append(on_heads(model, layer, keeping(trace.z, layer)))
-            handles.append(on_mlp(model, layer, keeping(trace.mlp, layer)))
-            handles.append(block.register_forward_hook(returned(layer)))
+    with ExitStack() as hooks:
+        for layer, module in enumerate(anatomy.layers):
+            for on, record in ((on_input, trace.reads), (on_heads, trace.z), (on_mlp, trace.mlp)):
+                hooks.enter_context(on(anatomy, layer, partial(record.__setitem__, layer)))
+            hooks.enter_context(Handle(module.register_forward_hook(partial(returned, layer))))
         yield trace
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextmanager
-def starting_at(model: Classifier, layer: int, outputs: dict[int, Any]) -> Iterator[None]:
+def starting_at(anatomy: Anatomy, layer: int, outputs: dict[int, Any]) -> Iterator[None]:
     """Run only a layer and those above it within a ``with`` block.
 
     The layers below return what they returned in an earlier run on the same batch.
 
     Args:
-        model: The model.
+        anatomy: The model's anatomy.
         layer: The first layer that is run.
-        outputs: From a layer to what it returned, as :class:`Trace` keeps it.
+        outputs: From a layer to what it returned, as in :class:`Trace`.
     """
-    skipped: Sequence[nn.Module] = model.layers[:layer]
+    skipped = anatomy.layers[:layer]
     try:
-        for i, block in enumerate(skipped):
+        for i, module in enumerate(skipped):
             # On the instance, which hides the class's method until it is deleted.
-            block.forward = _returning(outputs[i])  # type: ignore[method-assign]
+            module.forward = _returning(outputs[i])  # type: ignore[method-assign]
         yield
     finally:
-        for block in skipped:
-            block.__dict__.pop("forward", None)
+        for module in skipped:
+            module.__dict__.pop("forward", None)
 
 
 def _returning(output: Any) -> Any:

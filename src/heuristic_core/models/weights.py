@@ -1,35 +1,74 @@
-"""Whether the weights that were loaded are those that a configuration needs, all of them."""
+"""Checks that the weights that were loaded are all those that a configuration needs."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 
 from ..errors import InputError, one_line
+from .compaction import RECORD
 from .sources import BUFFERS
 
 
-def check_complete(source: object, model: Any, missing: Collection[str], fresh_head: bool) -> None:
-    """Make sure that a model lacks no weights, but for a new head and a pooler below it.
+def check_loaded(source: object, model: Any, info: dict[str, Any], *, fresh_head: bool) -> None:
+    """Check that a full model's weights were all found, of the right sizes, and all used.
 
     Args:
-        source: What to call the model in errors.
-        model: The model, of transformers.
-        missing: The names of the weights that were not there.
+        source: The model's name in errors.
+        model: The model, from transformers.
+        info: What transformers reports of its loading.
         fresh_head: Whether its head is meant to be new.
 
     Raises:
-        InputError: If it lacks others.
+        InputError: If they were not.
     """
-    # A new head is meant to be new, and many encoders come without the pooler a classifier uses.
     base = f"{model.base_model_prefix}."
-    lost = sorted(
-        name
-        for name in missing
-        if not fresh_head or (name.startswith(base) and ".pooler." not in name)
+    wrong = sorted(
+        key for key in info["mismatched_keys"] if not fresh_head or str(key[0]).startswith(base)
     )
+    if wrong:
+        name, size, needed = wrong[0]
+        raise InputError(
+            f"cannot load {source}: {len(wrong)} of its weights have other sizes than config.json "
+            f"says, such as {name} ({_by(size)}, not {_by(needed)}); give a config.json and "
+            "weights of the same model"
+        )
+    # A new head is meant to be new, and many encoders come without the pooler a classifier uses.
+    _check_complete(
+        source,
+        [
+            name
+            for name in info["missing_keys"]
+            if not fresh_head or (name.startswith(base) and ".pooler." not in name)
+        ],
+    )
+    _check_all_used(source, model, info["unexpected_keys"])
+
+
+def check_loaded_compact(source: object, info: dict[str, Any]) -> None:
+    """Check that a compacted model's weights are those of the units that are left.
+
+    Args:
+        source: The model's name in errors.
+        info: What transformers reports of its loading.
+
+    Raises:
+        InputError: If they are not.
+    """
+    _check_complete(source, info["missing_keys"])
+    odd = sorted({str(key[0]) for key in info["mismatched_keys"]} | set(info["unexpected_keys"]))
+    if odd:
+        raise InputError(
+            f"{source}: {len(odd)} of the weights do not fit the units that {RECORD!r} in its "
+            f"config.json says are left, such as {one_line(odd[0], 120)}; compact the full model "
+            "again"
+        )
+
+
+def _check_complete(source: object, missing: Iterable[str]) -> None:
+    lost = sorted(missing)
     if lost:
         raise InputError(
             f"{source} lacks {len(lost)} of the weights its configuration needs, such as "
@@ -38,46 +77,8 @@ def check_complete(source: object, model: Any, missing: Collection[str], fresh_h
         )
 
 
-def check_shapes(
-    source: object, model: Any, mismatched: Collection[Any], fresh_head: bool, compact: bool
-) -> None:
-    """Make sure that weights have the sizes that a configuration says.
-
-    Args:
-        source: What to call the model in errors.
-        model: The model, of transformers.
-        mismatched: Name, size found and size needed of each weight whose sizes differ.
-        fresh_head: Whether its head is meant to be new.
-        compact: Whether it is a compacted model, of which the record of its units is held against
-            the sizes instead.
-
-    Raises:
-        InputError: If some have not.
-    """
-    base = f"{model.base_model_prefix}."
-    wrong = sorted(key for key in mismatched if not fresh_head or str(key[0]).startswith(base))
-    if wrong and not compact:
-        name, found, needed = wrong[0]
-        raise InputError(
-            f"cannot load {source}: {len(wrong)} of its weights have other sizes than config.json "
-            f"says, such as {name} ({_by(found)}, not {_by(needed)}); give a config.json and "
-            "weights of the same model"
-        )
-
-
-def check_all_used(source: object, model: Any, unexpected: Collection[str]) -> None:
-    """Make sure that no weights of the model below its head were left over.
-
-    Those of other heads may be, such as a pretrained model's language-model head.
-
-    Args:
-        source: What to call the model in errors.
-        model: The model, of transformers.
-        unexpected: The names of the weights for which the model has no place.
-
-    Raises:
-        InputError: If some were: the model is not the one that was trained.
-    """
+def _check_all_used(source: object, model: Any, unexpected: Iterable[str]) -> None:
+    """Check that no weights below the head were left over, as those of other heads may be."""
     prefix = model.base_model_prefix
 
     def is_below(name: str) -> bool:
@@ -100,7 +101,7 @@ def check_all_used(source: object, model: Any, unexpected: Collection[str]) -> N
 
 
 def not_finite(model: Any) -> list[str]:
-    """Give the names of a model's weights that hold something else than finite numbers."""
+    """List the names of a model's weights that hold NaN or infinity."""
     return [name for name, p in model.named_parameters() if not torch.isfinite(p).all()]
 
 

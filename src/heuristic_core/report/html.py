@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from typing import TYPE_CHECKING
 
 from ..storage import write_text
-from .findings import findings
+from ..tables import VERDICTS
 from .provenance import configuration, provenance
 from .results import Results
+from .sections import Section, sections, varied
 from .story import outstanding, story
-from .tables import tables
+from .tables import to_csv, to_latex, view
 from .wording import name
 
-#: The mark beside a decision, so that it does not rest on colour.
+if TYPE_CHECKING:  # load SciPy and matplotlib
+    from ..analysis.question import Question
+    from .figures import Drawing
+
+#: The class and the mark of a decision, so that it does not rest on colour alone.
 _MARKS = {"supported": ("yes", "✓"), "contradicted": ("no", "✕")}
 
-#: Analyses whose figures may shrink to the page's width; the others keep their size.
-_WIDE = {"spread", "curves", "size", "smoothness", "discrimination", "dependency", "core_removal"}
 
-
-def write_report(results: Results, folder: Path) -> Path:
-    """Write a run's report: one page, its figures as SVG and its tables as CSV.
+def write_report(
+    results: Results, folder: Path, questions: Sequence[Question] | None = None
+) -> Path:
+    """Write a run's report: one page, its figures as SVG, its tables as CSV and as LaTeX.
 
     Args:
         results: The run's results.
         folder: Where to; made if needed.
+        questions: The questions to report on; all of the project's if not given.
 
     Returns:
         The page's path.
@@ -37,12 +41,28 @@ def write_report(results: Results, folder: Path) -> Path:
     """
     from .figures import draw  # loads matplotlib, which nothing else here needs
 
-    drawings = draw(results)
-    for drawing in (d for some in drawings.values() for d in some):
+    answered, several = sections(results, questions), varied(results)
+    drawings = {s.question.key: draw(s.question, s.tables, several) for s in answered}
+    for drawing in (one for some in drawings.values() for one in some):
         write_text(folder / "figures" / f"{drawing.name}.svg", drawing.svg)
-    made = tables(results)
-    for table in (t for some in made.values() for t in some):
-        write_text(folder / "tables" / f"{table.name}.csv", table.csv())
+    for section in answered:
+        for table in section.question.tables:
+            if table.name in section.tables:
+                frame, path = section.tables[table.name], folder / "tables" / table.name
+                write_text(path.with_suffix(".csv"), to_csv(table, frame))
+                if table.title:
+                    write_text(path.with_suffix(".tex"), to_latex(table, frame))
+    verdicts = results.conclusions.verdicts
+    write_text(folder / "tables" / "verdicts.csv", to_csv(VERDICTS, verdicts))
+    path = folder / "report.html"
+    write_text(path, _page(results, answered, drawings))
+    return path
+
+
+def _page(results: Results, answered: Sequence[Section], drawings: dict[str, list[Drawing]]) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # not for the terminal
+    from markupsafe import Markup
+
     environment = Environment(
         loader=PackageLoader("heuristic_core.report"),
         autoescape=True,
@@ -50,22 +70,27 @@ def write_report(results: Results, folder: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("report.html.j2").render(
+    tables = {
+        section.question.key: [
+            view(table, section.tables[table.name])
+            for table in section.question.tables
+            if table.title and table.name in section.tables
+        ]
+        for section in answered
+    }
+    return environment.get_template("report.html.j2").render(
         name=name(results.name),
         story=story(results),
         outstanding=outstanding(results),
-        findings=findings(results),
+        sections=answered,
         marks=_MARKS,
-        wide=_WIDE,
         drawings=drawings,
         svg=Markup,
-        tables=made,
-        method=results.config.get("search") or {},
+        tables=tables,
+        has_subnetworks=len(results.measured["subnetworks"]) > 0,
+        search=results.config.get("search") or {},
         margin=(results.config.get("analysis") or {}).get("margin_points"),
         command=name(results.command, 2000),
         provenance=provenance(results),
         configuration=configuration(results),
     )
-    path = folder / "report.html"
-    write_text(path, page)
-    return path

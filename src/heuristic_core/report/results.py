@@ -1,17 +1,18 @@
-"""What a run leaves behind, as everything that reports on it takes it."""
+"""What a finished run holds, as all that reports on it takes it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..tables import MEASURED, empty
+if TYPE_CHECKING:  # loads SciPy, which nobody needs who only passes results on
+    from ..analysis.conclusions import Conclusions
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Results:
     """A finished run's stored results.
 
@@ -19,24 +20,14 @@ class Results:
         name: The study's name.
         manifest: What the numbers depend on: versions, seeds, data, machine; keys may be absent.
         config: The study's configuration as nested dictionaries.
-        evaluations: Rows as in ``tables.EVALUATION``.
-        subnetworks: Rows as in ``tables.SUBNETWORKS``.
-        finetuning: Rows as in ``tables.FINETUNING``.
-        measured: What else was measured, by the names in ``tables.MEASURED``.
-        analysis: What ``heuristic_core.analysis.analyze`` makes of the tables.
         command: The command that produced the run; may be empty.
+        measured: The measured tables by name, all of ``tables.TABLES``.
+        conclusions: What the study's questions come to.
     """
 
     name: str
-    manifest: dict[str, Any]
-    config: dict[str, Any]
-    evaluations: pd.DataFrame
-    subnetworks: pd.DataFrame
-    finetuning: pd.DataFrame
-    analysis: dict[str, Any]
+    manifest: Mapping[str, Any]
+    config: Mapping[str, Any]
     command: str
-    measured: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-
-    def measurements(self, name: str) -> pd.DataFrame:
-        """Give one of the tables of ``tables.MEASURED``, without rows where it was not measured."""
-        return self.measured[name] if name in self.measured else empty(MEASURED[name])
+    measured: Mapping[str, pd.DataFrame]
+    conclusions: Conclusions

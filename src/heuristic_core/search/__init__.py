@@ -1,1 +1,1 @@
-"""How subnetworks are found: one method a file, one signature for all."""
+"""Searches for subnetworks: one method a file, one signature for all."""

@@ -1,4 +1,4 @@
-"""The exact cut: from soft values to a subnetwork with the number of units asked for."""
+"""The exact cut: from soft values to a subnetwork of a given number of units."""
 
 from __future__ import annotations
 
@@ -6,32 +6,30 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ..errors import InputError
-from ..units import n_kept
 
 
 def cut(
-    soft: Float[np.ndarray, " unit"], sparsity: float, prunable: Bool[np.ndarray, " unit"]
+    soft: Float[np.ndarray, " unit"], n_kept: int, prunable: Bool[np.ndarray, " unit"]
 ) -> Bool[np.ndarray, " unit"]:
-    """Keep exactly the units of the highest soft values.
+    """Keep exactly the prunable units of the highest soft values.
 
-    Units that may not be pruned are kept and do not count. Equal values are kept in the order of
-    the unit space.
+    Other units are kept and do not count. Ties are broken by the order of the unit space.
 
     Args:
         soft: One value per unit, higher for units to keep first.
-        sparsity: Share of the prunable units to drop, in [0, 1).
+        n_kept: How many prunable units to keep.
         prunable: Which units may be dropped.
 
     Returns:
         Which units are kept.
 
     Raises:
-        InputError: If the sparsity is out of range or a value is not finite.
+        InputError: If a value is not finite.
     """
     if not np.isfinite(soft[prunable]).all():
         raise InputError("soft values are not finite: the search diverged; lower its learning rate")
     candidates = np.flatnonzero(prunable)
     order = candidates[np.argsort(-soft[candidates], kind="stable")]
     mask = ~prunable
-    mask[order[: n_kept(len(candidates), sparsity)]] = True
+    mask[order[:n_kept]] = True
     return mask

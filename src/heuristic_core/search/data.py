@@ -1,4 +1,4 @@
-"""What every search of one checkpoint shares: tokens, the full model's predictions, the means."""
+"""The data that all searches of one model share: tokens, predictions, ablation values."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..errors import InputError, expect, expect_whole, unknown
-from ..models.ablation import AblationValues, averaging, mean_values
+from ..models.ablation import AblationValues
 from ..models.classifier import Classifier, check_classifier
 from ..models.encoding import Encoded
+from ..models.means import averaging, mean_values
 from ..subnetwork import ABLATION_KINDS
 from ..tasks.task import Examples, Task
 
 
 @dataclass(frozen=True, eq=False)
 class SearchData:
-    """Mask-learning examples with what the full model says of them.
+    """Mask-learning examples with the full model's predictions.
 
     Args:
         encoded: The examples as tokens.
         reference: The full model's log-probabilities, of shape (example, class).
-        values: What dropped units become.
-        ablation: The kind of those values.
+        values: The ablation values: what dropped units become.
+        ablation: The kind of these values.
         labels: The right classes, of shape (example,), for methods that follow the task's loss;
             ``None`` where the examples' labels are not the model's.
     """
@@ -37,14 +38,14 @@ class SearchData:
     labels: Int[Tensor, " example"] | None = None
 
     def sample(self, limit: int, seed: int) -> SearchData:
-        """Give the same data with at most so many examples, drawn at random, their order kept.
+        """Return the same data with at most so many examples, drawn at random, in their order.
 
         Args:
             limit: Examples at most; where there are no more, all are used and nothing is drawn.
-            seed: Where the choice comes from.
+            seed: The source of randomness.
 
         Returns:
-            The data of the examples chosen; the ablation values stay those of all.
+            The data of the chosen examples, with the ablation values of all.
         """
         if limit >= len(self.encoded):
             return self
@@ -52,7 +53,7 @@ class SearchData:
         return self.take(np.sort(rng.choice(len(self.encoded), limit, replace=False)))
 
     def take(self, rows: Int[np.ndarray, " row"]) -> SearchData:
-        """Give the data of the examples at some positions, the ablation values those of all."""
+        """Return the data of the examples at some positions, with the ablation values of all."""
         return replace(
             self,
             encoded=self.encoded.take(rows),
@@ -91,13 +92,13 @@ def prepare(
     values: AblationValues | None = None,
     batch_size: int = 64,
 ) -> SearchData:
-    """Compute once what all searches of one model share.
+    """Compute the data that all searches of one model share.
 
     Args:
         model: The full model.
         task: The task, whose ``search`` examples are used, or the examples themselves.
         ablation: What dropped units become.
-        values: Means computed before, to save time; computed here if not given.
+        values: Means computed earlier, to save time; computed here if not given.
         batch_size: Examples a forward pass.
 
     Returns:
@@ -114,12 +115,12 @@ def prepare(
         raise unknown("ablation kind", ablation, ABLATION_KINDS)
     encoded = model.encode(examples)
     if ablation == "zero":
-        values = AblationValues.zeros(model)
+        values = AblationValues.zeros(model.anatomy)
     if values is not None:
         expect("values", values, AblationValues, hint="compute them with means")
-        values.check_fits(model.space, model.d_heads, model.d_model)
+        values.check_fits(model.anatomy)
     if values is None:  # one pass gives both: means are over the very examples of the search
-        with averaging(model) as computed:
+        with averaging(model.anatomy) as computed:
             logits = model.logits(encoded, batch_size=batch_size)
         values = computed.values()
     else:
@@ -140,5 +141,5 @@ def _examples(model: object, task: Task | Examples) -> Examples:
 
 
 def classes(model: Classifier, examples: Examples) -> Int[Tensor, " example"] | None:
-    """Give the examples' right classes; ``None`` where their labels are not the model's."""
+    """Return the examples' right classes, or ``None`` where their labels are not the model's."""
     return torch.from_numpy(examples.label_ids) if examples.labels == model.labels else None

@@ -1,10 +1,10 @@
-"""Exchanges: pairs of a kept and a dropped unit swapped while this brings the model's answers back.
+"""Exchanges: a kept and a dropped unit are swapped while this lowers the divergence.
 
-Gates are trained half open and on noise; the exact cut then closes some for good, and which units
-serve best depends on all the others. Around the units kept, the logits of each example are extended
-linearly to those after any exchange, and the divergence is computed from these: it is the network
-that is linearised, not the divergence, which is far from linear where a prediction is about to
-change. Chosen exchanges are made only if the model itself, run with them, agrees.
+Gates are trained half open and under noise. The exact cut then closes some for good, and which
+units serve best depends on all the others. Around the units kept, the logits of each example are
+extrapolated linearly to those after any exchange, and the divergence is computed from these: the
+network is linearised, not the divergence, which is far from linear where a prediction is about to
+change. Chosen exchanges are made only if the divergence of the model itself falls with them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from ..models.classifier import Classifier
 from .data import SearchData
 from .gate_gradients import logit_slopes
 from .gate_training import kl_divergence
+from .problem import Problem
 
-#: A fall of the divergence by less than so many nats may be rounding, and nobody would notice it.
+#: A smaller fall of the divergence, in nats, may be rounding error.
 LEAST_FALL = 1e-6
 
 Pair = tuple[int, int]
@@ -35,12 +36,12 @@ Mask = Bool[np.ndarray, " unit"]
 
 @dataclass(frozen=True, eq=False)
 class LinearModel:
-    """The model near one choice of units: logits of some examples, and their slopes in the gates.
+    """The model linearised at one choice of units, on some examples.
 
     Args:
         reference: The full model's log-probabilities.
         logits: The logits with these units kept.
-        slopes: How the logits move as a gate opens.
+        slopes: Derivatives of the logits with respect to the gates.
     """
 
     reference: Float[Tensor, "example label"]
@@ -53,15 +54,15 @@ class LinearModel:
         return float(kl_divergence(self.reference, self.logits).mean())
 
     def moved(self, pairs: list[Pair]) -> LinearModel:
-        """Extend the logits to those after some exchanges; the slopes stay."""
+        """Extrapolate the logits to those after some exchanges; the slopes stay."""
         logits = self.logits.clone()
         for out, back in pairs:
             logits += self.slopes[..., back] - self.slopes[..., out]
         return LinearModel(self.reference, logits, self.slopes)
 
-    def foretold(self, out: int, backs: np.ndarray) -> Float[Tensor, " candidate"]:
-        """Foretell the mean divergence with ``out`` dropped for each of some dropped units."""
-        # The mean of sum p (log p - l) + logsumexp l, of which only the last is not linear in l.
+    def predicted(self, out: int, backs: np.ndarray) -> Float[Tensor, " candidate"]:
+        """Predict the mean divergence with ``out`` exchanged for each of some dropped units."""
+        # The mean of sum p (log p - l) + logsumexp l; only the last term is not linear in l.
         shift = self.slopes[..., torch.from_numpy(backs)] - self.slopes[..., out, None]
         fixed, moving = self._linear_part
         total = torch.logsumexp(self.logits.unsqueeze(-1) + shift, dim=1).mean(0)
@@ -77,11 +78,11 @@ class LinearModel:
 
 @dataclass
 class Exchanged:
-    """What exchanges led to.
+    """The result of exchanges.
 
     Args:
         kept: Which units are kept, as many as before.
-        pairs: The exchanges made, (dropped, kept instead), in their order.
+        pairs: The exchanges made, (dropped, kept instead), in order.
     """
 
     kept: Mask
@@ -89,49 +90,44 @@ class Exchanged:
 
 
 def exchange(
-    model: Classifier,
-    data: SearchData,
+    problem: Problem,
     kept: Mask,
-    prunable: Mask,
     *,
     rounds: int,
     examples: int,
     size: int,
-    seed: int,
     batch_size: int = 32,
 ) -> Exchanged:
     """Exchange kept for dropped units while the divergence from the full model falls.
 
-    Each round looks at a further part of the examples from where the search stands, chooses
-    exchanges by these and by the parts of the rounds before, and makes them if the model's own
-    divergence on this part falls. If it does not, it tries the first half of them, and so on; the
-    unit dropped by one that fails alone is not dropped again.
+    Each round linearises the model on a further part of the examples, chooses exchanges by this
+    part and those of earlier rounds, and makes them if the model's own divergence on this part
+    falls. If it does not, the first half of them is tried, and so on. Where a single exchange
+    fails, the unit it would have dropped is not dropped in later rounds either.
 
     Args:
-        model: The full model; its weights stay frozen.
-        data: The examples on which exchanges are judged.
+        problem: Model, data and the units that may be exchanged; the seed orders the examples.
         kept: Which units are kept at the start.
-        prunable: Which units may be exchanged.
         rounds: Rounds; each runs forward and backward, and forward again for each trial.
         examples: Examples of a part, at most; when all parts have been used, the first is next.
         size: Exchanges of a round at most.
-        seed: Where the order of the examples comes from.
         batch_size: Examples a pass.
 
     Returns:
         The units kept and the exchanges made.
     """
+    model, prunable = problem.model, problem.prunable
     result = Exchanged(kept.copy())
     if not (kept & prunable).any() or kept.all():
         return result
     movable = prunable.copy()
-    pieces = parts(data, examples, seed)
+    pieces = parts(problem.data, examples, problem.seed)
     seen: deque[LinearModel] = deque(maxlen=len(pieces))
     for part in islice(cycle(pieces), rounds):
         logits, slopes = logit_slopes(model, part, _gates(result.kept), batch_size=batch_size)
         reference = part.reference.to(logits.dtype)
         here = LinearModel(reference, logits, slopes)
-        seen.append(here)  # in place of what was seen of this part before
+        seen.append(here)  # replaces what an earlier round computed on this part
         pairs = best_pairs(joined(seen), result.kept, movable, size)
         while pairs:
             logits = _logits(model, part, swapped(result.kept, pairs), batch_size).to(slopes)
@@ -149,14 +145,14 @@ def exchange(
 
 
 def parts(data: SearchData, size: int, seed: int) -> list[SearchData]:
-    """Split the data at random into parts of like size, none larger than ``size``."""
+    """Split the data at random into parts of nearly equal size, none larger than ``size``."""
     order = np.random.default_rng(seed).permutation(len(data.encoded))
     split = np.array_split(order, math.ceil(len(order) / size))
     return [data.take(np.sort(rows)) for rows in split]
 
 
 def joined(models: Iterable[LinearModel]) -> LinearModel:
-    """Join the examples of models near the same choice of units."""
+    """Join the examples of models linearised at the same choice of units."""
     every = list(models)
     return LinearModel(
         torch.cat([one.reference for one in every]),
@@ -166,22 +162,22 @@ def joined(models: Iterable[LinearModel]) -> LinearModel:
 
 
 def best_pairs(linear: LinearModel, kept: Mask, movable: Mask, size: int) -> list[Pair]:
-    """Choose exchanges one after the other, each the best by the linear model after those before.
+    """Choose exchanges one by one, each the best by the linear model after those before.
 
     Args:
-        linear: The model near the units kept.
+        linear: The model linearised at the units kept.
         kept: Which units are kept.
         movable: Which units may be exchanged.
         size: Exchanges at most; no unit is in two.
 
     Returns:
-        Pairs of a unit to drop and one to keep instead; none where none would help by more than
-        rounding may.
+        Pairs of a unit to drop and one to keep instead; none where no exchange would lower the
+        divergence by more than rounding error.
     """
     outs, backs = np.flatnonzero(kept & movable), np.flatnonzero(~kept & movable)
     pairs: list[Pair] = []
     while len(pairs) < size and len(outs) and len(backs):
-        table = torch.stack([linear.foretold(int(out), backs) for out in outs])
+        table = torch.stack([linear.predicted(int(out), backs) for out in outs])
         row, column = divmod(int(table.argmin()), len(backs))
         if not table[row, column] < linear.divergence - LEAST_FALL:
             break
@@ -192,7 +188,7 @@ def best_pairs(linear: LinearModel, kept: Mask, movable: Mask, size: int) -> lis
 
 
 def swapped(kept: Mask, pairs: list[Pair]) -> Mask:
-    """Give the units kept after some exchanges."""
+    """Return the units kept after some exchanges."""
     after = kept.copy()
     for out, back in pairs:
         after[out], after[back] = False, True

@@ -12,23 +12,26 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from ..errors import InputError, expect, one_line, unknown
-from ..models.classifier import Classifier, Progress, check_classifier
+from ..models.classifier import Classifier, check_classifier
+from ..progress import Progress
 from ..subnetwork import Subnetwork
 from ..tasks.task import Examples, Task
 from ..units import Unit, check_sparsity, n_kept
 from .cut import cut
 from .data import SearchData, prepare
 from .fisher import FisherOptions, fisher
+from .gate_training import GateOptions
 from .gradient import GradientOptions, gradient
-from .greedy import GreedyOptions, greedy, passes
+from .greedy import GreedyOptions, greedy
 from .integrated import IntegratedOptions, integrated
-from .learned import LearnedOptions, examples_seen, learned
+from .learned import LearnedOptions, learned
 from .magnitude import MagnitudeOptions, magnitude
+from .options import MethodOptions
 from .paper import PaperOptions, paper
-from .paper import examples_seen as paper_examples
+from .problem import Problem, no_progress
 from .random_units import RandomOptions, random_units
 from .ranking import Ranking
 from .subset import SubsetOptions, subset
@@ -40,85 +43,63 @@ class Method:
     """One way of finding subnetworks.
 
     Args:
-        search: From (model, data, sparsities, seed, prunable, options, progress) to one
-            :class:`Ranking` per sparsity.
+        search: From (problem, options) to one :class:`Ranking` for each number of units to keep.
         options: The settings it takes.
-        n_examples: From (options, sparsities) to the number of examples run forward and backward,
-            at most; one that is run forward alone counts for half.
         summary: What it does, in one line.
     """
 
-    search: Callable[..., list[Ranking]]
-    options: type[BaseModel]
-    n_examples: Callable[..., int]
+    search: Callable[[Problem, Any], list[Ranking]]
+    options: type[MethodOptions]
     summary: str
 
 
 METHODS: dict[str, Method] = {
     "learned": Method(
-        learned,
-        LearnedOptions,
-        examples_seen,
-        "hard-concrete gates trained to agree with the full model",
+        learned, LearnedOptions, "hard-concrete gates trained to agree with the full model"
     ),
     "paper": Method(
         paper,
         PaperOptions,
-        paper_examples,
         "the published procedure, its quirks included: over a million examples a sparsity",
     ),
     "subset": Method(
         subset,
         SubsetOptions,
-        lambda options, sparsities: len(sparsities) * options.steps * options.batch_size,
         "importances trained through samples of exactly k units (Li et al. 2021)",
     ),
     "two_sided": Method(
         two_sided,
         TwoSidedOptions,
-        lambda options, sparsities: 3 * options.steps * options.batch_size,
         "gates fitted pushed open and pushed shut, with causal roles (Nam et al. 2025)",
     ),
     "fisher": Method(
         fisher,
         FisherOptions,
-        lambda options, sparsities: options.examples,
         "least Fisher information dropped, then swaps within layers (Kwon et al. 2022)",
     ),
     "gradient": Method(
         gradient,
         GradientOptions,
-        lambda options, sparsities: options.examples,
         "least mean absolute gradient of the loss dropped (Michel et al. 2019)",
     ),
     "integrated": Method(
         integrated,
         IntegratedOptions,
-        lambda options, sparsities: options.steps * options.examples,
         "least integrated gradient over the gates dropped (Sundararajan et al. 2017)",
     ),
     "greedy": Method(
-        greedy,
-        GreedyOptions,
-        lambda options, sparsities: passes(options, sparsities) // 2,
-        "the unit missed least dropped again and again, for small models",
+        greedy, GreedyOptions, "the unit missed least dropped again and again, for small models"
     ),
     "magnitude": Method(
-        magnitude,
-        MagnitudeOptions,
-        lambda options, sparsities: options.examples // 2,
-        "outputs nearest to their ablation values dropped",
+        magnitude, MagnitudeOptions, "outputs nearest to their ablation values dropped"
     ),
     "random": Method(
-        random_units,
-        RandomOptions,
-        lambda options, sparsities: 0,
-        "units in a random order, evenly over layers if asked",
+        random_units, RandomOptions, "units in a random order, evenly over layers if asked"
     ),
 }
 
 
-def method_options(method: str, options: Mapping[str, Any]) -> BaseModel:
+def method_options(method: str, options: Mapping[str, Any]) -> MethodOptions:
     """Check a method's settings and fill in the defaults.
 
     Raises:
@@ -141,13 +122,12 @@ def method_options(method: str, options: Mapping[str, Any]) -> BaseModel:
 
 
 def search_effort(method: str, options: Mapping[str, Any], sparsities: Sequence[float]) -> int:
-    """Give the number of examples that a search runs forward and backward.
+    """Return the number of examples that a search runs forward and backward.
 
     Raises:
         InputError: If the method or a setting is unknown.
     """
-    settings = method_options(method, options)
-    return METHODS[method].n_examples(settings, sorted(sparsities))
+    return method_options(method, options).n_examples(sorted(sparsities))
 
 
 def find_subnetworks(
@@ -168,7 +148,7 @@ def find_subnetworks(
 
     Args:
         model: The full model.
-        task: Where the mask-learning examples come from; :class:`SearchData` made by
+        task: The source of the mask-learning examples; :class:`SearchData` made by
             :func:`prepare` saves computing the model's predictions and means again.
         sparsities: Shares of the prunable units to drop, each in [0, 1).
         seed: The search's only source of randomness.
@@ -202,40 +182,30 @@ def find_subnetworks(
     rising = sorted(set(wanted))
     if not rising:
         raise InputError("name at least one sparsity")
-    if isinstance(task, SearchData):
-        if ablation not in (None, task.ablation):
-            raise InputError(f"the search data were prepared with {task.ablation} ablation")
-        data = task
-        data.values.check_fits(model.space, model.d_heads, model.d_model)
-        if data.reference.shape[1] != len(model.labels):
-            raise InputError(
-                f"the search data hold predictions of {data.reference.shape[1]} classes, but the "
-                f"model has {len(model.labels)}; prepare them with this model"
-            )
-    elif not isinstance(task, Task | Examples):
-        raise InputError(
-            f"masks are learned on a task, examples or search data, not on a {type(task).__name__}"
-        )
-    else:
-        with _gradients():
-            data = prepare(model, task, ablation=ablation or "mean")
+    data = _search_data(model, task, ablation)
     excluded = model.space.mask(exclude)
-    # Each sparsity among the units that are left, where it keeps as many as it asks for.
-    among = _among_the_rest(rising, prunable, excluded)
-    if excluded.any() and getattr(settings, "cached_reference", True) is False:
-        # Computed anew it would be that of a model that lacks the excluded units.
+    aims = _aims(rising, prunable, excluded)
+    count_at = dict(aims)  # several sparsities can have the same aim
+    if excluded.any() and isinstance(settings, GateOptions):
+        # Computed during training, the reference would be that of a model without the units.
         settings = settings.model_copy(update={"cached_reference": True})
     candidates = prunable & ~excluded
-    steps = sorted(set(among.values()))
-    with _gradients(), _shut(model, data, excluded):
-        rankings = METHODS[method].search(model, data, steps, seed, candidates, settings, progress)
-    ranking_at = dict(zip(steps, rankings, strict=True))
-    found = {}
-    for sparsity in rising:
-        ranking = ranking_at[among[sparsity]]
-        kept = ranking.kept
-        if kept is None:
-            kept = cut(ranking.soft, among[sparsity], candidates)
+    problem = Problem(
+        model=model,
+        data=data,
+        prunable=candidates,
+        keep=tuple(count_at.values()),
+        targets=tuple(count_at),
+        seed=int(seed),
+        progress=progress or no_progress,
+    )
+    with _gradients(), _without(model, data, excluded):
+        rankings = METHODS[method].search(problem, settings)
+    ranking_at = dict(zip(count_at, rankings, strict=True))
+    subnetworks = {}
+    for sparsity, (target, count) in zip(rising, aims, strict=True):
+        ranking = ranking_at[target]
+        kept = cut(ranking.soft, count, candidates) if ranking.kept is None else ranking.kept
         facts = {
             "model": model.name,
             "family": model.family.name,
@@ -249,7 +219,7 @@ def find_subnetworks(
             "sparsities_of_run": rising,
             **ranking.facts,
         }
-        found[sparsity] = Subnetwork(
+        subnetworks[sparsity] = Subnetwork(
             space=model.space,
             kept=model.space.from_mask(kept & ~excluded),
             ablation=data.ablation,
@@ -257,48 +227,77 @@ def find_subnetworks(
             soft=np.where(excluded, 0.0, ranking.soft),
             provenance=facts | dict(provenance or {}),
         )
-    return [found[s] for s in wanted]
+    return [subnetworks[sparsity] for sparsity in wanted]
 
 
-def _among_the_rest(
+def _search_data(model: Classifier, task: object, ablation: str | None) -> SearchData:
+    """Prepare the search data, or check those that were prepared.
+
+    Raises:
+        InputError: If they are of another ablation or another model, or there are no examples.
+    """
+    if not isinstance(task, SearchData):
+        if not isinstance(task, Task | Examples):
+            raise InputError(
+                "masks are learned on a task, examples or search data, not on a "
+                f"{type(task).__name__}"
+            )
+        with _gradients():
+            return prepare(model, task, ablation=ablation or "mean")
+    if ablation not in (None, task.ablation):
+        raise InputError(f"the search data were prepared with {task.ablation} ablation")
+    task.values.check_fits(model.anatomy)
+    if task.reference.shape[1] != len(model.labels):
+        raise InputError(
+            f"the search data hold predictions of {task.reference.shape[1]} classes, but the "
+            f"model has {len(model.labels)}; prepare them with this model"
+        )
+    return task
+
+
+def _aims(
     sparsities: Sequence[float],
     prunable: Bool[np.ndarray, " unit"],
     excluded: Bool[np.ndarray, " unit"],
-) -> dict[float, float]:
-    """Give for each sparsity the one that keeps the same number of the units not excluded.
+) -> list[tuple[float, int]]:
+    """Return the target of gates and the number of units to keep for each sparsity.
+
+    Without excluded units the target is the sparsity itself. Otherwise it is the share of the
+    remaining units that the number leaves out.
 
     Raises:
-        InputError: If there are not so many, or an excluded unit is not prunable.
+        InputError: If too few units are not excluded, or an excluded unit is not prunable.
     """
     if (excluded & ~prunable).any():
         raise InputError("a unit to exclude is not among those that may be pruned; see `units`")
-    if not excluded.any():
-        return {sparsity: sparsity for sparsity in sparsities}
-    n, n_left = int(prunable.sum()), int((prunable & ~excluded).sum())
+    n = int(prunable.sum())
+    n_left = n - int(excluded.sum())
     if not n_left:
         raise InputError("every unit that may be pruned is excluded; exclude fewer")
-    for sparsity in sparsities:
-        if n_kept(n, sparsity) > n_left:
+    counts = [n_kept(n, sparsity) for sparsity in sparsities]
+    for sparsity, count in zip(sparsities, counts, strict=True):
+        if count > n_left:
             raise InputError(
-                f"sparsity {sparsity:g} keeps {n_kept(n, sparsity)} of {n} units, but only {n_left}"
+                f"sparsity {sparsity:g} keeps {count} of {n} units, but only {n_left}"
                 " are not excluded; exclude fewer, or ask for a higher sparsity"
             )
-    # A quarter of a unit more than none where none is kept: a sparsity is less than 1.
-    return {s: 1 - max(n_kept(n, s), 0.25) / n_left for s in sparsities}
+    if n_left == n:
+        return list(zip(sparsities, counts, strict=True))
+    return [(1 - count / n_left, count) for count in counts]
 
 
 @contextmanager
 def _gradients() -> Iterator[None]:
-    """Let gates be trained, whatever the caller has turned off around the call."""
+    """Enable gradients, whatever the caller has turned off around the call."""
     with torch.inference_mode(False), torch.enable_grad():
         yield
 
 
 @contextmanager
-def _shut(
+def _without(
     model: Classifier, data: SearchData, excluded: Bool[np.ndarray, " unit"]
 ) -> Iterator[None]:
-    """Run a model without some units; what else gates it finds them at their ablation values."""
+    """Run a model without some units; gates set inside read their ablation values as outputs."""
     if not excluded.any():
         yield
         return

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from pydantic import Field
 
-from ..models.classifier import Classifier, Progress
 from ..units import UnitSpace
 from .cut import cut
-from .data import SearchData
-from .gate_gradients import GradientSettings, gate_gradients, target_classes
-from .ranking import Ranking, by_label, from_scores
+from .gate_gradients import GradientSettings, mean_gradients
+from .problem import Problem
+from .ranking import Ranking, from_scores
 
 
 class FisherOptions(GradientSettings):
@@ -25,56 +21,32 @@ class FisherOptions(GradientSettings):
     )
 
 
-def fisher(
-    model: Classifier,
-    data: SearchData,
-    sparsities: Sequence[float],
-    seed: int,
-    prunable: Bool[np.ndarray, " unit"],
-    options: FisherOptions,
-    progress: Progress | None = None,
-) -> list[Ranking]:
-    """Drop the units of the lowest Fisher information, then swap within layers.
+def fisher(problem: Problem, options: FisherOptions) -> list[Ranking]:
+    """Drop the units of the lowest Fisher information, then swap units within layers.
 
     The information is the empirical one: means over examples of products of the gradients of the
     cross-entropy. Every unit costs 1, so the search for the mask is a sort, and a layer's block
     holds its heads and its MLP.
 
-    Args:
-        model: The full model; its weights stay frozen.
-        data: Examples and ablation values.
-        sparsities: Shares of the prunable units to drop, rising.
-        seed: Which examples are used, where there are more than asked for.
-        prunable: Which units may be dropped.
-        options: Settings.
-        progress: Called with (examples done, examples in all) after each batch.
-
     Returns:
-        One ranking per sparsity: the units kept, and as scores the diagonal of the information.
+        One ranking for each number of units: the units kept, and as scores the diagonal of the
+        information.
 
     Source:
         Kwon et al. (2022), sections 4.1 (search) and 4.2 (rearrangement), without the tuning of
         4.3 and without their constraint on operations.
     """
-    data = data.sample(options.examples, seed)
-    classes, followed = target_classes(data, options.target)
-    gradients = gate_gradients(
-        model,
-        data,
-        classes,
-        torch.ones(len(prunable)),
-        batch_size=options.batch_size,
-        progress=progress,
-    ).numpy()
+    tensor, followed = mean_gradients(problem, options)
+    gradients = tensor.numpy()
     information = gradients.T @ gradients / len(gradients)
     scores = np.diagonal(information).copy()
-    facts = {"scores": by_label(model.space, scores, prunable), "followed": followed}
+    facts = {"scores": problem.named(scores), "followed": followed}
     rankings = []
-    for sparsity in sparsities:
-        kept = cut(scores, sparsity, prunable)
+    for n_kept in problem.keep:
+        kept = cut(scores, n_kept, problem.prunable)
         if options.rearrange:
-            kept = rearrange_layers(kept, information, model.space, prunable)
-        rankings.append(from_scores(scores, prunable, kept=kept, facts=facts))
+            kept = rearrange_layers(kept, information, problem.model.space, problem.prunable)
+        rankings.append(from_scores(scores, problem.prunable, kept=kept, facts=facts))
     return rankings
 
 
@@ -107,7 +79,7 @@ def rearrange(
     """
     dropped = (~kept).astype(np.float64)
     diagonal = np.diagonal(information)
-    # Changes that are rounding errors would swap equals for ever.
+    # Rounding errors would swap equal units forever.
     least = 1e-12 * np.abs(information).sum()
     while 0 < dropped.sum() < len(dropped):
         pull = 2 * information @ dropped

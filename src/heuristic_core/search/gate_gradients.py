@@ -1,40 +1,46 @@
-"""Gradients of each example's log-probability with respect to gates of its own."""
+"""Gradients of each example's outputs with respect to gates of its own."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
-from ..models.classifier import Classifier, Progress
+from ..models.classifier import Classifier
+from ..progress import Progress
 from .data import SearchData
+from .options import Count, MethodOptions
+from .problem import Problem, no_progress
 
-Target = Literal["label", "prediction"]
+Target = Annotated[
+    Literal["label", "prediction"],
+    Field(description="Class whose probability is followed: the right label, or the prediction."),
+]
 
 
-class GradientSettings(BaseModel):
+class GradientSettings(MethodOptions):
     """Settings of all searches that score units by gradients of their gates."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    examples: Count = Field(2000, description="Use at most so many examples.")
+    batch_size: Count = Field(32, description="Examples a pass.")
+    target: Target = "label"
 
-    examples: int = Field(2000, ge=1, description="Use at most so many examples.")
-    batch_size: int = Field(32, ge=1, description="Examples a pass.")
-    target: Target = Field(
-        "label",
-        description="Class whose probability is followed: the right label, or the prediction.",
-    )
+    def n_examples(self, sparsities: Sequence[float]) -> int:
+        """Return the number of examples: each is run once, whatever the sparsities."""
+        return self.examples
 
 
 def target_classes(data: SearchData, target: Target) -> tuple[Int[Tensor, " example"], Target]:
-    """Give the class whose probability a search follows, for each example.
+    """Return the class whose probability a search follows, for each example.
 
     Args:
         data: The search's data.
-        target: The right ``label``, or the full model's ``prediction``; the prediction is taken
-            in any case where the labels are not the model's.
+        target: The right ``label``, or the full model's ``prediction``. Where the labels are not
+            the model's, the prediction is followed in any case.
 
     Returns:
         The classes, and which of the two they are.
@@ -47,11 +53,40 @@ def target_classes(data: SearchData, target: Target) -> tuple[Int[Tensor, " exam
 def log_probability(
     logits: Float[Tensor, "batch label"], classes: Int[Tensor, " batch"]
 ) -> Float[Tensor, " batch"]:
-    """Give the log-probability of one class for each example: minus its cross-entropy."""
+    """Return the log-probability of one class for each example: minus its cross-entropy."""
     # Half precision would lose small differences; double is kept.
     dtype = torch.promote_types(logits.dtype, torch.float32)
     logs = torch.log_softmax(logits.to(dtype), dim=-1)
     return logs.gather(-1, classes.to(logs.device)[:, None]).squeeze(-1)
+
+
+def mean_gradients(
+    problem: Problem, settings: GradientSettings, levels: Sequence[float] = (1.0,)
+) -> tuple[Float[Tensor, "example unit"], Target]:
+    """Average each example's gradients over levels to which all prunable gates are opened.
+
+    Args:
+        problem: What is searched; its seed draws the examples where there are more than wanted.
+        settings: How many examples, and which class is followed.
+        levels: Values of the prunable gates, in [0, 1]; the other gates stay open.
+
+    Returns:
+        The gradients of the log-probability in nats, in float64 on the CPU, and which class was
+        followed.
+    """
+    data = problem.data.sample(settings.examples, problem.seed)
+    classes, followed = target_classes(data, settings.target)
+    total = torch.zeros(len(data.encoded), len(problem.prunable), dtype=torch.float64)
+    for i, level in enumerate(levels):
+        total += gate_gradients(
+            problem.model,
+            data,
+            classes,
+            torch.where(torch.from_numpy(problem.prunable), level, 1.0),
+            batch_size=settings.batch_size,
+            progress=problem.stage(i, len(levels)),
+        )
+    return total / len(levels), followed
 
 
 def gate_gradients(
@@ -61,12 +96,12 @@ def gate_gradients(
     z: Float[Tensor, " unit"],
     *,
     batch_size: int = 32,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> Float[Tensor, "example unit"]:
     """Differentiate the log-probability of each example's class with respect to its gates.
 
-    Examples do not influence each other, so one backward pass through gates of their own gives
-    every example's gradient.
+    Examples do not influence each other, so one backward pass through separate gates gives every
+    example's gradient.
 
     Args:
         model: The full model; its weights stay frozen.
@@ -91,8 +126,7 @@ def gate_gradients(
             total = log_probability(logits, classes[rows]).sum()
             result[rows] = torch.autograd.grad(total, gates.z)[0].cpu().double()
             done += len(rows)
-            if progress is not None:
-                progress(done, len(data.encoded))
+            progress(done, len(data.encoded))
     return result
 
 
@@ -103,10 +137,10 @@ def logit_slopes(
     *,
     batch_size: int = 32,
 ) -> tuple[Float[Tensor, "example label"], Float[Tensor, "example label unit"]]:
-    """Run at some gates and differentiate every example's logits with respect to its gates.
+    """Compute every example's logits and their derivatives with respect to its gates.
 
-    Only differences of logits matter, so slopes are those of each logit less the first one: one
-    backward pass for each further class.
+    Only differences of logits matter, so the derivatives are those of each logit less the first:
+    one backward pass for each further class.
 
     Args:
         model: The full model; its weights stay frozen.
@@ -125,10 +159,10 @@ def logit_slopes(
     with model.frozen(), model.gated(data.values) as gates:
         for rows in data.encoded.by_length(batch_size):
             gates.z = at.repeat(len(rows), 1).requires_grad_()
-            found = model(**data.encoded.batch(rows, model.device)).logits.to(dtype)
-            logits[rows] = found.detach().cpu()
+            output = model(**data.encoded.batch(rows, model.device)).logits.to(dtype)
+            logits[rows] = output.detach().cpu()
             for label in range(1, n_labels):
-                total = (found[:, label] - found[:, 0]).sum()
+                total = (output[:, label] - output[:, 0]).sum()
                 more = label < n_labels - 1
                 (slope,) = torch.autograd.grad(total, gates.z, retain_graph=more)
                 slopes[rows, label] = slope.cpu()

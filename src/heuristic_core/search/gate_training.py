@@ -1,8 +1,8 @@
 """Training hard-concrete gates under a sparsity target: the engine of learned and paper mode.
 
 The objective is that of the paper (section 3.1): the KL divergence from the full model's
-predictions plus a Lagrangian that holds the sparsity at a rising target. Everything in which the
-published procedure and the fast one differ is an option here.
+predictions plus a Lagrangian that holds the sparsity at a rising target. Every difference between
+the published procedure and the fast one is an option here.
 """
 
 from __future__ import annotations
@@ -12,34 +12,36 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
-from pydantic import BaseModel, ConfigDict, Field
+from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor
 
-from ..models.classifier import Classifier, Progress
+from ..models.classifier import Classifier
 from ..models.gates import Gates
 from .data import SearchData
 from .hard_concrete import open_probability, sample_gates
+from .options import Count, CountOrZero, Fraction, MethodOptions, Positive, PositiveOrZero
+from .problem import Problem
 
 
-class GateOptions(BaseModel):
+class GateOptions(MethodOptions):
     """Settings of gate training; the methods built on it choose their own defaults."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    batch_size: int = Field(16, ge=1, description="Examples a forward and backward pass.")
-    accumulate: int = Field(1, ge=1, description="Passes an optimiser step.")
-    learning_rate: float = Field(0.1, gt=0, description="Step size of the gates.")
-    multiplier_rate: float = Field(0.1, gt=0, description="Step size of the Lagrange multipliers.")
-    warmup_steps: int = Field(0, ge=0, description="Steps in which step sizes rise linearly.")
+    batch_size: Count = Field(16, description="Examples a forward and backward pass.")
+    accumulate: Count = Field(1, description="Passes an optimiser step.")
+    learning_rate: Positive = Field(0.1, description="Step size of the gates.")
+    multiplier_rate: Positive = Field(0.1, description="Step size of the Lagrange multipliers.")
+    warmup_steps: CountOrZero = Field(0, description="Steps in which step sizes rise linearly.")
     decay: bool = Field(False, description="Let step sizes fall linearly to 0 after that.")
-    second_beta: float = Field(0.98, gt=0, lt=1, description="Adam's memory of squared gradients.")
-    weight_decay: float = Field(0.0, ge=0, description="AdamW's, on gates and multipliers.")
-    clip_norm: float | None = Field(
-        None, gt=0, description="Bound on the joint norm of all gradients; none if unset."
+    second_beta: Fraction = Field(0.98, description="Adam's memory of squared gradients.")
+    weight_decay: PositiveOrZero = Field(0.0, description="AdamW's, on gates and multipliers.")
+    clip_norm: Positive | None = Field(
+        None, description="Bound on the joint norm of all gradients; none if unset."
     )
     start: float = Field(3.0, description="Mean of log alpha at the start; larger is more open.")
-    start_spread: float = Field(0.1, ge=0, description="Standard deviation of log alpha there.")
+    start_spread: PositiveOrZero = Field(
+        0.1, description="Standard deviation of log alpha at the start."
+    )
     shared_noise: bool = Field(False, description="One draw of gates for all examples of a pass.")
     antithetic: bool = Field(
         False, description="Pair every draw of noise u with 1 - u, on the next example."
@@ -52,7 +54,7 @@ class GateOptions(BaseModel):
     )
     dropout: bool = Field(False, description="Leave dropout on in the gated model.")
     by_length: bool = Field(
-        True, description="Make batches of examples alike in length, to save padding."
+        True, description="Make batches of examples of similar length, to save padding."
     )
     full_padding: bool = Field(False, description="Pad every batch to the longest input allowed.")
     cached_reference: bool = Field(
@@ -61,24 +63,15 @@ class GateOptions(BaseModel):
 
 
 def train_gates(
-    model: Classifier,
-    data: SearchData,
-    schedule: Sequence[tuple[float, bool]],
-    seed: int,
-    prunable: Bool[np.ndarray, " unit"],
-    options: GateOptions,
-    progress: Progress | None = None,
+    problem: Problem, schedule: Sequence[tuple[float, bool]], options: GateOptions
 ) -> list[Float[Tensor, " gate"]]:
     """Train one gate per prunable unit along a schedule of target sparsities.
 
     Args:
-        model: The full model; its weights stay frozen.
-        data: Examples, reference predictions and ablation values.
+        problem: Model, data and prunable units; start values, data order and noise come from its
+            seed.
         schedule: For each optimiser step its target and whether to read the gates after it.
-        seed: Where start values, data order and noise come from.
-        prunable: Which units have a gate; the others stay open.
         options: Settings.
-        progress: Called with (steps done, steps in all) after each step.
 
     Returns:
         For each reading log alpha of the prunable units, in float64 on the CPU.
@@ -86,33 +79,30 @@ def train_gates(
     Source:
         Paper, section 3.1; Louizos, Welling and Kingma (2018).
     """
-    generator = torch.Generator(model.device).manual_seed(seed)
-    gated_units = torch.from_numpy(np.flatnonzero(prunable)).to(model.device)
-    noise = torch.randn(len(gated_units), generator=generator, device=model.device)
+    model, data, n_gates = problem.model, problem.data, problem.n_prunable
+    generator = torch.Generator(model.device).manual_seed(problem.seed)
+    noise = torch.randn(n_gates, generator=generator, device=model.device)
     # In float64, which costs nothing at this size and leaves only the model's own rounding.
     log_alpha = (options.start + options.start_spread * noise.double()).requires_grad_()
     multipliers = torch.zeros(2, dtype=torch.float64, device=model.device, requires_grad=True)
     optimiser, rates = _optimiser(log_alpha, multipliers, len(schedule), options)
     n_passes = len(schedule) * options.accumulate
-    rows_of = data.encoded.shuffled(
-        options.batch_size, n_passes, np.random.default_rng(seed), by_length=options.by_length
+    order = np.random.default_rng(problem.seed)
+    batches = data.encoded.shuffled(
+        options.batch_size, n_passes, order, by_length=options.by_length
     )
+    length = model.max_length if options.full_padding else None
     readings: list[Tensor] = []
     total, n_summed, last_target = torch.zeros_like(log_alpha), 0, -1.0
-    with _running(model, options, seed), model.gated(data.values) as gates:
+    with _running(model, options, problem.seed), model.gated(data.values) as gates:
         for step, (target, read_here) in enumerate(schedule):
             for _ in range(options.accumulate):
-                rows = next(rows_of)
-                batch = data.encoded.batch(
-                    rows, model.device, model.max_length if options.full_padding else None
-                )
+                rows = next(batches)
+                batch = data.encoded.batch(rows, model.device, length)
                 reference = _reference(model, gates, data, rows, batch, options)
-                uniform = _uniform(len(rows), len(gated_units), generator, options)
+                uniform = _uniform(len(rows), n_gates, generator, options)
                 sampled = sample_gates(log_alpha, uniform)
-                z = torch.ones(
-                    len(sampled), len(prunable), dtype=sampled.dtype, device=model.device
-                )
-                z = z.index_copy(1, gated_units, sampled)
+                z = problem.gates(sampled)
                 gates.z = z[0] if options.shared_noise else z
                 divergence = kl_divergence(reference, model(**batch).logits).mean()
                 openness = sampled if options.sampled_penalty else open_probability(log_alpha)
@@ -129,15 +119,14 @@ def train_gates(
             total, n_summed = total + log_alpha.detach(), n_summed + 1
             if read_here:
                 readings.append((total / n_summed).detach().cpu())
-            if progress is not None:
-                progress(step + 1, len(schedule))
+            problem.progress(step + 1, len(schedule))
     return readings
 
 
 def kl_divergence(
     reference: Float[Tensor, "batch label"], logits: Float[Tensor, "*candidate batch label"]
 ) -> Float[Tensor, "*candidate batch"]:
-    """Give KL(full model || subnetwork) of each example, in nats.
+    """Compute KL(full model || subnetwork) of each example, in nats.
 
     Args:
         reference: The full model's log-probabilities.
@@ -151,7 +140,7 @@ def kl_divergence(
 def _optimiser(
     log_alpha: Tensor, multipliers: Tensor, n_steps: int, options: GateOptions
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """Make what descends on the gates and ascends on the multipliers."""
+    """Build the optimiser, which descends on the gates and ascends on the multipliers."""
     optimiser = torch.optim.AdamW(
         [
             {"params": [log_alpha], "lr": options.learning_rate, "maximize": False},
@@ -178,7 +167,7 @@ def _uniform(
     n = 1 if options.shared_noise else n_rows
     half = (n + 1) // 2 if options.antithetic and not options.shared_noise else n
     drawn = torch.rand(half, n_gates, generator=generator, device=generator.device)
-    # Neighbours in a batch are alike in length, so a pair's noise partly cancels.
+    # Neighbours in a batch have similar lengths, so a pair's noise partly cancels.
     if half < n:
         drawn = torch.stack([drawn, 1 - drawn], 1).flatten(0, 1)[:n]
     return drawn.double()
@@ -192,7 +181,7 @@ def _reference(
     batch: dict[str, Tensor],
     options: GateOptions,
 ) -> Float[Tensor, "row label"]:
-    """Give the full model's log-probabilities: those computed before, or computed now."""
+    """Return the full model's log-probabilities, from the data or computed now."""
     if options.cached_reference:
         return data.reference[rows].to(model.device)
     gates.z = torch.ones(len(model.space), device=model.device)

@@ -1,19 +1,15 @@
-"""The gradient search: units whose gates the loss hardly feels are dropped first."""
+"""The gradient search: units to whose gates the loss is least sensitive are dropped first."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from pydantic import Field
 
-from ..models.classifier import Classifier, Progress
 from ..units import UnitSpace
-from .data import SearchData
-from .gate_gradients import GradientSettings, gate_gradients, target_classes
-from .ranking import Ranking, by_label, from_scores
+from .gate_gradients import GradientSettings, mean_gradients
+from .problem import Problem
+from .ranking import Ranking, from_scores
 
 
 class GradientOptions(GradientSettings):
@@ -24,48 +20,22 @@ class GradientOptions(GradientSettings):
     )
 
 
-def gradient(
-    model: Classifier,
-    data: SearchData,
-    sparsities: Sequence[float],
-    seed: int,
-    prunable: Bool[np.ndarray, " unit"],
-    options: GradientOptions,
-    progress: Progress | None = None,
-) -> list[Ranking]:
+def gradient(problem: Problem, options: GradientOptions) -> list[Ranking]:
     """Score each unit by the mean absolute gradient of the loss with respect to its gate.
 
-    Args:
-        model: The full model; its weights stay frozen.
-        data: Examples and ablation values.
-        sparsities: Shares of the prunable units to drop, rising.
-        seed: Which examples are used, where there are more than asked for.
-        prunable: Which units may be dropped.
-        options: Settings.
-        progress: Called with (examples done, examples in all) after each batch.
-
     Returns:
-        The same ranking for every sparsity, the scores among its facts.
+        The same ranking for every number of units, the scores among its facts.
 
     Source:
         Michel, Levy and Neubig (2019), section 4.1, with the normalisation by layer of Molchanov
         et al. (2017). Their heads are scaled towards zero, these towards their ablation values.
     """
-    data = data.sample(options.examples, seed)
-    classes, followed = target_classes(data, options.target)
-    gradients = gate_gradients(
-        model,
-        data,
-        classes,
-        torch.ones(len(prunable)),
-        batch_size=options.batch_size,
-        progress=progress,
-    )
+    gradients, followed = mean_gradients(problem, options)
     scores = gradients.abs().mean(0).numpy()
     if options.normalise:
-        scores = normalise(scores, model.space)
-    facts = {"scores": by_label(model.space, scores, prunable), "followed": followed}
-    return [from_scores(scores, prunable, facts=facts)] * len(sparsities)
+        scores = normalise(scores, problem.model.space)
+    facts = {"scores": problem.named(scores), "followed": followed}
+    return [from_scores(scores, problem.prunable, facts=facts)] * len(problem.keep)
 
 
 def normalise(scores: Float[np.ndarray, " unit"], space: UnitSpace) -> Float[np.ndarray, " unit"]:

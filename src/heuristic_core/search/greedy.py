@@ -1,4 +1,4 @@
-"""Greedy removal: again and again the one unit is dropped that is missed least."""
+"""Greedy removal: one unit after another is dropped, each time the one that matters least."""
 
 from __future__ import annotations
 
@@ -7,79 +7,67 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from ..errors import InputError
-from ..models.classifier import Classifier, Progress
+from ..models.classifier import Classifier
 from ..units import n_kept
 from .data import SearchData
 from .gate_training import kl_divergence
+from .options import Count, MethodOptions
+from .problem import Problem
 from .ranking import Ranking
 
 
-class GreedyOptions(BaseModel):
+class GreedyOptions(MethodOptions):
     """Settings of greedy removal."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    examples: Count = Field(64, description="Examples on which every removal is tried.")
+    batch_size: Count = Field(256, description="Pairs of example and removal a pass.")
+    max_units: Count = Field(64, description="Refuse models with more prunable units.")
 
-    examples: int = Field(64, ge=1, description="Examples on which every removal is tried.")
-    batch_size: int = Field(256, ge=1, description="Pairs of example and removal a pass.")
-    max_units: int = Field(64, ge=1, description="Refuse models with more prunable units.")
+    def n_examples(self, sparsities: Sequence[float]) -> int:
+        """Return half the forward passes in a model of ``max_units`` prunable units."""
+        n_removals = self.max_units - n_kept(self.max_units, max(sparsities))
+        return self.examples * sum(self.max_units - i for i in range(n_removals)) // 2
 
 
-def greedy(
-    model: Classifier,
-    data: SearchData,
-    sparsities: Sequence[float],
-    seed: int,
-    prunable: Bool[np.ndarray, " unit"],
-    options: GreedyOptions,
-    progress: Progress | None = None,
-) -> list[Ranking]:
+def greedy(problem: Problem, options: GreedyOptions) -> list[Ranking]:
     """Drop units one by one, each time the one whose removal raises the divergence least.
 
-    Args:
-        model: The full model.
-        data: Examples, reference predictions and ablation values.
-        sparsities: Shares of the prunable units to drop, rising; one pass serves them all.
-        seed: Which examples are used, where there are more than asked for.
-        prunable: Which units may be dropped.
-        options: Settings.
-        progress: Called with (removals done, removals in all) after each removal.
-
     Returns:
-        The same ranking for every sparsity: units in the order of removal, those never removed
-        all at 1. Its facts hold the removals in order with the divergence after each, in nats.
+        The same ranking for every number of units: units in the order of removal, those never
+        removed all at 1. Its facts hold the removals in order with the divergence after each, in
+        nats.
 
     Raises:
         InputError: If there are more prunable units than ``max_units``.
     """
-    n_units = int(prunable.sum())
+    n_units = problem.n_prunable
     if n_units > options.max_units:
         raise InputError(
             f"greedy removal tries all of {n_units} units one by one, more than max_units = "
             f"{options.max_units}; raise max_units, or take another method, such as 'learned'"
         )
-    data = data.sample(options.examples, seed)
-    removals = n_units - n_kept(n_units, max(sparsities))
-    kept = np.ones(len(prunable), dtype=bool)
-    soft = np.ones(len(prunable))
-    order = []
-    for i in range(removals):
-        candidates = np.flatnonzero(kept & prunable)
+    model, data = problem.model, problem.data.sample(options.examples, problem.seed)
+    n_removals = n_units - min(problem.keep)
+    kept = np.ones(len(problem.prunable), dtype=bool)
+    soft = np.ones(len(kept))
+    removals = []
+    for i in range(n_removals):
+        candidates = np.flatnonzero(kept & problem.prunable)
         costs = removal_costs(model, data, kept, candidates, batch_size=options.batch_size)
         if not np.isfinite(costs).all():
             raise InputError("the model's outputs are not finite; use float32 weights")
-        # Of equals the last in the order of units goes first, as in the exact cut.
+        # Of equal units the last in the order of units is dropped, as in the exact cut.
         best = len(costs) - 1 - int(np.argmin(costs[::-1]))
         dropped = candidates[best]
         kept[dropped] = False
         soft[dropped] = i / n_units
-        order.append({"unit": str(model.space.units[dropped]), "divergence": float(costs[best])})
-        if progress is not None:
-            progress(i + 1, removals)
-    return [Ranking(soft, facts={"removals": order})] * len(sparsities)
+        removals.append({"unit": str(model.space.units[dropped]), "divergence": float(costs[best])})
+        problem.progress(i + 1, n_removals)
+    return [Ranking(soft, facts={"removals": removals})] * len(problem.keep)
 
 
 def removal_costs(
@@ -90,7 +78,7 @@ def removal_costs(
     *,
     batch_size: int = 256,
 ) -> Float[np.ndarray, " candidate"]:
-    """Give the mean divergence from the full model with each candidate dropped as well.
+    """Compute the mean divergence from the full model with each candidate dropped as well.
 
     Args:
         model: The full model.
@@ -123,10 +111,3 @@ def removal_costs(
 
 def _tile(x: Tensor, times: int) -> Tensor:
     return x.repeat(times, *[1] * (x.dim() - 1))
-
-
-def passes(options: GreedyOptions, sparsities: Sequence[float]) -> int:
-    """Give the number of examples run forward for a model of ``max_units`` prunable units."""
-    n_units = options.max_units
-    removals = n_units - n_kept(n_units, max(sparsities))
-    return options.examples * sum(n_units - i for i in range(removals))

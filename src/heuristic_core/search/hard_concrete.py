@@ -38,10 +38,10 @@ def sample_gates(
 
 
 def open_probability(log_alpha: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """Give the probability that a gate is not exactly 0."""
+    """Return the probability that a gate is not exactly 0."""
     return torch.sigmoid(log_alpha - TEMPERATURE * math.log(-LOW / HIGH))
 
 
 def soft_value(log_alpha: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """Give the deterministic soft gate, in (0, 1), by which units are ranked."""
+    """Return the deterministic soft gate, in (0, 1), by which units are ranked."""
     return torch.sigmoid(log_alpha / TEMPERATURE * SOFT_SCALE)

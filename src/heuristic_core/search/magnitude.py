@@ -7,53 +7,44 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
-from pydantic import BaseModel, ConfigDict, Field
+from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor
 
 from ..models.ablation import AblationValues
-from ..models.classifier import Classifier, Progress
-from ..models.hooks import Change, on_heads, on_mlp, weight_of
+from ..models.anatomy import weight_of
+from ..models.classifier import Classifier
+from ..models.hooks import Change, on_heads, on_mlp
+from ..progress import Progress
 from .data import SearchData
-from .ranking import Ranking, by_label, from_scores
+from .options import Count, MethodOptions
+from .problem import Problem, no_progress
+from .ranking import Ranking, from_scores
 
 
-class MagnitudeOptions(BaseModel):
+class MagnitudeOptions(MethodOptions):
     """Settings of the search by magnitude."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    examples: Count = Field(2000, description="Use at most so many examples.")
+    batch_size: Count = Field(64, description="Examples a pass.")
 
-    examples: int = Field(2000, ge=1, description="Use at most so many examples.")
-    batch_size: int = Field(64, ge=1, description="Examples a pass.")
+    def n_examples(self, sparsities: Sequence[float]) -> int:
+        """Return half the number of examples: each is run once, forward alone."""
+        return self.examples // 2
 
 
-def magnitude(
-    model: Classifier,
-    data: SearchData,
-    sparsities: Sequence[float],
-    seed: int,
-    prunable: Bool[np.ndarray, " unit"],
-    options: MagnitudeOptions,
-    progress: Progress | None = None,
-) -> list[Ranking]:
+def magnitude(problem: Problem, options: MagnitudeOptions) -> list[Ranking]:
     """Score each unit by how far dropping it moves the residual stream, on average.
 
-    Args:
-        model: The full model.
-        data: Examples and ablation values.
-        sparsities: Shares of the prunable units to drop, rising.
-        seed: Which examples are used, where there are more than asked for.
-        prunable: Which units may be dropped.
-        options: Settings.
-        progress: Called with (examples done, examples in all) after each batch.
-
     Returns:
-        The same ranking for every sparsity, the scores among its facts.
+        The same ranking for every number of units, the scores among its facts.
     """
-    data = data.sample(options.examples, seed)
-    scores = mean_distances(model, data, batch_size=options.batch_size, progress=progress)
-    facts = {"scores": by_label(model.space, scores, prunable)}
-    return [from_scores(scores, prunable, facts=facts)] * len(sparsities)
+    data = problem.data.sample(options.examples, problem.seed)
+    scores = mean_distances(
+        problem.model, data, batch_size=options.batch_size, progress=problem.progress
+    )
+    facts = {"scores": problem.named(scores)}
+    return [from_scores(scores, problem.prunable, facts=facts)] * len(problem.keep)
 
 
 def mean_distances(
@@ -61,7 +52,7 @@ def mean_distances(
     data: SearchData,
     *,
     batch_size: int = 64,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> Float[np.ndarray, " unit"]:
     """Average the norm of each unit's output minus its ablation value over all real tokens.
 
@@ -69,7 +60,7 @@ def mean_distances(
     they compare with MLPs.
 
     Args:
-        model: The model, in any mode; it is left as found.
+        model: The model, in any mode; it is left as it was.
         data: Examples and ablation values.
         batch_size: Examples a forward pass.
         progress: Called with (examples done, examples in all) after each batch.
@@ -86,8 +77,7 @@ def mean_distances(
             n_tokens += int(real[0].sum())
             model(**batch)
             done += len(rows)
-            if progress is not None:
-                progress(done, len(data.encoded))
+            progress(done, len(data.encoded))
     return torch.cat(sums).cpu().numpy() / n_tokens
 
 
@@ -118,13 +108,13 @@ def _measuring(
         for layer, n_heads in enumerate(model.space.heads):
             slot = len(sums)
             sums += [torch.zeros(n, dtype=torch.float64, device=model.device) for n in (n_heads, 1)]
-            weight = weight_of(model.attention_out(layer))
+            weight = weight_of(model.anatomy.attention_out[layer])
             projection = weight.float().unflatten(1, (n_heads, -1))
             # ||W x|| = ||R x|| for W = QR, and R is far smaller than a head's columns of W.
             factors = torch.linalg.qr(projection.transpose(0, 1), mode="r").R
             hook = head_hook(slot, values.heads[layer], factors)
-            handles.append(on_heads(model, layer, hook))
-            handles.append(on_mlp(model, layer, mlp_hook(slot + 1, values.mlps[layer])))
+            handles.append(on_heads(model.anatomy, layer, hook))
+            handles.append(on_mlp(model.anatomy, layer, mlp_hook(slot + 1, values.mlps[layer])))
         yield sums
     finally:
         for handle in handles:

@@ -1,4 +1,4 @@
-"""Paper mode: the published procedure, its quirks included, each an option that can be turned off.
+"""Paper mode: the published procedure with its quirks, each an option that can be turned off.
 
 Bhaskar, Friedman and Chen (2024), section 3.1 and appendix, as published: one run for each
 sparsity, one draw of gates for all examples of a pass, dropout on in the pruned model, sparsity
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -16,46 +17,41 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor
 
-from ..models.classifier import Classifier, Progress
-from ..units import UnitSpace, n_kept
-from .data import SearchData
+from ..units import UnitSpace
 from .gate_training import GateOptions, train_gates
 from .hard_concrete import open_probability, soft_value
+from .options import Count, CountOrZero, Fraction, Positive, PositiveOrZero
+from .problem import Problem
 from .ranking import Ranking
 
 
 class PaperOptions(GateOptions):
-    """Settings of paper mode; the defaults are the published ones."""
+    """Settings of paper mode: published values of the settings explained in :class:`GateOptions`.
 
-    batch_size: int = Field(32, ge=1, description="Examples a forward and backward pass.")
-    accumulate: int = Field(4, ge=1, description="Passes an optimiser step.")
-    multiplier_rate: float = Field(1.0, gt=0, description="Step size of the Lagrange multipliers.")
-    warmup_steps: int = Field(200, ge=0, description="Steps in which step sizes rise linearly.")
-    decay: bool = Field(True, description="Let step sizes fall linearly to 0 after that.")
-    second_beta: float = Field(0.999, gt=0, lt=1, description="Adam's memory of squared gradients.")
-    weight_decay: float = Field(0.01, ge=0, description="AdamW's, on gates and multipliers.")
-    clip_norm: float | None = Field(
-        1.0, gt=0, description="Bound on the joint norm of all gradients; none if unset."
+    Further settings are the schedule and the cut.
+    """
+
+    batch_size: Count = 32
+    accumulate: Count = 4
+    multiplier_rate: Positive = 1.0
+    warmup_steps: CountOrZero = 200
+    decay: bool = True
+    second_beta: Fraction = 0.999
+    weight_decay: PositiveOrZero = 0.01
+    clip_norm: Positive | None = 1.0
+    start: float = 10.0
+    start_spread: PositiveOrZero = 0.01
+    shared_noise: bool = True
+    sampled_penalty: bool = True
+    dropout: bool = True
+    by_length: bool = False
+    full_padding: bool = True
+    cached_reference: bool = False
+    ramp_steps: Count | None = Field(
+        None, description="Steps in which the target rises; 6500 + 50 a percent if unset."
     )
-    start: float = Field(10.0, description="Mean of log alpha at the start; larger is more open.")
-    start_spread: float = Field(0.01, ge=0, description="Standard deviation of log alpha there.")
-    shared_noise: bool = Field(True, description="One draw of gates for all examples of a pass.")
-    sampled_penalty: bool = Field(
-        True, description="Measure sparsity on the sampled gates, not as an expectation."
-    )
-    dropout: bool = Field(True, description="Leave dropout on in the gated model.")
-    by_length: bool = Field(
-        False, description="Make batches of examples alike in length, to save padding."
-    )
-    full_padding: bool = Field(True, description="Pad every batch to the longest input allowed.")
-    cached_reference: bool = Field(
-        False, description="Compute the full model's predictions once, not at every step."
-    )
-    ramp_steps: int | None = Field(
-        None, ge=1, description="Steps in which the target rises; 6500 + 50 a percent if unset."
-    )
-    hold_steps: int | None = Field(
-        None, ge=0, description="Steps at the target; 6 a percent if unset."
+    hold_steps: CountOrZero | None = Field(
+        None, description="Steps at the target; 6 a percent if unset."
     )
     cut: Literal["exact", "published"] = Field(
         "exact",
@@ -69,63 +65,44 @@ class PaperOptions(GateOptions):
         description="For the published cut; if unset, the one that comes closest to the sparsity.",
     )
 
+    def n_examples(self, sparsities: Sequence[float]) -> int:
+        """Return the number of examples that all runs pass forward and backward."""
+        n_steps = sum(len(paper_schedule(sparsity, self)) for sparsity in sparsities)
+        return self.batch_size * self.accumulate * n_steps
 
-def paper(
-    model: Classifier,
-    data: SearchData,
-    sparsities: Sequence[float],
-    seed: int,
-    prunable: Bool[np.ndarray, " unit"],
-    options: PaperOptions,
-    progress: Progress | None = None,
-) -> list[Ranking]:
+
+def paper(problem: Problem, options: PaperOptions) -> list[Ranking]:
     """Learn soft values by the published procedure, one run for each sparsity.
 
-    Args:
-        model: The full model; its weights stay frozen.
-        data: Examples, reference predictions and ablation values.
-        sparsities: Shares of the prunable units to drop.
-        seed: Where start values, data order, noise and dropout come from.
-        prunable: Which units have a gate; the others stay open.
-        options: Settings.
-        progress: Called with (steps done, steps in all) after each step.
-
     Returns:
-        One ranking per sparsity; with the published cut its kept units too, whose number is not
-        exact.
+        One ranking for each number of units; with the published cut its kept units too, whose
+        number is not exact.
 
     Source:
         Paper, section 3.1 and the appendix on training.
     """
-    schedules = [paper_schedule(sparsity, options) for sparsity in sparsities]
+    schedules = [paper_schedule(target, options) for target in problem.targets]
     n_steps = sum(len(schedule) for schedule in schedules)
     before = 0
     rankings = []
-    for sparsity, schedule in zip(sparsities, schedules, strict=True):
+    for n_kept, schedule in zip(problem.keep, schedules, strict=True):
 
-        def part(done: int, _: int, before: int = before) -> None:
-            if progress is not None:
-                progress(before + done, n_steps)
+        def progress(done: int, _: int, before: int = before) -> None:
+            problem.progress(before + done, n_steps)
 
-        (log_alpha,) = train_gates(model, data, schedule, seed, prunable, options, part)
-        soft = np.ones(len(prunable))
-        soft[prunable] = soft_value(log_alpha).numpy()
+        (log_alpha,) = train_gates(replace(problem, progress=progress), schedule, options)
+        soft = problem.everywhere(soft_value(log_alpha).numpy())
         kept = None
         if options.cut == "published":
-            kept = published_cut(log_alpha, sparsity, model.space, prunable, options.threshold)
+            space, prunable = problem.model.space, problem.prunable
+            kept = published_cut(log_alpha, n_kept, space, prunable, options.threshold)
         rankings.append(Ranking(soft, kept))
         before += len(schedule)
     return rankings
 
 
-def examples_seen(options: PaperOptions, sparsities: Sequence[float]) -> int:
-    """Give the number of examples all runs pass forward and backward."""
-    n_steps = sum(len(paper_schedule(sparsity, options)) for sparsity in sparsities)
-    return options.batch_size * options.accumulate * n_steps
-
-
 def paper_schedule(sparsity: float, options: PaperOptions) -> list[tuple[float, bool]]:
-    """Give the target sparsity of each optimiser step; the gates are read after the last.
+    """Return the target sparsity of each optimiser step; the gates are read after the last.
 
     The target rises linearly from 0 over 6500 + 50p steps and rests for 6p, p being the sparsity
     in percent: 9,300 steps for 50 %.
@@ -146,7 +123,7 @@ def deterministic_gates(
     space: UnitSpace,
     prunable: Bool[np.ndarray, " unit"],
 ) -> Float[np.ndarray, " unit"]:
-    """Turn trained gates into deterministic ones, the surely closed ones exactly 0.
+    """Turn trained gates into deterministic ones, some of them exactly 0.
 
     Within each group of gates (one layer's heads, or one MLP) the expected number of zeros,
     rounded, is set to 0, lowest first.
@@ -173,7 +150,7 @@ def deterministic_gates(
 
 def published_cut(
     log_alpha: Float[Tensor, " gate"],
-    sparsity: float,
+    n_kept: int,
     space: UnitSpace,
     prunable: Bool[np.ndarray, " unit"],
     threshold: float | None = None,
@@ -182,18 +159,17 @@ def published_cut(
 
     Args:
         log_alpha: Location of each prunable unit's gate.
-        sparsity: The sparsity asked for.
+        n_kept: How many prunable units to keep, as nearly as the rule allows.
         space: The units.
         prunable: Which units may be dropped.
-        threshold: The threshold; if not given, a sweep takes the lowest one at which the number
-            of units kept comes closest to the sparsity asked for.
+        threshold: The threshold; if not given, the lowest one at which the number of units kept
+            comes closest to ``n_kept``.
 
     Returns:
-        Which units are kept; their number is near what was asked for, not exact.
+        Which units are kept.
     """
     gates = deterministic_gates(log_alpha, space, prunable)
     if threshold is None:
-        wanted = n_kept(int(prunable.sum()), sparsity)
         candidates = [0.0, *sorted(set(gates[prunable]) - {0.0})]
-        threshold = min(candidates, key=lambda t: abs(int((gates[prunable] > t).sum()) - wanted))
+        threshold = min(candidates, key=lambda t: abs(int((gates[prunable] > t).sum()) - n_kept))
     return (gates > threshold) | ~prunable

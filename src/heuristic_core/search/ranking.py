@@ -1,4 +1,4 @@
-"""What a search gives back for each sparsity, before the exact cut."""
+"""What a search returns for each number of units to keep, before the exact cut."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ..errors import InputError
-from ..units import UnitSpace
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Soft values of all units at one sparsity.
+    """Soft values of all units.
 
     Args:
         soft: One finite value per unit, higher for units to keep first; 1 where not prunable.
         kept: Which units are kept, where the method chooses them itself; ``None`` for the exact
             cut by the soft values.
-        facts: Further findings to record with the subnetwork, as plain JSON values.
+        facts: Further results to record with the subnetwork, as plain JSON values.
     """
 
     soft: Float[np.ndarray, " unit"]
@@ -40,10 +39,10 @@ def from_scores(
 
     Args:
         scores: One score per unit, higher for units to keep first.
-        prunable: Which units may be dropped; the scores of the others are not looked at.
-        kept: Which units are kept, where the scores alone do not say it; then the kept lie in the
-            upper half of the soft values and the dropped in the lower.
-        facts: Further findings.
+        prunable: Which units may be dropped; scores of other units are ignored.
+        kept: Which units are kept, where this does not follow from the scores. Soft values of
+            kept units then lie in the upper half, those of dropped units in the lower half.
+        facts: Further results.
 
     Returns:
         The ranking; all values are one half where all scores are equal.
@@ -60,10 +59,3 @@ def from_scores(
     if kept is not None:
         soft[prunable] = (soft[prunable] + kept[prunable]) / 2
     return Ranking(soft, kept, facts or {})
-
-
-def by_label(
-    space: UnitSpace, values: Float[np.ndarray, " unit"], prunable: Bool[np.ndarray, " unit"]
-) -> dict[str, float]:
-    """Name the prunable units' values by the units' labels, as plain JSON values."""
-    return {str(u): float(v) for u, v, p in zip(space, values, prunable, strict=True) if p}

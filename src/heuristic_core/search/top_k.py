@@ -16,16 +16,16 @@ def gumbel(uniform: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
 def relaxed_top_k(
     keys: Float[Tensor, "*batch unit"], k: int, temperature: float
 ) -> Float[Tensor, "*batch unit"]:
-    """Choose the k largest keys softly: k softmaxes, each with what was chosen before taken out.
+    """Choose the k largest keys softly: k softmaxes, each without what was chosen before.
 
     Args:
-        keys: Any real numbers; with Gumbel noise added the choice is a sample.
-        k: How many are chosen, from 0 to all.
+        keys: Real numbers; with Gumbel noise added the choice is a sample.
+        k: How many to choose, from 0 to all.
         temperature: Positive; towards 0 the choice becomes the hard one.
 
     Returns:
-        Gates that are not negative and sum to k; while the temperature is high, single ones can be
-        far above 1.
+        Gates that are not negative and sum to k; at a high temperature single ones can be far
+        above 1.
 
     Source:
         Plötz and Roth (2018), Xie and Ermon (2019).

@@ -1,80 +1,26 @@
-"""The analyses of a finished run: what they need is planned and measured, then all is concluded."""
+"""Analysing a finished run: measure what the analyses need, then draw all conclusions."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-from ..errors import InputError
 from ..report.results import Results
-from ..tables import EVALUATION, SUBNETWORKS, empty
 from ..tasks.task import Task
 from .analysis_plan import plan_analyses
 from .config import StudyConfig
+from .gather import SEARCHED, gather
 from .manifest import read_manifest
 from .plan import Plan, make_plan
-from .results import conclude_anew, found_tables, read_found
-from .run import RunOptions, finish, load_study_task, measure, open_run, pick_device
-from .stale import Record, Stale, find_stale, other_version, results_records
+from .results import conclude_again
+from .run import Run, RunOptions, load_study_task, pick_device
+from .run_folder import open_run
+from .stale import not_finished, other_version
 from .store import Store
 from .watch import Watch
 
 
-@dataclass(frozen=True, eq=False)
-class FinishedRun:
-    """A run whose own cells are all there, or were when its results were made.
-
-    Args:
-        config: Its study.
-        task: Its task.
-        plan: Its own cells.
-        store: Where they are.
-        records: Those of the cells that its results rest on, by label.
-    """
-
-    config: StudyConfig
-    task: Task
-    plan: Plan
-    store: Store
-    records: Mapping[str, Record]
-
-    @cached_property
-    def own_stale(self) -> Stale:
-        """Its own cells that another version of the code made."""
-        return find_stale(self.plan.cells, self.store, self.records)
-
-    @cached_property
-    def analyses(self) -> Plan:
-        """The cells of its analyses that run the model."""
-        stale = self.own_stale.cells
-        found = (
-            read_found(self.store.folder) if stale else found_tables(self.plan.cells, self.store)
-        )
-        return plan_analyses(self.config, self.task, self.plan, *found)
-
-    @cached_property
-    def stale(self) -> Stale:
-        """All cells that another version of the code made, those of analyses too."""
-        cells = (*self.plan.cells, *self.analyses.cells)
-        return find_stale(cells, self.store, self.records)
-
-    def told_stale(self) -> str:
-        """Say in a sentence what another version made, and what makes it anew; empty if nothing."""
-        if not self.stale.cells:
-            return ""
-        analyze = f"`hcore analyze {self.store.folder}`"
-        return (
-            f"the results rest on cells of another version of the code "
-            f"({', '.join(self.stale.kinds)}, and what uses them); "
-            + (f"`hcore run`, then {analyze}, make" if self.own_stale.cells else f"{analyze} makes")
-            + " them anew"
-        )
-
-
-def open_finished(folder: Path, data: Path | None) -> FinishedRun:
+def open_finished(folder: Path, data: Path | None) -> Run:
     """Open a run for its analyses.
 
     Args:
@@ -86,34 +32,46 @@ def open_finished(folder: Path, data: Path | None) -> FinishedRun:
     """
     config = open_run(folder)
     task = load_study_task(config, data)
-    store = Store(folder, make=False)
-    records = results_records(config, store)
-    run = FinishedRun(config, task, make_plan(config, task), store, records)
-    stale = run.own_stale.cells
-    missing = [cell.label for cell in run.plan.cells if not store.has(cell) and cell not in stale]
+    run = Run(config, task, make_plan(config, task), Store(folder, make=False))
+    finished = {cell for cell in run.plan.cells if run.store.has(cell)}
+    missing = [cell for cell in run.plan.cells if cell not in finished.union(run.own_stale.cells)]
     if missing:
-        raise InputError(
-            f"the run in {folder} is not finished ({missing[0]} is missing); finish it first with "
-            "`hcore run`"
-        )
+        raise not_finished(folder, missing[0])
     return run
+
+
+def stale_remark(run: Run) -> str:
+    """Say in a sentence which cells another version made, and how to compute them again.
+
+    Returns:
+        The sentence; empty if there are none.
+    """
+    if not run.stale.cells:
+        return ""
+    analyze = f"`hcore analyze {run.store.folder}`"
+    both = f"`hcore run`, then {analyze}, compute"
+    return (
+        "the results rest on cells of another version of the code "
+        f"({', '.join(run.stale.kinds)}, and what uses them); "
+        f"{both if run.own_stale.cells else f'{analyze} computes'} them again"
+    )
 
 
 def analyze_run(
     folder: Path, options: RunOptions, watch: Watch, *, run_models: bool = True
 ) -> tuple[Results, str]:
-    """Compute what a finished run's analyses need to run the model for, and conclude anew.
+    """Compute what a finished run's analyses need to run the model for, and conclude again.
 
     Args:
         folder: The run folder.
         options: Where and how.
-        watch: What shows progress.
+        watch: Shows progress.
         run_models: Otherwise conclusions are drawn from the cells that are finished, or from the
             run's tables where another version of the code made some of those cells.
 
     Returns:
-        What came out, and what is not measured, or by another version, in a sentence; empty if
-        nothing is missing.
+        The results; and a sentence on what is not measured, or was measured by another version,
+        empty if nothing is missing.
 
     Raises:
         InputError: If the run is not finished, or damaged; what is finished is kept.
@@ -125,38 +83,39 @@ def analyze_run(
         raise other_version(folder, run.own_stale, instead)
     with run.store.locked():
         if not run_models and run.stale.cells:
-            return conclude_anew(folder), run.told_stale()
+            return conclude_again(folder), stale_remark(run)
         run.store.sweep(run.plan.cells)
-        command, fresh = _command(folder), 0
+        command, again = _command(folder), not run_models
         if run_models:
-            fresh = measure(run.config, run.task, run.analyses, run.store, device, watch)
-            # What made a run is told by both commands; it is analysed any number of times.
+            again = run.measure(device, watch) > 0
+            # Both commands made the run, which may have been analysed before.
             command = f"{command.partition(' && ')[0]} && {options.command}"
-        anew = fresh > 0 or not run_models
-        results = finish(
-            run.config, run.task, run.plan, run.analyses, run.store, command, anew=anew
-        )
-    wanted, said = run.analyses.cells, ""
-    n = sum(not run.store.has_whole(cell) for cell in wanted)
+        results = run.finish(command, again=again)
+    return results, _missing_remark(run)
+
+
+def _missing_remark(run: Run) -> str:
+    wanted = run.analyses.cells
+    n_missing = sum(not run.store.has_whole(cell) for cell in wanted)
     if not wanted:
-        said = "the study has no analyses that run the model"
-    elif n:
-        said = (
-            f"{n} of the {len(wanted)} cells of the analyses are not measured, and what needs them "
-            f"is not concluded; `hcore analyze {folder}` measures them"
-        )
-    return results, said
+        return "the study has no analyses that run the model"
+    if not n_missing:
+        return ""
+    return (
+        f"{n_missing} of the {len(wanted)} cells of the analyses are not measured, and what needs "
+        f"them is not concluded; `hcore analyze {run.store.folder}` measures them"
+    )
 
 
 def _command(folder: Path) -> str:
-    """Give the command that a run's results were made with."""
+    """Return the command that a run's results were made with."""
     if not os.path.isfile(folder / "manifest.json"):
         return "hcore run"
     return str(read_manifest(folder).get("command", "hcore run"))
 
 
 def plan_run(config: StudyConfig, task: Task, store: Store) -> tuple[Plan, tuple[str, ...]]:
-    """Lay out the cells that `hcore run` computes, those of analyses too where it does them.
+    """Plan the cells that `hcore run` computes, those of analyses too where it does them.
 
     Args:
         config: The study.
@@ -164,22 +123,21 @@ def plan_run(config: StudyConfig, task: Task, store: Store) -> tuple[Plan, tuple
         store: Its run folder, which need not exist.
 
     Returns:
-        The cells that are known; and the tables of ``[analysis]`` whose cells come on top, since
-        they are about the core, which is not known before the searches are finished. Before
-        that, disjoint subnetworks are planned at the lowest sparsity alone.
+        The cells that are known; and the tables of ``[analysis]`` whose cells are added later,
+        since they are about the core, which is not known before the searches are finished. Until
+        then, disjoint subnetworks are planned at the lowest sparsity alone.
     """
     plan = make_plan(config, task)
     settings = config.analysis
-    later: tuple[str, ...] = ()
     if not settings.in_run:
-        return plan, later
-    if all(store.has(cell) for cell in plan.cells):
-        found = found_tables(plan.cells, store)
-    else:
-        found = empty(SUBNETWORKS), empty(EVALUATION)
+        return plan, ()
+    cells, later = plan.cells, []
+    if not all(store.has(cell) for cell in cells):
+        cells = ()
         if config.search.sparsities:
             about_core = ("removal", "dependency")
-            later = tuple(name for name in about_core if getattr(settings, name) is not None)
-        settings = settings.model_copy(update=dict.fromkeys(later))
+            later = [name for name in about_core if getattr(settings, name) is not None]
+    settings = settings.model_copy(update=dict.fromkeys(later))
     known = config.model_copy(update={"analysis": settings})
-    return Plan(plan.cells + plan_analyses(known, task, plan, *found).cells), later
+    analyses = plan_analyses(known, task, plan, gather(cells, (), store, SEARCHED))
+    return Plan(plan.cells + analyses.cells), tuple(later)

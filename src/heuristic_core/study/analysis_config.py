@@ -1,62 +1,60 @@
-"""The settings of a study's analyses, those that run the model among them."""
+"""The settings of a study's analyses, including those that run the model."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from ..analysis.effects import KINDS
 from ..errors import InputError, one_line
+from ..tables import GROUPS
 from ..units import Unit, check_sparsity
 
-# Strict: true is not the number 1, nor 1.0 the whole number 1; no key means infinity.
-STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+class Settings(BaseModel):
+    """A table of settings in a study file."""
+
+    # Strict: true is not the number 1, nor 1.0 the whole number 1; no key means infinity.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-def different_seeds(value: list[int]) -> list[int]:
-    """Check seeds."""
-    # numpy's global generator, which the Trainer seeds, takes no larger seed.
-    if len(set(value)) < len(value) or not all(0 <= seed < 2**32 for seed in value):
-        raise ValueError("seeds must be different whole numbers from 0 to 2**32 - 1")
-    return value
+def _distinct(values: list[Any]) -> list[Any]:
+    twice = [value for i, value in enumerate(values) if value in values[:i]]
+    if twice:
+        raise ValueError(f"{twice[0]} is given twice")
+    return values
 
 
-def different_names(value: list[str]) -> list[str]:
-    """Check that no name is given twice."""
-    if len(set(value)) < len(value):
-        raise ValueError("a name is given twice")
-    return value
-
-
-def different_sparsities(value: list[float]) -> list[float]:
-    """Check sparsities."""
+def _sparsity(value: float) -> float:
     try:
-        checked = [check_sparsity(s) for s in value]
+        return check_sparsity(value)
     except InputError as error:
         raise ValueError(str(error)) from error
-    if len(set(checked)) < len(checked):
-        raise ValueError("a sparsity is named twice")
-    return checked
 
 
-class GridConfig(BaseModel):
+Distinct = AfterValidator(_distinct)
+#: numpy's global generator, which the Trainer seeds, takes no larger seed.
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Seeds = Annotated[list[Seed], Distinct]
+Sparsities = Annotated[list[Annotated[float, AfterValidator(_sparsity)]], Distinct]
+Shares = Annotated[list[Annotated[float, Field(gt=0, le=1)]], Distinct]
+Weightings = Annotated[list[Literal["attention", "value_norm"]], Distinct]
+Paths = Annotated[list[Literal["direct", "total"]], Distinct]
+
+
+class GridConfig(Settings):
     """Small searches at many checkpoints: effective size, and when a core emerges."""
 
-    model_config = STRICT
     checkpoints: list[int] | Literal["trained", "all"] = Field(
-        "trained", description="Steps; 'trained' means all that are kept but step 0."
+        "trained", description="Steps; 'trained' means all that are kept except step 0."
     )
-    sparsities: list[float] = Field(
-        [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], description="All found in one run a seed."
+    sparsities: Sparsities = Field(
+        [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], description="All found in one run of it."
     )
-    seeds: list[int] = Field([1, 2, 3], description="One run of the search for each.")
+    seeds: Seeds = Field([1, 2, 3], description="One run of the search for each.")
     options: dict[str, Any] | None = Field(
         None, description="The search's settings; those of [search.options] if unset."
     )
-
-    _seeds = field_validator("seeds")(different_seeds)
-    _sparsities = field_validator("sparsities")(different_sparsities)
 
     @field_validator("sparsities", "seeds")
     @classmethod
@@ -66,44 +64,35 @@ class GridConfig(BaseModel):
         return value
 
 
-class DisjointConfig(BaseModel):
-    """Searches that may not use the heads of a subnetwork that was found."""
+class DisjointConfig(Settings):
+    """Searches with some or all heads of a subnetwork forbidden."""
 
-    model_config = STRICT
     sparsity: float | None = Field(
         None,
         ge=0,
         lt=1,
-        description="Of the subnetworks; if unset, the lowest searched for and the highest at "
-        "which their mean matches the model.",
+        description="Sparsity of the subnetworks; if unset, the lowest searched for and the "
+        "highest at which their mean matches the model.",
     )
-    seeds: int = Field(4, ge=1, description="How many subnetworks, the first seeds'.")
-    forbidden: list[float] = Field(
+    seeds: int = Field(4, ge=1, description="Number of subnetworks: those of the first seeds.")
+    forbidden: Shares = Field(
         [0.25, 0.5, 0.75, 1.0],
         min_length=1,
-        description="Shares of their heads that are forbidden; one search for each.",
+        description="Shares of their heads to forbid; one search for each.",
     )
 
-    @field_validator("forbidden")
-    @classmethod
-    def _shares(cls, value: list[float]) -> list[float]:
-        if len(set(value)) < len(value) or not all(0 < share <= 1 for share in value):
-            raise ValueError("shares must be different numbers above 0, up to 1")
-        return value
 
-
-class RemovalConfig(BaseModel):
+class RemovalConfig(Settings):
     """Removing units from the full model."""
 
-    model_config = STRICT
-    controls: int = Field(20, ge=0, description="Random groups of other heads beside the core.")
-    pairs: int = Field(8, ge=0, description="Pairs are made of so many heads of the core at most.")
+    controls: int = Field(20, ge=0, description="Random groups of other heads, for comparison.")
+    pairs: int = Field(8, ge=0, description="Pairs are made of at most this many core heads.")
     probe: bool = Field(
-        True, description="Also before fine-tuning, by a classifier on frozen features (step 0)."
+        True, description="Also before fine-tuning (step 0), with a classifier on frozen features."
     )
     groups: dict[str, list[str]] = Field(
         {},
-        description="Groups to remove of your own, by name: lists of units, as ['L3H4', 'L2MLP'].",
+        description="Your own groups to remove, by name: lists of units such as ['L3H4', 'L2MLP'].",
     )
 
     @field_validator("groups")
@@ -111,8 +100,8 @@ class RemovalConfig(BaseModel):
     def _groups(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
         for name, labels in value.items():
             shown = one_line(repr(name), 60)
-            if not name.strip() or name in KINDS:
-                raise ValueError(f"{shown} cannot name a group; {', '.join(KINDS)} are taken")
+            if not name.strip() or name in GROUPS:
+                raise ValueError(f"{shown} cannot name a group; {', '.join(GROUPS)} are taken")
             try:
                 units = [Unit.parse(label) for label in labels]
             except InputError as error:
@@ -125,50 +114,41 @@ class RemovalConfig(BaseModel):
         return value
 
 
-class AttentionConfig(BaseModel):
+class AttentionConfig(Settings):
     """What heads attend to."""
 
-    model_config = STRICT
-    weightings: list[Literal["attention", "value_norm"]] = Field(
-        ["attention"], min_length=1, description="Attention alone, or times what is read."
+    weightings: Weightings = Field(
+        ["attention"], min_length=1, description="Attention alone, or times the value's norm."
     )
 
-    _weightings = field_validator("weightings")(different_names)
 
-
-class DependencyConfig(BaseModel):
+class DependencyConfig(Settings):
     """Whether added heads depend on what the core's heads write."""
 
-    model_config = STRICT
-    senders: int = Field(8, ge=1, description="Heads of the core, at most.")
-    controls: int = Field(
-        4, ge=1, description="Heads of each of their layers that are not of the core."
-    )
+    senders: int = Field(8, ge=1, description="Core heads, at most.")
+    controls: int = Field(4, ge=1, description="Other heads of each of their layers, at most.")
     replace: Literal["mean", "counterfactual"] = Field(
-        "mean", description="By what: their mean, or what they write on a matched friendly example."
+        "mean", description="By their mean output, or by that on a matched friendly example."
     )
     receivers: int = Field(24, ge=1, description="Added heads, at most, the most frequent first.")
     per_case: int = Field(8, ge=1, description="Examples of each adversarial case.")
-    margin_paths: list[Literal["direct", "total"]] = Field(
-        ["direct"], description="Paths whose effect on the answers is measured too."
+    margin_paths: Paths = Field(
+        ["direct"], description="Paths whose effect on the logits is measured too."
     )
-
-    _margin_paths = field_validator("margin_paths")(different_names)
 
 
 _TABLE = "A table of its own; false leaves it out."
 
 
-class AnalysisConfig(BaseModel):
-    """How results are judged, and what is measured for that beside the subnetworks' accuracy."""
+class AnalysisConfig(Settings):
+    """How results are judged, and what is measured for that beside accuracy."""
 
-    model_config = STRICT
     margin_points: float = Field(
-        3.0, gt=0, lt=100, description="A subnetwork matches the model within so many points of ID."
+        3.0, gt=0, lt=100, description="Points of ID accuracy within which a subnetwork matches."
     )
     seed: int = Field(0, ge=0, description="Seed of bootstrap, Monte-Carlo and example draws.")
     in_run: bool = Field(
-        False, description="Let `hcore run` compute all of this too; else `hcore analyze` does."
+        False, description="Let `hcore run` measure all of this too; else `hcore analyze` does."
     )
     id_size: int = Field(200, ge=1, description="In-domain examples of analyses that run models.")
     per_case: int = Field(20, ge=1, description="Examples of each OOD case in them.")
@@ -181,4 +161,4 @@ class AnalysisConfig(BaseModel):
     @field_validator("grid", "disjoint", "removal", "attention", "dependency", mode="before")
     @classmethod
     def _left_out(cls, value: Any) -> Any:
-        return None if value is False else value  # TOML has no word for nothing
+        return None if value is False else value  # TOML has no null

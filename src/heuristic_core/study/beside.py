@@ -1,17 +1,18 @@
-"""The cores of two runs beside each other: other tasks, or other starts of training."""
+"""The cores of two runs compared: of different tasks, or of different starts of training."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from ..analysis.core import Core, core
-from ..analysis.core_overlap import CoreOverlap, core_overlap
+from ..analysis.core_overlap import compare_cores
+from ..analysis.cores import Core, cores_of
+from ..analysis.question import Answer
 from ..errors import InputError
 from ..report import Results
 from .results import read_results
 
 
-def beside(folder: Path, other: Path) -> list[CoreOverlap]:
+def beside(folder: Path, other: Path) -> list[Answer]:
     """Compare the cores of two finished runs from their stored tables; no model is run.
 
     Args:
@@ -19,7 +20,8 @@ def beside(folder: Path, other: Path) -> list[CoreOverlap]:
         other: The other.
 
     Returns:
-        One result for each pair of a model of one run and a model of the other.
+        One answer of the question ``core_overlap`` for each pair of a model of one run and a model
+        of the other.
 
     Raises:
         InputError: If a folder holds no finished run, or the runs cannot be compared: they hold
@@ -33,13 +35,13 @@ def beside(folder: Path, other: Path) -> list[CoreOverlap]:
             "another task, or from another start"
         )
     cores = {path: _cores(path, results) for path, results in runs.items()}
-    methods = {path: sorted({found.method for found in cores[path]}) for path in cores}
+    methods = {path: sorted({core.method for core in cores[path]}) for path in cores}
     if not set(methods[folder]) & set(methods[other]):
         raise InputError(
             f"{folder} was searched by {', '.join(methods[folder])}, {other} by "
             f"{', '.join(methods[other])}; only cores found by one method can be compared"
         )
-    return core_overlap(cores[folder], cores[other])
+    return compare_cores(cores[folder], cores[other])
 
 
 def _models(results: Results) -> set[str]:
@@ -49,7 +51,7 @@ def _models(results: Results) -> set[str]:
 
 
 def _cores(folder: Path, results: Results) -> list[Core]:
-    cores = core(results.subnetworks)
+    cores = cores_of(results.measured["subnetworks"])
     if not cores:
         raise InputError(f"the run in {folder} has no subnetworks, so no core; search for some")
     return cores

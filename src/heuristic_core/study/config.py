@@ -1,4 +1,4 @@
-"""What a study is: a TOML file checked against these fields, each with its own help."""
+"""What a study is: a TOML file, checked against these fields."""
 
 from __future__ import annotations
 
@@ -7,29 +7,20 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_args
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from ..errors import InputError, one_line, unknown
 from ..storage import read_toml
-from .analysis_config import (
-    STRICT,
-    AnalysisConfig,
-    AttentionConfig,
-    DependencyConfig,
-    DisjointConfig,
-    GridConfig,
-    RemovalConfig,
-    different_seeds,
-    different_sparsities,
-)
+from .analysis_config import AnalysisConfig, Distinct, Seeds, Settings, Sparsities
+from .settings import settings
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(Settings):
     """Which model is studied."""
 
-    model_config = STRICT
     source: str = Field(
         "minilm",
         description="Pretrained weights to fine-tune, or without [finetune] a fine-tuned "
@@ -43,27 +34,25 @@ class ModelConfig(BaseModel):
     )
 
 
-class TaskConfig(BaseModel):
-    """What it is trained and tested on."""
+class TaskConfig(Settings):
+    """What the model is trained and tested on."""
 
-    model_config = STRICT
     name: str = Field(
         "hans-grammar",
-        description="A task that `hcore tasks` lists, or a task file of your own, ending in .toml.",
+        description="A task that `hcore tasks` lists, or the path of a task file ending in .toml.",
     )
     seed: int = Field(0, ge=0, description="Seed of generation and sampling.")
     options: dict[str, Any] = Field(default_factory=dict, description="The task's own settings.")
 
 
-class FinetuneConfig(BaseModel):
+class FinetuneConfig(Settings):
     """How the model is fine-tuned."""
 
-    model_config = STRICT
     steps: int = Field(ge=1, description="Optimiser steps.")
-    checkpoints: list[int] = Field(
+    checkpoints: Annotated[list[int], Distinct] = Field(
         min_length=1, description="Steps to keep; 0 is the model before training."
     )
-    seeds: list[int] = Field([1], min_length=1, description="One fine-tuning for each seed.")
+    seeds: Seeds = Field([1], min_length=1, description="One fine-tuning for each seed.")
     batch_size: int = Field(32, ge=1, description="Examples a step.")
     learning_rate: float = Field(5e-5, gt=0, description="Peak learning rate.")
     warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
@@ -71,29 +60,24 @@ class FinetuneConfig(BaseModel):
     bf16: bool = Field(False, description="Compute in bfloat16 where that is safe.")
     by_length: bool = Field(
         False,
-        description="Make batches of examples alike in length, which pads less; not where length "
-        "tells of the label, as in generated data.",
+        description="Make batches of examples of similar length, which saves padding; not where "
+        "length predicts the label, as in generated data.",
     )
-
-    _seeds = field_validator("seeds")(different_seeds)
 
     @model_validator(mode="after")
     def _checkpoints_are_steps(self) -> FinetuneConfig:
         wrong = [step for step in self.checkpoints if not 0 <= step <= self.steps]
         if wrong:
             raise ValueError(f"checkpoint {wrong[0]} is no step of a run of {self.steps} steps")
-        if len(set(self.checkpoints)) < len(self.checkpoints):
-            raise ValueError("a checkpoint is named twice")
         return self
 
 
-class SearchConfig(BaseModel):
+class SearchConfig(Settings):
     """How subnetworks are found."""
 
-    model_config = STRICT
     method: str = Field("learned", description="The search method.")
-    sparsities: list[float] = Field([0.5], description="Shares of the prunable units dropped.")
-    seeds: list[int] = Field([1], description="One run of the search for each seed.")
+    sparsities: Sparsities = Field([0.5], description="Shares of the prunable units dropped.")
+    seeds: Seeds = Field([1], description="One run of the search for each seed.")
     checkpoints: list[int] | Literal["last", "all"] = Field(
         "last", description="Which checkpoints are pruned: steps, 'last' or 'all'."
     )
@@ -101,31 +85,26 @@ class SearchConfig(BaseModel):
     ablation: Literal["mean", "zero"] = Field("mean", description="What dropped units become.")
     options: dict[str, Any] = Field(default_factory=dict, description="The method's own settings.")
 
-    _sparsities = field_validator("sparsities")(different_sparsities)
-    _seeds = field_validator("seeds")(different_seeds)
 
-
-class EvaluationConfig(BaseModel):
+class EvaluationConfig(Settings):
     """How models and subnetworks are evaluated."""
 
-    model_config = STRICT
     bf16: bool = Field(
         False,
-        description="Evaluate models and subnetworks in bfloat16 where that is safe: sooner, and "
-        "few answers differ (benchmarks/rounding.py). Masks are learned, and heads removed, "
-        "patched and probed, as [model] says all the same.",
+        description="Evaluate models and subnetworks in bfloat16 where that is safe: faster, and "
+        "few predictions differ (benchmarks/rounding.py). Masks are still learned, and heads "
+        "removed, patched and probed, in the type that [model] names.",
     )
 
 
-class StudyConfig(BaseModel):
+class StudyConfig(Settings):
     """A whole study."""
 
-    model_config = STRICT
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$", description="Names the run.")
     model: ModelConfig = ModelConfig()
     task: TaskConfig = TaskConfig()
     finetune: FinetuneConfig | None = Field(
-        None, description="Leave this table out to study a model that is fine-tuned already."
+        None, description="Leave this table out to study a fine-tuned model."
     )
     search: SearchConfig = SearchConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -133,12 +112,12 @@ class StudyConfig(BaseModel):
 
     @property
     def checkpoints(self) -> list[int]:
-        """The checkpoints that are evaluated, rising; 0 alone for a model given as it is."""
+        """The checkpoints that are evaluated, in order; 0 alone for a model studied as it is."""
         return [0] if self.finetune is None else sorted(self.finetune.checkpoints)
 
     @property
     def pruned_checkpoints(self) -> list[int]:
-        """The checkpoints that subnetworks are found in, rising."""
+        """The checkpoints that subnetworks are found in, in order."""
         if self.search.checkpoints == "all":
             return self.checkpoints
         if self.search.checkpoints == "last":
@@ -147,7 +126,7 @@ class StudyConfig(BaseModel):
 
     @property
     def grid_checkpoints(self) -> list[int]:
-        """The checkpoints of the grid of small searches, rising; none without a grid."""
+        """The checkpoints of the grid of small searches, in order; none without a grid."""
         grid = self.analysis.grid
         if grid is None:
             return []
@@ -191,7 +170,7 @@ class StudyConfig(BaseModel):
 
 
 def builtin_studies() -> list[str]:
-    """Give the names of the studies that come with the package."""
+    """Return the names of the studies that come with the package."""
     folder = resources.files("heuristic_core.study") / "builtin"
     return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
@@ -201,7 +180,7 @@ def load_study(source: str | Path = "quickstart", sets: Sequence[str] = ()) -> S
 
     Args:
         source: A TOML file, or the name of a study that comes with the package.
-        sets: Changes such as ``search.seeds=[1, 2]``; see :func:`settings`.
+        sets: Changes such as ``search.seeds=[1, 2]``; see :func:`.settings.settings`.
 
     Returns:
         The configuration, defaults filled in.
@@ -235,73 +214,21 @@ def check_study(raw: Mapping[str, Any]) -> StudyConfig:
         return StudyConfig.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
-        # What is wrong with several tables together names its keys itself.
+        # An error about several tables names its keys itself.
         where = f"study key {'.'.join(map(str, first['loc']))}" if first["loc"] else "study"
         message = first["msg"].removeprefix("Value error, ")
         raise InputError(f"{where}: {one_line(message)}") from error
 
 
-def _check_keys(raw: Mapping[str, Any], model: type[BaseModel], prefix: str) -> None:
+def _check_keys(raw: Mapping[str, Any], table: type[BaseModel], prefix: str) -> None:
     for key, value in raw.items():
-        if key not in model.model_fields:
-            known = [prefix + name for name in model.model_fields]
-            raise unknown("study key", prefix + key, known)
-        inner = _TABLES.get(prefix + key)
-        may_be_left_out = type(None) in get_args(model.model_fields[key].annotation)
-        if inner is not None and not (may_be_left_out and value in (None, False)):
+        if key not in table.model_fields:
+            raise unknown("study key", prefix + key, [prefix + name for name in table.model_fields])
+        annotation = table.model_fields[key].annotation
+        choices = get_args(annotation) or (annotation,)
+        inner = [kind for kind in choices if isinstance(kind, type) and issubclass(kind, Settings)]
+        left_out = NoneType in choices and value in (None, False)
+        if inner and not left_out:
             if not isinstance(value, Mapping):
                 raise InputError(f"study key {prefix + key} is a table: write [{prefix + key}]")
-            _check_keys(value, inner, f"{prefix}{key}.")
-
-
-_TABLES: dict[str, type[BaseModel]] = {
-    "model": ModelConfig,
-    "task": TaskConfig,
-    "finetune": FinetuneConfig,
-    "search": SearchConfig,
-    "evaluation": EvaluationConfig,
-    "analysis": AnalysisConfig,
-    "analysis.grid": GridConfig,
-    "analysis.disjoint": DisjointConfig,
-    "analysis.removal": RemovalConfig,
-    "analysis.attention": AttentionConfig,
-    "analysis.dependency": DependencyConfig,
-}
-
-
-def settings(changes: Sequence[str], into: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Turn ``key=value`` texts into nested dictionaries.
-
-    Args:
-        changes: Texts such as ``search.seeds=[1, 2]``; values as in TOML, ``none`` for no value
-            and other bare words as strings.
-        into: What is changed, in place; a new dictionary if not given.
-
-    Returns:
-        The dictionary.
-
-    Raises:
-        InputError: If a text is not of that form.
-    """
-    raw = {} if into is None else into
-    for change in changes:
-        key, equals, text = change.partition("=")
-        parts = key.strip().split(".")
-        if not equals or not all(parts):
-            raise InputError(f"--set {one_line(change)!r} is not of the form key=value")
-        table = raw
-        for part in parts[:-1]:
-            table = table.setdefault(part, {})
-            if not isinstance(table, dict):
-                raise InputError(f"--set {key}: {part} is no table")
-        table[parts[-1]] = _value(text)
-    return raw
-
-
-def _value(text: str) -> Any:
-    if text.strip() == "none":
-        return None  # TOML has no word for it
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
-        return text.strip()  # a bare word is a string: --set model.source=minilm
+            _check_keys(value, inner[0], f"{prefix}{key}.")

@@ -8,24 +8,13 @@ from dataclasses import dataclass
 
 import torch
 
+from .kinds import kind_of
 from .store import Cell, Store
 
-#: Share of a plain matrix product's speed that whole models reach, as measured with MiniLM.
-EFFICIENCY = {
-    "finetune": 0.33,
-    "prepare": 0.4,
-    "search": 0.38,
-    "evaluate": 0.45,
-    "disjoint": 0.55,
-    "removal": 0.5,
-    "probe": 0.5,
-    "attention": 0.6,
-    "dependency": 0.65,
-}
-#: The part of that share that is left where a cell computes in bfloat16: what is not a matrix
-#: product gains nothing from it.
+#: The part of a kind's efficiency that is left in bfloat16: what is not a matrix product gains
+#: nothing from it.
 BF16_PART = 0.83
-#: Loading a model and opening files, per cell, in seconds.
+#: Seconds for each cell to load a model and open files.
 OVERHEAD = 0.5
 
 
@@ -35,7 +24,7 @@ class Forecast:
 
     Args:
         cell: The cell.
-        finished: Whether it is in the store already.
+        finished: Whether it is in the store.
         seconds: Expected time, or the measured one if finished; ``None`` where nothing is known.
         megabytes: Expected size on disk.
     """
@@ -51,13 +40,13 @@ def forecast(
 ) -> list[Forecast]:
     """Forecast every cell of a plan.
 
-    Finished cells of the same kind give the speed; without any, a matrix product is timed.
+    The speed is that of finished cells of the same kind; without any, a matrix product is timed.
 
     Args:
         cells: The cells.
         store: The run folder, if it exists.
         device: Where models will run.
-        others: Further cells; those that are finished give speeds too.
+        others: Further cells, from which speeds are measured too.
 
     Returns:
         One forecast per cell, in order.
@@ -69,30 +58,29 @@ def forecast(
     }
     rates: dict[str, float] = {}
     for kind in {cell.kind for cell in cells}:
-        # By their forecast efforts of today, which may not be those of when they were computed.
+        # Today's forecast of their efforts, which may differ from that when they were computed.
         done = [c for c in {*cells, *others} if c.kind == kind and c.name in records]
         seconds = sum(records[cell.name]["seconds"] for cell in done)
         effort = sum(cell.effort for cell in done)
         if seconds and effort:
             rates[kind] = effort / seconds
     to_do = [cell for cell in cells if cell.name not in records]
-    speeds = {bf16: _speed(device, bf16) for bf16 in {_is_bf16(cell) for cell in to_do}}
-    result = []
+    speeds = {bf16: _speed(device, bf16) for bf16 in {_in_bf16(cell) for cell in to_do}}
+    forecasts = []
     for cell in cells:
         if cell.name in records:
             seconds = records[cell.name]["seconds"]
         elif not cell.effort:
             seconds = None
         else:
-            rate = rates.get(cell.kind, speeds[_is_bf16(cell)] * EFFICIENCY[cell.kind])
+            rate = rates.get(cell.kind, speeds[_in_bf16(cell)] * kind_of(cell).efficiency)
             seconds = cell.effort / rate + OVERHEAD
-        result.append(Forecast(cell, cell.name in records, seconds, cell.disk / 1e6))
-    return result
+        forecasts.append(Forecast(cell, cell.name in records, seconds, cell.disk / 1e6))
+    return forecasts
 
 
-def _is_bf16(cell: Cell) -> bool:
-    # Disjoint searches are only evaluated in it, which is little of what they take.
-    return cell.kind != "disjoint" and bool(cell.spec.get("bf16"))
+def _in_bf16(cell: Cell) -> bool:
+    return kind_of(cell).in_bf16 and bool(cell.spec.get("bf16"))
 
 
 def _speed(device: str, bf16: bool) -> float:
@@ -104,9 +92,9 @@ def _speed(device: str, bf16: bool) -> float:
 def matrix_speed(
     device: str, dtype: torch.dtype, size: int = 768, least_seconds: float = 0.2
 ) -> float:
-    """Time matrix products and give multiply-adds a second, of the fastest one.
+    """Time matrix products, and return the multiply-adds per second of the fastest one.
 
-    Others that use the machine right now slow most of them, but will not for as long as a study.
+    Other programs slow most of the products while they run, but not for as long as a study takes.
     """
     matrix = torch.ones(size, size, device=device, dtype=dtype)
 

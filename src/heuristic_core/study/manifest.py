@@ -1,16 +1,15 @@
-"""What every number of a run depends on, as a record beside the results."""
+"""The record, beside a run's results, of what every number depends on."""
 
 from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import BaseModel, ValidationError
 
 from ..errors import InputError, one_line
@@ -24,21 +23,22 @@ from .store import Cell, Store
 def make_manifest(
     config: StudyConfig, task: Task, cells: Sequence[Cell], store: Store, command: str
 ) -> dict[str, Any]:
-    """Say what every number of a run depends on."""
+    """Record what every number of a run depends on.
+
+    Args:
+        config: The study.
+        task: Its task.
+        cells: The finished cells that its results rest on.
+        store: Where they are.
+        command: The command that made the results.
+
+    Raises:
+        InputError: If a cell is damaged.
+    """
+    import torch  # here, so that a manifest is read without it
+
     records = [store.record(cell) for cell in cells]
-    truncated: dict[str, int] = {}
-    examples: list[int] = []
-    for cell in cells:
-        with store.reading(cell) as path:
-            facts = read_json(path / "facts.json")
-            counts = facts.get("truncated", {}) if isinstance(facts, Mapping) else None
-            if not isinstance(counts, Mapping):
-                raise InputError("facts.json holds other facts than it should")
-            n = facts.get("examples", 0)  # cells of earlier versions do not say it
-            if any(type(count) is not int for count in (n, *counts.values())):
-                raise InputError("facts.json holds other facts than it should")
-        truncated |= counts
-        examples.append(n)
+    facts = [_read_facts(cell, store) for cell in cells]
     return {
         "study": config.name,
         "config": config.model_dump(mode="json"),
@@ -56,14 +56,14 @@ def make_manifest(
         "model": {"source": config.model.source}
         | identity(config.model.source)
         | (shape(config.model.source) or {}),
-        "truncated": truncated,
+        "truncated": {name: n for known in facts for name, n in known.truncated.items()},
         "cells": [
-            {"name": c.name, "kind": c.kind, "seconds": record["seconds"], "examples": n}
-            for c, record, n in zip(cells, records, examples, strict=True)
+            {"name": c.name, "kind": c.kind, "seconds": r["seconds"], "examples": known.examples}
+            for c, r, known in zip(cells, records, facts, strict=True)
         ],
         "machine": {
             "system": platform.platform(terse=True),
-            # Cells of earlier versions do not say it.
+            # Cells of earlier versions do not record it.
             "processors": sorted({str(r.get("processor", "not recorded")) for r in records}),
             "devices": sorted({record["device"] for record in records}),
             "threads": torch.get_num_threads(),
@@ -71,7 +71,22 @@ def make_manifest(
     }
 
 
-class _CellFacts(BaseModel):
+class _Facts(BaseModel):
+    """What a cell records of its work; cells of earlier versions record less."""
+
+    truncated: dict[str, int] = {}
+    examples: int = 0
+
+
+def _read_facts(cell: Cell, store: Store) -> _Facts:
+    with store.reading(cell) as folder:
+        try:
+            return _Facts.model_validate(read_json(folder / "facts.json"), strict=True)
+        except ValidationError as error:
+            raise InputError("facts.json holds other facts than it should") from error
+
+
+class _CellEntry(BaseModel):
     """What a manifest says of a cell."""
 
     name: str
@@ -80,7 +95,7 @@ class _CellFacts(BaseModel):
     examples: int = 0
 
 
-class _ModelFacts(BaseModel):
+class _ModelEntry(BaseModel):
     """What a manifest says of the model."""
 
     num_hidden_layers: int | None = None
@@ -88,14 +103,14 @@ class _ModelFacts(BaseModel):
 
 
 class _Manifest(BaseModel):
-    """What is read of a manifest again, so that it has to be of these types."""
+    """The entries of a manifest that are read again, with their types."""
 
     config: dict[str, Any]
     command: str = "hcore run"
     notes: list[str] = []
-    model: _ModelFacts = _ModelFacts()
+    model: _ModelEntry = _ModelEntry()
     truncated: dict[str, int] = {}
-    cells: list[_CellFacts] = []
+    cells: list[_CellEntry] = []
     tables: dict[str, str] = {}
 
 
@@ -116,18 +131,18 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             place = ".".join(map(str, first["loc"])) or "it"
             reason = f"{place}: {first['msg']}"
         raise InputError(
-            f"{path} is damaged ({one_line(reason, 200)}); `hcore run` makes it anew"
+            f"{path} is damaged ({one_line(reason, 200)}); `hcore run` writes it again"
         ) from error
     return dict(manifest)
 
 
 def versions() -> dict[str, str]:
-    """Give the versions of Python, this package and what its numbers rest on."""
-    found = {"python": sys.version.split()[0]}
+    """Return the versions of Python, this package and the packages that its numbers rest on."""
+    installed = {"python": sys.version.split()[0]}
     names = ("heuristic-core", "torch", "transformers", "tokenizers", "numpy", "scipy", "pandas")
     for name in names:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            installed[name] = "not installed"
+    return installed

@@ -1,32 +1,35 @@
-"""Running a study: what is missing is computed, cell by cell, then tables, verdicts and report."""
+"""Running a study: compute what is missing, cell by cell, then tables, verdicts and report."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from ..errors import InputError
+from ..models.classifier import Classifier
 from ..models.device import check_device, hardware
 from ..models.loading import check_model
 from ..report.results import Results
-from ..storage import digest, read_json, write_json
+from ..storage import digest, write_json
 from ..tasks import load_task
 from ..tasks.task import Suite, Task
 from ..training.finetune import seconds_so_far
 from .analysis_plan import plan_analyses, sampled
-from .config import StudyConfig, check_study
+from .bench import Workbench
+from .conclusions import RESULTS_VERSION
+from .config import StudyConfig
+from .gather import SEARCHED, gather
+from .kinds import kind_of
 from .manifest import make_manifest, versions
 from .plan import Plan, make_plan
-from .results import RESULTS_VERSION, collect, found_tables, standing_results, write_results
-from .stale import find_stale, other_version, results_records
+from .results import concluded, read_searched, standing_results, write_results
+from .run_folder import check_claim
+from .stale import Stale, find_stale, not_finished, other_version
 from .store import Cell, Store
 from .watch import Watch
-from .work import Workbench
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,10 @@ class RunOptions:
 
 
 def pick_device(device: str) -> str:
-    """Turn ``auto`` into what this machine has, and check that another choice exists.
+    """Turn ``auto`` into the best device of this machine, and check that another choice exists.
 
     Raises:
-        InputError: If it is none that is supported, or is not there.
+        InputError: If the device is not supported, or not there.
     """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -60,51 +63,84 @@ def pick_device(device: str) -> str:
 
 
 def load_study_task(config: StudyConfig, data: Path | None) -> Task:
-    """Load a study's task with its own settings."""
+    """Load a study's task with the study's settings."""
     return load_task(config.task.name, data=data, seed=config.task.seed, **config.task.options)
 
 
-def open_run(folder: Path) -> StudyConfig:
-    """Read the configuration that a run folder was made with.
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A study whose own cells are finished, or were when its results were made.
 
-    Raises:
-        InputError: If the folder holds no run.
+    Args:
+        config: The study.
+        task: Its task.
+        plan: Its own cells.
+        store: Its run folder.
     """
-    path = folder / "study.json"
-    if not os.path.isfile(path):
-        raise InputError(f"{folder} is no run folder (it has no study.json); start one: hcore run")
-    try:
-        raw = read_json(path)
-        if not isinstance(raw, Mapping):
-            raise InputError("it should hold a configuration")
-        return check_study(raw)
-    except InputError as error:
-        raise InputError(
-            f"{path} is damaged ({error}); remove it and start the study again with `hcore run`: "
-            "finished cells are kept"
-        ) from error
 
+    config: StudyConfig
+    task: Task
+    plan: Plan
+    store: Store
 
-def check_claim(folder: Path, config: StudyConfig, update: bool) -> None:
-    """Make sure that a run folder is free for a study, or its own; nothing is written.
+    @cached_property
+    def own_stale(self) -> Stale:
+        """Its own cells that another version of the code made."""
+        return find_stale(self.plan.cells, self.store, self.config)
 
-    Raises:
-        InputError: If it holds another study, this one with other settings, or other files.
-    """
-    if os.path.isfile(folder / "study.json"):
-        old, new = open_run(folder).model_dump(mode="json"), config.model_dump(mode="json")
-        if old["name"] != new["name"]:
-            raise InputError(
-                f"{folder} is the run of another study, {old['name']!r}; choose another --out"
-            )
-        changed = sorted(_differences(old, new, ""))
-        if changed and not update:
-            raise InputError(
-                f"{folder} holds this study with other settings ({', '.join(changed[:5])}); choose "
-                "another --out, or --update to change it (finished cells that still fit are kept)"
-            )
-    elif folder.is_dir() and any(folder.iterdir()) and not (folder / "cells").is_dir():
-        raise InputError(f"{folder} is not empty and no run folder; choose another --out")
+    @cached_property
+    def analyses(self) -> Plan:
+        """The cells of its analyses that run the model."""
+        if self.own_stale.cells:
+            tables = read_searched(self.store.folder)
+        else:
+            tables = gather(self.plan.cells, (), self.store, SEARCHED)
+        return plan_analyses(self.config, self.task, self.plan, tables)
+
+    @cached_property
+    def stale(self) -> Stale:
+        """All cells that another version of the code made, including those of analyses."""
+        return find_stale((*self.plan.cells, *self.analyses.cells), self.store, self.config)
+
+    def measure(self, device: str, watch: Watch) -> int:
+        """Compute the cells of analyses that are not finished.
+
+        Returns:
+            How many were computed.
+        """
+        suites = sampled(self.config, self.task)
+        bench = Workbench(self.config, self.task, self.store, device, suites)
+        return compute(self.analyses.cells, bench, watch)
+
+    def finish(self, command: str, *, again: bool) -> Results:
+        """Write tables, analyses, manifest and report.
+
+        Args:
+            command: The command to record.
+            again: Write them even if those of these very cells exist.
+
+        Returns:
+            The results.
+        """
+        own, planned, store = self.plan.cells, self.analyses.cells, self.store
+        further = [cell for cell in planned if store.has_whole(cell)]
+        stamp = digest(
+            {
+                "cells": [cell.key for cell in (*own, *further)],
+                "version": RESULTS_VERSION,
+                "analysis": self.config.analysis.model_dump(),
+            }
+        )
+        standing = None if again else standing_results(store.folder, stamp)
+        if standing is not None:
+            return standing
+        manifest = make_manifest(self.config, self.task, [*own, *further], store, command)
+        manifest |= {"stamp": stamp, "analyses": {"measured": len(further), "of": len(planned)}}
+        results = concluded(self.config, manifest, gather(own, further, store))
+        manifest["tables"] = write_results(results, self.config, store.folder)
+        # Last: its stamp says that the rest is there.
+        write_json(store.folder / "manifest.json", manifest)
+        return results
 
 
 def run_study(
@@ -119,18 +155,18 @@ def run_study(
     Args:
         config: The study.
         options: Where and how.
-        watch: What shows progress.
+        watch: Shows progress.
         kinds: Stop after these kinds of cells and what they need; all by default.
 
     Returns:
-        What came out; ``None`` if it was to stop before.
+        The results; ``None`` if the run was to stop before.
 
     Raises:
         InputError: If anything given cannot be used; what is finished is kept.
     """
     device = pick_device(options.device)
     task = load_study_task(config, options.data)
-    # A study that cannot be run is told before a folder in the way, and leaves no folder behind.
+    # Checked before the folder is touched: a study that cannot be run leaves no folder behind.
     model = check_model(config.model.source, fresh_head=config.finetune is not None)
     if config.finetune is None:
         for suite in task.suites:
@@ -138,103 +174,42 @@ def run_study(
     plan = make_plan(config, task)
     check_claim(options.out, config, options.update)
     cells = plan.cells if kinds is None else plan.of_kind(*kinds)
-    store = Store(options.out)
-    with store.locked():
-        check_claim(options.out, config, options.update)  # nobody can change it any more
+    run = Run(config, task, plan, Store(options.out))
+    with run.store.locked():
+        check_claim(options.out, config, options.update)  # now nobody else can change it
         write_json(options.out / "study.json", config.model_dump(mode="json"))
-        store.sweep(plan.cells)
-        fresh = compute(cells, store, Workbench(config, task, store, device), watch)
-        if kinds is None:
-            analyses = plan_analyses(config, task, plan, *found_tables(plan.cells, store))
-            if config.analysis.in_run:
-                fresh += measure(config, task, analyses, store, device, watch)
-            return finish(config, task, plan, analyses, store, options.command, anew=fresh > 0)
-    return None
+        run.store.sweep(plan.cells)
+        n_computed = compute(cells, Workbench(config, task, run.store, device, task.suites), watch)
+        if kinds is not None:
+            return None
+        if config.analysis.in_run:
+            n_computed += run.measure(device, watch)
+        return run.finish(options.command, again=n_computed > 0)
 
 
-def measure(
-    config: StudyConfig, task: Task, analyses: Plan, store: Store, device: str, watch: Watch
-) -> int:
-    """Compute what the analyses of a study run the model for, and the store lacks.
-
-    Args:
-        config: The study.
-        task: Its task.
-        analyses: The analyses' cells.
-        store: Where they go.
-        device: Where models run.
-        watch: What shows progress.
-
-    Returns:
-        How many cells were computed.
-    """
-    bench = Workbench(config, task, store, device, sampled(config, task))
-    return compute(analyses.cells, store, bench, watch)
-
-
-def compute(cells: Sequence[Cell], store: Store, bench: Workbench, watch: Watch) -> int:
+def compute(cells: Sequence[Cell], bench: Workbench, watch: Watch) -> int:
     """Compute the cells that are not finished, in order.
 
     Returns:
         How many were computed.
     """
+    store = bench.store
     missing = [cell for cell in cells if not store.has(cell)]
-    facts = {
+    machine = {
         "versions": versions(),
         "device": bench.device,
         "processor": hardware(bench.device),
         "threads": torch.get_num_threads(),
     }
-    with watch.running(cells, missing, store):
+    with watch.running(cells, missing) as watched:
         for cell in missing:
-            before = seconds_so_far(store.unfinished(cell))
-            with watch.cell(cell) as progress, store.writing(cell, facts, before) as folder:
-                write_json(folder / "facts.json", bench.run(cell, folder, progress))
+            n_before = Classifier.n_examples_run
+            seconds = seconds_so_far(store.unfinished(cell))
+            with watched(cell) as progress, store.writing(cell, machine, seconds) as folder:
+                facts = kind_of(cell).work(bench, cell, folder, progress)
+                n_examples = Classifier.n_examples_run - n_before
+                write_json(folder / "facts.json", {"examples": n_examples} | facts)
     return len(missing)
-
-
-def finish(
-    config: StudyConfig,
-    task: Task,
-    plan: Plan,
-    analyses: Plan,
-    store: Store,
-    command: str,
-    *,
-    anew: bool,
-) -> Results:
-    """Write tables, analyses, manifest and report.
-
-    Args:
-        config: The study.
-        task: Its task.
-        plan: Its own cells, all finished.
-        analyses: The cells of its analyses, finished or not.
-        store: Where they are.
-        command: The command to record.
-        anew: Write them even if they stand for these very cells.
-
-    Returns:
-        What came out.
-    """
-    further = [cell for cell in analyses.cells if store.has_whole(cell)]
-    stamp = digest(
-        {
-            "cells": [c.key for c in (*plan.cells, *further)],
-            "version": RESULTS_VERSION,
-            "analysis": config.analysis.model_dump(),
-        }
-    )
-    standing = None if anew else standing_results(store.folder, stamp)
-    if standing is not None:
-        return standing
-    manifest = make_manifest(config, task, [*plan.cells, *further], store, command)
-    manifest |= {"stamp": stamp, "analyses": {"measured": len(further), "of": len(analyses.cells)}}
-    results = collect(config, plan.cells, further, store, manifest)
-    manifest["tables"] = write_results(results, store.folder)
-    # Last: its stamp says that the rest is there.
-    write_json(store.folder / "manifest.json", manifest)
-    return results
 
 
 def evaluate_run(
@@ -247,7 +222,7 @@ def evaluate_run(
         suites: The suites.
         tag: Put before the cells' labels; empty for the task's own suites, which may be finished.
         options: Where and how.
-        watch: What shows progress.
+        watch: Shows progress.
 
     Returns:
         The plan of the new cells and the store they are in.
@@ -259,11 +234,10 @@ def evaluate_run(
     task = load_study_task(config, options.data)
     store = Store(options.out, make=False)
     plan = make_plan(config, task, suites, tag)
-    pruned = set(config.pruned_checkpoints)
     cells = [
         cell
         for cell in plan.cells
-        if cell.kind == "evaluate" and cell.system["checkpoint"] in pruned
+        if cell.kind == "evaluate" and cell.system["checkpoint"] in config.pruned_checkpoints
     ]
     unfinished = [
         source
@@ -272,24 +246,10 @@ def evaluate_run(
         if source.kind != "evaluate" and not store.has(source)
     ]
     if unfinished:
-        stale = find_stale(plan.cells, store, results_records(config, store))
+        stale = find_stale(plan.cells, store, config)
         if all(cell in stale.cells for cell in unfinished):
             raise other_version(options.out, stale)
-        raise InputError(
-            f"the run in {options.out} is not finished ({unfinished[0].label} is missing); "
-            "finish it first with `hcore run`"
-        )
+        raise not_finished(options.out, unfinished[0])
     with store.locked():
-        compute(cells, store, Workbench(config, task, store, device, suites), watch)
+        compute(cells, Workbench(config, task, store, device, suites), watch)
     return Plan(tuple(cells)), store
-
-
-def _differences(old: Any, new: Any, prefix: str) -> list[str]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        names = sorted({*old, *new})
-        return [
-            found
-            for name in names
-            for found in _differences(old.get(name), new.get(name), f"{prefix}.{name}".lstrip("."))
-        ]
-    return [] if old == new else [prefix]

@@ -1,4 +1,4 @@
-"""What other versions of the code made of a finished run: its tables are still of use."""
+"""Cells of a finished run that another version of the code made; its tables are still valid."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from ..storage import plain, read_json
 from .config import StudyConfig, check_study
 from .manifest import read_manifest
 from .store import Cell, Store
-
-Record = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -29,52 +27,22 @@ class Stale:
     kinds: tuple[str, ...]
 
 
-def results_records(config: StudyConfig, store: Store) -> dict[str, Record]:
-    """Read the records of the cells that a run's results rest on.
-
-    Args:
-        config: The run's study.
-        store: Its folder.
-
-    Returns:
-        The records of those that are there, by label; none where there are no results, or where
-        they are of other settings.
-    """
-    path = store.folder / "manifest.json"
-    try:
-        manifest = read_manifest(store.folder) if os.path.isfile(path) else {}
-        if not manifest or check_study(manifest["config"]) != config:
-            return {}
-    except InputError:
-        return {}  # it is told by whoever needs it
-    # A manifest's names are no paths: they are looked up among what is there.
-    there = {path.name: path for path in store.cells.glob("*")}
-    found = {}
-    for cell in manifest["cells"]:
-        try:
-            record = read_json(there[cell["name"]] / "record.json")
-        except (KeyError, InputError):
-            continue
-        if isinstance(record, Mapping) and isinstance(record.get("spec"), Mapping):
-            found[str(record.get("label"))] = record
-    return found
-
-
-def find_stale(cells: Iterable[Cell], store: Store, records: Mapping[str, Record]) -> Stale:
-    """Find the missing cells whose place another version's cells take in the results.
+def find_stale(cells: Iterable[Cell], store: Store, config: StudyConfig) -> Stale:
+    """Find the missing cells that another version of the code computed for the run's results.
 
     Args:
         cells: Planned cells, inputs first.
         store: The run folder.
-        records: As :func:`results_records` gives them.
+        config: The run's study; results of other settings do not count.
     """
+    missing = [cell for cell in cells if not store.has(cell)]
+    records = _results_records(config, store) if missing else {}
     stale: dict[str, Cell] = {}
     kinds: dict[str, None] = {}
-    for cell in cells:
-        record = records.get(cell.label)
-        if record is None or store.has(cell):
+    for cell in missing:
+        if cell.label not in records:
             continue
-        now, then = plain(cell.spec), record["spec"]
+        now, then = plain(cell.spec), records[cell.label]["spec"]
         # Other data or settings differ in what both specs hold.
         shared = (now.keys() & then.keys()) - {"version"}
         if any(now[key] != then[key] for key in shared):
@@ -87,15 +55,50 @@ def find_stale(cells: Iterable[Cell], store: Store, records: Mapping[str, Record
     return Stale(tuple(stale.values()), tuple(kinds))
 
 
+def _results_records(config: StudyConfig, store: Store) -> dict[str, Mapping[str, Any]]:
+    """Read the records of the cells that a run's results rest on.
+
+    Returns:
+        The records that exist, by label; none where there are no results, or where they are of
+        other settings.
+    """
+    path = store.folder / "manifest.json"
+    try:
+        manifest = read_manifest(store.folder) if os.path.isfile(path) else {}
+        if not manifest or check_study(manifest["config"]) != config:
+            return {}
+    except InputError:
+        return {}  # whoever needs the manifest reports that
+    # A manifest's names are not used as paths: they are looked up among the cells' folders.
+    folders = {path.name: path for path in store.cells.glob("*")}
+    records = {}
+    for cell in manifest["cells"]:
+        try:
+            record = read_json(folders[cell["name"]] / "record.json")
+        except (KeyError, InputError):
+            continue
+        if isinstance(record, Mapping) and isinstance(record.get("spec"), Mapping):
+            records[str(record.get("label"))] = record
+    return records
+
+
 def other_version(folder: object, stale: Stale, instead: str = "") -> InputError:
     """Build the error for a run that needs cells which another version of the code made.
 
     Args:
         folder: The run folder.
         stale: Those cells.
-        instead: What else can be done than to make them anew.
+        instead: An alternative to computing them again.
     """
     return InputError(
-        f"the run in {folder} is of another version of the code ({', '.join(stale.kinds)}); make "
-        f"it anew with `hcore run` first{instead}"
+        f"the run in {folder} is of another version of the code ({', '.join(stale.kinds)}); "
+        f"compute it again with `hcore run` first{instead}"
+    )
+
+
+def not_finished(folder: object, missing: Cell) -> InputError:
+    """Build the error for a run that lacks a cell."""
+    return InputError(
+        f"the run in {folder} is not finished ({missing.label} is missing); finish it first with "
+        "`hcore run`"
     )

@@ -13,21 +13,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from ..errors import InputError
-from ..storage import digest, read_json, write_json, write_text
+from ..storage import digest, read_json, read_tensors, write_json, write_text
 
 _PARTIAL = ".partial-"
 _UNFINISHED = ".unfinished-"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Cell:
     """One unit of work, named by a hash of what determines its content.
 
     Args:
-        kind: What is done; one of the kinds that :mod:`.work` knows.
+        kind: The name of its kind, which says what is done; see :mod:`.kinds`.
         label: A readable name, unique within a study.
         spec: Everything that determines the content, as plain JSON values.
         inputs: The cells whose content it uses.
@@ -50,16 +51,6 @@ class Cell:
         return digest(
             {"kind": self.kind, "spec": self.spec, "inputs": [cell.key for cell in self.inputs]}
         )
-
-    def input(self, kind: str) -> Cell | None:
-        """Give the first of its inputs that is of a kind; ``None`` if there is none."""
-        return next((source for source in self.inputs if source.kind == kind), None)
-
-    def needed(self, kind: str) -> Cell:
-        """Give the first of its inputs that is of a kind, of which there is one."""
-        found = self.input(kind)
-        assert found is not None, f"{self.label} has no input of the kind {kind}"
-        return found
 
     @property
     def name(self) -> str:
@@ -94,20 +85,20 @@ class Store:
             raise InputError(f"cannot write to the run folder {folder}; choose another with --out")
 
     def path(self, cell: Cell) -> Path:
-        """Say where a finished cell lies."""
+        """Return the folder of a finished cell."""
         return self.cells / cell.name
 
     def unfinished(self, cell: Cell) -> Path:
-        """Say where a cell that takes long keeps what it goes on from if it is killed."""
+        """Return the folder in which a long computation keeps the state that it resumes from."""
         return self.cells / f"{_UNFINISHED}{cell.name}"
 
     def has(self, cell: Cell) -> bool:
-        """Say whether a cell is finished."""
+        """Return whether a cell is finished."""
         return os.path.isfile(self.path(cell) / "record.json")
 
     def has_whole(self, cell: Cell) -> bool:
-        """Say whether a cell is finished and what it was made from is still there."""
-        return all(self.has(one) for one in (cell, *cell.inputs))
+        """Return whether a cell is finished and its inputs are still there."""
+        return all(self.has(needed) for needed in (cell, *cell.inputs))
 
     def record(self, cell: Cell) -> dict[str, Any]:
         """Read a finished cell's record.
@@ -126,7 +117,7 @@ class Store:
 
     @contextmanager
     def reading(self, cell: Cell) -> Iterator[Path]:
-        """Give a finished cell's folder; what cannot be read in it ends in how to mend that.
+        """Yield a finished cell's folder; an error in reading it then says how to fix that.
 
         Raises:
             InputError: If the block raises one.
@@ -139,16 +130,36 @@ class Store:
                 f"{path} is damaged ({error}); remove that folder and run the same command again"
             ) from error
 
+    def tensors(
+        self, cell: Cell, file: str, shapes: Mapping[str, tuple[int, ...]]
+    ) -> dict[str, np.ndarray]:
+        """Read arrays from a finished cell.
+
+        Args:
+            cell: The cell.
+            file: The file's name without its suffix.
+            shapes: The shapes that arrays in it must have, by name.
+
+        Raises:
+            InputError: If the file is damaged, or lacks such an array.
+        """
+        with self.reading(cell) as path:
+            arrays = read_tensors(path / f"{file}.safetensors")
+            for name, shape in shapes.items():
+                if name not in arrays or arrays[name].shape != shape:
+                    raise InputError(f"{file}.safetensors has no {name} of shape {shape}")
+        return arrays
+
     @contextmanager
     def writing(
         self, cell: Cell, facts: Mapping[str, Any], seconds_before: float = 0.0
     ) -> Iterator[Path]:
-        """Give a folder to fill; it becomes the cell when the block ends well, and vanishes if not.
+        """Yield a folder to fill; it becomes the cell if the block ends well, else it is removed.
 
         Args:
             cell: The cell.
             facts: What to record beside its spec, such as versions and the device.
-            seconds_before: What earlier, killed attempts took whose work is gone on from.
+            seconds_before: Time of earlier, killed attempts that this one resumes.
         """
         partial = self.cells / f"{_PARTIAL}{cell.name}"
         try:
@@ -181,7 +192,7 @@ class Store:
         """Remove what a killed run left half done; call it only with the lock held.
 
         Args:
-            cells: Those that may still be gone on with.
+            cells: Those whose saved state is kept, so that they can be resumed.
         """
         kept = {self.unfinished(cell) for cell in cells}
         for pattern in (f"{_PARTIAL}*", f"{_UNFINISHED}*"):
@@ -191,7 +202,7 @@ class Store:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for writing; the operating system lets go even if the program is killed.
+        """Lock the folder for writing; the operating system releases it if the program is killed.
 
         Raises:
             InputError: If another program holds it.

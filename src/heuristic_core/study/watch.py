@@ -1,26 +1,27 @@
-"""Showing progress on the error stream: bars with time left, or plain lines where nobody looks."""
+"""Progress on the error stream: bars with the time left, or plain lines where it is no terminal."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
-    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
-from .store import Cell, Store
+from .store import Cell
+
+Report = Callable[[int, int], None]
 
 
 class Watch:
-    """Tells which cell is being computed and how long the rest will take.
+    """Shows which cell is being computed and how long the rest will take.
 
     Args:
         console: Where to; the error stream, so that results can be piped.
@@ -28,25 +29,26 @@ class Watch:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._bars: Progress | None = None
-        self._total: TaskID | None = None
-        self._done_effort = 0.0
-        self._count = (0, 0)
 
     @contextmanager
     def running(
-        self, cells: Sequence[Cell], missing: Sequence[Cell], store: Store
-    ) -> Iterator[None]:
-        """Show a whole run."""
-        finished = len(cells) - len(missing)
-        self._count = (finished, len(cells))
-        if finished and missing:
-            self.console.print(f"{finished} of {len(cells)} cells are finished already")
-        if not missing:
-            if cells:
-                self.console.print(f"all {len(cells)} cells are finished: nothing to compute")
-            yield
-            return
+        self, cells: Sequence[Cell], missing: Sequence[Cell]
+    ) -> Iterator[Callable[[Cell], AbstractContextManager[Report]]]:
+        """Show a whole run.
+
+        Args:
+            cells: All cells of the run.
+            missing: Those of them that are computed, in order.
+
+        Yields:
+            A context manager that shows one cell; it yields what the cell's work calls with
+            (steps done, steps in all).
+        """
+        n_finished, n_all = len(cells) - len(missing), len(cells)
+        if cells and not missing:
+            self.console.print(f"all {n_all} cells are finished: nothing to compute")
+        elif n_finished:
+            self.console.print(f"{n_finished} of {n_all} cells are finished already")
         bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
@@ -57,40 +59,35 @@ class Watch:
             console=self.console,
             # One estimate over the whole run: cells differ too much for a moving window.
             speed_estimate_period=3600,
-            disable=not self.console.is_terminal,
+            disable=not (missing and self.console.is_terminal),
         )
-        with bars:
-            self._bars = bars
-            self._total = bars.add_task("all", total=sum(max(c.effort, 1.0) for c in missing))
+        total = bars.add_task("all", total=sum(map(_effort, missing)))
+        efforts_done: list[float] = []
+
+        @contextmanager
+        def watched(cell: Cell) -> Iterator[Report]:
+            title = f"[{n_finished + len(efforts_done) + 1}/{n_all}] {cell.label}"
+            start, before = time.perf_counter(), sum(efforts_done)
+            if not self.console.is_terminal:  # there is no bar to show what is being done
+                self.console.print(f"{title} ...", markup=False)
+            own = bars.add_task(cell.label, total=1)
+
+            def report(done: int, of: int) -> None:
+                share = done / max(of, 1)
+                bars.update(own, completed=share)
+                bars.update(total, completed=before + share * _effort(cell))
+
             try:
-                yield
+                yield report
+                report(1, 1)
             finally:
-                self._bars = None
+                bars.remove_task(own)
+            efforts_done.append(_effort(cell))
+            self.console.print(f"{title}  {time.perf_counter() - start:.1f} s", markup=False)
 
-    @contextmanager
-    def cell(self, cell: Cell) -> Iterator[Callable[[int, int], None]]:
-        """Show one cell; yields what the cell calls with (steps done, steps in all)."""
-        bars, total = self._bars, self._total
-        assert bars is not None
-        assert total is not None
-        inner = bars.add_task(cell.label, total=1)
-        start = time.perf_counter()
-        n, of = self._count[0] + 1, self._count[1]
-        if not self.console.is_terminal:  # there are no bars to tell what is being done
-            self.console.print(f"[{n}/{of}] {cell.label} ...", markup=False)
-        effort = max(cell.effort, 1.0)
+        with bars:
+            yield watched
 
-        def progress(done: int, of: int) -> None:
-            share = done / max(of, 1)
-            bars.update(inner, completed=share)
-            bars.update(total, completed=self._done_effort + share * effort)
 
-        try:
-            yield progress
-        finally:
-            bars.remove_task(inner)
-        self._done_effort += effort
-        bars.update(total, completed=self._done_effort)
-        self._count = (n, of)
-        seconds = time.perf_counter() - start
-        self.console.print(f"[{n}/{of}] {cell.label}  {seconds:.1f} s", markup=False)
+def _effort(cell: Cell) -> float:
+    return max(cell.effort, 1.0)  # where it is unknown, all cells count alike

@@ -1,4 +1,4 @@
-"""What a model is trained and tested on: tasks and suites by name, readers, the grammar."""
+"""Training and test data: tasks and suites by name, readers, and the grammar."""
 
 from .describe import describe
 from .hans import hans_suite

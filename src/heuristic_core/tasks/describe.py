@@ -1,4 +1,4 @@
-"""What a task holds, in numbers and a few examples."""
+"""A summary of a task: its sizes and a few examples."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import pandas as pd
 from ..errors import one_line
 from .task import Examples, Task
 
-#: How much of each text is shown.
+#: Characters of each text that are shown.
 _SHOWN = 160
 
 
 def describe(task: Task, n_examples: int = 2) -> dict[str, Any]:
-    """Say what a task holds, so that a wrong column, label or case is seen.
+    """Summarise a task, so that a wrong column, label or case is noticed.
 
     Args:
         task: The task.
-        n_examples: How many examples of each part to show, one of each label first.
+        n_examples: Examples of each part to show, one of each label first.
 
     Returns:
         Plain values: ``name``, ``labels``, ``form`` (``pairs of texts`` or ``single texts``),
-        ``cases`` (one entry per part and case, with its kind, group, size and labels),
-        ``examples`` by part, and ``notes``. Texts hold no control characters.
+        ``cases`` (one entry per part and case, with its kind, group, size and label counts),
+        ``examples`` by part, and ``notes``. Texts are free of control characters.
     """
     parts = {"train": task.train, "search": task.search}
     rows = [
@@ -61,7 +61,7 @@ def _counts(examples: Examples, table: pd.DataFrame) -> dict[str, Any]:
 
 
 def _some(examples: Examples, n: int) -> list[dict[str, Any]]:
-    """Give a few examples, of as many labels as there are."""
+    """Choose a few examples, of as many labels as possible."""
     repeated = examples.table["label"].duplicated().to_numpy()
     rows = examples.table.iloc[np.argsort(repeated, kind="stable")[:n]]
     columns = ["text", "text_pair"] if examples.is_pair else ["text"]

@@ -1,4 +1,4 @@
-"""What is wrong with settings, said in one line."""
+"""One-line messages for settings that fail validation."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from ..errors import InputError, one_line, unknown
 
 
 def explained(error: ValidationError, checked: type[BaseModel], shown: str) -> InputError:
-    """Turn the first of a validation's errors into one line, unknown keys before all others.
+    """Turn the first validation error into one line; unknown keys come before other errors.
 
     Args:
-        error: What pydantic found.
-        checked: The model that it checked; its fields' descriptions are part of the line.
-        shown: What to call that which was checked.
+        error: The error that pydantic raised.
+        checked: The model of the settings; the line includes the field's description.
+        shown: The name of the settings in the message.
 
     Returns:
-        The error, to be raised by the caller.
+        The error, for the caller to raise.
     """
     errors = error.errors(include_url=False)
     first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     model: Any = checked
     field = None
     where: list[str] = []
-    for part in first["loc"]:
-        if isinstance(part, int):
-            where.append(f"[{part + 1}]")
+    for key in first["loc"]:
+        if isinstance(key, int):
+            where.append(f"[{key + 1}]")
             continue
-        if model is None or part not in model.model_fields:
+        if model is None or key not in model.model_fields:
             if first["type"] == "extra_forbidden":
                 known = [*model.model_fields]
                 place = "".join(where).removeprefix(".") or "the file"
-                return unknown(f"key of {place} in {shown}:", part, known)
-            where.append(f".{one_line(str(part), 60)}")
-            break  # inside a table that users fill
-        field = model.model_fields[part]
+                return unknown(f"key of {place} in {shown}:", key, known)
+            where.append(f".{one_line(str(key), 60)}")
+            break  # a key that users choose
+        field = model.model_fields[key]
         model = _model_in(field.annotation)
-        where.append(f".{part}")
+        where.append(f".{key}")
     message = re.sub(r"^Value error, ", "", first["msg"])
     if first["type"] == "missing":
         message = "is missing"
@@ -50,7 +50,7 @@ def explained(error: ValidationError, checked: type[BaseModel], shown: str) -> I
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """Find the model of a field that is one, or a list of it."""
+    """Return the model of a field that holds one, or a list of them."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     if get_origin(annotation) in (list, Union, UnionType):

@@ -1,4 +1,4 @@
-"""Data sets on the Hugging Face hub, read without ever running what is found there."""
+"""Data sets on the Hugging Face hub, read without running any code from there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import InputError, one_line, unknown
 from .labels import NO_GOLD_LABEL
 from .records import Records
 
-#: What a source starts with that is meant to be on the hub.
+#: Prefix of sources on the hub.
 HUB_PREFIX = "hub:"
 
 #: A name on the hub.
@@ -18,15 +18,15 @@ HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
 def checked_hub_name(name: str) -> str:
-    """Make sure that the hub's client takes a name for one on the hub and for nothing else."""
+    """Check that the hub's client will look for a name on the hub and nowhere else."""
     shown = f"{HUB_PREFIX}{one_line(name)}"
-    # Names without namespace may be the client's own readers: some versions have one, "pandas",
-    # that unpickles whatever lies in the working folder.
+    # A name without namespace may select one of the client's own readers. In some versions the
+    # reader "pandas" unpickles files from the working folder.
     if not HUB_NAME.fullmatch(name):
         raise InputError(
-            f"{shown} is no name on the hub; write hub:namespace/name, or give a local file"
+            f"{shown} is not a name on the hub; write hub:namespace/name, or give a local file"
         )
-    # The client would read the local one and call it the hub's.
+    # The client would read the local file instead.
     if os.path.exists(name):
         raise InputError(
             f"{shown} is also the name of something in the working folder; start from another "
@@ -41,13 +41,13 @@ def read_hub(
     """Read some columns of a data set on the hub.
 
     Args:
-        name: ``namespace/name``, as ``checked_hub_name`` lets it pass.
-        wanted: Names of the columns to read; those that are not there are left out.
-        split: Which split, of a data set that has several.
-        config: Which of its configurations, of a data set that has several.
+        name: ``namespace/name``, checked by ``checked_hub_name``.
+        wanted: Names of the columns to read; missing ones are left out.
+        split: The split, if there are several.
+        config: The configuration, if there are several.
 
     Returns:
-        The columns, class numbers as names.
+        The columns, with class names in place of class numbers.
 
     Raises:
         InputError: If it cannot be loaded.
@@ -55,16 +55,16 @@ def read_hub(
     shown = f"{HUB_PREFIX}{one_line(name)}"
     which = (name,) if config is None else (name, config)
     try:
-        import datasets  # takes a second, and files do not need it
+        import datasets  # takes a second, and local files do not need it
 
         try:
             loaded = datasets.load_dataset(*which, split=split)
         except RuntimeError as error:
             if "scripts are no longer supported" not in str(error):
                 raise
-            # The hub keeps a converted copy of data sets that were published as a program.
+            # The hub keeps a converted copy of data sets that were published as a script.
             loaded = datasets.load_dataset(*which, split=split, revision="refs/convert/parquet")
-    except Exception as error:  # whatever the hub's client raises, it is no bug of the caller
+    except Exception as error:  # the hub's client raises many kinds of error
         raise InputError(
             f"cannot load {shown} ({one_line(str(error), 160)}); check name, "
             "configuration, split and connection, or download the data and give the file"

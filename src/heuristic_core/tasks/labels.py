@@ -1,4 +1,4 @@
-"""Label names and how they map onto each other, written down once."""
+"""Label names and the maps between them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NLI_LABELS = ("entailment", "neutral", "contradiction")
 #: The classes of HANS, in the order of their numbers 0, 1.
 HANS_LABELS = ("entailment", "non-entailment")
 
-#: What a three-way answer counts as on HANS (McCoy, Pavlick and Linzen 2019).
+#: The HANS labels of three-way predictions (McCoy, Pavlick and Linzen 2019).
 NLI_TO_HANS: Mapping[str, str] = MappingProxyType(
     {"neutral": "non-entailment", "contradiction": "non-entailment"}
 )
@@ -20,7 +20,7 @@ NLI_TO_HANS: Mapping[str, str] = MappingProxyType(
 #: The classes of QQP and PAWS, in the order of their numbers 0, 1.
 PARAPHRASE_LABELS = ("not_duplicate", "duplicate")
 
-#: What SNLI and MNLI write where the annotators did not agree; -1 in numbered versions.
+#: The label in SNLI and MNLI where annotators disagreed; -1 in versions with class numbers.
 NO_GOLD_LABEL = "-"
 
 _FLOAT = re.compile(r"-?\d+\.0")
@@ -29,34 +29,34 @@ _FLOAT = re.compile(r"-?\d+\.0")
 def label_names(
     values: Sequence[object], labels: Sequence[str], written: Mapping[str, str] | None = None
 ) -> list[str | None]:
-    """Turn label values as files write them into label names.
+    """Turn label values from files into label names.
 
     Args:
         values: Names in any case, or class numbers as numbers or text.
         labels: The names, in the order of their numbers.
-        written: From what a file writes, in any case, to label names; if it is given, names and
-            numbers are not looked at.
+        written: Map from a file's values, in any case, to label names. If given, names and class
+            numbers are not recognised.
 
     Returns:
-        For each value its name, ``NO_GOLD_LABEL`` where it says that there is none, or ``None``
-        where it is no label at all.
+        The label name of each value, ``NO_GOLD_LABEL`` if the value says that there is none, or
+        ``None`` if the value is not a label.
     """
     known = {"-1": NO_GOLD_LABEL, NO_GOLD_LABEL: NO_GOLD_LABEL}
     if written is None:
         names = {name: name for name in labels}
-        # Names that are numbers themselves are not to be taken for class numbers.
+        # Names that are numbers must not be mistaken for class numbers.
         if not any(name.strip().isdecimal() for name in labels):
             known = {str(i): name for i, name in enumerate(labels)} | known
     else:
         names = {written_alike(value): name for value, name in written.items()}
     lower = [name.lower() for name in names]
-    # What differs in case alone has to be written as it is.
+    # Names that differ only in case are matched exactly.
     any_case = {n.lower(): label for n, label in names.items() if lower.count(n.lower()) == 1}
     known |= names
 
     def named(value: object) -> str | None:
         text, alike = as_text(value), written_alike(value)
-        # Without a map a column of true and false does not say which of them is class 1.
+        # Without a map it is unknown which of true and false is class 1.
         if isinstance(value, bool) and alike not in any_case:
             return None
         return known.get(text) or any_case.get(text.lower()) or known.get(alike)
@@ -65,7 +65,7 @@ def label_names(
 
 
 def written_alike(value: object) -> str:
-    """Write a value as text that is the same for numbers and truths of any format."""
+    """Write a value as text, the same for numbers and booleans from any file format."""
     text = as_text(value)
     if text.lower() in ("true", "false"):
         return text.lower()
@@ -73,11 +73,11 @@ def written_alike(value: object) -> str:
 
 
 def as_text(value: object) -> str:
-    """Write a value as text, the same whatever the format of its file; empty for what is none."""
+    """Write a value as text, the same for any file format; empty for missing values."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # a column of numbers with a gap is read as floats
+        value = int(value)  # integers with missing values are read as floats
     if isinstance(value, float) and value != value:
         return ""
     return str(value).strip() if isinstance(value, str | int | float) else ""

@@ -1,4 +1,4 @@
-"""Tasks of one's own, from a task file."""
+"""Tasks from a user's task file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 from ..errors import InputError, one_line, unknown
 from .hub import HUB_PREFIX
 from .parts import hold_out, without_tests
-from .published import data_folder
+from .published import Folder, data_folder
 from .reading import read_examples
 from .task import CaseKind, Examples, Suite, Task
 from .task_file import (
@@ -22,56 +22,58 @@ from .task_file import (
     SourceTable,
     SuiteTable,
     TaskFile,
-    TrainTable,
     read_task_file,
 )
 
-#: The share of the training examples that masks are learned on where nothing else is said.
+#: The default share of the training examples that masks are learned on.
 SEARCH_SHARE = 0.1
 
 
 def is_task_file(name: str | os.PathLike[str]) -> bool:
-    """Say whether a task is named by its file."""
+    """Return whether a task's name is that of a task file."""
     return not isinstance(name, str) or name.lower().endswith(".toml")
 
 
-def load_own_task(
-    source: str | os.PathLike[str], data: str | os.PathLike[str] | None, seed: int
-) -> Task:
+def load_own_task(source: str | os.PathLike[str], data: Folder, seed: int) -> Task:
     """Load the task that a task file describes.
 
     Args:
-        source: The file, looked for in the working folder, then in the data folder.
-        data: The data folder; if not given, the environment variable ``HCORE_DATA`` names it.
-        seed: Which examples are held out and drawn.
+        source: The file, in the working folder or the data folder.
+        data: The data folder; by default the environment variable ``HCORE_DATA`` names it.
+        seed: Seed of the held-out examples and of samples.
 
     Returns:
         The task.
 
     Raises:
-        InputError: If the file or its data are missing or do not fit together.
+        InputError: If the file or its data are missing or inconsistent.
     """
     folder = data_folder(data)
-    path = _found(source, folder)
+    path = _task_file(source, folder)
     shown = one_line(str(source))
     return _Builder(read_task_file(path, shown), path, shown, folder, seed).task()
 
 
-def _found(source: str | os.PathLike[str], folder: Path | None) -> Path:
-    given = os.path.expanduser(source)
-    places = [Path(given), *([folder / given] if folder else [])]
-    for place in places:
-        if os.path.isdir(place):
-            raise InputError(f"task file {one_line(str(source))} is a folder; give a TOML file")
-        if os.path.exists(place):
-            return place
-    then = ", then in the data folder" if folder else ""
-    looked = f"looked for from the working folder{then}"
-    raise InputError(f"there is no task file {one_line(str(source))} ({looked}); check the path")
+def _task_file(source: str | os.PathLike[str], folder: Path | None) -> Path:
+    path = _first_existing(os.path.expanduser(source), Path(), folder)
+    if path is None:
+        then = ", then in the data folder" if folder else ""
+        raise InputError(
+            f"there is no task file {one_line(str(source))} (looked for from the working folder"
+            f"{then}); check the path"
+        )
+    if os.path.isdir(path):
+        raise InputError(f"task file {one_line(str(source))} is a folder; give a TOML file")
+    return path
+
+
+def _first_existing(name: str, *folders: Path | None) -> Path | None:
+    paths = [folder / name for folder in folders if folder is not None]
+    return next((path for path in paths if os.path.exists(path)), None)
 
 
 class _Builder:
-    """Makes a task of what a task file says."""
+    """Builds the task of a task file."""
 
     def __init__(
         self, config: TaskFile, path: Path, shown: str, folder: Path | None, seed: int
@@ -85,53 +87,46 @@ class _Builder:
         self.notes: list[str] = []
 
     def task(self) -> Task:
-        """Read everything, and divide it."""
+        """Read all examples and divide them."""
         config = self.config
-        whole = [
-            self._read(table, f"suite {table.name}", table.labels, table.name)
-            for table in config.suites
-        ]
-        trained = {key: self._read(table, key) for key, table in self._train_tables()}
-        search = self._read(config.search, "search") if config.search.has_source else None
-        self._check_pairs(trained | {"search": search} | self._named(whole))
-        trained = {key: self._without(part, whole, key) for key, part in trained.items()}
-        if search is None:
+        suites = {f"suite {table.name}": table for table in config.suites}
+        tests = {
+            key: self._read(table, key, table.labels, table.name) for key, table in suites.items()
+        }
+        several = len(config.train) > 1
+        sources = {f"train {i}" if several else "train": t for i, t in enumerate(config.train, 1)}
+        trained = {key: self._read(table, key) for key, table in sources.items()}
+        searched: dict[str, Examples] = {}
+        if config.search.has_source:
+            searched["search"] = self._read(config.search, "search")
+        self._check_pairs(trained | searched | tests)
+        trained = {
+            key: self._without_tests(examples, tests, key) for key, examples in trained.items()
+        }
+        if searched:
+            search = self._without_tests(searched["search"], tests, "search")
+            # Drawn first: examples that are not drawn may be trained on.
+            search = self._drawn(search, config.search, "search")
+            trained = {
+                key: self._without(examples, [search], key, tests_are="search examples")
+                for key, examples in trained.items()
+            }
+        else:
             first = next(iter(trained))
             trained[first], search = self._held_out(trained[first], config.search)
-        else:  # drawn first, as what is not drawn of it may be trained on
-            search = self._without(search, whole, "search")
-            search = self._drawn(search, config.search, "search")
-            trained = {key: self._not_searched(part, search, key) for key, part in trained.items()}
         train = self._together(
-            [self._drawn(trained[key], table, key) for key, table in self._train_tables()]
+            [self._drawn(trained[key], table, key) for key, table in sources.items()]
         )
         for label in sorted(set(self.labels) - set(train.table["label"])):
             self.notes.append(f"train: no example has the label {label}")
-        suites = tuple(
-            self._suite(table, examples)
-            for table, examples in zip(config.suites, whole, strict=True)
+        return Task(
+            name=config.name or one_line(self.path.stem, 80),
+            labels=self.labels,
+            train=train,
+            search=search,
+            suites=tuple(self._suite(table, tests[key]) for key, table in suites.items()),
+            notes=tuple(self.notes),
         )
-        name = config.name or one_line(self.path.stem, 80)
-        return Task(name, self.labels, train, search, suites, tuple(self.notes))
-
-    def _train_tables(self) -> list[tuple[str, TrainTable]]:
-        tables = self.config.train
-        return [(f"train {i}" if len(tables) > 1 else "train", t) for i, t in enumerate(tables, 1)]
-
-    def _not_searched(self, part: Examples, search: Examples, key: str) -> Examples:
-        if self.config.overlap == "keep":
-            return part
-        with _within(f"{self.shown}, {key}"):
-            return without_tests(part, [search], self.notes, tests_are="search examples")
-
-    def _together(self, parts: list[Examples]) -> Examples:
-        if len(parts) == 1:
-            return parts[0]
-        table = pd.concat([part.table for part in parts], ignore_index=True)
-        train = Examples(table, self.labels)
-        if self.config.overlap == "keep":
-            return train
-        return without_tests(train, [], self.notes, name="training")  # what several sources hold
 
     def _read(
         self, table: SourceTable, key: str, labels: list[str] | None = None, case: str = "train"
@@ -147,8 +142,9 @@ class _Builder:
         label_map = table.label_map
         if label_map is None and labels is None:
             label_map = self.config.label_map
-        source = f"{HUB_PREFIX}{table.hub}" if table.file is None else self._data_file(table, key)
-        said: list[str] = []
+        on_hub = f"{HUB_PREFIX}{table.hub}"
+        source = on_hub if table.file is None else self._data_file(table.file, key)
+        read_notes: list[str] = []
         with _within(f"{self.shown}, {key}"):
             examples = read_examples(
                 source,
@@ -164,51 +160,54 @@ class _Builder:
                 keep=table.keep,
                 drop=table.drop,
                 drop_incomplete=table.drop_incomplete,
-                notes=said,
+                notes=read_notes,
             )
-        read_from = table.file if table.file is not None else f"hub:{table.hub}"
-        self.notes.append(f"{key}: {len(examples)} examples read from {read_from}")
-        self.notes += [f"{key}: {note}" for note in said]
+        self.notes.append(f"{key}: {len(examples)} examples read from {table.file or on_hub}")
+        self.notes += [f"{key}: {note}" for note in read_notes]
         return examples
 
-    def _data_file(self, table: SourceTable, key: str) -> Path:
-        name = str(table.file)
-        places = [self.path.parent / name, *([self.folder / name] if self.folder else [])]
-        for place in places:
-            if os.path.exists(place):
-                return place
-        where = "beside the task file" + (" or in the data folder" if self.folder else "")
-        hint = "" if self.folder else ", or name its folder with --data"
-        raise InputError(
-            f"{self.shown}, {key}: there is no {one_line(name)} {where}; put it there{hint}"
-        )
+    def _data_file(self, name: str, key: str) -> Path:
+        path = _first_existing(name, self.path.parent, self.folder)
+        if path is None:
+            where = "beside the task file" + (" or in the data folder" if self.folder else "")
+            hint = "" if self.folder else ", or name its folder with --data"
+            raise InputError(
+                f"{self.shown}, {key}: there is no {one_line(name)} {where}; put it there{hint}"
+            )
+        return path
 
-    def _named(self, whole: list[Examples]) -> dict[str, Examples]:
-        return {
-            f"suite {table.name}": examples
-            for table, examples in zip(self.config.suites, whole, strict=True)
-        }
-
-    def _check_pairs(self, parts: Mapping[str, Examples | None]) -> None:
-        kinds = {key: part.is_pair for key, part in parts.items() if part is not None}
-        first = next(iter(kinds))
-        for key, is_pair in kinds.items():
-            if is_pair != kinds[first]:
+    def _check_pairs(self, read: Mapping[str, Examples]) -> None:
+        first, reference = next(iter(read.items()))
+        for key, examples in read.items():
+            if examples.is_pair != reference.is_pair:
                 ours, theirs = (
-                    "pairs" if pair else "single texts" for pair in (is_pair, kinds[first])
+                    "pairs" if some.is_pair else "single texts" for some in (examples, reference)
                 )
                 raise InputError(
                     f"{self.shown}, {key}: has {ours}, but {first} has {theirs}; name text_pair "
                     "for both or for neither"
                 )
 
-    def _without(self, examples: Examples, tests: list[Examples], key: str) -> Examples:
-        overlap = self.config.overlap
-        if overlap == "keep":
-            return examples
+    def _without_tests(
+        self, examples: Examples, tests: Mapping[str, Examples], key: str
+    ) -> Examples:
         name = "training" if key == "train" else key
+        texts = self.config.overlap == "texts"
+        return self._without(examples, list(tests.values()), key, name=name, texts=texts)
+
+    def _without(
+        self, examples: Examples, others: list[Examples], key: str, **settings: Any
+    ) -> Examples:
+        if self.config.overlap == "keep":
+            return examples
         with _within(f"{self.shown}, {key}"):
-            return without_tests(examples, tests, self.notes, texts=overlap == "texts", name=name)
+            return without_tests(examples, others, self.notes, **settings)
+
+    def _together(self, several: list[Examples]) -> Examples:
+        if len(several) == 1:
+            return several[0]
+        # Several sources may hold the same examples.
+        return self._without(Examples.concat(several, self.labels), [], "train")
 
     def _held_out(self, train: Examples, table: SearchTable) -> tuple[Examples, Examples]:
         n = table.size or max(1, round(len(train) * (table.share or SEARCH_SHARE)))
@@ -218,10 +217,8 @@ class _Builder:
     def _drawn(self, examples: Examples, table: Sampled, key: str) -> Examples:
         if table.size is not None:
             drawn = examples.sample(table.size, self.seed)
-        elif table.per_case is not None:
-            drawn = examples.sample_per_case(table.per_case, self.seed)
         else:
-            return examples
+            drawn = examples.sample_per_case(table.per_case, self.seed)
         if len(drawn) < len(examples):
             self.notes.append(f"{key}: {len(drawn)} of {len(examples)} examples drawn")
         return drawn
@@ -245,18 +242,25 @@ class _Builder:
                     f"{self.shown}, suite {table.name}: the task's label {label!r} is none of "
                     f"{list(examples.labels)}; write counts_as = {{ {label!r} = ... }}"
                 )
-        return Suite(table.name, table.role, drawn, kinds, table.counts_as, groups)
+        return Suite(
+            name=table.name,
+            role=table.role,
+            examples=drawn,
+            kinds=kinds,
+            label_map=table.counts_as,
+            groups=groups,
+        )
 
 
 def _by_label(
     examples: Examples, kind_of: Mapping[str, Any]
 ) -> tuple[Examples, dict[str, CaseKind], dict[str, str]]:
-    """Divide every case by label; a case's parts are a group of the case's name."""
+    """Divide every case by label into cases of one group, which has the case's name."""
     table = examples.table
-    parts = pd.Series(table["case"] + "/" + table["label"], dtype=object)
-    kinds = {part: kind_of[label] for part, label in zip(parts, table["label"], strict=True)}
-    groups = dict(zip(parts, table["case"], strict=True))
-    return Examples(table.assign(case=parts), examples.labels), kinds, groups
+    cases = pd.Series(table["case"] + "/" + table["label"], dtype=object)
+    kinds = {case: kind_of[label] for case, label in zip(cases, table["label"], strict=True)}
+    groups = dict(zip(cases, table["case"], strict=True))
+    return Examples(table.assign(case=cases), examples.labels), kinds, groups
 
 
 @contextmanager

@@ -1,15 +1,29 @@
-"""Dividing data into what is trained on, what masks are learned on and what is tested on."""
+"""Dividing data into examples to fine-tune on, to learn masks on and to test on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import InputError
-from .task import Examples, Suite
+from .task import Examples, Suite, Task
 
 Texts = tuple[str, ...]
+
+
+class PublishedOptions(BaseModel):
+    """Settings that all tasks on published data have."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    train_size: int | None = Field(None, ge=1, description="Pairs to fine-tune on; all if unset.")
+    search_size: int = Field(
+        10_000, ge=1, description="Pairs to learn masks on, held out from fine-tuning."
+    )
+    id_size: int | None = Field(
+        1000, ge=1, description="In-domain test pairs of each case, at most; all if none."
+    )
 
 
 def without_tests(
@@ -21,30 +35,30 @@ def without_tests(
     name: str = "training",
     tests_are: str = "test examples",
 ) -> Examples:
-    """Leave out repeated training examples and those that are also test examples.
+    """Drop repeated training examples and those that are also test examples.
 
-    A training example is a test example too if its texts are the same but for case and spaces, in
-    either order.
+    A training example is also a test example if their texts are equal up to case, spaces and
+    order.
 
     Args:
         train: The training examples.
-        tests: The test examples, whole.
-        notes: A list to which sentences on what was dropped are added.
-        texts: Also leave out examples that have only one text in common with a test example.
-        name: What the notes call the training examples.
-        tests_are: What they call the test examples.
+        tests: All test examples.
+        notes: A list to which sentences on dropped examples are added.
+        texts: Also drop examples that share a single text with a test example.
+        name: The training examples' name in the notes.
+        tests_are: The test examples' name in the notes.
 
     Returns:
-        The others, in their order.
+        The remaining examples, in order.
 
     Raises:
-        InputError: If none is left.
+        InputError: If no example remains.
     """
-    tested = {key for test in tests for key in _keys(test, texts)}
+    tested = {key for test in tests for keys in _keys(test, texts) for key in keys}
     seen: set[Texts] = set()
     rows: list[int] = []
     n_tested = 0
-    for i, (raw, keys) in enumerate(zip(_texts(train), _each_keys(train, texts), strict=True)):
+    for i, (raw, keys) in enumerate(zip(_texts(train), _keys(train, texts), strict=True)):
         if tested.isdisjoint(keys):
             if raw not in seen:
                 rows.append(i)
@@ -70,21 +84,21 @@ def hold_out(
     notes: list[str],
     setting: str = "search_size",
 ) -> tuple[Examples, Examples]:
-    """Divide training examples into those to learn masks on and those to fine-tune on.
+    """Hold out examples to learn masks on from the examples to fine-tune on.
 
     Args:
-        train: All of them.
-        n: How many to learn masks on.
-        train_size: How many of the others to fine-tune on, at most; all if not given.
-        seed: Which.
+        train: All training examples.
+        n: Number of examples to learn masks on.
+        train_size: Number of the others to fine-tune on, at most; all if not given.
+        seed: Seed of the draw.
         notes: A list to which a sentence on the division is added.
-        setting: What n is called where it is set.
+        setting: The name of the setting that gives n.
 
     Returns:
         The examples to fine-tune on and those to learn masks on.
 
     Raises:
-        InputError: If nothing is left to fine-tune on.
+        InputError: If no example remains to fine-tune on.
     """
     if len(train) <= n:
         raise InputError(
@@ -92,7 +106,7 @@ def hold_out(
             "lower it"
         )
     order = np.random.default_rng(seed).permutation(len(train))
-    # The first for the search, so that train_size does not change what masks are learned on.
+    # The search takes the first, so that it does not depend on train_size.
     search, rest = np.split(order, [n])
     tuning = rest[:train_size]
     notes.append(
@@ -102,11 +116,39 @@ def hold_out(
     return train.take(np.sort(tuning)), train.take(np.sort(search))
 
 
-def note_draws(suites: Iterable[Suite], whole: Iterable[Examples], notes: list[str]) -> None:
-    """Say of each suite how many of all its examples it holds, where these are not all."""
+def published_task(
+    name: str,
+    train: Examples,
+    suites: tuple[Suite, ...],
+    whole: Sequence[Examples],
+    *,
+    options: PublishedOptions,
+    seed: int,
+    notes: list[str],
+) -> Task:
+    """Build a task on published data, with examples to learn masks on held out from training.
+
+    Args:
+        name: The task's name.
+        train: All training examples.
+        suites: The suites.
+        whole: For each suite the examples that it is a sample of.
+        options: The task's settings.
+        seed: Seed of the held-out examples.
+        notes: Sentences on how the data were prepared so far.
+    """
+    train, search = hold_out(train, options.search_size, options.train_size, seed, notes)
     for suite, examples in zip(suites, whole, strict=True):
         if len(suite.examples) < len(examples):
             notes.append(f"{suite.name}: {len(suite.examples)} of {len(examples)} examples drawn")
+    return Task(
+        name=name,
+        labels=train.labels,
+        train=train,
+        search=search,
+        suites=suites,
+        notes=tuple(notes),
+    )
 
 
 def _texts(examples: Examples) -> Iterator[Texts]:
@@ -114,13 +156,8 @@ def _texts(examples: Examples) -> Iterator[Texts]:
     return examples.table[columns].itertuples(index=False, name=None)
 
 
-def _each_keys(examples: Examples, texts: bool) -> Iterator[list[Texts]]:
-    """Give for each example what it may have in common with others."""
+def _keys(examples: Examples, texts: bool) -> Iterator[list[Texts]]:
+    """Yield the keys of each example; examples that share a key overlap."""
     for row in _texts(examples):
         plain = sorted("".join(text.casefold().split()) for text in row)
         yield [(text,) for text in plain] if texts else [tuple(plain)]
-
-
-def _keys(examples: Examples, texts: bool) -> Iterator[Texts]:
-    for keys in _each_keys(examples, texts):
-        yield from keys

@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from ..errors import InputError, one_line
+from .hub import HUB_PREFIX
 from .labels import NLI_LABELS, PARAPHRASE_LABELS
 from .readers import read_hans, read_nli, read_paws, read_qqp
 from .reading import Source
 from .sources import EXTENSIONS
 from .task import Examples
+
+#: The folder of data files, or None for the one that the environment names.
+Folder = str | os.PathLike[str] | None
+# From a source and its split to examples.
+Reader = Callable[[Source, str | None], Examples]
 
 #: The environment variable that names the folder of data files.
 DATA_VARIABLE = "HCORE_DATA"
@@ -24,16 +30,14 @@ _FORMATS = ".jsonl, .csv, .tsv or .txt, each also with .gz, or .parquet"
 
 
 @dataclass(frozen=True)
-class Part:
-    """One part of a published data set.
+class PublishedSplit:
+    """One split of a published data set.
 
     Args:
-        stems: File names without extension under which it is looked for in the data folder; any
-            extension that can be read will do.
-        hub: Its name on the hub, where it is read from if there is no such file; empty if it is
-            not there.
-        split: Its split there.
-        config: Its configuration there, where there are several.
+        stems: File names in the data folder, with any supported extension.
+        hub: Name on the hub, for data folders without such a file; empty if the hub lacks it.
+        split: Name of the split on the hub.
+        config: Configuration on the hub, if there are several.
     """
 
     stems: tuple[str, ...]
@@ -42,51 +46,48 @@ class Part:
     config: str | None = None
 
 
-NLI_TRAIN = {
-    "mnli": Part(("mnli_train", "multinli_1.0_train"), "nyu-mll/multi_nli", "train"),
-    "snli": Part(("snli_train", "snli_1.0_train"), "stanfordnlp/snli", "train"),
-}
-#: What a model is tested on in domain, by case: MNLI's test labels are not public.
+def _mnli(file: str, split: str) -> PublishedSplit:
+    return PublishedSplit((f"mnli_{file}", f"multinli_1.0_{file}"), "nyu-mll/multi_nli", split)
+
+
+def _snli(split: str) -> PublishedSplit:
+    return PublishedSplit((f"snli_{split}", f"snli_1.0_{split}"), "stanfordnlp/snli", split)
+
+
+NLI_TRAIN = {"mnli": _mnli("train", "train"), "snli": _snli("train")}
+#: The in-domain test sets by case. MNLI has no public test labels.
 NLI_TEST = {
     "mnli": {
-        "matched": Part(
-            ("mnli_dev_matched", "multinli_1.0_dev_matched"),
-            "nyu-mll/multi_nli",
-            "validation_matched",
-        ),
-        "mismatched": Part(
-            ("mnli_dev_mismatched", "multinli_1.0_dev_mismatched"),
-            "nyu-mll/multi_nli",
-            "validation_mismatched",
-        ),
+        "matched": _mnli("dev_matched", "validation_matched"),
+        "mismatched": _mnli("dev_mismatched", "validation_mismatched"),
     },
-    "snli": {"test": Part(("snli_test", "snli_1.0_test"), "stanfordnlp/snli", "test")},
+    "snli": {"test": _snli("test")},
 }
-HANS = Part(("hans", "heuristics_evaluation_set"), "jhu-cogsci/hans", "validation")
+HANS = PublishedSplit(("hans", "heuristics_evaluation_set"), "jhu-cogsci/hans", "validation")
 
-#: One file of pairs to train on and to test on, told apart by the end of what ``source`` says.
-QQP_PAIRS = Part(("qqp_pairs",))
+#: One file of training and test pairs; the end of the column ``source`` says which they are.
+QQP_PAIRS = PublishedSplit(("qqp_pairs",))
 QQP_TRAIN_SOURCES, QQP_TEST_SOURCES = ("_train", "_dev"), ("_test",)
-#: GLUE's files, under these names or in the folder that its archive unpacks to.
-QQP_TRAIN = Part(("qqp_train", "QQP/train"), "nyu-mll/glue", "train", "qqp")
-QQP_TEST = Part(("qqp_dev", "QQP/dev"), "nyu-mll/glue", "validation", "qqp")
+#: GLUE's files, under these names or in the folder of its archive.
+QQP_TRAIN = PublishedSplit(("qqp_train", "QQP/train"), "nyu-mll/glue", "train", "qqp")
+QQP_TEST = PublishedSplit(("qqp_dev", "QQP/dev"), "nyu-mll/glue", "validation", "qqp")
 
-#: PAWS-QQP may not be passed on, so that it is not on the hub; its own program makes two files.
-PAWS = Part(("paws_qqp",))
-PAWS_OFFICIAL = (Part(("paws_qqp/train",)), Part(("paws_qqp/dev_and_test",)))
+#: The licence keeps PAWS-QQP off the hub. Its own program writes the two official files.
+PAWS = PublishedSplit(("paws_qqp",))
+PAWS_OFFICIAL = (PublishedSplit(("paws_qqp/train",)), PublishedSplit(("paws_qqp/dev_and_test",)))
 
 
-def data_folder(data: str | os.PathLike[str] | None) -> Path | None:
-    """Give the folder of data files, if there is one.
+def data_folder(data: Folder) -> Path | None:
+    """Return the folder of data files, if one is named.
 
     Args:
-        data: The folder; if not given, the environment variable ``HCORE_DATA`` names it.
+        data: The folder; by default the environment variable ``HCORE_DATA`` names it.
 
     Returns:
         The folder, or ``None`` if neither names one.
 
     Raises:
-        InputError: If it is no folder.
+        InputError: If it is not a folder.
     """
     given = data or os.environ.get(DATA_VARIABLE)
     if not given:
@@ -103,21 +104,21 @@ def data_folder(data: str | os.PathLike[str] | None) -> Path | None:
 
 def nli_train(name: str, folder: Path | None, notes: list[str]) -> Examples:
     """Read the training pairs of ``mnli`` or ``snli``, all of one case ``train``."""
-    return _read(NLI_TRAIN[name], folder, notes, _nli_reader("train", notes))
+    return _read(NLI_TRAIN[name], folder, notes, partial(read_nli, case="train", notes=notes))
 
 
 def nli_test(name: str, folder: Path | None, notes: list[str]) -> Examples:
     """Read the in-domain test pairs of ``mnli`` or ``snli``, divided into their cases."""
-    tables = [
-        _read(part, folder, notes, _nli_reader(case, notes)).table
-        for case, part in NLI_TEST[name].items()
+    cases = [
+        _read(split, folder, notes, partial(read_nli, case=case, notes=notes))
+        for case, split in NLI_TEST[name].items()
     ]
-    return Examples(pd.concat(tables, ignore_index=True), NLI_LABELS)
+    return Examples.concat(cases, NLI_LABELS)
 
 
 def hans_test(folder: Path | None, notes: list[str]) -> Examples:
     """Read HANS's evaluation set, divided into its subcases."""
-    # A file of HANS may hold both splits, so the reader always asks for the one that is meant.
+    # A file of HANS may hold both splits, so the split is always given to the reader.
     return _read(HANS, folder, notes, lambda source, _: read_hans(source, HANS.split, notes=notes))
 
 
@@ -127,74 +128,64 @@ def qqp_train(folder: Path | None, notes: list[str]) -> Examples:
 
 
 def qqp_test(folder: Path | None, notes: list[str]) -> Examples:
-    """Read the in-domain test pairs of QQP: GLUE's test labels are not public."""
+    """Read the in-domain test pairs of QQP; GLUE has no public test labels."""
     return _qqp(QQP_TEST, QQP_TEST_SOURCES, "qqp", folder, notes)
 
 
 def paws_test(folder: Path | None, notes: list[str], *, detokenise: bool) -> Examples:
-    """Read PAWS-QQP, both its parts, divided into pairs that are duplicates and others."""
+    """Read both files of PAWS-QQP, divided into duplicates and other pairs."""
 
     def read(source: Source, split: str | None) -> Examples:
         return read_paws(source, detokenise=detokenise, notes=notes)
 
-    if _path(PAWS, folder) is None and any(_path(part, folder) for part in PAWS_OFFICIAL):
-        tables = [_read(part, folder, notes, read).table for part in PAWS_OFFICIAL]
-        return Examples(pd.concat(tables, ignore_index=True), PARAPHRASE_LABELS)
+    if _path(PAWS, folder) is None and any(_path(split, folder) for split in PAWS_OFFICIAL):
+        files = [_read(split, folder, notes, read) for split in PAWS_OFFICIAL]
+        return Examples.concat(files, PARAPHRASE_LABELS)
     return _read(PAWS, folder, notes, read)
 
 
 def _qqp(
-    part: Part, sources: tuple[str, ...], case: str, folder: Path | None, notes: list[str]
+    split: PublishedSplit,
+    sources: tuple[str, ...],
+    case: str,
+    folder: Path | None,
+    notes: list[str],
 ) -> Examples:
     path = _path(QQP_PAIRS, folder)
     if path is None:
-        return _read(
-            part,
-            folder,
-            notes,
-            lambda source, split: read_qqp(
-                source, split, config=part.config if split else None, case=case, notes=notes
-            ),
-        )
-    said: list[str] = []
-    examples = read_qqp(path, case_column="source", notes=said)
-    notes += [note for note in said if note not in notes]  # it is read for both parts
+        read = partial(read_qqp, config=split.config, case=case, notes=notes)
+        return _read(split, folder, notes, read)
+    read_notes: list[str] = []
+    examples = read_qqp(path, case_column="source", notes=read_notes)
+    notes += [note for note in read_notes if note not in notes]  # the file is read for both splits
     chosen = examples.table["case"].str.endswith(sources).to_numpy()
     ends = " or ".join(sources)
     if not chosen.any():
         raise InputError(
             f"{one_line(str(path))} has no row whose source ends in {ends}; see docs/data.md"
         )
-    notes.append(f"{part.stems[0]}: read from {path.name}, sources that end in {ends}")
+    notes.append(f"{split.stems[0]}: read from {path.name}, sources that end in {ends}")
     return examples.take(np.flatnonzero(chosen))
 
 
-# From a source and its split to examples.
-Reader = Callable[[Source, str | None], Examples]
-
-
-def _nli_reader(case: str, notes: list[str]) -> Reader:
-    return lambda source, split: read_nli(source, split, case=case, notes=notes)
-
-
-def _path(part: Part, folder: Path | None) -> Path | None:
-    """Find a part's file in the data folder."""
-    paths = [folder / (stem + e) for stem in part.stems for e in EXTENSIONS] if folder else []
+def _path(split: PublishedSplit, folder: Path | None) -> Path | None:
+    """Find the file of a split in the data folder."""
+    paths = [folder / (stem + e) for stem in split.stems for e in EXTENSIONS] if folder else []
     return next((path for path in paths if path.exists()), None)
 
 
-def _read(part: Part, folder: Path | None, notes: list[str], read: Reader) -> Examples:
-    """Read a part from the data folder or, if it is not there, from the hub."""
-    path = _path(part, folder)
+def _read(split: PublishedSplit, folder: Path | None, notes: list[str], read: Reader) -> Examples:
+    """Read a split from the data folder or, if it is not there, from the hub."""
+    path = _path(split, folder)
     if path is not None:
-        notes.append(f"{part.stems[0]}: read from {path.name}")
+        notes.append(f"{split.stems[0]}: read from {path.name}")
         return read(path, None)
     where = f"in {one_line(str(folder))}" if folder else f"(no --data and no {DATA_VARIABLE})"
-    missing = f"there is no {' or '.join(part.stems)} ({_FORMATS}) {where}"
-    if not part.hub:
+    missing = f"there is no {' or '.join(split.stems)} ({_FORMATS}) {where}"
+    if not split.hub:
         raise InputError(f"{missing}, and the hub does not have it; see docs/data.md")
-    notes.append(f"{part.stems[0]}: read from hub:{part.hub}, split {part.split}")
+    notes.append(f"{split.stems[0]}: read from hub:{split.hub}, split {split.split}")
     try:
-        return read(f"hub:{part.hub}", part.split)
+        return read(f"{HUB_PREFIX}{split.hub}", split.split)
     except InputError as error:
         raise InputError(f"{missing}, and {error}") from error

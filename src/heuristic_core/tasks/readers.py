@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
-from .detokenise import detokenise as put_back
+from .detokenise import detokenise as detokenised
 from .grammar import SUBCASES
 from .labels import HANS_LABELS, NLI_LABELS, PARAPHRASE_LABELS
 from .reading import Source, read_examples
 from .task import Examples
 
-_FIRST = ("sentence1", "premise")
-_SECOND = ("sentence2", "hypothesis")
-_LABEL = ("gold_label", "label")
+_read_inference = partial(
+    read_examples,
+    text=("sentence1", "premise"),
+    text_pair=("sentence2", "hypothesis"),
+    label=("gold_label", "label"),
+)
 
 
 def read_nli(
@@ -23,16 +27,16 @@ def read_nli(
     case_column: str | None = None,
     notes: list[str] | None = None,
 ) -> Examples:
-    """Read MNLI, SNLI or data in their style, labels in MNLI's class order.
+    """Read MNLI, SNLI or data in their format, with labels in MNLI's class order.
 
     Args:
-        source: A file or a name on the hub, as for ``read_examples``. Columns are the official
+        source: A file or a name on the hub, as for ``read_examples``, with the official columns
             ``sentence1``, ``sentence2``, ``gold_label``, or ``premise``, ``hypothesis``,
             ``label``.
-        split: Which split, of data that has several.
-        case: The case of all pairs, if there is no column for it.
+        split: The split, if there are several.
+        case: The case of all pairs, without a column of cases.
         case_column: The column of the cases, such as ``genre``.
-        notes: A list to which a sentence is added if pairs without gold label were dropped.
+        notes: A list to which a sentence on pairs without gold label is added.
 
     Returns:
         The pairs.
@@ -43,11 +47,8 @@ def read_nli(
     Source:
         Williams, Nangia and Bowman 2018 (MNLI); Bowman et al. 2015 (SNLI).
     """
-    return read_examples(
+    return _read_inference(
         source,
-        text=_FIRST,
-        text_pair=_SECOND,
-        label=_LABEL,
         labels=NLI_LABELS,
         case=case,
         case_column=case_column,
@@ -68,10 +69,10 @@ def read_hans(
     Args:
         source: A file or a name on the hub, as for ``read_examples``: the official text or jsonl
             file, or a table with the columns ``premise``, ``hypothesis``, ``label``, ``subcase``.
-        split: Which split; an official file is one split and is read whole.
-        tidy: Write ``The doctor danced.`` for ``The doctor danced .``, as the model's training
-            data does; some versions of HANS have the spaces, others do not.
-        notes: A list to which sentences on what was changed or dropped are added.
+        split: The split. An official file is one split and is read whole.
+        tidy: Replace ``The doctor danced .`` by ``The doctor danced.``, as in the training data.
+            Only some versions of HANS have these spaces.
+        notes: A list to which sentences on changes and dropped rows are added.
 
     Returns:
         The pairs.
@@ -84,11 +85,8 @@ def read_hans(
     """
     if tidy and notes is not None:
         notes.append("HANS: spaces before punctuation, where there are any, removed")
-    return read_examples(
+    return _read_inference(
         source,
-        text=_FIRST,
-        text_pair=_SECOND,
-        label=_LABEL,
         labels=HANS_LABELS,
         case_column="subcase",
         known_cases=SUBCASES,
@@ -107,17 +105,17 @@ def read_qqp(
     case_column: str | None = None,
     notes: list[str] | None = None,
 ) -> Examples:
-    """Read Quora question pairs; rows that lack a question or a label are left out.
+    """Read Quora question pairs; rows without a question or a label are dropped.
 
     Args:
-        source: A file or a name on the hub, as for ``read_examples``. Columns are GLUE's
+        source: A file or a name on the hub, as for ``read_examples``, with GLUE's columns
             ``question1``, ``question2``, ``is_duplicate``, or ``sentence1``, ``sentence2``,
             ``label``.
-        split: Which split, of data that has several.
-        config: Which configuration of a data set on the hub.
-        case: The case of all pairs, if there is no column for it.
+        split: The split, if there are several.
+        config: The configuration of a data set on the hub.
+        case: The case of all pairs, without a column of cases.
         case_column: The column of the cases.
-        notes: A list to which sentences on what was dropped are added.
+        notes: A list to which sentences on dropped rows are added.
 
     Returns:
         The pairs.
@@ -146,13 +144,13 @@ def read_qqp(
 def read_paws(
     source: Source, *, detokenise: bool = True, notes: list[str] | None = None
 ) -> Examples:
-    """Read PAWS-QQP; the case of each pair is ``paws_`` and its label.
+    """Read PAWS-QQP; the case of each pair is ``paws_`` followed by its label.
 
     Args:
         source: A file or a name on the hub, as for ``read_examples``, with the columns
             ``sentence1``, ``sentence2``, ``label``.
-        detokenise: Write ``doesn't`` for ``does n't``, as QQP does.
-        notes: A list to which a sentence is added if texts were changed.
+        detokenise: Replace ``does n't`` by ``doesn't``, as in QQP.
+        notes: A list to which a sentence on changed texts is added.
 
     Returns:
         The pairs.
@@ -171,7 +169,7 @@ def read_paws(
         text_pair="sentence2",
         label="label",
         labels=PARAPHRASE_LABELS,
-        tidy=put_back if detokenise else None,
+        tidy=detokenised if detokenise else None,
         notes=notes,
     )
     cases = "paws_" + examples.table["label"]

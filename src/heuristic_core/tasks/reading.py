@@ -16,12 +16,12 @@ from .sources import read_records
 from .task import Examples
 
 Source = str | os.PathLike[str]
-# One column name, or several of which the first that is there counts.
+# One column name, or several, of which the first that exists is used.
 Column = str | Sequence[str]
 Filter = Mapping[str, Collection[object]]
 
-#: Longer texts are taken for a file that is not what it seems, such as one with a lost quotation
-#: mark; models read a few hundred words.
+#: Longer texts point to a broken file, such as one that lacks a quotation mark: models read a few
+#: hundred words.
 LONGEST_TEXT = 100_000
 
 
@@ -46,70 +46,73 @@ def read_examples(
 ) -> Examples:
     """Read labelled texts or pairs of texts from any table.
 
-    Files are told apart by extension: ``.jsonl``, ``.csv`` (quoted), ``.tsv`` and ``.txt`` (tabs,
-    nothing quoted), all four also with ``.gz``, and ``.parquet``. Rows whose label is ``-`` or -1
-    have no gold label and are dropped.
+    The extension gives the format of a file: ``.jsonl``, ``.csv`` (quoted), ``.tsv`` and ``.txt``
+    (tabs, no quoting), all four also with ``.gz``, and ``.parquet``. Rows with the label ``-`` or
+    -1 have no gold label and are dropped.
 
     Args:
         source: A path. If there is no such path: a name on the hub, ``namespace/name`` or
             ``hub:namespace/name``.
-        text: The column of the first texts; of several names the first that is there.
+        text: The column of the first texts; of several names the first that exists.
         text_pair: The column of the second texts; none for single texts.
         label: The column of labels, names or class numbers.
         labels: The label names, in the order of the classes.
-        label_map: From what the column of labels holds to label names, where it holds neither.
-        case: The case of all examples, if there is no column for it.
+        label_map: Map from the values in the column of labels to label names, for values that are
+            neither names nor class numbers.
+        case: The case of all examples, without a column of cases.
         case_column: The column of the cases.
-        known_cases: The names that cases in that column may have; any if not given.
-        split: Which split of a data set on the hub. Of a file with a column ``split`` those rows
-            are kept; any other file is read whole.
-        config: Which configuration of a data set on the hub.
-        keep: For each of some columns the values of which a row must have one.
-        drop: For each of some columns the values of which a row must have none.
-        drop_incomplete: Leave out rows that lack a text or a label, rather than refuse them.
-        tidy: What is done to each text.
-        notes: A list to which a sentence is added if rows were dropped.
+        known_cases: The case names that the column may hold; any if not given.
+        split: The split of a data set on the hub. In a file with a column ``split`` it selects
+            the rows; other files are read whole.
+        config: The configuration of a data set on the hub.
+        keep: Values by column. A row must have one of them in each of these columns.
+        drop: Values by column. A row must have none of them.
+        drop_incomplete: Drop rows that lack a text or a label; otherwise they raise an error.
+        tidy: Function applied to each text.
+        notes: A list to which sentences on dropped rows are added.
 
     Returns:
         The examples, in the order of the source.
 
     Raises:
-        InputError: If the source cannot be read, lacks a column, or holds an empty text, an
-            unknown label, an unknown case or nothing that is kept; the message names the first
-            such line or row.
+        InputError: If the source cannot be read, lacks a column, has no rows to keep, or holds an
+            empty text, an unknown label or an unknown case; the message names the first such
+            line or row.
     """
     roles = {"text": text, "text_pair": text_pair, "label": label, "case": case_column}
     options = {role: _names(column) for role, column in roles.items() if column is not None}
     wanted = [name for names in options.values() for name in names]
     wanted += ["split", *(keep or ()), *(drop or ())]
     records = _of_split(read_records(source, wanted, split, config), split)
-    found = {role: _pick(records, names) for role, names in options.items()}
-    said = notes if notes is not None else []
-    records = _filtered(records, keep or {}, drop or {}, said)
+    column_of = {role: _pick(records, names) for role, names in options.items()}
+    notes = notes if notes is not None else []
+    records = _filtered(records, keep or {}, drop or {}, notes)
     if drop_incomplete:
-        needed = [found[role] for role in ("text", "text_pair", "label") if role in found]
-        records = _complete(records, needed, said)
+        needed = [column_of[role] for role in ("text", "text_pair", "label") if role in column_of]
+        records = _complete(records, needed, notes)
 
-    values = records.columns[found["label"]]
+    values = records.columns[column_of["label"]]
     names = label_names(values, labels, label_map)
     allowed = list(labels if label_map is None else label_map)
     wrong = [name is None for name in names]
     rule = f"must be one of {one_line(str(allowed), 200)}"
     if label_map is None and any(as_text(v).lower() in ("true", "false") for v in values):
-        rule += ", and which of true and false is which is for a label_map to say"
-    _refuse(records, found["label"], wrong, rule)
+        rule += "; for true and false give a label_map"
+    _refuse(records, column_of["label"], wrong, rule)
     rows = [i for i, name in enumerate(names) if name != NO_GOLD_LABEL]
     if not rows:
         raise InputError(f"{records.name} has no row with a gold label; give labelled data")
     if len(rows) < len(names):
-        said.append(
+        notes.append(
             f"{_short(records)}: {len(names) - len(rows)} rows without a gold label dropped"
         )
     records = records.only(rows)
     columns = [
-        _texts(records, found[role], tidy) for role in ("text", "text_pair") if role in found
+        _texts(records, column_of[role], tidy)
+        for role in ("text", "text_pair")
+        if role in column_of
     ]
-    cases = _cases(records, found["case"], known_cases) if "case" in found else case
+    cases = _cases(records, column_of["case"], known_cases) if "case" in column_of else case
     texts, pairs = columns[0], columns[1] if len(columns) == 2 else None
     return Examples.build(texts, pairs, [str(names[i]) for i in rows], cases, tuple(labels))
 
@@ -119,12 +122,12 @@ def _names(column: Column) -> tuple[str, ...]:
 
 
 def _short(records: Records) -> str:
-    """Give the source's name for a note, which must not tell where a user's files lie."""
+    """Return the source's name for a note, which must not reveal a user's folders."""
     return records.name if records.name.startswith(HUB_PREFIX) else PurePath(records.name).name
 
 
 def _of_split(records: Records, split: str | None) -> Records:
-    """Keep the rows of one split, if the source tells splits apart by a column."""
+    """Keep the rows of one split, if the source has a column of splits."""
     values = records.columns.get("split")
     if split is None or values is None:
         return records
@@ -135,7 +138,7 @@ def _of_split(records: Records, split: str | None) -> Records:
 
 
 def _filtered(records: Records, keep: Filter, drop: Filter, notes: list[str]) -> Records:
-    """Keep the rows with certain values and leave out those with others."""
+    """Keep and drop rows by their values."""
     chosen = [True] * len(records.numbers)
     for columns, wanted in ((keep, True), (drop, False)):
         for column, values in columns.items():
@@ -149,8 +152,8 @@ def _filtered(records: Records, keep: Filter, drop: Filter, notes: list[str]) ->
             ]
     if not any(chosen):
         raise InputError(
-            f"no row of {records.name} is left by what is kept of {list(keep)} and dropped of "
-            f"{list(drop)}; ask for less"
+            f"no row of {records.name} is left by keep on {list(keep)} and drop on {list(drop)}; "
+            "relax these filters"
         )
     if not all(chosen):
         notes.append(f"{_short(records)}: {sum(chosen)} of {len(chosen)} rows kept by their values")
@@ -158,7 +161,7 @@ def _filtered(records: Records, keep: Filter, drop: Filter, notes: list[str]) ->
 
 
 def _complete(records: Records, columns: Sequence[str], notes: list[str]) -> Records:
-    """Leave out the rows that lack a value."""
+    """Drop the rows that lack a value."""
     kept = [
         i
         for i, row in enumerate(zip(*(records.columns[name] for name in columns), strict=True))
@@ -175,7 +178,7 @@ def _complete(records: Records, columns: Sequence[str], notes: list[str]) -> Rec
 
 
 def _pick(records: Records, names: tuple[str, ...]) -> str:
-    """Choose the first of some columns that is there."""
+    """Return the first of some columns that exists."""
     for name in names:
         if name in records.columns:
             return name
@@ -204,12 +207,12 @@ def _pick(records: Records, names: tuple[str, ...]) -> str:
 
 
 def _seen(values: Collection[Any]) -> list[str]:
-    """Give the different values of a column, made safe, as they come from the file."""
+    """List the distinct values of a column, made safe for a message."""
     return sorted({one_line(str(value), 40) for value in values})
 
 
 def _texts(records: Records, column: str, tidy: Callable[[str], str] | None) -> list[str]:
-    """Give the texts of a column, tidied."""
+    """Check the texts of a column and tidy them."""
     values = records.columns[column]
     wrong = [not _is_text(value) for value in values]
     _refuse(records, column, wrong, "must be text that is not empty, without zero bytes")
@@ -217,26 +220,26 @@ def _texts(records: Records, column: str, tidy: Callable[[str], str] | None) -> 
         if len(value) > LONGEST_TEXT:
             raise InputError(
                 f"{records.name}, {records.unit} {number}: {column} has {len(value)} characters, "
-                f"but {LONGEST_TEXT} at most; is a quotation mark lost? mend or cut it"
+                f"but {LONGEST_TEXT} at most; is a quotation mark missing? fix or shorten it"
             )
     return [tidy(value) for value in values] if tidy else values
 
 
 def _is_text(value: object) -> bool:
-    # Characters of no width are no text either, and zero bytes end it for some tokenizers.
+    # Zero-width characters are not text, and some tokenizers stop at zero bytes.
     if not isinstance(value, str) or "\0" in value:
         return False
     if not any(c.isprintable() and not c.isspace() for c in value):
         return False
     try:
-        value.encode()  # half a surrogate pair, which JSON can smuggle in, breaks tokenizers
+        value.encode()  # JSON may hold half a surrogate pair, which breaks tokenizers
     except UnicodeEncodeError:
         return False
     return True
 
 
 def _cases(records: Records, column: str, known: Collection[str] | None) -> list[str]:
-    """Give the names of the cases, and fail on the first that is none or not one of the known."""
+    """Read the names of the cases; an invalid or unknown one raises an error."""
     names = [as_text(value) for value in records.columns[column]]
     wrong = [not fits_one_line(name) for name in names]
     _refuse(records, column, wrong, "must be a name of up to 100 printable characters")
@@ -249,16 +252,16 @@ def _cases(records: Records, column: str, known: Collection[str] | None) -> list
 
 
 def _refuse(records: Records, column: str, wrong: list[bool], rule: str) -> None:
-    """Fail on the first wrong value of a column, if there is one."""
+    """Raise an error for the first wrong value of a column, if there is one."""
     if not any(wrong):
         return
     first = wrong.index(True)
     value: Any = records.columns[column][first]
     others = sum(wrong) - 1
     more = f" (and in {others} other {records.unit}s)" if others else ""
-    missing = value is None or value != value  # NaN is what differs from itself
-    found = "nothing" if missing else one_line(repr(value), 80)
+    missing = value is None or value != value  # NaN differs from itself
+    shown = "nothing" if missing else one_line(repr(value), 80)
     raise InputError(
-        f"{records.name}, {records.unit} {records.numbers[first]}: {column} is {found}{more}, but "
+        f"{records.name}, {records.unit} {records.numbers[first]}: {column} is {shown}{more}, but "
         f"{rule}; correct or remove it"
     )

@@ -1,9 +1,9 @@
-"""Some columns of a table, with where each row stands in its source."""
+"""Columns of a table whose rows know their place in the source."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import InputError, one_line
@@ -11,14 +11,14 @@ from ..errors import InputError, one_line
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """Some columns of a table, with where each row stands in its source.
+    """Columns of a table, with the place of each row in its source.
 
     Args:
-        name: The source, fit for a message.
+        name: Name of the source in messages.
         unit: What ``numbers`` count: ``line`` or ``row``.
-        present: The names of all columns of the source.
-        columns: The values of those columns that were wanted and are there.
-        numbers: For each row its number in the source, from 1.
+        present: Names of all columns of the source.
+        columns: Values of the requested columns that the source has.
+        numbers: Number of each row in the source, from 1.
     """
 
     name: str
@@ -28,14 +28,13 @@ class Records:
     numbers: list[int]
 
     def only(self, rows: Collection[int]) -> Records:
-        """Give the rows at some positions."""
+        """Return the rows at some positions."""
         columns = {name: [values[i] for i in rows] for name, values in self.columns.items()}
-        numbers = [self.numbers[i] for i in rows]
-        return Records(self.name, self.unit, self.present, columns, numbers)
+        return replace(self, columns=columns, numbers=[self.numbers[i] for i in rows])
 
 
 def check_columns(name: str, present: tuple[str, ...]) -> None:
-    """Fail if a table has two columns of one name, as it is not known which is meant."""
+    """Raise an error if two columns have the same name."""
     for i, column in enumerate(present):
         if column in present[:i]:
             raise InputError(

@@ -1,7 +1,7 @@
-"""Where tables of text come from: a file whose extension says its format, or the hub.
+"""Reading tables of text from files, whose extension gives the format, or from the hub.
 
-Nothing read here is ever executed or unpickled, and every way a file can be broken ends in an
-``InputError`` that names the file, the place in it and the remedy.
+Nothing is executed or unpickled. A broken file raises an ``InputError`` that names the file, the
+place in it and the remedy.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..errors import InputError, one_line
 from .hub import HUB_NAME, HUB_PREFIX, checked_hub_name, read_hub
 from .records import Records, check_columns
 
-#: The extensions of files that can be read, the most usual first.
+#: Extensions of the supported formats, the most common first.
 EXTENSIONS = (
     ".jsonl.gz",
     ".jsonl",
@@ -38,8 +38,8 @@ EXTENSIONS = (
     ".txt.gz",
 )
 
-#: Larger files are refused, whatever size they are packed to: what is read has to fit into memory,
-#: and the largest official file has half a million rows and half a gigabyte.
+#: Limits on the uncompressed size: files are read into memory. The largest official file has half
+#: a million rows and half a gigabyte.
 MOST_ROWS = 10_000_000
 MOST_BYTES = 4 * 2**30
 
@@ -55,9 +55,9 @@ def read_records(
     Args:
         source: A path. If there is no such path: a name on the hub, ``namespace/name`` or
             ``hub:namespace/name``.
-        wanted: Names of the columns to read; those that are not there are left out.
-        split: Which split of a data set on the hub; files are read whole.
-        config: Which configuration of a data set on the hub.
+        wanted: Names of the columns to read; missing ones are left out.
+        split: The split of a data set on the hub; files are read whole.
+        config: The configuration of a data set on the hub.
 
     Returns:
         The columns.
@@ -81,19 +81,19 @@ def read_records(
 
 
 def _hub_name(source: str | os.PathLike[str]) -> str | None:
-    """Give the hub name a source is meant as, or None for a path."""
+    """Return the name on the hub, or None if the source is a path."""
     if not isinstance(source, str) or os.path.exists(os.path.expanduser(source)):
         return None
     if source.startswith(HUB_PREFIX):
         return checked_hub_name(source.removeprefix(HUB_PREFIX))
-    # A missing file must not be looked for on the hub.
+    # The name of a missing file must not be sent to the hub.
     looks_like_file = source.lower().endswith(EXTENSIONS) or os.path.isdir(os.path.dirname(source))
     return source if HUB_NAME.fullmatch(source) and not looks_like_file else None
 
 
 def _check_file(path: Path, shown: str) -> str:
-    """Make sure that there is a file to read, and give its extension."""
-    # Not the methods of Path: they raise on names that no file can have.
+    """Check that a file can be read, and return its extension."""
+    # Methods of Path raise errors on names that no file can have.
     if not os.path.exists(path):
         raise InputError(
             f"there is no file {shown}; check the path, or give a name on the hub as "
@@ -102,9 +102,9 @@ def _check_file(path: Path, shown: str) -> str:
     if os.path.isdir(path):
         raise InputError(f"{shown} is a folder; give the data file inside it")
     if not os.path.isfile(path):
-        raise InputError(f"{shown} is no regular file; give a data file")
+        raise InputError(f"{shown} is not a regular file; give a data file")
     if not os.access(path, os.R_OK):
-        raise InputError(f"{shown} may not be read; change its permissions (chmod u+r)")
+        raise InputError(f"{shown} is not readable; change its permissions (chmod u+r)")
     extension = next((e for e in EXTENSIONS if path.name.lower().endswith(e)), None)
     if extension is None:
         raise InputError(
@@ -118,7 +118,7 @@ def _check_file(path: Path, shown: str) -> str:
 
 def _read_parquet(path: Path, shown: str, wanted: Collection[str]) -> Records:
     try:
-        # Not read_table: it takes folder names for columns. Nor pandas: it trusts file metadata.
+        # read_table would turn folder names into columns, and pandas would trust the metadata.
         with pa.parquet.ParquetFile(path) as file:
             present = tuple(file.schema_arrow.names)
             check_columns(shown, present)
@@ -128,7 +128,7 @@ def _read_parquet(path: Path, shown: str, wanted: Collection[str]) -> Records:
                 raise _too_large(shown)
             names = [name for name in dict.fromkeys(present) if name in wanted]
             read = file.read(columns=names)
-            # What the metadata say may be anything; it only counts where no column is read.
+            # The metadata may be wrong, and are used only if no column is read.
             n_rows = read.num_rows if names else min(file.metadata.num_rows, 1)
         columns = {name: read.column(name).to_pylist() for name in names}
     except (OSError, ValueError, KeyError, OverflowError, pa.ArrowException) as error:
@@ -179,7 +179,7 @@ def _read_jsonl(handle: IO[bytes], shown: str, wanted: Collection[str]) -> Recor
         except (ValueError, RecursionError) as error:
             raise InputError(
                 f"{shown}, line {number}, is no valid JSON ({one_line(str(error), 120)}); the file "
-                "may be truncated: fetch it again or mend the line"
+                "may be truncated: fetch it again or fix the line"
             ) from error
         if isinstance(record, _Twice):
             raise InputError(
@@ -192,7 +192,7 @@ def _read_jsonl(handle: IO[bytes], shown: str, wanted: Collection[str]) -> Recor
                 '{"column": value, ...} a line'
             )
         present |= dict.fromkeys(record)
-        # The parses in the official files are many times larger than what is wanted.
+        # The official files also hold parses, which are much larger than the texts.
         rows.append({name: record[name] for name in wanted if name in record})
         numbers.append(number)
     columns = {name: [row.get(name) for row in rows] for name in wanted if name in present}
@@ -202,7 +202,7 @@ def _read_jsonl(handle: IO[bytes], shown: str, wanted: Collection[str]) -> Recor
 def _read_csv(handle: IO[bytes], shown: str, wanted: Collection[str], *, comma: bool) -> Records:
     try:
         with warnings.catch_warnings():
-            # pandas only warns where it would drop surplus values of every row.
+            # pandas only warns when it drops surplus values of every row.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             table = pd.read_csv(
                 handle,
@@ -210,11 +210,11 @@ def _read_csv(handle: IO[bytes], shown: str, wanted: Collection[str], *, comma: 
                 # The official tab-separated files hold bare quotation marks.
                 quoting=csv.QUOTE_MINIMAL if comma else csv.QUOTE_NONE,
                 encoding="utf-8-sig",
-                header=None,  # pandas would rename columns of one name
+                header=None,  # pandas would rename duplicate columns
                 dtype=str,
                 na_filter=False,
                 index_col=False,
-                nrows=MOST_ROWS + 2,  # the header, and one too many
+                nrows=MOST_ROWS + 2,  # the header, and one row more than allowed
             )
     except UnicodeDecodeError as error:
         raise _wrong_encoding(shown) from error
@@ -240,7 +240,7 @@ def _read_csv(handle: IO[bytes], shown: str, wanted: Collection[str], *, comma: 
 
 
 class _Counted(io.RawIOBase):
-    """A file that refuses to be read once it has given too many bytes."""
+    """A file that raises an error once too many bytes were read."""
 
     def __init__(self, file: io.RawIOBase, shown: str) -> None:
         self._file, self._shown, self._given = file, shown, 0
@@ -257,7 +257,7 @@ class _Counted(io.RawIOBase):
 
 
 class _Twice:
-    """Stands for a JSON object that has two values of one name."""
+    """Marks a JSON object that has two values of the same name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -273,11 +273,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Twice:
 
 def _too_large(shown: str) -> InputError:
     return InputError(
-        f"{shown} has more than {MOST_ROWS} rows or unpacks to more than {MOST_BYTES} bytes, more "
-        "than is read; give a part of it"
+        f"{shown} has more than {MOST_ROWS} rows or unpacks to more than {MOST_BYTES} bytes, which "
+        "is the limit; give fewer rows"
     )
 
 
 def _wrong_encoding(place: str) -> InputError:
-    # Where it stands for a zero byte: UTF-16 without a mark is valid UTF-8, but no text.
+    # Also for zero bytes: UTF-16 without a byte order mark is valid UTF-8, but not text.
     return InputError(f"{place} is not UTF-8; convert the file, for instance with iconv -t UTF-8")

@@ -1,10 +1,10 @@
-"""What a model is trained and tested on: a task is ID data and suites of named cases."""
+"""Training and test data of a model: a task is in-domain data and suites of named cases."""
 
 from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -49,7 +49,7 @@ class Examples:
         case: Sequence[str] | str,
         labels: tuple[str, ...],
     ) -> Examples:
-        """Put columns together; ``case`` may be one name for all rows."""
+        """Build examples from columns; ``case`` may be one name for all rows."""
         text, label = list(text), list(label)
         pair = [None] * len(text) if text_pair is None else list(text_pair)
         cases = [case] * len(text) if isinstance(case, str) else list(case)
@@ -64,6 +64,11 @@ class Examples:
             raise InputError(f"a text is {one_line(repr(odd[0]), 60)}, but must be text")
         columns = {"text": text, "text_pair": pair, "label": label, "case": cases}
         return cls(pd.DataFrame(columns, dtype=object), labels)
+
+    @classmethod
+    def concat(cls, several: Iterable[Examples], labels: tuple[str, ...]) -> Examples:
+        """Concatenate examples, in order."""
+        return cls(pd.concat([some.table for some in several], ignore_index=True), labels)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -81,38 +86,40 @@ class Examples:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over all texts, labels and cases in order."""
+        """The SHA-256 digest of all texts, labels and cases in order."""
         content = hashlib.sha256(repr(self.labels).encode())
         for row in self.table[["text", "text_pair", "label", "case"]].itertuples(index=False):
             content.update(repr(tuple(row)).encode())
         return content.hexdigest()
 
     def take(self, rows: np.ndarray | slice) -> Examples:
-        """Give the examples at some positions."""
+        """Return the examples at some positions."""
         return Examples(self.table.iloc[rows].reset_index(drop=True), self.labels)
 
     def sample(self, n: int, seed: int) -> Examples:
-        """Draw n examples without replacement, in their old order; all if there are fewer."""
+        """Draw n examples without replacement, in order; all if there are fewer."""
         if n >= len(self):
             return self
         rows = np.random.default_rng(seed).choice(len(self), size=n, replace=False)
         return self.take(np.sort(rows))
 
-    def sample_per_case(self, n: int, seed: int) -> Examples:
-        """Draw n examples of each case without replacement; all of a case that has fewer."""
+    def sample_per_case(self, n: int | None, seed: int) -> Examples:
+        """Draw n examples of each case without replacement; all if n is None or there are fewer."""
+        if n is None:
+            return self
         cases = self.table["case"].to_numpy()
         keep: list[np.ndarray] = []
         for case in dict.fromkeys(cases):
             rows = np.flatnonzero(cases == case)
             if n < len(rows):
-                # One stream a case, so that a case's sample does not depend on the others.
+                # One stream per case: the sample of a case does not depend on other cases.
                 stream = zlib.crc32(str(case).encode())
                 rows = np.random.default_rng([seed, stream]).choice(rows, size=n, replace=False)
             keep.append(np.sort(rows))
         return self.take(np.concatenate(keep) if keep else slice(0))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Suite:
     """A test set divided into named cases.
 
@@ -120,11 +127,11 @@ class Suite:
         name: The suite's name.
         role: In-domain (``id``) or out-of-domain (``ood``).
         examples: The examples; their ``case`` column divides them.
-        kinds: For each case whether a shallow heuristic fails on it (``adversarial``), succeeds
-            (``friendly``), or neither is meant (``id``).
-        label_map: Which suite label each of the model's labels counts as; empty where they agree.
-        groups: For each case which cases it is held against, by a name they share, such as the
-            heuristic that fails on some of them and succeeds on the others.
+        kinds: The kind of each case: a shallow heuristic fails on it (``adversarial``), succeeds
+            on it (``friendly``), or is not tested by it (``id``).
+        label_map: The suite's label for each of the model's labels; those not named are the same.
+        groups: The group of each case, such as the heuristic it tests. Adversarial cases are
+            compared with the friendly cases of their group.
     """
 
     name: str
@@ -136,22 +143,22 @@ class Suite:
 
     @property
     def cases(self) -> tuple[str, ...]:
-        """Names of the cases, in order of first appearance."""
+        """The names of the cases, in order of first appearance."""
         return tuple(dict.fromkeys(self.examples.table["case"]))
 
     def kind(self, case: str) -> CaseKind:
-        """Say what kind of case this is; cases of an ID suite are ``id`` unless told otherwise."""
+        """Return the kind of a case; by default ``id`` in an ID suite and else ``adversarial``."""
         return self.kinds.get(case, "id" if self.role == "id" else "adversarial")
 
     def group(self, case: str) -> str:
-        """Say which group a case is of; without groups all cases are one, called ``all``."""
+        """Return the group of a case; by default ``all``."""
         return self.groups.get(case, "all")
 
     def only(self, cases: Sequence[str]) -> Suite:
         """Restrict the suite to some of its cases.
 
         Raises:
-            InputError: If a case is not one of the suite's.
+            InputError: If the suite lacks a case.
         """
         for case in cases:
             if case not in self.cases:
@@ -160,7 +167,7 @@ class Suite:
         return replace(self, examples=self.examples.take(rows))
 
     def class_map(self, model_labels: Sequence[str]) -> np.ndarray:
-        """Give the suite's class number for each of the model's, of shape (model class,).
+        """Map the model's class numbers to the suite's, of shape (model class,).
 
         Raises:
             InputError: If a label of the model has no counterpart in the suite.
@@ -177,17 +184,17 @@ class Suite:
         return np.array([number[name] for name in mapped], dtype=np.int64)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Task:
-    """ID data to train on, ID data to learn masks on, and suites to be tested on.
+    """In-domain data to fine-tune on, in-domain data to learn masks on, and test suites.
 
     Args:
         name: The task's name.
-        labels: The labels a model is fine-tuned with, in the order of its classes.
-        train: What models are fine-tuned on.
-        search: What masks are learned on: in-domain data without hard examples.
+        labels: The labels that models are fine-tuned with, in the order of the classes.
+        train: The examples to fine-tune on.
+        search: The examples to learn masks on: in-domain data without hard examples.
         suites: The test suites; at least one has the role ``id``.
-        notes: What was done to the data that a reader should know.
+        notes: Sentences on how the data were prepared.
     """
 
     name: str
@@ -202,10 +209,10 @@ class Task:
             raise InputError(f"task {self.name!r} has no in-domain suite")
 
     def suite(self, name: str) -> Suite:
-        """Give a suite by name.
+        """Return a suite by name.
 
         Raises:
-            InputError: If there is none of that name.
+            InputError: If no suite has the name.
         """
         for suite in self.suites:
             if suite.name == name:
@@ -214,23 +221,24 @@ class Task:
 
     @property
     def digests(self) -> dict[str, str]:
-        """SHA-256 of each part of the data, by the part's name."""
+        """The SHA-256 digest of each part of the data, by name."""
         parts = {"train": self.train.digest, "search": self.search.digest}
         return parts | {f"suite/{suite.name}": suite.examples.digest for suite in self.suites}
 
 
 def adversarial_only(suites: Sequence[Suite], per_case: int, seed: int) -> list[Suite]:
-    """Restrict suites to some examples of each adversarial case; those without any are left out.
+    """Restrict suites to a sample of each adversarial case; suites without any are left out.
 
     Args:
         suites: The suites.
-        per_case: Examples of each case at most.
-        seed: Which they are.
+        per_case: Examples of each case, at most.
+        seed: Seed of the sample.
     """
-    found = []
+    restricted = []
     for suite in suites:
         cases = [case for case in suite.cases if suite.kind(case) == "adversarial"]
         if cases:
             some = suite.only(cases)
-            found.append(replace(some, examples=some.examples.sample_per_case(per_case, seed)))
-    return found
+            sample = some.examples.sample_per_case(per_case, seed)
+            restricted.append(replace(some, examples=sample))
+    return restricted

@@ -1,8 +1,8 @@
-"""What a task file says: a TOML file checked against these keys, each with its own help."""
+"""Task files: TOML files that are validated against these keys, each with a description."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Literal
 
@@ -26,7 +26,7 @@ _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def _listed(value: Any) -> Any:
-    """Take one value for a list of it, and refuse what no column can hold."""
+    """Turn one value into a list; values that no column can hold raise an error."""
     values = value if isinstance(value, list) else [value]
     if not values or not all(isinstance(v, str | int | float | bool) for v in values):
         raise ValueError("write one value or a list of values: texts, numbers, true or false")
@@ -34,12 +34,12 @@ def _listed(value: Any) -> Any:
 
 
 def _one_or_several(value: Any) -> Any:
-    """Take one table for a list of it."""
+    """Turn one table into a list."""
     return value if isinstance(value, list) else [value]
 
 
 def _inside(value: str) -> str:
-    """Refuse a path that leads out of the folder of the task file."""
+    """Check that a path does not lead out of the folder of the task file."""
     posix, windows = PurePosixPath(value), PureWindowsPath(value)
     out = posix.is_absolute() or windows.anchor or ".." in {*posix.parts, *windows.parts}
     if out or not value.isprintable() or value.startswith("~") or not posix.name:
@@ -63,11 +63,12 @@ def _name(value: str) -> str:
 
 Values = Annotated[list[Any], BeforeValidator(_listed)]
 Name = Annotated[str, AfterValidator(_name)]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,79}$")]
 Kind = Literal["adversarial", "friendly"]
 
 
 class ColumnNames(BaseModel):
-    """Which column holds what."""
+    """Names of the columns."""
 
     model_config = _STRICT
     text: str | None = Field(None, description="The texts, or the first texts of pairs.")
@@ -77,7 +78,7 @@ class ColumnNames(BaseModel):
 
 
 class Sampled(BaseModel):
-    """How much of a part is used."""
+    """The size of a sample."""
 
     model_config = _STRICT
     size: int | None = Field(None, ge=1, description="Examples, at most.")
@@ -91,7 +92,7 @@ class Sampled(BaseModel):
 
 
 class SourceTable(Sampled):
-    """Where examples come from and which of them count."""
+    """A source of examples, and the rows that are used."""
 
     file: Annotated[str, AfterValidator(_inside)] | None = Field(
         None, description="A data file, looked for beside the task file, then in the data folder."
@@ -99,19 +100,25 @@ class SourceTable(Sampled):
     hub: Annotated[str, AfterValidator(_on_hub)] | None = Field(
         None, description="A data set on the hub instead of a file: namespace/name."
     )
-    config: str | None = Field(None, description="Its configuration, where there are several.")
+    config: str | None = Field(None, description="Its configuration, if there are several.")
     split: str | None = Field(None, description="Its split.")
-    columns: ColumnNames = Field(ColumnNames(), description="Names other than in [columns].")
-    label_map: dict[str, str] | None = Field(
-        None, description="From what the column of labels holds to labels."
+    columns: ColumnNames = Field(
+        ColumnNames(), description="Column names that differ from [columns]."
     )
-    keep: dict[str, Values] = Field({}, description="column = value, or values, a row must have.")
-    drop: dict[str, Values] = Field({}, description="column = value, or values, a row must lack.")
-    drop_incomplete: bool = Field(False, description="Leave out rows without a text or a label.")
+    label_map: dict[str, str] | None = Field(
+        None, description="Map from values in the column of labels to labels."
+    )
+    keep: dict[str, Values] = Field(
+        {}, description="column = value, or values, that a row must have."
+    )
+    drop: dict[str, Values] = Field(
+        {}, description="column = value, or values, that a row must lack."
+    )
+    drop_incomplete: bool = Field(False, description="Drop rows without a text or a label.")
 
     @property
     def has_source(self) -> bool:
-        """Whether a file or a data set is named."""
+        """Whether a file or a data set on the hub is named."""
         return self.file is not None or self.hub is not None
 
     @model_validator(mode="after")
@@ -119,12 +126,12 @@ class SourceTable(Sampled):
         if self.file is not None and self.hub is not None:
             raise ValueError("give file or hub, not both")
         if self.hub is None and (self.config is not None or self.split is not None):
-            raise ValueError("config and split are for hub; of a file, choose rows with keep")
+            raise ValueError("config and split are for hub; choose the rows of a file with keep")
         return self
 
 
 class TrainTable(SourceTable):
-    """What models are fine-tuned on."""
+    """The examples to fine-tune on."""
 
     @model_validator(mode="after")
     def _named(self) -> TrainTable:
@@ -132,16 +139,16 @@ class TrainTable(SourceTable):
 
 
 class SearchTable(SourceTable):
-    """What masks are learned on: its own file, or a share of the training examples."""
+    """The examples to learn masks on: a source, or a share of the training examples."""
 
     size: int | None = Field(
-        None, ge=1, description="Examples at most; held out of training without file or hub."
+        None, ge=1, description="Examples, at most; without file or hub held out from training."
     )
     share: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="Share held out of training, of its first source; 0.1 if nothing is said.",
+        description="Share of the first training source that is held out; 0.1 by default.",
     )
 
     @model_validator(mode="after")
@@ -157,22 +164,22 @@ class SearchTable(SourceTable):
 class SuiteTable(SourceTable):
     """A test set."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,79}$", description="Its name.")
+    name: Identifier = Field(description="Its name.")
     role: Literal["id", "ood"] = Field(description="In domain (id) or out of domain (ood).")
     labels: list[Name] | None = Field(
-        None, min_length=1, description="Its labels, where they are not the task's."
+        None, min_length=1, description="Its labels, if they differ from the task's."
     )
     counts_as: dict[str, str] = Field(
-        {}, description="From labels of the task to the labels here that they count as."
+        {}, description="Map from labels of the task to labels of the suite."
     )
     kinds: dict[str, Kind] = Field(
         {}, description="case = adversarial or friendly; adversarial if unset."
     )
     kinds_by_label: dict[str, Kind] = Field(
-        {}, description="label = kind: divides every case by label, each a group of its own."
+        {}, description="label = kind: divides every case by label and makes it a group."
     )
     groups: dict[str, Name] = Field(
-        {}, description="case = group: friendly cases stand beside adversarial ones of their group."
+        {}, description="case = group: adversarial cases are compared with friendly ones of it."
     )
 
     @model_validator(mode="after")
@@ -186,50 +193,45 @@ class SuiteTable(SourceTable):
 
 
 class TaskFile(BaseModel):
-    """A task of one's own."""
+    """A user's task."""
 
     model_config = _STRICT
-    name: str | None = Field(
-        None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,79}$",
-        description="The task's name; the file's if unset.",
-    )
+    name: Identifier | None = Field(None, description="The task's name; by default the file's.")
     labels: list[Name] = Field(min_length=2, description="The labels, in the order of the classes.")
-    columns: ColumnNames = Field(ColumnNames(), description="Which column holds what.")
+    columns: ColumnNames = Field(ColumnNames(), description="Names of the columns.")
     label_map: dict[str, str] | None = Field(
         None,
-        description="From what the column of labels holds to labels; names or numbers if none.",
+        description="Map from values in the column of labels to labels; else names or numbers.",
     )
     overlap: Literal["examples", "texts", "keep"] = Field(
         "examples",
-        description="Training examples that are dropped: those that are test examples too, those "
-        "that have a text in common with one, or none.",
+        description="Training examples that are dropped: those that are also test examples, those "
+        "that share a text with a test example, or none.",
     )
     train: Annotated[list[TrainTable], BeforeValidator(_one_or_several)] = Field(
         min_length=1,
-        description="What models are fine-tuned on; [[train]] several times for several sources.",
+        description="Examples to fine-tune on; [[train]] several times for several sources.",
     )
-    search: SearchTable = Field(SearchTable(), description="What masks are learned on.")
+    search: SearchTable = Field(SearchTable(), description="Examples to learn masks on.")
     suites: list[SuiteTable] = Field(description="Test sets, at least one with role id.")
 
     @model_validator(mode="after")
     def _fits(self) -> TaskFile:
         if len({label.lower() for label in self.labels}) < len(self.labels):
-            raise ValueError("labels must be different, also in lower case")
+            raise ValueError("labels must differ, also in lower case")
         names = [suite.name for suite in self.suites]
         if len(set(names)) < len(names):
             raise ValueError("suites must have different names")
         if not any(suite.role == "id" for suite in self.suites):
             raise ValueError('no suite has the role id; add one: [[suites]] with role = "id"')
-        _targets(self.label_map, self.labels, "label_map")
-        for part, table in (*(("train", t) for t in self.train), ("search", self.search)):
-            _targets(table.label_map, self.labels, f"{part}.label_map")
+        _check_labels((self.label_map or {}).values(), self.labels, "label_map")
+        for key, table in (*(("train", t) for t in self.train), ("search", self.search)):
+            _check_labels((table.label_map or {}).values(), self.labels, f"{key}.label_map")
         for suite in self.suites:
-            known = suite.labels or self.labels
-            _targets(suite.label_map, known, f"label_map of suite {suite.name}")
-            _targets(suite.counts_as, known, f"counts_as of suite {suite.name}")
-            strange = set(suite.counts_as) - set(self.labels)
-            _none_of(strange, f"counts_as of suite {suite.name}", self.labels)
+            known, label_map = suite.labels or self.labels, suite.label_map or {}
+            _check_labels(label_map.values(), known, f"label_map of suite {suite.name}")
+            _check_labels(suite.counts_as.values(), known, f"counts_as of suite {suite.name}")
+            _check_labels(suite.counts_as, self.labels, f"counts_as of suite {suite.name}")
             if suite.kinds_by_label and set(suite.kinds_by_label) != set(known):
                 raise ValueError(
                     f"kinds_by_label of suite {suite.name} must give a kind for each of "
@@ -239,18 +241,18 @@ class TaskFile(BaseModel):
 
 
 def read_task_file(path: Path, shown: str) -> TaskFile:
-    """Read a task file and check it.
+    """Read and validate a task file.
 
     Args:
         path: The file.
-        shown: How messages call it.
+        shown: Its name in messages.
 
     Returns:
-        What it says, defaults filled in.
+        Its content, with defaults.
 
     Raises:
-        InputError: If it is no TOML, a key is unknown (the nearest is named) or a value does not
-            fit.
+        InputError: If it is not valid TOML, a key is unknown (the nearest is named) or a value is
+            invalid.
     """
     raw = read_toml(path)
     try:
@@ -265,11 +267,7 @@ def _sourced(table: Any) -> Any:
     return table
 
 
-def _targets(label_map: Mapping[str, str] | None, labels: list[str], key: str) -> None:
-    _none_of(set((label_map or {}).values()) - set(labels), key, labels)
-
-
-def _none_of(strange: set[str], key: str, labels: list[str]) -> None:
-    if strange:
-        found = one_line(sorted(strange)[0], 60)
-        raise ValueError(f"{key} names {found!r}, which is none of the labels {', '.join(labels)}")
+def _check_labels(names: Iterable[str], labels: list[str], key: str) -> None:
+    if strange := sorted(set(names) - set(labels)):
+        name = one_line(strange[0], 60)
+        raise ValueError(f"{key} names {name!r}, which is none of the labels {', '.join(labels)}")

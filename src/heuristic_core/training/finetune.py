@@ -1,4 +1,4 @@
-"""Fine-tuning through the transformers Trainer, with checkpoints at chosen steps."""
+"""Fine-tuning with the transformers Trainer, with checkpoints at chosen steps."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ import torch
 from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
 
 from ..errors import InputError, one_line
-from ..models.classifier import Classifier, Progress
-from ..models.encoding import Encoded
-from ..models.loading import quiet
+from ..models.classifier import Classifier
+from ..models.saving import quiet, save_model
+from ..progress import Progress
 from ..storage import read_json, write_json
-from ..tables import FINETUNING, conform
+from ..tables import FINETUNING
 from ..tasks.task import Examples
 
 _LOG_STEPS = 10
-#: In a folder of unfinished training: which state is whole, and the seconds that it took.
+#: File in a folder of unfinished training: the last complete state and its training time.
 _STATE = "state.json"
 
 
 def checkpoint_folder(folder: Path, step: int) -> Path:
-    """Say where the checkpoint of a step lies below a fine-tuning's folder."""
+    """Return the folder of a checkpoint within the folder of its fine-tuning."""
     return folder / f"step-{step:06d}"
 
 
@@ -56,38 +56,38 @@ def finetune(
 ) -> pd.DataFrame:
     """Fine-tune a classifier in place and save it at chosen steps.
 
-    The Trainer draws from the global random generators; they are seeded for the run and restored
-    after it. Training that goes on from a saved state gives the weights it would have given.
+    The Trainer uses the global random generators, which are seeded for the run and then restored.
+    Training that resumes from a saved state ends in the same weights as uninterrupted training.
 
     Args:
-        model: A classifier, usually with a fresh head.
-        examples: What to train on; labels in the order of the model's classes.
-        folder: Where the checkpoints go, as ``step-000000`` and so on.
-        steps: Optimiser steps.
-        checkpoints: Steps to save at, from 0 (before training) to ``steps``.
+        model: A classifier, usually with a new classification layer.
+        examples: Training examples, with labels in the order of the model's classes.
+        folder: Folder of the checkpoints, ``step-000000`` and so on.
+        steps: Number of optimiser steps.
+        checkpoints: Steps to save, from 0 (before training) to ``steps``.
         seed: Seed of data order and dropout.
-        batch_size: Examples a step.
+        batch_size: Examples per step.
         learning_rate: Peak of a linear warm-up and decay.
-        warmup_steps: Length of the warm-up.
+        warmup_steps: Steps of the warm-up.
         weight_decay: AdamW's weight decay.
         bf16: Compute in bfloat16 where that is safe; weights stay in float32.
-        by_length: Make batches of examples alike in length, which pads less. Where length tells of
-            the label, as in generated data, batches would be of one label each, and training would
-            sway between labels.
-        unfinished: Where the state of training is kept on the way. If there is one, of the same
-            call, training goes on from it; removed at the end. Without it, nothing is kept.
-        save_seconds: Seconds between two states; they are saved at steps that are logged.
+        by_length: Batch examples of similar length, which needs less padding. Not for data in
+            which length predicts the label, such as generated data: batches would have a single
+            label and make training unstable.
+        unfinished: Folder of the saved states, removed at the end. Training resumes from a state
+            of the same call. If not given, no state is saved.
+        save_seconds: Seconds between saved states. Only steps that are logged are saved.
         progress: Called with (steps done, steps in all).
 
     Returns:
-        One row per ten steps: finetune_seed, step, loss, learning_rate.
+        One row per ten steps with the columns finetune_seed, step, loss and learning_rate.
 
     Raises:
-        InputError: If a checkpoint is no step of the run, or the labels do not fit.
+        InputError: If a checkpoint is not a step of the run, or the labels do not fit.
     """
     beyond = [step for step in checkpoints if not 0 <= step <= steps]
     if beyond:
-        raise InputError(f"checkpoint {beyond[0]} is no step of a run from 0 to {steps}")
+        raise InputError(f"checkpoint {beyond[0]} is not a step from 0 to {steps}; choose another")
     if examples.labels != model.labels:
         raise InputError(
             f"the task's labels {list(examples.labels)} are not the model's {list(model.labels)}"
@@ -95,15 +95,12 @@ def finetune(
     if not len(examples):
         raise InputError("there are no examples to fine-tune on")
     wanted = frozenset(checkpoints)
-    # What is saved on the way to an unfinished end has to outlive it.
+    # Checkpoints of interrupted training are kept with its state.
     place = folder if unfinished is None else unfinished
 
     def save(step: int) -> None:
         if step in wanted:
-            target = checkpoint_folder(place, step)
-            with quiet():
-                model.hf.save_pretrained(target)
-                model.tokenizer.save_pretrained(target)
+            save_model(model.hf, model.tokenizer, checkpoint_folder(place, step))
 
     steps_done = _Steps(save, progress)
     states = None if unfinished is None else _States(unfinished, save_seconds)
@@ -125,14 +122,15 @@ def finetune(
         dataloader_pin_memory=model.device.type != "cpu",
         logging_steps=_LOG_STEPS,
         save_strategy="no",
-        # The Trainer's own groups by length are drawn anew where training goes on.
+        # Groups by length of the Trainer would change when training resumes.
         train_sampling_strategy="sequential" if by_length else "random",
         report_to="none",
         disable_tqdm=True,
         log_level="error",
     )
     encoded = model.encode(examples)
-    data = as_dataset(encoded, examples.label_ids)
+    columns = dict(encoded.columns) | {"labels": examples.label_ids.tolist()}
+    data = datasets.Dataset.from_dict(columns)
     if by_length:
         batches = encoded.shuffled(batch_size, steps, np.random.default_rng(seed))
         data = data.select(np.concatenate(list(batches)))
@@ -144,7 +142,7 @@ def finetune(
             data_collator=DataCollatorWithPadding(_padding_right(model.tokenizer)),
             callbacks=[steps_done, *([] if states is None else [states])],
         )
-        # The Trainer's own printing of losses would break through a progress bar.
+        # Losses printed by the Trainer would break a progress bar.
         trainer.callback_handler.callbacks = [
             c for c in trainer.callback_handler.callbacks if type(c).__name__ != "PrinterCallback"
         ]
@@ -154,33 +152,19 @@ def finetune(
             if start is None or steps_done.begun:
                 raise
             raise InputError(
-                f"cannot go on with the training in {start} ({one_line(str(error), 120)}); remove "
+                f"cannot resume the training in {start} ({one_line(str(error), 120)}); remove "
                 f"{unfinished} and run the same command again"
             ) from error
     if unfinished is not None:
         for step in sorted(wanted):
             shutil.move(checkpoint_folder(unfinished, step), checkpoint_folder(folder, step))
         shutil.rmtree(unfinished)
-    rows = [
-        {
-            "finetune_seed": seed,
-            "step": entry["step"],
-            "loss": entry["loss"],
-            "learning_rate": entry["learning_rate"],
-        }
-        for entry in trainer.state.log_history
-        if "loss" in entry
-    ]
-    return conform(pd.DataFrame(rows, columns=list(FINETUNING)), FINETUNING)
-
-
-def as_dataset(encoded: Encoded, label_ids: np.ndarray) -> datasets.Dataset:
-    """Give token ids and class numbers in the form that the Trainer takes."""
-    return datasets.Dataset.from_dict(dict(encoded.columns) | {"labels": label_ids.tolist()})
+    logged = [entry for entry in trainer.state.log_history if "loss" in entry]
+    return FINETUNING.frame({"finetune_seed": seed} | entry for entry in logged)
 
 
 def _padding_right(tokenizer: Any) -> Any:
-    """Give a tokenizer that pads on the right, where positions need not be told to the model."""
+    """Return a tokenizer that pads on the right, which does not shift positions."""
     if tokenizer.padding_side == "right":
         return tokenizer
     other = copy.deepcopy(tokenizer)
@@ -189,7 +173,7 @@ def _padding_right(tokenizer: Any) -> Any:
 
 
 class _Steps(TrainerCallback):
-    """Saves checkpoints and tells of progress at the end of every step, and whether one began."""
+    """Saves checkpoints, reports progress, and records whether a step has begun."""
 
     def __init__(self, save: Any, progress: Progress | None) -> None:
         self.save = save
@@ -206,11 +190,11 @@ class _Steps(TrainerCallback):
 
 
 class _States(TrainerCallback):
-    """Lets the Trainer save its state now and then, and remembers which states are whole.
+    """Lets the Trainer save its state regularly, and records the last complete state.
 
     Args:
-        folder: Where.
-        seconds: Time from one state to the next.
+        folder: The folder of unfinished training.
+        seconds: Seconds between states.
     """
 
     def __init__(self, folder: Path, seconds: float) -> None:
@@ -219,7 +203,7 @@ class _States(TrainerCallback):
         self._saved_at = time.perf_counter()
 
     def last(self) -> str | None:
-        """Give the folder of the last whole state, if there is one, and remove all others."""
+        """Return the folder of the last complete state, if any, and remove all others."""
         state = _read_state(self.folder)
         name = state.get("state")
         for other in self.folder.glob("trainer/checkpoint-*"):
@@ -229,7 +213,7 @@ class _States(TrainerCallback):
         return str(path) if name and path.is_dir() else None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        # Only where the loss is logged: the mean loss since the last entry is no part of a state.
+        # Only at logged steps: a state does not hold the losses since the last logged step.
         due = time.perf_counter() - self._saved_at >= self.seconds
         if due and state.global_step % _LOG_STEPS == 0 and state.global_step < args.max_steps:
             control.should_save = True
@@ -240,22 +224,22 @@ class _States(TrainerCallback):
         self._saved_at = now
         content = {"state": f"checkpoint-{state.global_step}", "seconds": seconds}
         write_json(self.folder / _STATE, content)
-        self.last()  # the one before is of no use any more
+        self.last()  # removes the previous state
 
 
 def seconds_so_far(unfinished: Path) -> float:
-    """Give the seconds that went into the state in a folder of unfinished training."""
+    """Return the training time of the state in a folder of unfinished training, in seconds."""
     return float(_read_state(unfinished).get("seconds", 0.0))
 
 
 def _read_state(folder: Path) -> dict[str, Any]:
-    """Read which state is whole; nothing where that is not known, so that training starts anew."""
+    """Read the record of the last complete state; empty if there is none or it is damaged."""
     try:
         state = read_json(folder / _STATE)
         name, seconds = state["state"], float(state["seconds"])
     except (InputError, TypeError, ValueError, KeyError):
         return {}
-    # A name that leads out of the folder is none that was written here.
+    # Other names could lead out of the folder.
     known = isinstance(name, str) and re.fullmatch(r"checkpoint-\d+", name, re.ASCII)
     return {"state": name, "seconds": seconds} if known else {}
 

@@ -1,63 +1,113 @@
-"""The report's figures; importing this loads matplotlib, so it is done when one is drawn."""
+"""The report's figures: one function for each kind of drawing; importing this loads matplotlib.
+
+Every kind draws rows of a table. What the columns of a :class:`~heuristic_core.analysis.question.
+Figure` may name is said beside each kind's function. Every mark, cell and edge has the id
+``row-NUMBER``, where the number is its row's in the table.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from ..results import Results
-from .attention import before_and_after, pattern_maps
-from .canvas import Drawing, style
-from .curves import heat_map, line_panel
-from .dependency import dependency_graph
-from .discrimination import auc_and_bias
-from .disjoint import complements
-from .emergence import member_grid
-from .heads import head_grid
-from .removal import core_and_controls, effect_grid
-from .size import size_panels
-from .smoothness import sparsity_panels
-from .spread import strips
+import pandas as pd
+from matplotlib.figure import Figure as Canvas
 
-__all__ = ["Drawing", "draw"]
+from ...analysis.question import Figure, Kind, Question
+from ..sections import where
+from .canvas import style, to_svg
+from .graph import graph
+from .heatmap import heatmap
+from .lines import lines
+from .plot import Plot
+from .strips import strips
+from .units import units
+
+_KINDS: dict[Kind, Callable[[Plot], Canvas]] = {
+    "strips": strips,
+    "lines": lines,
+    "heatmap": heatmap,
+    "units": units,
+    "graph": graph,
+}
+_INITIALS = {"finetune_seed": "f", "checkpoint": "s"}
 
 
-def draw(results: Results) -> dict[str, list[Drawing]]:
-    """Draw what a run's results can show.
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """A finished figure.
 
     Args:
-        results: The run's results.
-
-    Returns:
-        Figures by analysis; an analysis without any is left out.
+        name: Its file name without an ending, unique on the page.
+        kind: The kind of drawing.
+        title: What it shows, in a few words.
+        caption: How to read it.
+        svg: The figure.
     """
 
-    def each(key: str) -> Sequence[Mapping[str, Any]]:
-        return results.analysis.get(key, ())
+    name: str
+    kind: Kind
+    title: str
+    caption: str
+    svg: str
 
-    with style():
-        drawn: dict[str, Iterable[Drawing | None]] = {
-            "spread": [strips(results, entry) for entry in each("spread")],
-            "core": [
-                head_grid(results, entry) for entry in each("core") if entry["sparsity"] is not None
-            ],
-            "curves": [
-                drawing
-                for entry in each("curves")
-                for drawing in (line_panel(results, entry), heat_map(results, entry))
-            ],
-            "discrimination": [auc_and_bias(results, entry) for entry in each("discrimination")],
-            "smoothness": sparsity_panels(results),
-            "size": size_panels(results),
-            "disjoint": [complements(results, entry) for entry in each("disjoint")],
-            "emergence": [member_grid(results, entry) for entry in each("emergence")],
-            "removal": [effect_grid(results, entry) for entry in each("removal")],
-            "core_removal": core_and_controls(results),
-            "patterns": pattern_maps(results),
-            "repeated": [
-                before_and_after(results, entry, i) for i, entry in enumerate(each("repeated"))
-            ],
-            "dependency": [dependency_graph(results, entry) for entry in each("dependency")],
-        }
-        made = {key: [one for one in some if one is not None] for key, some in drawn.items()}
-    return {key: some for key, some in made.items() if some}
+
+def draw(
+    question: Question,
+    tables: Mapping[str, pd.DataFrame],
+    several: frozenset[str] = frozenset(),
+) -> list[Drawing]:
+    """Draw the figures of a question, each once for each subject.
+
+    Args:
+        question: The question.
+        tables: Rows of its tables by name; what is absent is not drawn.
+        several: What the run has several of, which titles then name.
+    """
+    drawings: list[Drawing] = []
+    taken: Counter[str] = Counter()
+    for number, spec in enumerate(question.figures, start=1):
+        key = f"{question.key}-{number}" if len(question.figures) > 1 else question.key
+        for subject, plot in _plots(question, spec, tables):
+            place = where(list(subject), subject, several)
+            title = f"{spec.title} ({place})" if place else spec.title
+            name = "-".join([key, *_parts(subject)])
+            taken[name] += 1
+            name += f"-{taken[name]}" if taken[name] > 1 else ""
+            with style():
+                svg = to_svg(_KINDS[spec.kind](plot), name, title, plot.description())
+            drawings.append(
+                Drawing(name=name, kind=spec.kind, title=title, caption=spec.caption, svg=svg)
+            )
+    return drawings
+
+
+def _plots(
+    question: Question, spec: Figure, tables: Mapping[str, pd.DataFrame]
+) -> Iterator[tuple[dict[str, Any], Plot]]:
+    """Split the rows of a figure by those columns of the subject that it does not draw."""
+    table = next(table for table in question.tables if table.name == spec.table)
+    rows = tables.get(spec.table, table.empty())
+    for column, value in spec.where.items():
+        rows = rows[rows[column].eq(value).fillna(False).astype(bool)]
+    if spec.last:
+        last = rows.groupby("finetune_seed")["checkpoint"].transform("max")
+        rows = rows[rows["checkpoint"] == last]
+    plot = Plot(spec, table, rows)
+    rows = rows[plot.values.notna()]
+    names = [name for name in question.subject if name not in spec.columns.values()]
+    groups = rows.groupby(names, dropna=False, sort=False) if names else [((), rows)]
+    for values, some in groups:
+        if len(some):
+            yield dict(zip(names, values, strict=True)), plot.part(some)
+
+
+def _parts(subject: Mapping[str, Any]) -> Iterator[str]:
+    for column, value in subject.items():
+        if pd.isna(value):
+            continue
+        text = f"{100 * value:g}pc" if column.endswith("sparsity") else str(value)
+        clean = "".join(c if c.isascii() and c.isalnum() else "_" for c in text)
+        yield _INITIALS.get(column, "") + clean

@@ -1,7 +1,7 @@
-"""A grammar of the 30 constructions of HANS, for generation and for recognition.
+"""A grammar of the 30 constructions of HANS, for generation and recognition.
 
-The constructions (McCoy, Pavlick and Linzen 2019) are described once, as phrases with places for
-words; ``generate`` fills the places with the vocabulary of a split and ``parse`` matches them.
+The constructions (McCoy, Pavlick and Linzen 2019) are phrases with slots for words. ``generate``
+fills the slots with the vocabulary of a split, and ``parse`` matches them.
 """
 
 from .constructions import ENTAILED, NOT_ENTAILED, SUBCASES

@@ -15,11 +15,11 @@ from .phrases import (
     D,
     Frame,
     Phrase,
-    Subcase,
     V,
     W,
     clauses,
     np,
+    subcase,
     verb,
     word,
 )
@@ -29,8 +29,8 @@ SECOND = tuple(clauses(C, WAKE, W, D))
 
 
 def _after_adverb(adverbs: str) -> Iterator[Frame]:
-    for said in FIRST:
-        yield Frame((word(adverbs), *said), said)
+    for clause in FIRST:
+        yield Frame((word(adverbs), *clause), clause)
 
 
 def _coordinated(conjunction: str) -> Iterator[Frame]:
@@ -51,50 +51,30 @@ def _main(subordinators: str) -> Iterator[Frame]:
 
 
 def _complement(verbs: str) -> Iterator[Frame]:
-    for said in FIRST:
-        yield Frame((*np(C), verb(verbs), "that", *said), said)
+    for clause in FIRST:
+        yield Frame((*np(C), verb(verbs), "that", *clause), clause)
 
 
-_entailed = partial(Subcase, heuristic="constituent", label="entailment")
-_not_entailed = partial(Subcase, heuristic="constituent", label="non-entailment")
+_entailed = partial(subcase, "constituent", "entailment")
+_not_entailed = partial(subcase, "constituent", "non-entailment")
 
 SUBCASES = (
-    _entailed(
-        "ce_adverb", title="asserting adverb", frames=tuple(_after_adverb("asserting_adverb"))
-    ),
-    _entailed(
-        "ce_after_since_clause",
-        title="main clause, asserted",
-        frames=tuple(_main("asserts_main")),
-    ),
-    _entailed("ce_conjunction", title='clause joined by "and"', frames=tuple(_coordinated("and"))),
+    _entailed("ce_adverb", "asserting adverb", _after_adverb("asserting_adverb")),
+    _entailed("ce_after_since_clause", "main clause, asserted", _main("asserts_main")),
+    _entailed("ce_conjunction", 'clause joined by "and"', _coordinated("and")),
     _entailed(
         "ce_embedded_under_since",
-        title="subordinate clause, asserted",
-        frames=tuple(_subordinate("asserts_subordinate")),
+        "subordinate clause, asserted",
+        _subordinate("asserts_subordinate"),
     ),
-    _entailed(
-        "ce_embedded_under_verb",
-        title="complement of a factive verb",
-        frames=tuple(_complement("factive")),
+    _entailed("ce_embedded_under_verb", "complement of a factive verb", _complement("factive")),
+    _not_entailed("cn_adverb", "hedging adverb", _after_adverb("hedging_adverb")),
+    _not_entailed("cn_after_if_clause", "main clause, left open", _main("opens_main")),
+    _not_entailed("cn_disjunction", 'clause joined by "or"', _coordinated("or")),
+    _not_entailed(
+        "cn_embedded_under_if", "subordinate clause, left open", _subordinate("opens_subordinate")
     ),
     _not_entailed(
-        "cn_adverb", title="hedging adverb", frames=tuple(_after_adverb("hedging_adverb"))
-    ),
-    _not_entailed(
-        "cn_after_if_clause", title="main clause, left open", frames=tuple(_main("opens_main"))
-    ),
-    _not_entailed(
-        "cn_disjunction", title='clause joined by "or"', frames=tuple(_coordinated("or"))
-    ),
-    _not_entailed(
-        "cn_embedded_under_if",
-        title="subordinate clause, left open",
-        frames=tuple(_subordinate("opens_subordinate")),
-    ),
-    _not_entailed(
-        "cn_embedded_under_verb",
-        title="complement of a non-factive verb",
-        frames=tuple(_complement("nonfactive")),
+        "cn_embedded_under_verb", "complement of a non-factive verb", _complement("nonfactive")
     ),
 )

@@ -1,4 +1,4 @@
-"""All 30 constructions, by HANS's names."""
+"""All 30 constructions by their names in HANS."""
 
 from __future__ import annotations
 

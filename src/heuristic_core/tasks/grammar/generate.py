@@ -1,10 +1,11 @@
-"""Generation: filling the places of a construction's frames with words of one split."""
+"""Generation: filling the slots of a construction's frames with words of one split."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import islice
 from math import prod
 from typing import TypeVar
 
@@ -19,14 +20,14 @@ from .phrases import Be, Frame, Phrase, Slot
 T = TypeVar("T")
 Key = tuple[str, int]
 Filling = dict[Key, tuple[Lexeme, str]]
-# A word a frame needs: its key, and which words and which forms it may have.
+# The options for one slot of a frame: its key, and the words and forms that may fill it.
 Choice = tuple[Key, tuple[Lexeme, ...], tuple[str, ...]]
 
 COLUMNS = ("premise", "hypothesis", "label", "heuristic", "subcase")
 
 
 class Dice:
-    """Draws from a stream that depends on a seed and a name alone.
+    """Draw from a random stream that depends only on a seed and a name.
 
     Raises:
         InputError: If the seed is negative.
@@ -44,15 +45,15 @@ class Dice:
             yield from self.rng.random(1024).tolist()
 
     def pick(self, options: Sequence[T]) -> T:
-        """Draw one of some options, all equally likely."""
+        """Draw one of the options uniformly."""
         return options[int(next(self._numbers) * len(options))]
 
 
 def check_names(kind: str, names: Sequence[str], options: Sequence[str]) -> None:
-    """Make sure that names are known.
+    """Check that all names are known.
 
     Raises:
-        InputError: If one is not.
+        InputError: If a name is unknown.
     """
     for name in names:
         if name not in options:
@@ -60,20 +61,12 @@ def check_names(kind: str, names: Sequence[str], options: Sequence[str]) -> None
 
 
 @cache
-def _places(frame: Frame) -> dict[Key, Slot]:
-    """Give one place for each word the frame needs; the hypothesis brings no word of its own."""
-    return {item.key: item for item in reversed(frame.premise) if isinstance(item, Slot)}
-
-
-def _forms(slot: Slot) -> tuple[str, ...]:
-    return ("sg", "pl") if slot.form is None else (slot.form,)
-
-
-@cache
 def _choices(frame: Frame, split: str) -> tuple[Choice, ...]:
+    # One slot per word of the premise; every word of the hypothesis is among them.
+    slots = {item.key: item for item in reversed(frame.premise) if isinstance(item, Slot)}
     return tuple(
-        (key, CLASSES[slot.word_class].by_split[split], _forms(slot))
-        for key, slot in _places(frame).items()
+        (key, CLASSES[slot.word_class].by_split[split], (slot.form,) if slot.form else ("sg", "pl"))
+        for key, slot in slots.items()
     )
 
 
@@ -96,7 +89,7 @@ def capacity(subcase: str, split: str) -> int:
         split: The split's name.
 
     Returns:
-        How many distinct pairs there are.
+        The number of distinct pairs.
 
     Raises:
         InputError: If subcase or split is unknown.
@@ -107,7 +100,7 @@ def capacity(subcase: str, split: str) -> int:
 
 
 def fill(frame: Frame, split: str, dice: Dice) -> Filling:
-    """Draw words for all places of a frame, no word twice."""
+    """Draw words for all slots of a frame, no word twice."""
     filling: Filling = {}
     used: set[str] = set()
     for key, words, forms in _choices(frame, split):
@@ -120,7 +113,7 @@ def fill(frame: Frame, split: str, dice: Dice) -> Filling:
 
 
 def spell(phrase: Phrase, filling: Mapping[Key, tuple[Lexeme, str]]) -> str:
-    """Write a phrase with its places filled as a sentence."""
+    """Spell a phrase with its slots filled as a sentence."""
     words = []
     for item in phrase:
         if isinstance(item, str):
@@ -135,7 +128,7 @@ def spell(phrase: Phrase, filling: Mapping[Key, tuple[Lexeme, str]]) -> str:
 
 
 def _draw(subcase: str, split: str, dice: Dice) -> Iterator[tuple[str, str]]:
-    """Draw distinct pairs until there are no more, the construction's frames equally often."""
+    """Yield distinct pairs until none is left, drawing the construction's frames uniformly."""
     left = {frame: _frame_capacity(frame, split) for frame in SUBCASES[subcase].frames}
     open_frames = list(left)
     seen: set[tuple[str, str]] = set()
@@ -154,10 +147,10 @@ def _draw(subcase: str, split: str, dice: Dice) -> Iterator[tuple[str, str]]:
 
 
 def check_count(n: int, what: str, available: int | None = None) -> None:
-    """Make sure that a number of pairs can be had.
+    """Check that the grammar has a number of pairs.
 
     Raises:
-        InputError: If it is negative or more than there are.
+        InputError: If the number is negative or larger than the number available.
     """
     if n < 0:
         raise InputError(f"the number of pairs must not be negative, but {n} was given")
@@ -166,7 +159,7 @@ def check_count(n: int, what: str, available: int | None = None) -> None:
 
 
 def table(rows: Sequence[tuple[str, str, str, str, str]]) -> pd.DataFrame:
-    """Put rows of premise, hypothesis, label, heuristic and subcase into a table."""
+    """Build a table from rows of premise, hypothesis, label, heuristic and subcase."""
     return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
 
 
@@ -175,27 +168,22 @@ def generate(subcase: str, n: int, *, seed: int, split: str) -> pd.DataFrame:
 
     Args:
         subcase: The construction, by HANS's name.
-        n: How many pairs; fewer pairs are the beginning of more.
-        seed: Which pairs.
-        split: Whose vocabulary: ``train``, ``search``, ``validation`` or ``test``.
+        n: Number of pairs. A smaller number gives the first pairs of a larger one.
+        seed: Seed of the draw.
+        split: The split whose vocabulary is used, one of ``SPLITS``.
 
     Returns:
         Columns ``premise``, ``hypothesis``, ``label``, ``heuristic`` and ``subcase``.
 
     Raises:
-        InputError: If subcase or split is unknown, if the seed is negative, or if the grammar
-            does not have that many pairs.
+        InputError: If subcase or split is unknown, the seed is negative, or the grammar has fewer
+            pairs.
 
     Source:
         The constructions are those of HANS (McCoy, Pavlick and Linzen 2019, "Right for the Wrong
-        Reasons"), described anew.
+        Reasons"), in a new description.
     """
     check_count(n, f"{subcase} in split {split}", capacity(subcase, split))
     case = SUBCASES[subcase]
     pairs = _draw(subcase, split, Dice(seed, f"generate/{subcase}/{split}"))
-    return table(
-        [
-            (premise, hypothesis, case.label, case.heuristic, subcase)
-            for _, (premise, hypothesis) in zip(range(n), pairs, strict=False)
-        ]
-    )
+    return table([(*pair, case.label, case.heuristic, subcase) for pair in islice(pairs, n)])

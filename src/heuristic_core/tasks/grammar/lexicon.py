@@ -1,4 +1,4 @@
-"""The words of the grammar: classes of lexemes, which split each belongs to, and their forms."""
+"""The vocabulary of the grammar: classes of lexemes, their splits and their forms."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ class Lexeme:
     forms: tuple[tuple[str, str], ...]
 
     def spell(self, form: str) -> str:
-        """Give the spelling of one form."""
+        """Return the spelling of one form."""
         return dict(self.forms)[form]
 
 
 @dataclass(frozen=True)
 class WordClass:
-    """Words that can stand in the same place.
+    """Words that can fill the same slots.
 
     Args:
         kind: ``N``, ``V`` or ``A`` for content words, ``F`` for function words.
-        by_split: For each split the words that are generated in it.
-        only_recognised: Further words of the class that the parser knows, but that are never
-            generated in it because they also belong to a class shared by all splits.
+        by_split: The words generated in each split.
+        only_recognised: Further words that the parser recognises. They are never generated,
+            because they also belong to a class that all splits share.
     """
 
     kind: str
@@ -64,19 +64,50 @@ def _lexemes(kind: str, words: str) -> tuple[Lexeme, ...]:
 
 
 def _open(kind: str, *words: str, only_recognised: str = "") -> WordClass:
-    """Build a class of which every split has words of its own, in the order of the splits."""
+    """Build a class that has different words in every split, in the order of the splits."""
     by_split = {s: _lexemes(kind, w) for s, w in zip(SPLITS, words, strict=True)}
     return WordClass(kind, by_split, _lexemes(kind, only_recognised))
 
 
 def _shared(kind: str, words: str) -> WordClass:
-    """Build a class too small to be divided: all splits use all of it."""
+    """Build a class that is too small to divide: all splits use all of its words."""
     return WordClass(kind, dict.fromkeys(SPLITS, _lexemes(kind, words)))
 
 
-# Within a split no word implies another (no "painter" beside "artist", no "captured" beside
-# "arrested"), so that replacing one by another always makes a sentence that does not follow.
-_NOUNS = {
+# Verbs whose object may be left out, by the class of that object.
+UNDERSTOOD_OBJECT = {
+    "eating": "food",
+    "exploring": "place",
+    "winning": "contest",
+    "writing": "text",
+    "paying": "person",
+}
+
+# For each subordinator: does the sentence assert the subordinate clause, and the main clause?
+_SUBORDINATORS = {
+    "after": (True, True),
+    "although": (True, True),
+    "because": (True, True),
+    "before": (True, True),
+    "even_though": (True, True),
+    "since": (True, True),
+    "though": (True, True),
+    "when": (True, True),
+    "while": (True, True),
+    "in_case": (False, True),
+    "whether_or_not": (False, True),
+    "if": (False, False),
+    "unless": (False, False),
+}
+
+
+def _subordinators(clause: int, asserted: bool) -> WordClass:
+    return _shared("F", " ".join(w for w, a in _SUBORDINATORS.items() if a[clause] is asserted))
+
+
+CLASSES: dict[str, WordClass] = {
+    # Within a split no word implies another (no "painter" with "artist", no "captured" with
+    # "arrested"), so replacing one by another always gives a sentence that does not follow.
     "person": _open(
         "N",
         "doctor actor lawyer student soldier priest farmer painter musician astronomer spy king "
@@ -127,10 +158,7 @@ _NOUNS = {
         "library hospital theater factory prison",
         "school restaurant station gallery gym",
     ),
-}
-
-# No verb here is symmetric: from "the doctor met the actor" the swapped sentence would follow.
-_OPEN_VERBS = {
+    # No symmetric verbs: "the doctor met the actor" entails the swapped sentence.
     "transitive": _open(
         "V",
         "admired avoided called introduced recommended blamed followed hired rescued punched "
@@ -151,79 +179,39 @@ _OPEN_VERBS = {
         "ran waited smiled sat collapsed trembled returned screamed recovered failed",
         "jumped swam worked rested escaped sighed knelt nodded panicked grinned",
     ),
-}
-
-# Verbs whose object may stay unsaid, by the class of that object.
-UNDERSTOOD_OBJECT = {
-    "eating": "food",
-    "exploring": "place",
-    "winning": "contest",
-    "writing": "text",
-    "paying": "person",
-}
-
-_SHARED_VERBS = {
     "eating": _shared("V", "ate"),
     "exploring": _shared("V", "explored left"),
     "winning": _shared("V", "won"),
     "writing": _shared("V", "read wrote"),
     "paying": _shared("V", "paid taught attacked"),
-    # What their complement clause says is presupposed true ...
+    # These verbs presuppose their complement clause ...
     "factive": _shared(
         "V", "forgot knew learned remembered realized discovered understood regretted"
     ),
-    # ... or left open.
+    # ... and these leave it open.
     "nonfactive": _shared(
         "V",
         "assumed believed claimed hoped said thought suspected suggested imagined insisted argued "
         "feared",
     ),
-    # Take a noun phrase or a clause without "that".
+    # These take a noun phrase or a clause without "that".
     "np_or_clause": _shared("V", "believed heard knew understood feared suspected doubted"),
-    # Take a noun phrase or no complement at all.
+    # These take a noun phrase or no complement.
     "np_or_nothing": _shared(
         "V", "fought hid moved paid presented studied stopped attacked washed dressed painted left"
     ),
-    # The past tense, used without an object, looks like the passive participle.
+    # Without an object their past tense looks like the passive participle.
     "participle_like_past": _shared(
         "V", "helped investigated paid presented studied taught trained attacked painted served"
     ),
-}
-
-_ADJECTIVES = {
-    # Only adjectives that keep the noun true: an angry doctor is a doctor, a fake one is not.
+    # Intersective adjectives only: an angry doctor is a doctor, a fake doctor is not.
     "adjective": _open(
         "A",
         "angry famous brave tired polite tall",
         "happy helpful clever rude lonely rich",
         "important popular sad honest nervous lazy",
         "serious young proud quiet curious generous",
-    )
-}
-
-# For each subordinator: does the sentence assert the clause it opens, and the main clause?
-_SUBORDINATORS = {
-    "after": (True, True),
-    "although": (True, True),
-    "because": (True, True),
-    "before": (True, True),
-    "even_though": (True, True),
-    "since": (True, True),
-    "though": (True, True),
-    "when": (True, True),
-    "while": (True, True),
-    "in_case": (False, True),
-    "whether_or_not": (False, True),
-    "if": (False, False),
-    "unless": (False, False),
-}
-
-
-def _subordinators(part: int, asserted: bool) -> WordClass:
-    return _shared("F", " ".join(w for w, a in _SUBORDINATORS.items() if a[part] is asserted))
-
-
-_FUNCTION_WORDS = {
+    ),
     "preposition": _shared("F", "behind by near in_front_of next_to beside opposite"),
     "relative_pronoun": _shared("F", "who that"),
     "asserting_adverb": _shared(
@@ -242,26 +230,18 @@ _FUNCTION_WORDS = {
     "opens_main": _subordinators(1, False),
 }
 
-CLASSES: dict[str, WordClass] = {
-    **_NOUNS,
-    **_OPEN_VERBS,
-    **_SHARED_VERBS,
-    **_ADJECTIVES,
-    **_FUNCTION_WORDS,
-}
-
 
 @cache
 def substitutes(word_class: str, split: str) -> tuple[Lexeme, ...]:
-    """Give the words of a split that can replace one of a class without breaking the grammar.
+    """List the words of a split that can replace a word of a class grammatically.
 
     Args:
-        word_class: The class of the word to be replaced.
+        word_class: The class of the replaced word.
         split: The split whose vocabulary is used.
 
     Returns:
-        The class's own words; for verbs with an understood object those of all such classes,
-        because without the object its class no longer matters.
+        The words of the class. For verbs with an understood object, the words of all such
+        classes, as the class of an unstated object does not matter.
     """
     group = tuple(UNDERSTOOD_OBJECT) if word_class in UNDERSTOOD_OBJECT else (word_class,)
     return tuple(lexeme for name in group for lexeme in CLASSES[name].by_split[split])

@@ -1,4 +1,4 @@
-"""Recognition: which constructions generate a pair, whatever its content words."""
+"""Recognition: which constructions generate a pair, for any content words."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Content:
 
     Args:
         kind: Noun (``N``), verb (``V``) or adjective (``A``).
-        index: Equal for occurrences of one word in the pair, counted from 1 within the kind.
-        readings: The word classes it belongs to, each with the form it has there.
+        index: Number of the word among those of its kind in the pair, from 1.
+        readings: The word classes it belongs to, each with its form there.
     """
 
     kind: str
@@ -36,7 +36,7 @@ Token = str | Content
 
 
 def _content_words() -> dict[str, tuple[str, str, frozenset[tuple[str, str]]]]:
-    """Give for each spelling of a content word its kind, its name and its readings."""
+    """Map each spelling of a content word to its kind, name and readings."""
     readings: dict[str, set[tuple[str, str]]] = defaultdict(set)
     identity: dict[str, tuple[str, str]] = {}
     for name, word_class in CLASSES.items():
@@ -64,9 +64,9 @@ _TOKEN = re.compile("|".join([*(rf"\b{s}\b" for s in _SEVERAL_WORDS), r"\w+", r"
 
 
 def _tokens(sentence: str) -> list[str]:
-    """Divide a sentence into words and punctuation, without the final full stop."""
+    """Split a sentence into words and punctuation, without the final full stop."""
     tokens = _TOKEN.findall(" ".join(sentence.lower().split()))
-    # One template of HANS doubles an article ("stopped the the doctor"); it is read as one.
+    # One template of HANS doubles an article ("stopped the the doctor").
     tokens = [t for i, t in enumerate(tokens) if (t, *tokens[i - 1 : i]) != ("the", "the")]
     return tokens[:-1] if tokens[-1:] == ["."] else tokens
 
@@ -80,16 +80,13 @@ def _abstract(premise: str, hypothesis: str) -> tuple[tuple[Token, ...], tuple[T
         kind, name, readings = _CONTENT[word]
         return Content(kind, numbers[kind].setdefault(name, len(numbers[kind]) + 1), readings)
 
-    return (
-        tuple(token(word) for word in _tokens(premise)),
-        tuple(token(word) for word in _tokens(hypothesis)),
-    )
+    return tuple(map(token, _tokens(premise))), tuple(map(token, _tokens(hypothesis)))
 
 
 def abstract(premise: str, hypothesis: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Replace each content word of a pair by its form and classes, numbered within the pair.
+    """Replace each content word of a pair by its number, forms and classes.
 
-    Function words stay as they are; an expression of several words ("in front of") is one token.
+    Function words are unchanged. A multi-word expression ("in front of") is one token.
 
     Args:
         premise: The first sentence.
@@ -103,28 +100,28 @@ def abstract(premise: str, hypothesis: str) -> tuple[tuple[str, ...], tuple[str,
 
 
 class _Binding:
-    """Which word and form each place of a frame has been matched with."""
+    """The words and forms that the slots of a frame are matched with."""
 
     def __init__(self) -> None:
         self.word: dict[tuple[str, int], tuple[str, int]] = {}
-        self.place: dict[tuple[str, int], tuple[str, int]] = {}
+        self.slot: dict[tuple[str, int], tuple[str, int]] = {}
         self.number: dict[tuple[str, int], str] = {}
 
     def accepts(self, slot: Slot, token: Content) -> bool:
-        """Match a place with a content word, and remember it."""
+        """Match a slot with a content word, and remember the match."""
         forms = {form for name, form in token.readings if name == slot.word_class}
         if slot.form is None:
-            # A noun has one form only, so there is nothing to choose between.
+            # A noun reads as one form only, so there is no choice.
             number = next(iter(forms), None)
             if number is None or self.number.setdefault(slot.key, number) != number:
                 return False
         elif slot.form not in forms:
             return False
         word = (token.kind, token.index)
-        # Same place, same word; other place, other word.
+        # The same slot has the same word, another slot another word.
         return (
             self.word.setdefault(slot.key, word) == word
-            and self.place.setdefault(word, slot.key) == slot.key
+            and self.slot.setdefault(word, slot.key) == slot.key
         )
 
 
@@ -154,22 +151,23 @@ def _frames_by_length() -> dict[tuple[int, int], list[tuple[str, Frame]]]:
 
 
 def parse(premise: str, hypothesis: str) -> tuple[str, ...]:
-    """Name the constructions that generate a pair with some choice of content words.
+    """Find the constructions that generate a pair for some choice of content words.
 
     Args:
         premise: The first sentence.
         hypothesis: The second sentence.
 
     Returns:
-        Names of subcases in the order of ``SUBCASES``; empty if no construction fits.
+        Names of subcases in the order of ``SUBCASES``; empty if none generates the pair.
     """
     first, second = _abstract(premise, hypothesis)
-    found: list[str] = []
-    for name, frame in _frames_by_length().get((len(first), len(second)), ()):
-        if name not in found:
-            binding = _Binding()
-            if _matches(frame.premise, first, binding) and _matches(
-                frame.hypothesis, second, binding
-            ):
-                found.append(name)
-    return tuple(found)
+    frames = _frames_by_length().get((len(first), len(second)), ())
+    names = [name for name, frame in frames if _generates(frame, first, second)]
+    return tuple(dict.fromkeys(names))
+
+
+def _generates(frame: Frame, premise: tuple[Token, ...], hypothesis: tuple[Token, ...]) -> bool:
+    binding = _Binding()
+    return _matches(frame.premise, premise, binding) and _matches(
+        frame.hypothesis, hypothesis, binding
+    )

@@ -1,12 +1,12 @@
-"""Phrases that constructions are built from: places for words, put together by small rules.
+"""Phrases that constructions are built from: slots for words, combined by small rules.
 
-A phrase is a flat sequence of fixed words and places. The same place in premise and hypothesis is
-filled by the same word. Generation fills the places, parsing matches them: both read only this.
+A phrase is a flat sequence of fixed words and slots. The same slot in premise and hypothesis is
+filled by the same word. Generation fills the slots and parsing matches them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import Literal
@@ -17,13 +17,13 @@ Label = Literal["entailment", "non-entailment"]
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for one word.
+    """A slot for one word.
 
     Args:
         word_class: Which class of the lexicon the word is from.
-        index: Places of one class and index hold the same word, other places different words.
-        form: The form of the word; None for a noun whose number is free, but the same
-            everywhere in the pair.
+        index: Slots of one class and index hold the same word, other slots different words.
+        form: The form of the word. None for a noun of either number, which is the same in the
+            whole pair.
     """
 
     word_class: str
@@ -32,7 +32,7 @@ class Slot:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What tells words apart: places with the same key hold the same word."""
+        """Slots with the same key hold the same word, slots with different keys different words."""
         return self.word_class, self.index
 
 
@@ -43,7 +43,7 @@ class Be:
     subject: Slot
 
     def spell(self, number: str) -> str:
-        """Give the form for singular (``sg``) or plural (``pl``)."""
+        """Return the form for singular (``sg``) or plural (``pl``)."""
         return "was" if number == "sg" else "were"
 
 
@@ -64,11 +64,11 @@ class Subcase:
     """One of the 30 constructions of HANS.
 
     Args:
-        name: HANS's own name for it.
-        heuristic: The shallow heuristic it is a case of.
+        name: Its name in HANS.
+        heuristic: The shallow heuristic that it tests.
         label: The true label of all its pairs.
-        title: A short name for people.
-        frames: The ways it relates a premise to a hypothesis.
+        title: A short description.
+        frames: The ways in which it relates a premise to a hypothesis.
     """
 
     name: str
@@ -78,17 +78,24 @@ class Subcase:
     frames: tuple[Frame, ...] = field(repr=False, compare=False)
 
 
+def subcase(
+    heuristic: Heuristic, label: Label, name: str, title: str, frames: Iterable[Frame]
+) -> Subcase:
+    """Build a construction; see :class:`Subcase`."""
+    return Subcase(name, heuristic, label, title, tuple(frames))
+
+
 def verb(word_class: str, index: int = 1) -> Slot:
-    """Give a place for a verb in the past tense."""
+    """Build a slot for a verb in the past tense."""
     return Slot(word_class, index, "past")
 
 
 def word(word_class: str) -> Slot:
-    """Give a place for a word that has only one form."""
+    """Build a slot for a word that has only one form."""
     return Slot(word_class, 1, "base")
 
 
-# Four people, two ordinary verbs of each kind, and the words that open a noun's modifier.
+# Four people, two verbs of each kind, and the words that open a noun's modifier.
 A, B, C, D = (Slot("person", i) for i in (1, 2, 3, 4))
 V, W = (verb("transitive", i) for i in (1, 2))
 SLEEP, WAKE = (verb("intransitive", i) for i in (1, 2))
@@ -102,12 +109,12 @@ def plural(noun: Slot) -> Slot:
 
 
 def participle(verb: Slot) -> Slot:
-    """Give the same verb as a passive participle."""
+    """Turn a verb into its passive participle."""
     return replace(verb, form="participle")
 
 
 def np(noun: Slot, *modifier: Item) -> Phrase:
-    """Build a definite noun phrase, with what modifies the noun behind it."""
+    """Build a definite noun phrase; the modifier follows the noun."""
     return ("the", noun, *modifier)
 
 
@@ -142,25 +149,25 @@ def object_gap(subject: Phrase, verb: Slot) -> Phrase:
 
 
 def predicates(intransitive: Slot, transitive: Slot, obj: Slot) -> Iterator[Phrase]:
-    """Give both kinds of predicate: a verb alone, and a verb with its object."""
+    """Yield both kinds of predicate: a verb alone, and a verb with its object."""
     yield (intransitive,)
     yield (transitive, *np(obj))
 
 
 def clauses(subject: Slot, intransitive: Slot, transitive: Slot, obj: Slot) -> Iterator[Phrase]:
-    """Give both kinds of clause: without and with an object."""
+    """Yield both kinds of clause: without and with an object."""
     for predicate in predicates(intransitive, transitive, obj):
         yield (*np(subject), *predicate)
 
 
 def modified(modifier: Phrase) -> Iterator[tuple[Slot, Phrase]]:
-    """Give "A V B" with a modifier on the subject, then on the object, each with its noun."""
+    """Yield "A V B" with a modifier on the subject, then on the object, each with its noun."""
     yield A, clause(np(A, *modifier), V, np(B))
     yield B, clause(np(A), V, np(B, *modifier))
 
 
 def role_reversals(subject: Slot, verb: Slot, obj: Slot, modifier: Slot) -> Iterator[Phrase]:
-    """Give the clauses about two of three people in which nobody keeps their role.
+    """Yield the clauses about two of three people in which nobody keeps their role.
 
     Args:
         subject: The premise's subject, which is not the hypothesis's.

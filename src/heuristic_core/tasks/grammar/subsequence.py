@@ -14,7 +14,6 @@ from .phrases import (
     Frame,
     Phrase,
     Slot,
-    Subcase,
     V,
     W,
     clause,
@@ -26,6 +25,7 @@ from .phrases import (
     plural,
     pp,
     predicates,
+    subcase,
     subject_gap,
     verb,
     word,
@@ -42,7 +42,7 @@ def _noun_phrase_or_clause() -> Iterator[Frame]:
 
 
 def _noun_phrase_or_nothing() -> Iterator[Frame]:
-    # Without a comma the main clause's subject reads like the first verb's object.
+    # Without a comma the main clause's subject looks like the first verb's object.
     fight = verb("np_or_nothing")
     for main in clauses(B, SLEEP, V, C):
         premise = (word("asserts_subordinate"), *clause(np(A), fight), *main)
@@ -50,7 +50,7 @@ def _noun_phrase_or_nothing() -> Iterator[Frame]:
 
 
 def _last_noun_of_subject(modifier: Phrase) -> Iterator[Frame]:
-    """Read B, the last noun of a subject whose head is A, as the subject."""
+    """Take B, the last noun of a subject whose head is A, as the subject."""
     for predicate in predicates(SLEEP, W, C):
         yield Frame((*np(A, *modifier), *predicate), (*np(B), *predicate))
 
@@ -101,48 +101,30 @@ def _prepositional_phrase_on_object() -> Iterator[Frame]:
     yield Frame((*ACTIVE, *pp(C)), ACTIVE)
 
 
-_entailed = partial(Subcase, heuristic="subsequence", label="entailment")
-_not_entailed = partial(Subcase, heuristic="subsequence", label="non-entailment")
+_entailed = partial(subcase, "subsequence", "entailment")
+_not_entailed = partial(subcase, "subsequence", "non-entailment")
 
 SUBCASES = (
     _entailed(
-        "se_PP_on_obj",
-        title="prepositional phrase on the object",
-        frames=tuple(_prepositional_phrase_on_object()),
+        "se_PP_on_obj", "prepositional phrase on the object", _prepositional_phrase_on_object()
     ),
-    _entailed("se_adjective", title="adjective left out", frames=tuple(_adjective())),
-    _entailed("se_conjunction", title="near conjunct", frames=tuple(_near_conjunct_kept())),
+    _entailed("se_adjective", "adjective left out", _adjective()),
+    _entailed("se_conjunction", "near conjunct", _near_conjunct_kept()),
     _entailed(
-        "se_relative_clause_on_obj",
-        title="relative clause on the object",
-        frames=tuple(_relative_clause_on_object()),
+        "se_relative_clause_on_obj", "relative clause on the object", _relative_clause_on_object()
     ),
-    _entailed(
-        "se_understood_object", title="understood object", frames=tuple(_understood_object())
-    ),
-    _not_entailed(
-        "sn_NP/S",
-        title="clause read as noun phrase (NP/S)",
-        frames=tuple(_noun_phrase_or_clause()),
-    ),
-    _not_entailed(
-        "sn_NP/Z",
-        title="next subject read as object (NP/Z)",
-        frames=tuple(_noun_phrase_or_nothing()),
-    ),
+    _entailed("se_understood_object", "understood object", _understood_object()),
+    _not_entailed("sn_NP/S", "clause read as noun phrase (NP/S)", _noun_phrase_or_clause()),
+    _not_entailed("sn_NP/Z", "next subject read as object (NP/Z)", _noun_phrase_or_nothing()),
     _not_entailed(
         "sn_PP_on_subject",
-        title="prepositional phrase on the subject",
-        frames=tuple(_prepositional_phrase_on_subject()),
+        "prepositional phrase on the subject",
+        _prepositional_phrase_on_subject(),
     ),
-    _not_entailed(
-        "sn_past_participle",
-        title="participle read as past tense",
-        frames=tuple(_past_participle()),
-    ),
+    _not_entailed("sn_past_participle", "participle read as past tense", _past_participle()),
     _not_entailed(
         "sn_relative_clause_on_subject",
-        title="relative clause on the subject",
-        frames=tuple(_relative_clause_on_subject()),
+        "relative clause on the subject",
+        _relative_clause_on_subject(),
     ),
 )

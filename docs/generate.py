@@ -1,0 +1,116 @@
+"""Write the pages that are generated from declarations: the index of analyses and the tables.
+
+Run it after a change to a question, a table or a column: ``python docs/generate.py``. A test
+compares the pages with what it writes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+from heuristic_core.analysis.questions import QUESTIONS
+from heuristic_core.columns import Column, Table
+from heuristic_core.tables import TABLES, VERDICTS
+
+HERE = Path(__file__).parent
+
+
+def index() -> str:
+    """Write the index of the analyses."""
+    rows = [
+        f"| {q.asks} | [{q.page}]({q.page}.md) | `{q.key}` "
+        f"| {', '.join(map('`{}`'.format, q.needs))} | {q.source or 'not asked'} |"
+        for q in QUESTIONS
+    ]
+    return "\n".join(
+        [
+            "# Analyses",
+            "",
+            "Each question has a page that says how it is answered, how to read the answer, and "
+            "what the answer cannot tell. Every answer has a verdict: a claim is *supported*, "
+            "*contradicted* or *not decided by these data*, with the numbers behind the decision.",
+            "",
+            "[Known answers](known-answers.md) describes the tests on models whose mechanism is "
+            "known. [Tables](../tables.md) lists the columns of all tables.",
+            "",
+            "| question | page | key | measured tables | paper |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+            "`hcore run` measures the tables `evaluations`, `subnetworks`, `discrimination` and "
+            "`finetuning`. `hcore analyze` measures the others, with the settings in `[analysis]`.",
+            "",
+        ]
+    )
+
+
+def tables() -> str:
+    """Write the reference of all tables."""
+    return "\n".join(
+        [
+            "# Tables",
+            "",
+            "A run folder holds the measured tables in `tables/`, and verdicts with the tables of "
+            "the questions in `conclusions/`, all as Parquet. The latter are also in "
+            "`report/tables/`, as CSV and LaTeX. A column *with interval* has two more, `NAME_low` "
+            "and `NAME_high`, the ends of its 95 % interval.",
+            "",
+            "## Verdicts",
+            "",
+            *_table(VERDICTS),
+            "## Measured",
+            "",
+            *(line for table in TABLES.values() for line in _table(table)),
+            *(
+                line
+                for question in QUESTIONS
+                if question.tables
+                for line in (
+                    f"## {question.key}",
+                    "",
+                    f"{question.asks} ([{question.page}](analyses/{question.page}.md))",
+                    "",
+                    *(line for table in question.tables for line in _table(table)),
+                )
+            ),
+        ]
+    )
+
+
+def _table(table: Table) -> Iterable[str]:
+    yield f"### `{table.name}`"
+    yield ""
+    yield table.about
+    yield ""
+    yield "| column | type | meaning |"
+    yield "|---|---|---|"
+    for column in table.columns:
+        meaning = column.meaning.replace("|", "\\|")
+        yield f"| `{column.name}` | {_type(column)} | {meaning} |"
+    yield ""
+
+
+def _type(column: Column) -> str:
+    words = [column.type]
+    if column.interval:
+        words.append("with interval")
+    if column.choices:
+        words.append(" or ".join(map("`{}`".format, column.choices)))
+    if math.isfinite(column.low) or math.isfinite(column.high):
+        low, high = (
+            f"{end:.4g}" if math.isfinite(end) else "" for end in (column.low, column.high)
+        )
+        words.append(f"{low} to {high}" if low and high else f"from {low}" if low else f"to {high}")
+    if column.optional:
+        words.append("may be missing")
+    return ", ".join(words)
+
+
+PAGES = {"analyses/README.md": index, "tables.md": tables}
+
+if __name__ == "__main__":
+    for name, write in PAGES.items():
+        (HERE / name).write_text(write(), encoding="utf-8")
+        print(HERE / name)

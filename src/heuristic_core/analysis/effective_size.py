@@ -1,0 +1,334 @@
+"""How large is the smallest subnetwork that does what the model does? (paper, section 6)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..columns import Column, Table
+from .accuracies import judged_by, means_by_kind
+from .evidence import Evidence
+from .intervals import EQUAL, change_text, signed
+from .question import UNDECIDED, Answer, Figure, Question, Verdict, decide
+from .size_rule import drawn_sizes, estimate, sizes_of, variances
+from .systems import by_system
+
+#: The margins, in points, at which the size is also computed.
+MARGINS = (1.0, 2.0, 3.0, 4.0, 5.0)
+#: Spans of checkpoints over which the change of the size is computed.
+SPANS = ("first to last", "where the margin is meaningful", "steepest rise of OOD accuracy")
+#: Fewer search seeds decide nothing.
+_ENOUGH_SEEDS = 3
+#: The model comes to generalise if its OOD accuracy rises by so many points.
+_RISE_POINTS = 10.0
+_SUBJECT = ("finetune_seed", "method", "data")
+_DATA = ("in-domain", "adversarial", "balanced", "mixed")
+#: Label bias alone can make a subnetwork good enough, or not, on these data.
+_BIASED = ("adversarial", "mixed")
+
+
+def effective_size(evidence: Evidence) -> list[Answer]:
+    """Compute the effective size at every checkpoint of the grid, on each kind of data.
+
+    Returns:
+        One answer per fine-tuning, method and kind of data.
+
+    Source:
+        Section 6: the highest sparsity whose accuracy is above the full model's less three
+        points, 100 % without one; for each seed, then averaged.
+    """
+    answers: list[Answer] = []
+    grid = evidence["grid"]
+    for key, rows in by_system(grid[grid["kind"] == "subnetwork"], _SUBJECT[:2]):
+        full = grid[(grid["kind"] == "full") & (grid["finetune_seed"] == key[0])]
+        full = full[full["checkpoint"].isin(rows["checkpoint"])]
+        accuracies, variance = _by_data(full, ["checkpoint"]), variances(full)
+        of_subnetworks = _by_data(rows, ["checkpoint", "seed", "sparsity"])
+        of_model = []
+        for data in [name for name in _DATA if name in of_subnetworks and name in accuracies]:
+            table = of_subnetworks[data].unstack("sparsity").sort_index(axis=1)
+            grids = {int(step): table.loc[step].dropna(how="all") for step in accuracies.index}
+            subject = dict(zip(_SUBJECT, (*key, data), strict=True))
+            of_model.append(_answer(evidence, subject, accuracies, variance[data], grids))
+        balanced = [one.verdict for one in of_model if one.subject["data"] == "balanced"]
+        answers += [_beside(one, balanced[0]) if balanced else one for one in of_model]
+    return answers
+
+
+def _by_data(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Compute mean accuracies by kind of data, one row per system."""
+    means = means_by_kind(rows, by).rename(columns={"in_domain": "in-domain"})
+    if {"in-domain", "adversarial"} <= set(means):
+        some = rows[rows["case_kind"] != "friendly"]
+        means["mixed"] = (some["correct"] / some["n"]).groupby([some[name] for name in by]).mean()
+    return means
+
+
+def _answer(
+    evidence: Evidence,
+    subject: dict,
+    accuracies: pd.DataFrame,
+    variance: pd.Series,
+    grids: Mapping[int, pd.DataFrame],
+) -> Answer:
+    """Answer for one kind of data.
+
+    Args:
+        evidence: What was measured.
+        subject: What the answer is about.
+        accuracies: The full model's, by checkpoint and kind of data.
+        variance: The sampling variance of its accuracy on these data, by checkpoint.
+        grids: For each checkpoint subnetworks' accuracies by seed and sparsity.
+    """
+    margin, seed, data = evidence.margin_points, evidence.seed, subject["data"]
+    accuracy, judged = accuracies[data], judged_by(accuracies)
+    ood = None if judged is None else accuracies[judged]
+    levels = next(iter(grids.values())).columns.to_numpy(dtype=np.float64)
+    smallest = 100 * (1 - float(levels.max()))
+    margins = list(dict.fromkeys((margin, *MARGINS)))
+    bars = {(step, m): float(accuracy[step] - m / 100) for m in margins for step in grids}
+    size = {(step, m): sizes_of(grids[step], bar) for (step, m), bar in bars.items()}
+    # Intervals are computed at the study's own margin only.
+    drawn = {
+        step: drawn_sizes(grid, bars[step, margin], variance[step], [seed, step])
+        for step, grid in grids.items()
+    }
+    rows = [
+        {
+            "checkpoint": step,
+            "margin_points": margin,
+            "accuracy": float(accuracy[step]),
+            "size": estimate(size[step, margin], drawn[step], seed, smallest),
+            "n_seeds": len(grid),
+            "n_failed": int((size[step, margin] == 100).sum()),
+            "at_most": bool((size[step, margin] <= smallest + EQUAL).any()),
+            "meaningful": bool(accuracy[step] >= 3 * margin / 100)
+            and not (data == "balanced" and bars[step, margin] <= 0.5),
+        }
+        for step, grid in grids.items()
+    ]
+    at_margins = [
+        {
+            "checkpoint": step,
+            "margin_points": None if m == margin else m,
+            "size": estimate(by_seed, drawn[step] if m == margin else None, seed, smallest),
+            "coarse": float(sizes_of(grids[step], bars[step, m], every=2).mean()),
+        }
+        for (step, m), by_seed in size.items()
+    ]
+    changes = [
+        {
+            "over": span,
+            "before": before,
+            "after": after,
+            "points": estimate(by_seed, drawn[after] - drawn[before], seed, -100.0),
+            "n_seeds": len(by_seed),
+            "ood_points": None if ood is None else 100 * float(ood[after] - ood[before]),
+        }
+        for span, (before, after) in _spans(rows, ood).items()
+        if len(by_seed := (size[after, margin] - size[before, margin]).dropna())
+    ]
+    step = 100 * float(np.median(np.diff(levels))) if len(levels) > 1 else 0.0
+    return Answer(
+        subject=subject,
+        verdict=_verdict(data, rows, changes, step, judged),
+        rows={
+            "effective-size": rows,
+            "effective-size-changes": changes,
+            "effective-size-margins": at_margins,
+        },
+    )
+
+
+def _spans(rows: list[dict], ood: pd.Series | None) -> dict[str, tuple[int, int]]:
+    """Find the first and the last checkpoint of every span that there is."""
+    trained = [row["checkpoint"] for row in rows if row["checkpoint"] > 0]
+    meaningful = [row["checkpoint"] for row in rows if row["checkpoint"] > 0 and row["meaningful"]]
+    rises = np.diff([] if ood is None else ood[trained])
+    steepest = int(rises.argmax()) if len(rises) else 0
+    steep = trained[steepest : steepest + 2] if len(rises) and rises[steepest] > 0 else []
+    spans = zip(SPANS, (trained, meaningful, steep), strict=True)
+    return {span: (steps[0], steps[-1]) for span, steps in spans if len(steps) > 1}
+
+
+def _verdict(
+    data: str, rows: list[dict], changes: list[dict], step: float, judged: str | None
+) -> Verdict:
+    """Decide on the change from the first to the last trained checkpoint.
+
+    A change below the step between sparsities cannot be distinguished from none.
+    """
+    claim = f"the model's effective size on {data} data falls as it generalises"
+    measure = "change of the effective size, % of units"
+    change = next((row for row in changes if row["over"] == SPANS[0]), None)
+    points: Any = None if change is None else change["points"]
+    if change is None or change["ood_points"] is None:
+        takes = "this takes two trained checkpoints and OOD cases"
+        return decide(claim, "", open_because=takes, measure=measure, effect=points)
+    first, last = (row for row in rows if row["checkpoint"] in (change["before"], change["after"]))
+    falls = points.high < 0 and -points.value > step - EQUAL
+    open_because = ""
+    if change["n_seeds"] < _ENOUGH_SEEDS:
+        open_because = f"there are fewer than {_ENOUGH_SEEDS} seeds"
+    elif not change["ood_points"] > _RISE_POINTS - EQUAL:
+        open_because = f"a rise of at least {_RISE_POINTS:g} points is needed"
+    elif not (first["meaningful"] and last["meaningful"]):
+        open_because = "the margin is not meaningful at one of these steps"
+    elif falls and last["at_most"] and data in _BIASED:
+        open_because = "in the end even the sparsest passes, which label bias can cause"
+    return decide(
+        claim,
+        f"from step {change['before']} to {change['after']} the size changes by "
+        f"{change_text(points, 1)} % of the units, and "
+        f"{judged} accuracy by {signed(change['ood_points'], 1)} points",
+        supported=falls,
+        contradicted=points.low > 0 and points.value > step - EQUAL,
+        open_because=open_because,
+        measure=measure,
+        effect=points,
+    )
+
+
+def _beside(answer: Answer, balanced: Verdict) -> Answer:
+    """Decide on adversarial and mixed data only as on balanced data, where there are any.
+
+    On adversarial data a subnetwork biased to the adversarial label is good enough and one biased
+    to the other label is not, however well they separate the cases.
+    """
+    verdict = answer.verdict
+    biased = answer.subject["data"] in _BIASED
+    if not biased or verdict.decision in (UNDECIDED, balanced.decision):
+        return answer
+    reason = f"{verdict.reason}; not so on balanced data, so label bias may be the cause"
+    return replace(answer, verdict=replace(verdict, decision=UNDECIDED, reason=reason))
+
+
+QUESTION = Question(
+    key="effective_size",
+    asks="Does the model's effective size fall as it generalises?",
+    claim="the model's effective size falls as it generalises",
+    source="section 6, finding 4",
+    page="effective_size",
+    subject=_SUBJECT,
+    needs=("grid",),
+    answer=effective_size,
+    tables=(
+        Table(
+            "effective-size",
+            "The effective size at one checkpoint, on one kind of data.",
+            Column("checkpoint", "optimiser step of the model", "int", "step", brief=True),
+            Column(
+                "accuracy",
+                "the full model's mean accuracy on the data; balanced is the mean of "
+                "adversarial and friendly accuracy, mixed takes all in-domain and adversarial "
+                "cases alike",
+                title="accuracy",
+                digits=1,
+                form="percent",
+                brief=True,
+            ),
+            Column("margin_points", "the margin, in points", title="margin", digits=1),
+            Column(
+                "size",
+                "per cent of all units in the sparsest subnetwork whose accuracy is above the "
+                "full model's less the margin, 100 where there is none; mean over seeds, "
+                "interval over seeds and examples",
+                title="size",
+                digits=1,
+                interval=True,
+                brief=True,
+            ),
+            Column(
+                "at_most",
+                "whether even a seed's sparsest subnetwork is good enough, so that the size "
+                "may be smaller",
+                "bool",
+                "at most",
+            ),
+            Column("n_seeds", "search seeds", "int", "seeds"),
+            Column("n_failed", "seeds without a subnetwork that is good enough", "int", "none"),
+            Column(
+                "meaningful",
+                "whether the margin is; it is not where almost anything passes as accuracy is "
+                "below three margins, or where a constant answer passes on balanced data",
+                "bool",
+                "margin meaningful",
+            ),
+            title="Effective size over fine-tuning",
+        ),
+        Table(
+            "effective-size-changes",
+            "How the effective size changes between two checkpoints, paired by seed.",
+            Column("over", "the span of checkpoints", "str", "over"),
+            Column("before", "the earlier checkpoint", "int", "from step"),
+            Column("after", "the later checkpoint", "int", "to step"),
+            Column(
+                "points",
+                "change of the size, per cent of all units; interval over seeds and examples",
+                title="change",
+                digits=1,
+                form="signed",
+                interval=True,
+            ),
+            Column("n_seeds", "seeds searched at both checkpoints", "int", "seeds"),
+            Column(
+                "ood_points",
+                "change of the full model's balanced accuracy, else of its adversarial "
+                "accuracy, in points",
+                title="change of OOD accuracy",
+                digits=1,
+                form="signed",
+                optional=True,
+            ),
+            title="How the effective size changes",
+            folded=True,
+        ),
+        Table(
+            "effective-size-margins",
+            "The effective size at one checkpoint, with one margin.",
+            Column("checkpoint", "optimiser step of the model", "int", "fine-tuning step"),
+            Column(
+                "margin_points",
+                "the margin, in points; missing: the study's own",
+                title="margin",
+                digits=1,
+                optional=True,
+            ),
+            Column(
+                "size",
+                "mean size with this margin; interval at the study's own only",
+                title="effective size, % of units",
+                digits=1,
+                interval=True,
+            ),
+            Column(
+                "coarse",
+                "mean size if only every second sparsity, from the highest, had been searched",
+                title="half the sparsities",
+                digits=1,
+            ),
+            title="Effective size with other margins",
+            folded=True,
+        ),
+    ),
+    figures=(
+        Figure(
+            kind="lines",
+            table="effective-size-margins",
+            columns={"x": "checkpoint", "y": "size", "panel": "data", "detail": "margin_points"},
+            title="Effective size over fine-tuning",
+            caption=(
+                "Per cent of all units in the sparsest subnetwork that is good enough, mean over "
+                "search seeds with its 95 % interval. Faint lines: margins of 1 to 5 points."
+            ),
+        ),
+    ),
+    limits=(
+        "Effective size rests on a margin and on how well the search finds subnetworks.",
+        "On adversarial and mixed data label bias can pass for accuracy; balanced data show it.",
+    ),
+)

@@ -1,0 +1,292 @@
+"""When does a model learn its task, and when does it generalise? (paper, section 6)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool
+from scipy import stats
+
+from ..columns import Column, Table
+from .accuracies import CASE, means_by_kind
+from .evidence import Evidence
+from .intervals import EQUAL, Estimate, wilson
+from .question import Answer, Figure, Question, Verdict, decide
+from .separation import auc_interval, auc_z
+
+#: The task is learned at this share of the final in-domain accuracy.
+_LEARNED = 0.9
+#: Fewer trained checkpoints decide nothing.
+_ENOUGH_CHECKPOINTS = 3
+#: Columns of mean accuracies, and what their cases are called on the page.
+_KINDS = {"in_domain": "in-domain", "adversarial": "adversarial", "friendly": "friendly"}
+#: The suite and the name of a case.
+Case = tuple[str, str]
+
+
+def learning_order(evidence: Evidence) -> list[Answer]:
+    """Ask of each fine-tuning whether the model learns its task before it generalises.
+
+    Returns:
+        One answer per fine-tuning; nothing is decided where discrimination was not measured.
+    """
+    full = evidence["evaluations"]
+    by_seed = full[full["kind"] == "full"].groupby("finetune_seed")
+    return [_answer(evidence, int(seed), rows) for seed, rows in by_seed]
+
+
+def rises(evidence: Evidence) -> dict[int, dict[Case, int | None]]:
+    """Find when the AUROC of each adversarial case rises over fine-tuning.
+
+    Returns:
+        By fine-tuning seed and case: the first trained checkpoint from which on the full model's
+        AUROC stays above 0.5, interval included, and above its lowest value, beyond sampling
+        noise; ``None`` if there is none. Cases whose AUROC was not measured at a trained
+        checkpoint are absent.
+    """
+    times: dict[int, dict[Case, int | None]] = {}
+    evaluations, areas = evidence["evaluations"], evidence.once(_areas)
+    for seed, rows in evaluations[evaluations["kind"] == "full"].groupby("finetune_seed"):
+        trained = areas[(areas["finetune_seed"] == seed) & (areas["checkpoint"] > 0)]
+        by_case = dict(iter(trained.groupby(CASE)))
+        # In each case, every trained checkpoint but one can seem higher than that one.
+        n_tests = len(by_case) * (trained["checkpoint"].nunique() - 1)
+        cases = rows.loc[rows["case_kind"] == "adversarial", CASE].drop_duplicates()
+        times[int(seed)] = {
+            case: _rise(by_case[case], n_tests)
+            for case in cases.itertuples(index=False, name=None)
+            if case in by_case
+        }
+    return times
+
+
+def since(steps: Sequence[int], holds: Bool[np.ndarray, " step"]) -> int | None:
+    """Find the first step from which on something holds; ``None`` if it does not at the last.
+
+    Args:
+        steps: The steps, ascending.
+        holds: Whether it holds at each.
+    """
+    first = len(steps) - int(np.logical_and.accumulate(holds[::-1]).sum())
+    return steps[first] if first < len(steps) else None
+
+
+def _areas(evidence: Evidence) -> pd.DataFrame:
+    """Return the rows of full models, by checkpoint, with the AUROC as an estimate."""
+    areas = evidence["discrimination"]
+    areas = areas[areas["kind"] == "full"].sort_values("checkpoint")
+    estimates = [auc_interval(a.auc, a.n, a.n_friendly, a.auc_se) for a in areas.itertuples()]
+    return areas.assign(estimate=estimates)
+
+
+def _rise(areas: pd.DataFrame, n_tests: int) -> int | None:
+    auc, error = (areas[name].to_numpy(dtype=float) for name in ("auc", "auc_se"))
+    n, n_friendly = (int(areas[name].iloc[0]) for name in ("n", "n_friendly"))
+    lowest = int(auc.argmin())
+    variances = error**2 + error[lowest] ** 2
+    p_value = stats.norm.sf(auc_z(auc, np.full_like(auc, auc[lowest]), n, n_friendly, variances))
+    low = np.array([estimate.low for estimate in areas["estimate"]])
+    noise = (p_value * n_tests >= 0.05) | (low <= 0.5) | (np.arange(len(auc)) <= lowest)
+    return since(areas["checkpoint"].tolist(), ~noise)
+
+
+def _answer(evidence: Evidence, seed: int, rows: pd.DataFrame) -> Answer:
+    times, tables = evidence.once(rises)[seed], (evidence.once(_areas), evidence["finetuning"])
+    areas, logged = (table[table["finetune_seed"] == seed] for table in tables)
+    loss = logged.sort_values("step").set_index("step")["loss"]
+    means = means_by_kind(rows, "checkpoint").reindex(columns=list(_KINDS))
+    full = means.assign(training_loss=loss.asof(means.index)).reset_index()
+    in_domain = means["in_domain"].dropna()
+    in_domain = in_domain[in_domain.index > 0]
+    reached = in_domain.index[in_domain > _LEARNED * in_domain.iloc[-1:].max() - EQUAL]
+    learned = int(reached[0]) if len(reached) else None
+    return Answer(
+        subject={"finetune_seed": seed},
+        verdict=_verdict(times, learned, len(in_domain)),
+        rows={
+            "full-model": full.to_dict("records"),
+            "learning-order": [
+                {"suite": suite, "case": case, "rises_at": time, "learned_at": learned}
+                for (suite, case), time in times.items()
+            ],
+            "learning-cases": _cases(rows, areas, means, times),
+        },
+    )
+
+
+def _cases(
+    rows: pd.DataFrame, areas: pd.DataFrame, means: pd.DataFrame, times: dict[Case, int | None]
+) -> list[dict]:
+    """List the means of every kind of case, then its cases, those with the best end first."""
+    auc = areas.set_index([*CASE, "checkpoint"])["estimate"]
+    rows = rows.assign(share=rows["correct"] / rows["n"]).sort_values("checkpoint")
+    rows["final"] = -rows.groupby(CASE)["share"].transform("last")
+    listed: list[dict] = []
+    for kind, words in _KINDS.items():
+        listed += [
+            {"cases": words, "checkpoint": step, "accuracy": Estimate(mean), "drawn": True}
+            for step, mean in means[kind].dropna().items()
+        ]
+        of_kind = rows[rows["case_kind"] == ("id" if kind == "in_domain" else kind)]
+        listed += [
+            {
+                "cases": words,
+                "suite": row.suite,
+                "case": row.case,
+                "checkpoint": row.checkpoint,
+                "accuracy": wilson(row.correct, row.n),
+                "auc": auc.get((row.suite, row.case, row.checkpoint)),
+                "drawn": times.get((row.suite, row.case)) is not None,
+            }
+            for row in of_kind.sort_values(["final", "case", "suite", "checkpoint"]).itertuples()
+        ]
+    return listed
+
+
+def _verdict(times: dict[Case, int | None], learned: int | None, n_trained: int) -> Verdict:
+    rising = [time for time in times.values() if time is not None]
+    open_because = ""
+    if n_trained < _ENOUGH_CHECKPOINTS:
+        open_because = f"this takes {_ENOUGH_CHECKPOINTS} trained checkpoints with in-domain cases"
+    elif not times:
+        open_because = "without friendly cases no rise can be separated from label bias"
+    elif not rising:
+        open_because = f"the AUROC rises in none of {len(times)} adversarial cases"
+    if learned is None or open_because:
+        return decide(QUESTION.claim, "", open_because=open_because, measure=_MEASURE)
+    # Which of two events at the same checkpoint came first cannot be seen.
+    later = sum(time > learned for time in rising)
+    earlier = sum(time < learned for time in rising)
+    return decide(
+        QUESTION.claim,
+        f"the task is learned at step {learned}; the AUROC rises in {len(rising)} of {len(times)} "
+        f"adversarial cases: in {earlier} earlier, in {len(rising) - earlier - later} then and in "
+        f"{later} later",
+        supported=later == len(rising),
+        contradicted=earlier == len(rising),
+        measure=_MEASURE,
+        effect=Estimate(later / len(rising)),
+    )
+
+
+_MEASURE = "share of rising cases that rise after the task is learned"
+
+
+QUESTION = Question(
+    key="learning_order",
+    asks="Does the model fit its task first and generalise later?",
+    claim="the model fits its task first and generalises to adversarial cases later",
+    source="section 6, finding 5",
+    page="learning_order",
+    subject=("finetune_seed",),
+    needs=("evaluations", "discrimination", "finetuning"),
+    answer=learning_order,
+    tables=(
+        Table(
+            "full-model",
+            "The full model's mean accuracies at one checkpoint.",
+            Column("checkpoint", "optimiser step of the model", "int", "step", brief=True),
+            *(
+                Column(
+                    kind,
+                    f"mean accuracy over {cases} cases",
+                    title=cases,
+                    digits=1,
+                    form="percent",
+                    optional=True,
+                    brief=True,
+                )
+                for kind, cases in _KINDS.items()
+            ),
+            Column(
+                "training_loss",
+                "mean training loss since the log entry before, as last logged, nats",
+                title="training loss",
+                digits=3,
+                optional=True,
+                brief=True,
+            ),
+            title="The full model over fine-tuning",
+        ),
+        Table(
+            "learning-order",
+            "When the AUROC of one adversarial case rises.",
+            Column("suite", "the suite of examples", "str", "suite"),
+            Column("case", "the adversarial case", "str", "case"),
+            Column(
+                "rises_at",
+                "the first trained checkpoint from which on its AUROC stays above 0.5 and "
+                "above its lowest value, beyond sampling noise; missing: it does not rise",
+                "int",
+                "rises at step",
+                optional=True,
+            ),
+            Column(
+                "learned_at",
+                "the first trained checkpoint at which mean in-domain accuracy is "
+                f"{_LEARNED:.0%} of its final value",
+                "int",
+                "task learned at step",
+                optional=True,
+            ),
+            title="When the AUROC of each adversarial case rises",
+            folded=True,
+        ),
+        Table(
+            "learning-cases",
+            "The full model in one case at one checkpoint, or its mean over a kind of cases.",
+            Column("cases", "in-domain, adversarial or friendly", "str", "cases"),
+            Column("suite", "the suite of examples", "str", optional=True),
+            Column("case", "the case; missing: mean over all", "str", "case", optional=True),
+            Column("checkpoint", "optimiser step of the model", "int", "fine-tuning step"),
+            Column(
+                "accuracy",
+                "accuracy, Wilson's interval",
+                title="accuracy",
+                form="percent",
+                interval=True,
+            ),
+            Column(
+                "auc",
+                "AUROC between the case and its friendly counterparts; missing: not measured",
+                interval=True,
+                optional=True,
+            ),
+            Column(
+                "drawn",
+                "whether the curves show it: means, and adversarial cases whose AUROC rises "
+                "beyond sampling noise",
+                "bool",
+            ),
+        ),
+    ),
+    figures=(
+        Figure(
+            kind="lines",
+            table="learning-cases",
+            columns={"x": "checkpoint", "y": "accuracy", "series": "cases", "detail": "case"},
+            where={"drawn": True},
+            title="Accuracy over fine-tuning",
+            caption=(
+                "Mean accuracy of the full model over cases. Faint lines are the adversarial cases "
+                "whose AUROC against friendly cases rises beyond sampling noise."
+            ),
+        ),
+        Figure(
+            kind="heatmap",
+            table="learning-cases",
+            columns={"x": "checkpoint", "y": "case", "value": "accuracy", "section": "cases"},
+            title="Every case at every checkpoint",
+            caption=(
+                "Accuracy of the full model: the mean of each group, then its cases, the highest "
+                "final accuracy first. Heuristics fail on adversarial cases, not on friendly ones."
+            ),
+        ),
+    ),
+    limits=(
+        "Times are known to the nearest checkpoint only; each verdict is about one fine-tuning.",
+        "A shift towards one label raises adversarial accuracy too, so that the AUROC decides.",
+    ),
+)

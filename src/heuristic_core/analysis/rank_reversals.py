@@ -1,0 +1,77 @@
+"""Pairs of subnetworks of which each is better in one of two cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from .intervals import holm
+
+Values = Float[np.ndarray, "subnetwork case"]
+Differences = Float[np.ndarray, "pair case"]
+
+
+def index_pairs(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the indices of the first and of the second of every two of n subnetworks."""
+    one, other = np.triu_indices(n, 1)
+    return one, other
+
+
+def accuracy_z(correct: Values, n: Values) -> Differences:
+    """Compute differences of every two subnetworks' accuracies in standard errors.
+
+    The accuracies are treated as independent, which is conservative, since all subnetworks answer
+    the same examples.
+
+    Args:
+        correct: Examples answered correctly.
+        n: Examples.
+    """
+    one, other = index_pairs(len(correct))
+    n = np.minimum(n[one], n[other]).astype(np.float64)
+    pooled = (correct[one] + correct[other]) / (2 * n)
+    error = np.sqrt(2 * pooled * (1 - pooled) / n)
+    difference = (correct[one] - correct[other]) / n
+    return np.divide(difference, error, out=np.zeros_like(difference), where=error > 0)
+
+
+def rank_reversals(
+    values: Values, z: Differences, seeds: Sequence[int], cases: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Find pairs of subnetworks whose order differs between cases beyond sampling noise.
+
+    Args:
+        values: What subnetworks are compared by: accuracies or AUROCs.
+        z: For every two subnetworks, the difference in standard errors; tests are Holm-corrected
+            over all pairs and cases.
+        seeds: The subnetworks' seeds.
+        cases: The cases' names.
+
+    Returns:
+        One row per pair, the widest reversal first: ``seed`` and ``other_seed``, ``case`` and
+        ``points`` where the first is better (points of accuracy, or hundredths of AUROC), and
+        ``other_case`` and ``other_points`` where the second is.
+    """
+    one, other = index_pairs(len(seeds))
+    if not z.size:
+        return []
+    p_values = holm(2 * stats.norm.sf(np.abs(z)).ravel()).reshape(z.shape)
+    clear = np.where(p_values < 0.05, 100 * (values[one] - values[other]), 0.0)
+    reversals = []
+    for i in np.flatnonzero((clear.max(1) > 0) & (clear.min(1) < 0)):
+        best, worst = int(clear[i].argmax()), int(clear[i].argmin())
+        reversals.append(
+            {
+                "seed": seeds[one[i]],
+                "case": cases[best],
+                "points": float(clear[i, best]),
+                "other_seed": seeds[other[i]],
+                "other_case": cases[worst],
+                "other_points": float(-clear[i, worst]),
+            }
+        )
+    return sorted(reversals, key=lambda row: -min(row["points"], row["other_points"]))

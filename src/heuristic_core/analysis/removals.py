@@ -1,0 +1,317 @@
+"""Effects of removals, read from the tables: means over cases with errors over examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from operator import attrgetter
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from ..columns import Column
+from ..tables import GROUPS
+from .effect import Effect
+from .evidence import Evidence
+from .intervals import Estimate, change_text, p_text, wilson
+from .matched import Contrast, core_within_layers
+from .question import Question
+from .separable_cases import separable_cases
+
+#: The measure of generalisation that label bias does not change.
+AUROC = "AUROC"
+#: The kinds of margin.
+MARGIN_KINDS = ("balanced", "adversarial", "friendly", "in_domain")
+#: Why margins alone decide nothing.
+NO_AUROC = "without AUROC, label bias could explain this"
+#: What limits every removal.
+MEAN_ABLATION = "The effect of a removal depends on what replaces the unit: its mean output."
+
+#: The columns that name a model and its readout.
+SUBJECT = ("finetune_seed", "checkpoint", "readout")
+#: A question that is asked of every model whose units were removed.
+removal_question = partial(
+    Question,
+    page="removal",
+    subject=SUBJECT,
+    needs=("removal", "removal_discrimination", "discrimination"),
+)
+
+_Removal = tuple[str, int, str]
+_Rows = Mapping[_Removal, list[Any]]
+#: Group, draw and units of the full model's rows.
+_NONE: _Removal = ("none", -1, "")
+_Key = TypeVar("_Key")
+_share = lru_cache(maxsize=4096)(wilson)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RemovalEffects:
+    """What removing a group of units does.
+
+    Args:
+        removed: The units.
+        margin: Change of the margin by kind of case (``in_domain``, ``adversarial``,
+            ``friendly``), each the mean over cases, and ``balanced``, the mean of the last two,
+            which label bias does not change.
+        interaction: That change less the sum of the units' own changes, by the same kinds.
+        accuracy: Change of accuracy in points by the names of :data:`ACCURACY_COLUMNS`.
+        by_label: Change of the margin of OOD cases by their right label, each the mean over cases.
+        auc: Change of the mean AUROC over the adversarial cases that the full model separates.
+        auc_interaction: That change less the sum of the units' own.
+        auc_all: Change of the mean AUROC over all adversarial cases.
+    """
+
+    removed: tuple[str, ...]
+    margin: Mapping[str, Effect]
+    interaction: Mapping[str, Effect]
+    accuracy: Mapping[str, Estimate]
+    by_label: Mapping[str, Effect]
+    auc: Effect | None
+    auc_interaction: Effect | None
+    auc_all: Effect | None
+
+    @property
+    def ood(self) -> str:
+        """The kind of OOD margin that says most of generalisation: balanced, else adversarial."""
+        return "balanced" if "balanced" in self.margin else "adversarial"
+
+    @property
+    def generalisation(self) -> Effect | None:
+        """The change that says most of generalisation: AUROC, else the OOD margin."""
+        return self.changes.get(self.measure)
+
+    @property
+    def measure(self) -> str:
+        """What :attr:`generalisation` is a change of."""
+        return f"{self.ood} margin" if self.auc is None else AUROC
+
+    @property
+    def margin_interaction(self) -> Effect | None:
+        """The interaction of the OOD margin."""
+        return self.interaction.get(self.ood)
+
+    @property
+    def beyond_sum(self) -> Effect | None:
+        """The interaction of :attr:`generalisation`."""
+        return self.margin_interaction if self.auc is None else self.auc_interaction
+
+    @property
+    def changes(self) -> dict[str, Effect]:
+        """Every change by the name of its measure, AUROC first, then the margins."""
+        kinds = (kind for kind in MARGIN_KINDS if kind in self.margin)
+        margins = {f"{kind.replace('_', '-')} margin": self.margin[kind] for kind in kinds}
+        return margins if self.auc is None else {AUROC: self.auc, **margins}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ModelRemovals:
+    """All removals from one model.
+
+    Args:
+        subject: Its fine-tuning, checkpoint and readout: ``model``, or ``probe``.
+        singles: Effects of each unit alone.
+        pairs: Those of pairs.
+        core: Those of the core as a whole; ``None`` if there is none.
+        controls: Those of the groups matched to it, each once.
+        own: Those of the study's own groups, by their names.
+        full_margin: The full model's margin by kind of case, as for effects.
+        full_auc: The full model's mean AUROC over the adversarial cases that it separates;
+            ``None`` if not measured.
+        full_auc_all: The same over all adversarial cases.
+        n_adversarial: Adversarial examples.
+    """
+
+    subject: Mapping[str, Any]
+    singles: tuple[RemovalEffects, ...]
+    pairs: tuple[RemovalEffects, ...]
+    core: RemovalEffects | None
+    controls: tuple[RemovalEffects, ...]
+    own: Mapping[str, RemovalEffects]
+    full_margin: Mapping[str, float]
+    full_auc: float | None
+    full_auc_all: float | None
+    n_adversarial: int
+
+    def core_heads(self, measure: str, seed: int) -> Contrast | None:
+        """Compare the core's heads, each removed alone, with other heads of their layers.
+
+        Args:
+            measure: A name among :attr:`RemovalEffects.changes`.
+            seed: Seed of the permutations.
+        """
+        singles = {single.removed[0]: single.changes for single in self.singles}
+        values = {unit: c[measure].value for unit, c in singles.items() if measure in c}
+        core = () if self.core is None else self.core.removed
+        return core_within_layers(measure, values, core, seed)
+
+
+def core_heads_text(contrast: Contrast) -> str:
+    """Write what :meth:`ModelRemovals.core_heads` found."""
+    return (
+        f"alone, core heads change the {contrast.name} by {change_text(contrast.difference, 3)} "
+        f"relative to other heads of their layers ({p_text(contrast.p_value)})"
+    )
+
+
+def change_column(name: str, meaning: str, title: str = "", digits: int = 2) -> Column:
+    """Declare a column of changes, each with its interval, which may be missing."""
+    return Column(
+        name, meaning, title=title, digits=digits, form="signed", interval=True, optional=True
+    )
+
+
+MARGIN_COLUMNS = (
+    change_column("balanced", "mean of the next two, nats", "balanced"),
+    change_column("adversarial", "change of the adversarial margin, nats", "adversarial"),
+    change_column("friendly", "change of the friendly margin, nats", "friendly"),
+    change_column("in_domain", "change of the in-domain margin, nats", "ID"),
+)
+ACCURACY_COLUMNS = tuple(
+    change_column(f"{kind}_points", f"change of {kind.replace('_', '-')} accuracy, points")
+    for kind in ("adversarial", "friendly", "in_domain")
+)
+
+
+def with_unit(measure: str) -> str:
+    """Return the name of a measure with its unit."""
+    return measure if measure == AUROC else f"{measure}, nats"
+
+
+def removals(evidence: Evidence) -> list[ModelRemovals]:
+    """Read the effects of all removals, model by model.
+
+    Args:
+        evidence: What was measured.
+    """
+    measured = evidence["removal_discrimination"]
+    separable = separable_cases(measured, evidence["discrimination"])
+    margins, *aurocs = map(_by_removal, (evidence["removal"], separable, measured))
+    return [
+        _of_model(key, rows, *(some.get(key, {}) for some in aurocs))
+        for key, rows in margins.items()
+    ]
+
+
+def _of_model(key: tuple[Any, ...], margins: _Rows, *aurocs: _Rows) -> ModelRemovals:
+    full = margins.get(_NONE, [])
+    full_auc, full_auc_all = (
+        _mean(some[_NONE], "auc") if _NONE in some else None for some in aurocs
+    )
+    groups: dict[str, dict[str, RemovalEffects]] = {}
+    for removal, rows in margins.items():
+        if removal != _NONE:
+            effects = _effects(rows, full, *(some.get(removal, []) for some in aurocs))
+            groups.setdefault(removal[0], {}).setdefault(removal[2], effects)
+    by_kind = _grouped(full, _kind)
+    singles, pairs, cores, controls = (
+        tuple(groups.get(name, {}).values()) for name in ("single", "pair", "core", "control")
+    )
+    return ModelRemovals(
+        subject=dict(zip(SUBJECT, key, strict=True)),
+        singles=singles,
+        pairs=pairs,
+        core=cores[0] if cores else None,
+        controls=controls,
+        own={name: next(iter(g.values())) for name, g in groups.items() if name not in GROUPS},
+        full_margin=_balanced({kind: _mean(rows, "margin") for kind, rows in by_kind.items()}),
+        full_auc=full_auc,
+        full_auc_all=full_auc_all,
+        n_adversarial=sum(row.n for row in by_kind.get("adversarial", [])),
+    )
+
+
+def _by_removal(table: pd.DataFrame) -> dict[tuple[Any, ...], dict[_Removal, list[Any]]]:
+    models = _grouped(table.itertuples(index=False), attrgetter(*SUBJECT))
+    removal = attrgetter("group", "draw", "removed")
+    return {key: _grouped(rows, removal) for key, rows in sorted(models.items())}
+
+
+def _grouped(rows: Iterable[Any], key: Callable[[Any], _Key]) -> dict[_Key, list[Any]]:
+    # Not by pandas: there are thousands of small groups.
+    groups: dict[_Key, list[Any]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups
+
+
+def _kind(row: Any) -> str:
+    return "in_domain" if row.role == "id" else row.case_kind
+
+
+def _mean(rows: Sequence[Any], column: str) -> float:
+    return float(np.mean([getattr(row, column) for row in rows]))
+
+
+def _effects(
+    rows: Sequence[Any], full: Sequence[Any], aurocs: Sequence[Any], all_aurocs: Sequence[Any]
+) -> RemovalEffects:
+    kinds = _grouped(rows, _kind)
+    before = {(row.suite, row.case): row.correct for row in full}
+    labels = _grouped((row for row in rows if row.role == "ood" and row.label), attrgetter("label"))
+    return RemovalEffects(
+        removed=tuple(rows[0].removed.split("+")),
+        margin=_balanced(_means(kinds, "margin_change")),
+        interaction=_balanced(_means(kinds, "interaction")),
+        accuracy={f"{kind}_points": _points(some, before) for kind, some in kinds.items() if full},
+        by_label=_means(labels, "margin_change"),
+        auc=_auroc(aurocs, "auc_change"),
+        auc_interaction=_auroc(aurocs, "auc_interaction"),
+        auc_all=_auroc(all_aurocs, "auc_change"),
+    )
+
+
+def _means(groups: Mapping[str, Sequence[Any]], column: str) -> dict[str, Effect]:
+    effects = {}
+    for name, rows in groups.items():
+        if known := _known(rows, column):
+            effects[name] = Effect(
+                _mean(known, column),
+                tuple(float(getattr(row, f"{column}_se") / len(known)) ** 2 for row in known),
+                tuple(float(max(1, row.n - 1)) for row in known),
+            )
+    return effects
+
+
+def _known(rows: Sequence[Any], column: str) -> list[Any]:
+    return [row for row in rows if np.isfinite(getattr(row, column))]
+
+
+def _balanced(values: dict[str, Any]) -> dict[str, Any]:
+    """Add the mean of the adversarial and the friendly value if there are both."""
+    if {"adversarial", "friendly"} <= set(values):
+        values["balanced"] = (values["adversarial"] + values["friendly"]) * 0.5
+    return values
+
+
+def _auroc(rows: Sequence[Any], column: str) -> Effect | None:
+    known = _known(rows, column)
+    if not known:
+        return None
+    k = len(known)
+    parts = [(float(getattr(row, f"{column}_se") / k) ** 2, row.n) for row in known]
+    # The cases of a group share their friendly examples. How their errors correlate is not known;
+    # at worst they add up.
+    for some in _grouped(known, attrgetter("suite", "case_group")).values():
+        error = sum(getattr(row, f"{column}_common_se") for row in some) / k
+        parts.append((float(error) ** 2, min(row.n_friendly for row in some)))
+    variances, sizes = zip(*parts, strict=True)
+    return Effect(_mean(known, column), variances, tuple(float(max(1, n - 1)) for n in sizes))
+
+
+def _points(rows: Sequence[Any], before: Mapping[tuple, int]) -> Estimate:
+    """Compute the change of mean accuracy in points, as if the examples were not the same.
+
+    Source:
+        Newcombe 1998, method 10, for a mean of differences.
+    """
+    low = high = total = 0.0
+    for row in rows:
+        new, old = _share(row.correct, row.n), _share(before[(row.suite, row.case)], row.n)
+        total += new.value - old.value
+        low += (new.value - new.low) ** 2 + (old.high - old.value) ** 2
+        high += (new.high - new.value) ** 2 + (old.value - old.low) ** 2
+    bounds = (total, total - low**0.5, total + high**0.5)
+    return Estimate(*(float(100 * x / len(rows)) for x in bounds))

@@ -1,0 +1,185 @@
+"""Does generalisation rest on single heads of the core? (paper, section 5, finding 7)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..columns import Column, Table
+from .effect import Effect, clear_sign, corrected, estimated
+from .evidence import Evidence
+from .matched import CONTRAST_COLUMNS, Contrast
+from .question import Answer, Figure, Verdict, decide
+from .removals import (
+    ACCURACY_COLUMNS,
+    AUROC,
+    MARGIN_COLUMNS,
+    MEAN_ABLATION,
+    ModelRemovals,
+    RemovalEffects,
+    change_column,
+    core_heads_text,
+    removal_question,
+    removals,
+    with_unit,
+)
+from .separable_cases import SEPARABLE_CASES_ONLY
+
+#: Losses of the in-domain margin below this, in nats, are written as 0.00.
+_LOSS = 0.005
+
+
+def single_removal(evidence: Evidence) -> list[Answer]:
+    """Compare the removals of the core's heads with those of other heads.
+
+    Returns:
+        One answer per model and readout, if units were removed one by one and there are OOD cases.
+    """
+    return [
+        _of_model(model, singles, evidence.seed)
+        for model in evidence.once(removals)
+        if (singles := [single for single in model.singles if single.generalisation is not None])
+    ]
+
+
+def _of_model(model: ModelRemovals, singles: Sequence[RemovalEffects], seed: int) -> Answer:
+    rows = sorted(_rows(model, singles), key=lambda row: row["change"].value)
+    measures = dict.fromkeys((singles[0].measure, f"{singles[0].ood} margin"))
+    contrasts = list(filter(None, (model.core_heads(measure, seed) for measure in measures)))
+    return Answer(
+        subject=model.subject,
+        verdict=_verdict(model, [row for row in rows if row["in_core"]], contrasts),
+        rows={"removals": rows, "core-heads": [contrast.row for contrast in contrasts]},
+    )
+
+
+def _rows(model: ModelRemovals, singles: Sequence[RemovalEffects]) -> list[dict]:
+    core = () if model.core is None else model.core.removed
+    p_values = corrected([single.generalisation for single in singles])
+    p_in_domain = corrected([single.margin.get("in_domain") for single in singles])
+    beyond = {single.removed[0]: _beyond_in_domain(model, single) for single in singles}
+    own = [unit for unit in beyond if unit in core]
+    p_beyond = dict(zip(own, corrected([beyond[unit] for unit in own]), strict=True))
+    return [
+        {
+            "unit": unit,
+            "in_core": unit in core,
+            "measure": single.measure,
+            "change": estimated(single.generalisation),
+            "clear": p < 0.05,
+            "auc": estimated(single.auc),
+            **{kind: effect.estimate() for kind, effect in single.margin.items()},
+            "beyond_in_domain": estimated(beyond[unit]),
+            **single.accuracy,
+            "p": p,
+            "p_in_domain": p_id,
+            "p_beyond": p_beyond.get(unit, 1.0),
+        }
+        for unit, single, p, p_id in zip(beyond, singles, p_values, p_in_domain, strict=True)
+    ]
+
+
+def _beyond_in_domain(model: ModelRemovals, effects: RemovalEffects) -> Effect | None:
+    """Compute how much more the OOD margin changes than in proportion to the in-domain margin.
+
+    Returns:
+        The difference in nats; ``None`` unless the full model has a margin above 0 on both.
+    """
+    ood, in_domain = (model.full_margin.get(kind, 0.0) for kind in (effects.ood, "in_domain"))
+    if min(ood, in_domain) <= 0:
+        return None
+    return effects.margin[effects.ood] - effects.margin["in_domain"] * (ood / in_domain)
+
+
+def _verdict(model: ModelRemovals, core: Sequence[dict], contrasts: Sequence[Contrast]) -> Verdict:
+    claim = QUESTION.claim
+    if not contrasts:
+        few = "no layer has enough heads in and outside the core" if core else "no core was removed"
+        return decide(claim, "", open_because=few)
+    contrast = contrasts[0]
+    hurt = [row for row in core if clear_sign(row["change"], row["p"]) < 0]
+    lost = [row for row in core if _loses_in_domain(row)]
+    # The reverse of harm beyond in-domain harm is a loss in-domain that is larger than OOD.
+    more, less = (
+        sum(sign * clear_sign(row["beyond_in_domain"], row["p_beyond"]) > 0 for row in rows)
+        for rows, sign in ((hurt, -1), (lost, 1))
+    )
+    sign = clear_sign(contrast.difference, contrast.p_value)
+    # That one head matters no more OOD than in-domain says little of the others.
+    mostly = 2 * less >= len(core)
+    has_margins = any(row["beyond_in_domain"] is not None for row in core)
+    return decide(
+        claim,
+        f"removing {len(hurt)} of {len(core)} core heads hurts OOD, {more} of them more than ID; "
+        f"removing {len(lost)} hurts ID, {less} of them more than OOD; {core_heads_text(contrast)}",
+        supported=more > 0 and not less and sign < 0,
+        contradicted=sign > 0 or (mostly and not more and sign == 0),
+        open_because="" if has_margins else "the full model has no margin OOD and ID to lose",
+        measure=with_unit(contrast.name),
+        effect=contrast.difference,
+        p=contrast.p_value,
+    )
+
+
+def _loses_in_domain(row: dict) -> bool:
+    sign = clear_sign(row.get("in_domain"), row["p_in_domain"])
+    return sign < 0 and row["in_domain"].value <= -_LOSS
+
+
+QUESTION = removal_question(
+    key="single_removal",
+    asks="Does removing single core heads hurt generalisation more than removing other heads?",
+    claim="removing single core heads hurts OOD more than ID, and more than removing other heads",
+    source="section 5, finding 7",
+    answer=single_removal,
+    tables=(
+        Table(
+            "removals",
+            "What removing one unit changes, the most harmful removal first.",
+            Column("unit", "the unit", "str", "unit"),
+            Column("in_core", "whether it is one of the core's heads", "bool", "core"),
+            Column("measure", "how generalisation is measured", "str"),
+            change_column("change", "change of that measure"),
+            Column("clear", "whether that change is clear after correction", "bool"),
+            change_column("auc", "change of the mean AUROC", "AUROC", 3),
+            *MARGIN_COLUMNS,
+            change_column("beyond_in_domain", "OOD beyond the same share of the ID margin, nats"),
+            *ACCURACY_COLUMNS,
+            Column(
+                "p",
+                "p of the change of AUROC, else of the balanced, else of the adversarial "
+                "margin; Holm-corrected over units",
+                title="p",
+                form="probability",
+            ),
+            Column("p_in_domain", "p of the in-domain change, Holm-corrected over units"),
+            Column(
+                "p_beyond",
+                "p of the change beyond ID, Holm-corrected over core heads; 1 for other units",
+            ),
+            title="Every unit removed alone",
+            folded=True,
+        ),
+        Table(
+            "core-heads",
+            "Core heads removed alone against other heads of their layers.",
+            *CONTRAST_COLUMNS,
+            title="Core heads and other heads of their layers, each removed alone",
+        ),
+    ),
+    figures=tuple(
+        Figure(
+            kind="units",
+            table="removals",
+            columns={"unit": "unit", "value": "change", "outline": "in_core", "bold": "clear"},
+            title="Every unit removed alone",
+            caption=f"Change of the {with_unit(measure)} when a unit is removed: below 0 the "
+            "removal hurts. Bold changes are clear after correction; the core's heads are "
+            "outlined.",
+            where={"measure": measure},
+            percent=measure == AUROC,
+            label=f"change of {with_unit(measure)}",
+        )
+        for measure in (AUROC, "balanced margin", "adversarial margin")
+    ),
+    limits=(MEAN_ABLATION, SEPARABLE_CASES_ONLY),
+)

@@ -1,0 +1,300 @@
+"""Columns and tables: what a table holds is declared once, for its check, its file and its readers.
+
+A :class:`Column` says what it holds, of which type and range, and how people see it. A
+:class:`Table` is a tuple of columns. Measured tables are declared in :mod:`.tables`, those that
+answer a question beside the question.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from numbers import Real
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from .errors import InputError, one_line
+
+Type = Literal["str", "int", "float", "bool"]
+#: How values are written: shares of 1 in per cent, differences with their sign, probabilities and
+#: small expectations with two significant digits. By default as their type is.
+Form = Literal["", "percent", "signed", "probability"]
+
+_DTYPES = {"str": "str", "int": "int64", "float": "float64", "bool": "bool"}
+#: The same where values may be missing.
+_NULLABLE = {"str": "str", "int": "Int64", "float": "float64", "bool": "boolean"}
+#: What is added to a column's name for the ends of its 95 % interval.
+ENDS = ("_low", "_high")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Args:
+        name: Its name.
+        meaning: What it holds, with units; the documentation and the page's legends use it.
+        type: The type of its values.
+        title: Its heading where people see it; without one it is in files only.
+        digits: Digits after the point where it is shown.
+        form: How values are written where it is shown.
+        interval: Whether it is an estimate: two more columns, ``NAME_low`` and ``NAME_high``, hold
+            the ends of its 95 % interval.
+        optional: Whether values may be missing.
+        choices: The values it may hold; any if empty.
+        low: The least value allowed.
+        high: The greatest value allowed.
+        brief: Whether the terminal shows it too.
+        formerly: Its name in tables of earlier versions, which are still read.
+    """
+
+    name: str
+    meaning: str
+    type: Type = "float"
+    title: str = ""
+    _: KW_ONLY
+    digits: int = 2
+    form: Form = ""
+    interval: bool = False
+    optional: bool = False
+    choices: tuple[str, ...] = ()
+    low: float = -math.inf
+    high: float = math.inf
+    brief: bool = False
+    formerly: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that it has in files: its own, and those of the ends of its interval."""
+        return (self.name, *(self.name + end for end in ENDS)) if self.interval else (self.name,)
+
+    @property
+    def dtype(self) -> str:
+        """The type that pandas gives it."""
+        return (_NULLABLE if self.optional else _DTYPES)[self.type]
+
+
+@dataclass(frozen=True, init=False)
+class Table:
+    """A table as it is declared; its rows are pandas data frames.
+
+    Args:
+        name: Its name, also that of its file.
+        about: What one row says.
+        columns: Its columns, in order.
+        key: The columns that name a row; rows may repeat if empty.
+        title: Its heading where people see it.
+        folded: Whether the page hides it until a reader asks for it.
+        top: The terminal shows so many rows of each subject; all if 0.
+    """
+
+    name: str
+    about: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    title: str
+    folded: bool
+    top: int
+
+    def __init__(
+        self,
+        name: str,
+        about: str,
+        *columns: Column,
+        key: tuple[str, ...] = (),
+        title: str = "",
+        folded: bool = False,
+        top: int = 0,
+    ) -> None:
+        shown = {"title": title, "folded": folded, "top": top}
+        vars(self).update(name=name, about=about, columns=columns, key=key, **shown)
+
+    def __getitem__(self, name: str) -> Column:
+        """Return a column by its name."""
+        return next(column for column in self.columns if column.name == name)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of its columns in files, in order."""
+        return list(self.dtypes)
+
+    @property
+    def dtypes(self) -> dict[str, str]:
+        """The types of its columns in files, by name."""
+        return {name: column.dtype for column in self.columns for name in column.names}
+
+    def with_columns(self, columns: Iterable[Column]) -> Table:
+        """Return the table with other columns; its key keeps the names that are among them."""
+        kept = {column.name: column for column in columns}
+        return Table(
+            self.name,
+            self.about,
+            *kept.values(),
+            key=tuple(name for name in self.key if name in kept),
+            title=self.title,
+            folded=self.folded,
+            top=self.top,
+        )
+
+    def without(self, names: Iterable[str]) -> Table:
+        """Return the table without some columns, such as those that name its subject."""
+        dropped = set(names)
+        return self.with_columns(column for column in self.columns if column.name not in dropped)
+
+    def empty(self) -> pd.DataFrame:
+        """Return the table without rows."""
+        return self.conform(pd.DataFrame(columns=self.names))
+
+    def frame(self, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+        """Build the table from rows.
+
+        Args:
+            rows: Values by column; an estimate is an object with ``value``, ``low`` and ``high``.
+                Optional columns may be absent.
+
+        Raises:
+            InputError: If another column is absent, or a value is of another type.
+        """
+        flat = [dict(pair for column in self.columns for pair in _cells(column, r)) for r in rows]
+        # Objects: pandas would turn None into NaN, and a nullable whole number into a fraction.
+        return self.conform(pd.DataFrame(flat, columns=self.names, dtype=object))
+
+    def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return a data frame with exactly these columns, in this order, with these types.
+
+        Raises:
+            InputError: If a column is missing, or holds values of another type.
+        """
+        frame = self._renamed(frame)
+        missing = [name for name in self.names if name not in frame.columns]
+        if missing:
+            raise InputError(
+                f"a results table lacks the columns {missing}; was it written by hand?"
+            )
+        try:
+            return frame[self.names].astype(self.dtypes).reset_index(drop=True)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"a results table holds other values than it should ({one_line(str(error), 120)})"
+            ) from error
+
+    def check(self, frame: Any) -> pd.DataFrame:
+        """Return a data frame with these columns and types, after a check of every value.
+
+        Args:
+            frame: The rows, from anywhere; columns that are not declared are dropped.
+
+        Raises:
+            InputError: If a column or a row is missing, or a value is not allowed; the message
+                names the table, the column and what to do.
+        """
+        if not isinstance(frame, pd.DataFrame):
+            raise InputError(f"the table {self.name} is no pandas DataFrame; give it as one")
+        frame = self._renamed(frame).reset_index(drop=True)
+        for column in self.columns:
+            for name in column.names:
+                self._check_type(frame, name, column)
+        frame = self.conform(frame)
+        for column in self.columns:
+            for name in column.names:
+                self._check_values(frame, name, column)
+        return frame
+
+    def check_key(self, frame: pd.DataFrame) -> None:
+        """Make sure that no two rows have the same key.
+
+        Raises:
+            InputError: If two have.
+        """
+        twice = frame.index[frame.duplicated(list(self.key))] if self.key else []
+        if len(twice):
+            raise InputError(
+                f"the table {self.name} has two rows of one {', '.join(self.key)} (the second is "
+                f"row {twice[0]}); drop one of them"
+            )
+
+    def refuse(
+        self, frame: pd.DataFrame, name: str, wrong: pd.Series | np.ndarray, rule: str
+    ) -> None:
+        """Refuse rows that break a rule.
+
+        Args:
+            frame: The rows.
+            name: The column that breaks it.
+            wrong: Which rows do.
+            rule: What the column should do, such as ``is at most n``.
+
+        Raises:
+            InputError: If any row does; the message names the first.
+        """
+        rows = np.flatnonzero(wrong)
+        if len(rows):
+            value = frame[name].iloc[rows[0]]
+            shown = one_line(repr(value.item() if isinstance(value, np.generic) else value), 60)
+            raise InputError(
+                f"the table {self.name} holds {shown} as {name} in row {rows[0]}, but {name} "
+                f"{rule}; correct or drop such rows"
+            )
+
+    def _renamed(self, frame: pd.DataFrame) -> pd.DataFrame:
+        old = {c.formerly: c.name for c in self.columns if c.formerly and c.name not in frame}
+        return frame.rename(columns=old)
+
+    def _check_type(self, frame: pd.DataFrame, name: str, column: Column) -> None:
+        if name not in frame.columns:
+            raise InputError(
+                f"the table {self.name} lacks the column {name}; docs/tables.md lists the columns "
+                "it needs"
+            )
+        values = frame[name]
+        if not isinstance(values, pd.Series):
+            raise InputError(f"the table {self.name} has the column {name} twice; drop one of them")
+        if str(values.dtype) != column.dtype or column.type == "str":
+            fits, words = _FITS[column.type]
+            wrong = ~values.map(fits).astype(bool)
+            if column.optional:
+                wrong &= values.notna()
+            self.refuse(frame, name, wrong, f"takes {words} only")
+
+    def _check_values(self, frame: pd.DataFrame, name: str, column: Column) -> None:
+        values = frame[name]
+        missing = values.isna() if column.optional or name != column.name else False
+        if column.choices:
+            rule = f"is one of {', '.join(column.choices)}"
+            self.refuse(frame, name, ~values.isin(column.choices) & ~missing, rule)
+        if column.type in ("int", "float"):
+            inside = values.between(column.low, column.high).fillna(False).astype(bool)
+            rule = f"lies within {column.low:g} and {column.high:.4g}"
+            self.refuse(frame, name, ~inside & ~missing, rule)
+            infinite = np.isinf(values.to_numpy(dtype=float, na_value=np.nan))
+            self.refuse(frame, name, infinite, "is finite")
+
+
+def _cells(column: Column, row: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    value = row.get(column.name) if column.optional else row[column.name]
+    if not column.interval:
+        yield column.name, value
+        return
+    parts = ("value", "low", "high")
+    for name, part in zip(column.names, parts, strict=True):
+        yield name, None if value is None else getattr(value, part)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real | np.bool_) and not isinstance(value, bool | np.bool_)
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and math.isfinite(value) and value == int(value) < 2**63
+
+
+#: What a column of a type takes, and that in words.
+_FITS: dict[Type, tuple[Callable[[Any], bool], str]] = {
+    "str": (lambda value: isinstance(value, str), "texts"),
+    "bool": (lambda value: isinstance(value, bool | np.bool_), "true and false"),
+    "int": (_is_whole, "whole numbers"),
+    "float": (_is_number, "numbers"),
+}

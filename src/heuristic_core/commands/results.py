@@ -1,0 +1,52 @@
+"""Commands that show what a finished run came to, from its stored results alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..report.results import Results
+from ..report.terminal import render
+from ..study.results import read_results
+from .console import JsonOption, RunArgument, out, print_json
+
+
+def show(folder: RunArgument, as_json: JsonOption = False) -> None:
+    """Show a run's findings in the terminal."""
+    results = read_results(folder)
+    if as_json:
+        print_json(as_records(results))
+    else:
+        render(results, out())
+
+
+def as_records(results: Results) -> dict[str, Any]:
+    """Turn a run's conclusions into what JSON has: lists of rows, by table."""
+    conclusions = results.conclusions
+    tables = {name: frame.to_dict("records") for name, frame in conclusions.tables.items()}
+    return {"verdicts": conclusions.verdicts.to_dict("records"), "tables": tables}
+
+
+def print_results(folder: Path, results: Results, as_json: bool) -> None:
+    """Print what a run came to, and where its page is."""
+    page = folder / "report" / "report.html"
+    if as_json:
+        print_json({"run": str(folder), "report": str(page), **as_records(results)})
+        return
+    render(results, out())
+    out().print(f"\nReport: {page.resolve()}", markup=False, soft_wrap=True)
+
+
+def report(
+    folder: RunArgument,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="Where to. [default: RUN/report]")
+    ] = None,
+) -> None:
+    """Write a run's report again: one HTML page, its figures and its tables."""
+    from ..report.html import write_report  # loads what makes pages, which `show` does not need
+
+    page = write_report(read_results(folder), out_folder or folder / "report")
+    out().print(f"{page.resolve()}", markup=False, soft_wrap=True)

@@ -1,0 +1,134 @@
+"""Running a sequence classifier: texts become batches, batches become logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from ..errors import expect, expect_whole
+from ..progress import Progress
+from ..tasks.task import Examples
+from .encoding import Encoded, encode
+from .families import family_of
+from .fit import check_setup, check_tokens, longest, takes_token_types
+
+
+class TextClassifier:
+    """A transformers sequence classifier with its tokenizer: it encodes texts and is run on them.
+
+    Args:
+        hf: The model; its weights are never changed.
+        tokenizer: Its tokenizer.
+        name: Its name in records, such as the path or hub id it came from.
+        max_length: Longest input in tokens; longer ones are truncated.
+
+    Raises:
+        InputError: If the family is not supported, or the tokenizer does not fit it.
+    """
+
+    #: How many examples any classifier was called with so far, compacted ones included.
+    n_examples_run: ClassVar[int] = 0
+
+    def __init__(self, hf: Any, tokenizer: Any, name: str = "", max_length: int = 128) -> None:
+        expect("hf", hf, PreTrainedModel)
+        expect("the tokenizer", tokenizer, PreTrainedTokenizerBase)
+        expect_whole("max_length", max_length, 4)
+        self.hf = hf
+        self.tokenizer = tokenizer
+        self.name = name
+        self.family = family_of(hf.config.model_type)
+        check_setup(name, self.family, hf.config, tokenizer)
+        self.max_length = min(max_length, longest(self.family, hf.config) or max_length)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Label names in the order of the classes."""
+        return tuple(self.hf.config.id2label[i] for i in range(self.hf.config.num_labels))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.hf.device
+
+    def __call__(self, **batch: Any) -> Any:
+        """Run the transformers model."""
+        if self.family.kind != "encoder":
+            # Nothing is generated: keys and values kept for later would only fill the memory.
+            batch.setdefault("use_cache", False)
+        TextClassifier.n_examples_run += len(next(iter(batch.values())))
+        return self.hf(**batch, return_dict=True)
+
+    def encode(self, examples: Examples) -> Encoded:
+        """Tokenise examples, at most ``max_length`` tokens each.
+
+        Raises:
+            InputError: If the tokenizer has no padding token, or does not fit the model.
+        """
+        expect("examples", examples, Examples)
+        encoded = encode(self.tokenizer, examples, self.max_length)
+        if not takes_token_types(self.family, self.hf.config):
+            encoded.columns.pop("token_type_ids", None)
+        check_tokens(self.hf, self.family, encoded)
+        return encoded
+
+    @contextmanager
+    def frozen(self, dropout: bool = False) -> Iterator[None]:
+        """Run without gradients of the weights within a ``with`` block.
+
+        Args:
+            dropout: Leave dropout on; by default it is off.
+        """
+        training = {module: module.training for module in self.hf.modules()}
+        needs_grad = {p: p.requires_grad for p in self.hf.parameters()}
+        self.hf.train(dropout)
+        self.hf.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for module, mode in training.items():
+                module.training = mode
+            for parameter, flag in needs_grad.items():
+                parameter.requires_grad_(flag)
+
+    @contextmanager
+    def inference(self) -> Iterator[None]:
+        """Run without dropout and without any gradients within a ``with`` block."""
+        with self.frozen(), torch.inference_mode():
+            yield
+
+    def logits(
+        self,
+        encoded: Encoded,
+        *,
+        batch_size: int = 64,
+        bf16: bool = False,
+        progress: Progress | None = None,
+    ) -> Float[Tensor, "example label"]:
+        """Run on examples without dropout or gradients, batched by length.
+
+        Args:
+            encoded: The examples.
+            batch_size: Examples a forward pass.
+            bf16: Compute in bfloat16 where that is safe; weights stay as they are.
+            progress: Called with (examples done, examples in all) after each batch.
+
+        Returns:
+            The logits in the examples' order, in float32 on the CPU.
+        """
+        expect("encoded", encoded, Encoded, hint="encode examples with model.encode")
+        expect("progress", progress, Callable, type(None))
+        result = torch.empty(len(encoded), len(self.labels), dtype=torch.float32)
+        done = 0
+        with self.inference(), torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+            for rows in encoded.by_length(batch_size):
+                result[rows] = self(**encoded.batch(rows, self.device)).logits.float().cpu()
+                done += len(rows)
+                if progress is not None:
+                    progress(done, len(encoded))
+        return result

@@ -1,0 +1,1 @@
+"""The accuracies that the paper's authors published, read and analysed as any study is."""

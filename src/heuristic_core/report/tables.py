@@ -1,0 +1,138 @@
+"""Tables as people see them: cells for the page and the terminal, CSV, LaTeX and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ..columns import Column, Form, Table
+from ..tables import SUBJECT
+from .wording import NOTHING, bounded, change, level, name, number, scientific, share
+
+_FORMS: dict[Form, Callable[[Any, int], str]] = {
+    "": number,
+    "percent": share,
+    "signed": change,
+    "probability": lambda value, digits: scientific(value),
+}
+#: Typographic characters of cells, as LaTeX writes them.
+_LATEX = {"−": "$-$", "–": "--", "\u00a0": "~", "×": r"$\times$", "’": "'"}
+_LONGEST = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A table as people see it.
+
+    Args:
+        title: Its heading.
+        columns: The columns that are shown.
+        rows: The cells as text, row by row.
+        folded: Whether the page hides it until a reader asks for it.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: list[list[str]]
+    folded: bool
+
+    @property
+    def headings(self) -> list[str]:
+        """The heading of each column."""
+        return [heading(column) for column in self.columns]
+
+    @property
+    def legend(self) -> str:
+        """What each column holds, where its heading does not say all."""
+        explained = [(heading(c), c.meaning) for c in self.columns if c not in SUBJECT]
+        texts = [f"{title}: {meaning}" for title, meaning in explained if title != meaning]
+        return f"{'; '.join(texts)}." if texts else ""
+
+
+def view(table: Table, frame: pd.DataFrame, *, brief: bool = False) -> View:
+    """Choose the columns of a table that are worth showing, and write their cells.
+
+    Args:
+        table: The table as it is declared.
+        frame: Its rows.
+        brief: Show only the columns that are brief.
+
+    Returns:
+        The table without columns that have no title or no values, and without columns of the
+        subject where all rows say the same.
+    """
+    rows = frame.to_dict("records")
+    columns, cells = [], []
+    for column in table.columns:
+        if not column.title or (brief and not column.brief) or frame[column.name].isna().all():
+            continue
+        texts = [cell(column, row) for row in rows]
+        if column in SUBJECT and len(set(texts)) < 2:
+            continue
+        columns.append(column)
+        cells.append(texts)
+    return View(
+        title=table.title,
+        columns=tuple(columns),
+        rows=[list(row) for row in zip(*cells, strict=True)],
+        folded=table.folded,
+    )
+
+
+def heading(column: Column) -> str:
+    """Return the heading of a column; shares in per cent say so."""
+    in_percent = column.form == "percent" and "%" not in column.title
+    return f"{column.title} %" if in_percent else column.title
+
+
+def cell(column: Column, row: Mapping[str, Any]) -> str:
+    """Write the cell of a row, with its interval if the column has one."""
+    if not column.interval:
+        return text(column, row[column.name])
+    value, low, high = (text(column, row[part]) for part in column.names)
+    return bounded(value, low, high)
+
+
+def text(column: Column, value: Any) -> str:
+    """Write a value as its column says."""
+    is_sparsity = column.name.endswith("sparsity")
+    if pd.isna(value):
+        missing = "" if column.type in ("str", "bool") else NOTHING
+        return "all" if is_sparsity and column in SUBJECT else missing
+    if column.type == "str":
+        return name(value, _LONGEST)
+    if column.type == "bool":
+        return "yes" if value else ""
+    if column.type == "int":
+        return str(value)
+    return (
+        level(value)
+        if is_sparsity and not column.form
+        else _FORMS[column.form](value, column.digits)
+    )
+
+
+def to_csv(table: Table, frame: pd.DataFrame) -> str:
+    """Write all columns of a table with full values as CSV."""
+    texts = [column.name for column in table.columns if column.type == "str"]
+    safe = {key: frame[key].map(lambda v: name(v, _LONGEST), na_action="ignore") for key in texts}
+    return frame.assign(**safe).to_csv(index=False, lineterminator="\n")
+
+
+def to_latex(table: Table, frame: pd.DataFrame) -> str:
+    r"""Write the columns of a table that the page shows as LaTeX, for the package booktabs.
+
+    Returns:
+        A ``tabular`` environment, after comments that hold the title and the legend.
+    """
+    seen = view(table, frame)
+    alignment = "".join("l" if c.type in ("str", "bool") else "r" for c in seen.columns)
+    cells = pd.DataFrame(seen.rows, columns=pd.Index(seen.headings, dtype=object), dtype=object)
+    body = cells.to_latex(index=False, escape=True, column_format=alignment)
+    for character, latex in _LATEX.items():
+        body = body.replace(character, latex)
+    comments = [f"% {line}\n" for line in (seen.title or table.about, seen.legend) if line]
+    return "".join(comments) + body

@@ -1,0 +1,57 @@
+"""What the cells that one program run computes share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from ..models.classifier import Classifier
+from ..models.encoding import Encoded
+from ..tasks.task import Suite, Task
+from .config import StudyConfig
+from .store import Store
+
+Held = TypeVar("Held")
+
+
+@dataclass(eq=False)
+class Workbench:
+    """The study, its run folder, and what cells need again: the last model, tokens, shared data.
+
+    Args:
+        config: The study.
+        task: Its task.
+        store: The run folder.
+        device: Where models run.
+        suites: What is evaluated on.
+    """
+
+    config: StudyConfig
+    task: Task
+    store: Store
+    device: str
+    suites: Sequence[Suite]
+    _latest: dict[str, tuple[str, Any]] = field(default_factory=dict, init=False)
+    _encoded: dict[str, Encoded] = field(default_factory=dict, init=False)
+
+    def latest(self, name: str, key: str, make: Callable[[], Held]) -> Held:
+        """Return what was made last under a name if its key is the same; otherwise make it.
+
+        Args:
+            name: What it is, such as the model; one object is held for each name.
+            key: What determines it.
+            make: Makes it.
+        """
+        if name not in self._latest or self._latest[name][0] != key:
+            self._latest.pop(name, None)  # free the old one before the new one takes its memory
+            self._latest[name] = (key, make())
+        held: Held = self._latest[name][1]
+        return held
+
+    def encode(self, suite: Suite, model: Classifier) -> Encoded:
+        """Tokenise a suite."""
+        # All checkpoints of a study share one tokenizer, so a suite is tokenised once.
+        if suite.name not in self._encoded:
+            self._encoded[suite.name] = model.encode(suite.examples)
+        return self._encoded[suite.name]

@@ -1,0 +1,33 @@
+"""The kinds of cells, one a file: how each is planned, what it computes, which tables it fills."""
+
+from __future__ import annotations
+
+from ..store import Cell
+from .attention import ATTENTION
+from .dependency import DEPENDENCY
+from .disjoint import DISJOINT
+from .evaluate import EVALUATE
+from .finetune import FINETUNE
+from .kind import Kind
+from .prepare import PREPARE
+from .probe import PROBE
+from .removal import REMOVAL
+from .search import SEARCH
+
+#: All kinds of cells.
+KINDS: tuple[Kind, ...] = (
+    FINETUNE,
+    PREPARE,
+    SEARCH,
+    EVALUATE,
+    DISJOINT,
+    REMOVAL,
+    PROBE,
+    ATTENTION,
+    DEPENDENCY,
+)
+
+
+def kind_of(cell: Cell) -> Kind:
+    """Return a cell's kind."""
+    return next(kind for kind in KINDS if kind.name == cell.kind)

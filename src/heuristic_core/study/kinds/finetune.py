@@ -1,0 +1,95 @@
+"""Fine-tuning a model, with checkpoints."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from ...models.classifier import Classifier
+from ...models.loading import load_model, new_classifier
+from ...progress import Progress
+from ...storage import write_table
+from ...training.finetune import checkpoint_folder, finetune
+from ..bench import Workbench
+from ..planner import Planner
+from ..store import Cell
+from .kind import Kind, TableSource
+
+
+def plan_finetune(planner: Planner, seed: int) -> tuple[Cell, ...]:
+    """Plan one fine-tuning: one cell, or none where the model is studied as it is."""
+    recipe = planner.config.finetune
+    if recipe is None:
+        return ()
+    train = planner.task.train
+    spec = recipe.model_dump(exclude={"seeds"}) | {
+        "checkpoints": sorted(recipe.checkpoints),
+        "model": planner.model,
+        "train": train.digest,
+        "seed": seed,
+    }
+    cell = FINETUNE.cell(
+        f"finetune-f{seed}",
+        spec=spec,
+        inputs=(),
+        system={"finetune_seed": seed},
+        effort=planner.cost.passes(train, 3, recipe.steps * recipe.batch_size),
+        disk=planner.cost.weights * len(recipe.checkpoints),
+    )
+    return (cell,)
+
+
+def classifier(bench: Workbench, cell: Cell) -> Classifier:
+    """Load the model that a cell is about, unless it is the last one that was loaded."""
+    settings, tuned = bench.config.model, FINETUNE.input_of(cell)
+    location: str | Path = settings.source
+    if tuned is not None:
+        location = checkpoint_folder(bench.store.path(tuned), cell.system["checkpoint"])
+
+    def load() -> Classifier:
+        with nullcontext() if tuned is None else bench.store.reading(tuned):
+            return load_model(
+                location,
+                device=bench.device,
+                dtype=settings.dtype,
+                max_length=settings.max_length,
+            )
+
+    return bench.latest("model", str(location), load)
+
+
+def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
+    config, train = bench.config, bench.task.train
+    assert config.finetune is not None
+    seed = cell.system["finetune_seed"]
+    model = new_classifier(
+        config.model.source,
+        bench.task.labels,
+        seed=seed,
+        device=bench.device,
+        max_length=config.model.max_length,
+    )
+    table = finetune(
+        model,
+        train,
+        folder,
+        seed=seed,
+        unfinished=bench.store.unfinished(cell),
+        progress=progress,
+        **config.finetune.model_dump(exclude={"seeds"}),
+    )
+    write_table(folder / "finetuning.parquet", table)
+    return {
+        "examples": config.finetune.steps * config.finetune.batch_size,
+        "truncated": {"train": model.encode(train).n_truncated},
+    }
+
+
+FINETUNE = Kind(
+    name="finetune",
+    version=1,
+    efficiency=0.33,
+    work=_work,
+    tables=(TableSource("finetuning", "finetuning"),),
+)

@@ -1,0 +1,117 @@
+"""Searching for subnetworks: one run of a search, which finds one at each sparsity."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...models.classifier import Classifier
+from ...progress import Progress
+from ...search.find import find_subnetworks, search_effort
+from ...subnetwork import Subnetwork
+from ..bench import Workbench
+from ..config import SearchConfig
+from ..planner import Checkpoint, Planner
+from ..store import Cell, Store
+from .finetune import classifier
+from .kind import Kind
+from .prepare import plan_prepare, search_data
+
+
+def plan_search(
+    planner: Planner, checkpoint: Checkpoint, seed: int, search: SearchConfig, tag: str = ""
+) -> Cell:
+    """Plan one run of a search.
+
+    Args:
+        planner: The study's planner.
+        checkpoint: The model that is searched in.
+        seed: The search's seed.
+        search: Its settings.
+        tag: Put before the cell's label.
+    """
+    prepared = plan_prepare(planner, checkpoint)
+    return SEARCH.cell(
+        f"{tag}search-{checkpoint.label}-k{seed}",
+        spec=planner.spec(checkpoint)
+        | {
+            "method": search.method,
+            "options": search.options,
+            "sparsities": sorted(search.sparsities),
+            "units": search.units,
+            "seed": seed,
+        },
+        inputs=(*prepared.inputs, prepared),
+        system=checkpoint.columns | {"seed": seed},
+        effort=effort_of(planner, search, search.sparsities),
+        disk=len(search.sparsities) * 5e4,
+    )
+
+
+def effort_of(planner: Planner, search: SearchConfig, sparsities: Sequence[float]) -> float:
+    """Forecast the multiply-adds of one run of a search for some sparsities."""
+    n_examples = search_effort(search.method, search.options, sparsities)
+    return planner.cost.passes(planner.task.search, 2.2, n_examples)
+
+
+def find(
+    bench: Workbench,
+    cell: Cell,
+    model: Classifier,
+    sparsities: Sequence[float],
+    *,
+    exclude: Collection[str] = (),
+    progress: Progress | None = None,
+) -> list[Subnetwork]:
+    """Search as the spec of a search cell says.
+
+    Args:
+        bench: What cells share.
+        cell: The search's cell.
+        model: The model.
+        sparsities: The sparsities to find, in place of the spec's own.
+        exclude: Units that may not be kept.
+        progress: Called with (steps done, steps in all).
+    """
+    return find_subnetworks(
+        model,
+        search_data(bench, cell, model),
+        sparsities,
+        seed=cell.spec["seed"],
+        method=cell.spec["method"],
+        units=cell.spec["units"],
+        exclude=exclude,
+        provenance={
+            "model": bench.config.model.source,
+            "task": bench.task.name,
+            **{name: cell.system[name] for name in ("finetune_seed", "checkpoint")},
+        },
+        progress=progress,
+        **cell.spec["options"],
+    )
+
+
+def subnetwork_name(sparsity: float) -> str:
+    """Return the name of a subnetwork's folder within its search's cell."""
+    return f"sparsity-{sparsity:g}"
+
+
+def load_subnetwork(store: Store, cell: Cell) -> Subnetwork | None:
+    """Read the subnetwork that a cell is about; ``None`` for the full model."""
+    search = SEARCH.input_of(cell)
+    if search is None:
+        return None
+    with store.reading(search) as folder:
+        return Subnetwork.load(folder / subnetwork_name(cell.system["sparsity"]))
+
+
+def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
+    sparsities = cell.spec["sparsities"]
+    subnetworks = find(bench, cell, classifier(bench, cell), sparsities, progress=progress)
+    for sparsity, subnetwork in zip(sparsities, subnetworks, strict=True):
+        subnetwork.save(folder / subnetwork_name(sparsity))
+    return {}
+
+
+SEARCH = Kind(name="search", version=2, efficiency=0.38, work=_work)

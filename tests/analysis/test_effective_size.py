@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import norm
+from simulated import simulated
+from simulated_sizes import fine_tunings, power, slope
+from tables_by_hand import evaluation, evaluations
+
+from heuristic_core.analysis.conclusions import conclude
+from heuristic_core.analysis.effective_size import QUESTION, SPANS, effective_size
+from heuristic_core.analysis.evidence import Evidence
+from heuristic_core.analysis.intervals import student
+from heuristic_core.analysis.size_rule import estimate, sizes
+
+LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8)
+STEPS = (0, 100, 200, 300)
+
+
+def grid(adversarial, friendly=None, full=(50, 52, 70, 90), n_seeds=3, n=10_000):
+    """Per cent correct of each checkpoint, by sparsity; the same for all seeds; ID always 90."""
+    cases = ["i", "a"] + (["f"] if friendly is not None else [])
+    right = np.full((1, len(STEPS), n_seeds, len(LEVELS), len(cases)), 90)
+    right[0, :, :, 0, 1] = np.array(full)[:, None]
+    right[0, :, :, 1:, 1] = np.array(adversarial)[:, None, :]
+    if friendly is not None:
+        right[0, :, :, :, 2] = np.array(friendly)[:, None, None]
+    return simulated(right * n // 100, cases, LEVELS, n, STEPS)
+
+
+def by_data(table, margin=3.0):
+    answers = effective_size(Evidence({"grid": table}, margin_points=margin))
+    return {answer.subject["data"]: answer for answer in answers}
+
+
+def sizes_at(answer):
+    return answer.rows["effective-size"]
+
+
+def values(answer):
+    return [row["size"].value for row in sizes_at(answer)]
+
+
+def changes(answer):
+    """The changes by span."""
+    return {row["over"]: row for row in answer.rows["effective-size-changes"]}
+
+
+def at_margins(answer, step):
+    """By margin, the row of one checkpoint."""
+    rows = answer.rows["effective-size-margins"]
+    return {row["margin_points"]: row for row in rows if row["checkpoint"] == step}
+
+
+def steps(change):
+    return change["before"], change["after"]
+
+
+def test_the_rule_by_hand():
+    levels = np.array([0.05, 0.1, 0.5])
+    accuracy = np.array([[0.9, 0.9, 0.9], [0.9, 0.8, 0.7], [0.7, 0.9, 0.7], [0.7, 0.7, 0.7]])
+    assert sizes(accuracy, levels, 0.8) == pytest.approx([50, 95, 90, 100])
+    # Strictly above: as good as the bar is not enough, whatever rounding does to it.
+    assert sizes(np.full((1, 3), 0.1 + 0.2), levels, 0.3) == [100]
+    assert sizes(np.array([[np.nan, 0.9, np.nan]]), levels, 0.8) == pytest.approx([90])
+
+
+@given(st.lists(st.integers(0, 20), min_size=3, max_size=3), st.integers(0, 20), st.integers(0, 20))
+def test_a_higher_bar_never_makes_it_smaller(accuracy, one, other):
+    levels = np.array([0.1, 0.5, 0.7])
+    shares = np.array([accuracy]) / 20
+    low, high = sorted((one / 20, other / 20))
+    assert sizes(shares, levels, low) <= sizes(shares, levels, high)
+
+
+FALLING = [[50, 50, 50, 50], [52, 40, 30, 20], [70, 69, 50, 20], [90, 90, 89, 20]]
+RISING = [[50, 50, 50, 50], [52, 52, 51, 30], [70, 69, 50, 30], [90, 70, 50, 30]]
+
+
+def test_sizes_over_fine_tuning():
+    result = by_data(grid(RISING))["adversarial"]
+    rows = sizes_at(result)
+    assert result.subject == {"finetune_seed": 0, "method": "learned", "data": "adversarial"}
+    assert [row["checkpoint"] for row in rows] == list(STEPS)
+    assert values(result) == pytest.approx([20, 40, 60, 80])
+    assert [row["accuracy"] for row in rows] == pytest.approx([0.5, 0.52, 0.7, 0.9])
+    assert [row["at_most"] for row in rows] == [True, False, False, False]
+    # At 70 %: 69 is above 70 - 2 but not above 70 - 1, where 70 itself remains.
+    by_margin = {
+        step: {m: row["size"].value for m, row in at_margins(result, step).items()}
+        for step in STEPS
+    }
+    assert by_margin[200] == pytest.approx({1: 80, 2: 60, None: 60, 4: 60, 5: 60})
+    some = [row for row in result.rows["effective-size-margins"] if not np.isnan(row["size"].low)]
+    assert {row["margin_points"] for row in some} == {None}
+    # Every second sparsity from the sparsest: 0.8 and 0.4.
+    coarse = [at_margins(result, step)[None]["coarse"] for step in STEPS]
+    assert coarse == pytest.approx([20, 60, 60, 100])
+    change = changes(result)
+    assert steps(change[SPANS[0]]) == (100, 300)
+    assert change[SPANS[0]]["points"].value == pytest.approx(40)
+    # The full model gains 18 points up to 200, then 20.
+    assert steps(change[SPANS[2]]) == (200, 300)
+    assert change[SPANS[2]]["points"].value == pytest.approx(20)
+    at_margin = {m: by_margin[300][m] - size for m, size in by_margin[200].items()}
+    assert at_margin == pytest.approx({1: 0, 2: 20, None: 20, 4: 20, 5: 20})
+    assert change[SPANS[0]]["ood_points"] == pytest.approx(38)
+    verdict = result.verdict
+    assert (verdict.decision, verdict.p) == ("contradicted", None)
+    assert verdict.effect == change[SPANS[0]]["points"]
+    assert "from step 100 to 300 the size changes by +40.0 " in verdict.reason
+    assert "adversarial accuracy by +38.0 points" in verdict.reason
+
+
+def test_tables_hold_all_margins():
+    table = grid(RISING)
+    result = conclude(Evidence({"grid": table}, margin_points=2.5), (QUESTION,)).tables
+    sizes_by_margin = result["effective-size-margins"]
+    assert len(sizes_by_margin) == 3 * len(STEPS) * 6
+    own = result["effective-size"]
+    assert set(own["margin_points"]) == {2.5}
+    main = sizes_by_margin[sizes_by_margin["margin_points"].isna()]
+    assert sorted(main["size"]) == pytest.approx(sorted(own["size"]))
+    last = sizes_by_margin.query("data == 'mixed' and checkpoint == 300")
+    assert last["margin_points"].fillna(0).tolist() == [0, 1, 2, 3, 4, 5]
+    assert last["size_low"].notna().tolist() == [True] + [False] * 5
+    change = result["effective-size-changes"].query("data == 'mixed'")
+    assert change["over"].tolist() == list(SPANS)
+    assert change["points_low"].notna().all()
+
+
+def test_mixed_data_are_the_cases_alike():
+    table = grid(RISING)
+    at = sizes_at(by_data(table)["mixed"])[-1]
+    assert at["accuracy"] == pytest.approx(0.9)
+    # (90 + 70) / 2 is below 87, so that only the densest will do; ID alone is always kept.
+    assert at["size"].value == pytest.approx(80)
+    assert values(by_data(table)["in-domain"])[-1] == pytest.approx(20)
+    assert by_data(table)["in-domain"].verdict.decision == "not decided by these data"
+    assert set(by_data(table)) == {"in-domain", "adversarial", "mixed"}
+
+
+def test_a_falling_size_supports():
+    results = by_data(grid(FALLING, friendly=[90, 90, 90, 90]))
+    assert values(results["balanced"])[1:] == pytest.approx([80, 60, 40])
+    assert results["balanced"].verdict.decision == "supported"
+    assert results["adversarial"].verdict.decision == "supported"
+
+
+def test_label_bias_is_no_small_size():
+    """In the end the sparsest subnetworks get everything adversarial right."""
+    biased = [*FALLING[:3], [90, 90, 90, 100]]
+    results = by_data(grid(biased))
+    assert sizes_at(results["adversarial"])[-1]["at_most"]
+    assert results["adversarial"].verdict.decision == "not decided by these data"
+    assert "label bias can cause" in results["adversarial"].verdict.reason
+
+
+def test_where_the_margin_is_not_meaningful():
+    nothing = [[50] * 4, [0, 0, 0, 0], RISING[2], RISING[3]]
+    result = by_data(grid(nothing, full=(50, 1, 70, 90)))["adversarial"]
+    assert [row["meaningful"] for row in sizes_at(result)] == [True, False, True, True]
+    assert values(result)[1] == pytest.approx(20)
+    change = changes(result)
+    assert change[SPANS[0]]["points"].low > 0
+    assert steps(change[SPANS[1]]) == (200, 300)
+    assert change[SPANS[1]]["points"].value == pytest.approx(20)
+    assert result.verdict.decision == "not decided by these data"
+    assert "the margin is not meaningful at one of these steps" in result.verdict.reason
+    # Balanced accuracy at chance: a constant answer is good enough.
+    chance = by_data(grid(RISING, friendly=[50, 50, 90, 90]))["balanced"]
+    assert [row["meaningful"] for row in sizes_at(chance)] == [False, False, True, True]
+    assert chance.verdict.decision == "not decided by these data"
+
+
+def test_too_little_is_not_decided():
+    assert by_data(evaluations()) == {}
+    assert by_data(evaluations(evaluation({"i": 9, "a": 5}))) == {}
+    table = grid(RISING)
+    assert by_data(table[table["kind"] == "subnetwork"]) == {}
+    single = by_data(table[table["seed"] < 1])["adversarial"]
+    assert np.isnan(sizes_at(single)[-1]["size"].low)
+    assert single.verdict.decision == "not decided by these data"
+    one = by_data(table[table["checkpoint"] == 300])["adversarial"]
+    assert (changes(one), one.verdict.effect) == ({}, None)
+    assert one.verdict.decision == "not decided by these data"
+    flat = by_data(grid(RISING, full=(50, 52, 53, 54)))["adversarial"]
+    assert "a rise of at least 10 points is needed" in flat.verdict.reason
+    # In binary, 0.5 - 0.4 is a little less than 0.1.
+    exact = by_data(grid(RISING, full=(30, 40, 45, 50)))["adversarial"]
+    assert changes(exact)["first to last"]["ood_points"] < 10
+    assert "is needed" not in exact.verdict.reason
+
+
+def test_a_missing_cell_is_passed_over():
+    table = grid(RISING)
+    some = table[(table["seed"] != 0) | (table["checkpoint"] != 300) | (table["sparsity"] != 0.2)]
+    at = sizes_at(by_data(some)["adversarial"])[-1]
+    assert (at["n_seeds"], at["n_failed"]) == (3, 1)
+    assert at["size"].value == pytest.approx((100 + 80 + 80) / 3)
+
+
+def test_intervals_include_the_error_of_the_threshold():
+    """Three seeds that agree say nothing of the examples that they all answer."""
+    few = by_data(grid(FALLING, n=100))["adversarial"]
+    many = by_data(grid(FALLING))["adversarial"]
+    of_few, of_many = (changes(result)[SPANS[0]]["points"] for result in (few, many))
+    assert of_few.value == of_many.value == pytest.approx(-40)
+    assert many.verdict.decision == "supported"
+    assert few.verdict.decision == "not decided by these data"
+    assert of_many.high < 0 < of_few.high
+    # By the normal distribution, with 1.5 times the variance of 52 % of 100: from 52 it takes 3
+    # points for none to be good enough, at a sparsity of 0.2 where the variance is 0.4 of that.
+    size = sizes_at(few)[1]["size"]
+    far = 0.03 / (1.5 * 0.4 * 0.52 * 0.48 / 99) ** 0.5
+    assert 0.025 < norm.sf(far) < 0.975
+    assert (size.value, size.high) == (pytest.approx(80), 100)
+
+
+def test_without_errors_over_examples_intervals_are_students():
+    by_seed = pd.Series([20.0, 40.0, 70.0])
+    expected = student(by_seed.to_numpy())
+    same = pd.DataFrame(np.tile(by_seed, (1000, 1)))
+    made = estimate(by_seed, same, 0, -100.0)
+    assert made.value == expected.value
+    # A thousand draws of Student's t, spread evenly.
+    assert (made.low, made.high) == pytest.approx((expected.low, 100), abs=0.05)
+    drawn = same + np.repeat([-20.0, 20.0], 500)[:, None]
+    assert estimate(by_seed, drawn, 0, -100.0).low < expected.low - 9
+    assert np.isnan(estimate(by_seed, None, 0, -100.0).low)
+
+
+def test_changes_end_at_all_units():
+    split = grid(RISING, n_seeds=2)
+    split.loc[(split["seed"] == 1) & (split["checkpoint"] == 300), "correct"] = 10_000
+    points = changes(by_data(split)["adversarial"])[SPANS[0]]["points"]
+    assert (points.low, points.high) == (-100, 100)
+
+
+def share_decided(table, data, *wanted):
+    answers = effective_size(Evidence({"grid": table[table["role"] == "ood"]}))
+    of_data = [answer for answer in answers if answer.subject["data"] == data]
+    return np.mean([answer.verdict.decision in wanted for answer in of_data])
+
+
+@pytest.mark.parametrize(
+    ("n_seeds", "step", "falls", "more"),
+    [
+        (3, 0.1, [power(3)] * 2, {"spread": 0.04}),
+        (3, 0.05, [power(5), power(2)], {}),
+        (8, 0.1, [slope(0.05)] * 2, {"alike": (0.0, 0.0)}),
+        (12, 0.05, [power(3)] * 2, {"alike": (0.3, 0.8)}),
+    ],
+)
+def test_a_constant_true_size_is_rarely_decided(n_seeds, step, falls, more):
+    rng = np.random.default_rng(n_seeds)
+    table = fine_tunings(rng, 60, n_seeds, step, (0.45, 0.45), falls, **more)
+    for data in ("adversarial", "balanced"):
+        assert share_decided(table, data, "supported", "contradicted") <= 0.09
+
+
+@pytest.mark.parametrize(("n_seeds", "least"), [(3, 0.5), (6, 0.5)])
+def test_a_size_that_falls_by_three_steps_is_mostly_detected(n_seeds, least):
+    rng = np.random.default_rng(n_seeds)
+    falling = fine_tunings(rng, 30, n_seeds, 0.1, (0.25, 0.55), [slope(0.04)] * 2)
+    assert share_decided(falling, "balanced", "supported") >= least
+    assert share_decided(falling, "balanced", "contradicted") == 0
+    rising = fine_tunings(rng, 30, n_seeds, 0.1, (0.55, 0.25), [slope(0.04)] * 2)
+    assert share_decided(rising, "balanced", "contradicted") >= least

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from simulated_scores import scored
+from tables_by_hand import areas, discriminations, evaluation, evaluations
+
+from heuristic_core.analysis.conclusions import conclude
+from heuristic_core.analysis.evidence import Evidence
+from heuristic_core.analysis.learning_order import QUESTION, learning_order, rises
+from heuristic_core.tables import FINETUNING
+
+STEPS = (0, 100, 200, 300)
+NOTHING = discriminations()
+
+
+def over_training(**cases):
+    return evaluations(
+        *[
+            evaluation({case: values[i] for case, values in cases.items()}, checkpoint=step)
+            for i, step in enumerate(STEPS)
+        ]
+    )
+
+
+def areas_over_training(**cases):
+    return discriminations(
+        *[
+            areas({case: values[i] for case, values in cases.items()}, checkpoint=step)
+            for i, step in enumerate(STEPS)
+        ]
+    )
+
+
+def measured(table, areas_):
+    return Evidence({"evaluations": table, "discrimination": areas_})
+
+
+def one(table, areas_):
+    (answer,) = learning_order(measured(table, areas_))
+    return answer
+
+
+def rises_at(answer):
+    return {row["case"]: row["rises_at"] for row in answer.rows["learning-order"]}
+
+
+TABLE = over_training(
+    i=(50, 95, 98, 99), aswap=(90, 2, 40, 98), aflat=(95, 0, 1, 0), feasy=(10, 99, 100, 100)
+)
+
+
+def test_heuristic_first_generalisation_later():
+    separation = areas_over_training(aswap=(0.5, 0.4, 0.8, 0.98), aflat=(0.9, 0.5, 0.55, 0.5))
+    answer = one(TABLE, separation)
+    assert {row["learned_at"] for row in answer.rows["learning-order"]} == {100}
+    assert rises_at(answer) == {"aswap": 200, "aflat": None}
+    swap, easy = (
+        [row for row in answer.rows["learning-cases"] if row.get("case") == case]
+        for case in ("aswap", "feasy")
+    )
+    assert [row["accuracy"].value for row in swap] == [0.9, 0.02, 0.4, 0.98]
+    assert [row["auc"].value for row in swap] == [0.5, 0.4, 0.8, 0.98]
+    assert swap[2]["auc"].low < 0.8 < swap[2]["auc"].high
+    assert swap[1]["accuracy"].low < 0.02 < swap[1]["accuracy"].high
+    assert [row["auc"] for row in easy] == [None] * 4
+    verdict = answer.verdict
+    assert (verdict.decision, verdict.effect.value, verdict.p) == ("supported", 1, None)
+    assert (
+        "rises in 1 of 2 adversarial cases: in 0 earlier, in 0 then and in 1 later"
+        in verdict.reason
+    )
+    assert rises(measured(TABLE, separation)) == {
+        1: {("ood", "aswap"): 200, ("ood", "aflat"): None}
+    }
+
+
+def test_tables_by_hand():
+    separation = areas_over_training(aswap=(0.5, 0.4, 0.8, 0.98), aflat=(0.9, 0.5, 0.55, 0.5))
+    logged = [
+        {"finetune_seed": 1, "step": s, "loss": s / 1000, "learning_rate": 0.1}
+        for s in (50, 150, 250)
+    ]
+    logged.append({"finetune_seed": 2, "step": 90, "loss": 9.0, "learning_rate": 0.1})
+    tables = {
+        "evaluations": TABLE,
+        "discrimination": separation,
+        "finetuning": FINETUNING.frame(logged),
+    }
+    result = conclude(Evidence(tables), (QUESTION,)).tables
+    full = result["full-model"].set_index("checkpoint")
+    assert full["in_domain"].tolist() == pytest.approx([0.5, 0.95, 0.98, 0.99])
+    assert full["adversarial"].tolist() == pytest.approx([0.925, 0.01, 0.205, 0.49])
+    assert full["friendly"].tolist() == pytest.approx([0.1, 0.99, 1, 1])
+    # The loss logged last at or before each checkpoint.
+    assert full["training_loss"].tolist() == pytest.approx([np.nan, 0.05, 0.15, 0.25], nan_ok=True)
+    rows = result["learning-cases"]
+    mean = rows["case"].isna()
+    means = rows[mean].pivot(index="checkpoint", columns="cases", values="accuracy")
+    assert means["in-domain"].tolist() == pytest.approx(full["in_domain"].tolist())
+    assert means["adversarial"].tolist() == pytest.approx(full["adversarial"].tolist())
+    # The mean comes first, then the cases of the kind, the best at the end first.
+    assert rows["cases"].drop_duplicates().tolist() == ["in-domain", "adversarial", "friendly"]
+    assert mean[~rows.duplicated("cases")].all()
+    cases = rows[~mean]
+    assert cases["case"].drop_duplicates().tolist() == ["i", "aswap", "aflat", "feasy"]
+    assert cases["checkpoint"].tolist() == list(STEPS) * 4
+    # Means are drawn, and cases whose AUROC rises.
+    assert rows["drawn"][mean].all()
+    assert set(cases["case"][cases["drawn"]]) == {"aswap"}
+
+
+def test_accuracy_that_rises_where_the_area_does_not_is_no_rise():
+    separation = areas_over_training(aswap=(0.5, 0.6, 0.61, 0.6), aflat=(0.5, 0.5, 0.5, 0.5))
+    answer = one(TABLE, separation)
+    assert rises_at(answer) == {"aswap": None, "aflat": None}
+    assert (answer.verdict.decision, answer.verdict.effect) == ("not decided by these data", None)
+
+
+def test_without_friendly_counterparts_nothing_is_decided():
+    answer = one(TABLE, NOTHING)
+    assert answer.rows["learning-order"] == []
+    assert answer.verdict.decision == "not decided by these data"
+    assert "no rise can be separated from label bias" in answer.verdict.reason
+
+
+def test_a_case_that_falls_again_has_not_risen():
+    separation = areas_over_training(aswap=(0.5, 0.5, 0.9, 0.5))
+    answer = one(over_training(i=(50, 95, 98, 99), aswap=(90, 2, 60, 5)), separation)
+    assert rises_at(answer) == {"aswap": None}
+    assert answer.verdict.decision == "not decided by these data"
+
+
+def test_a_rise_to_guessing_is_none():
+    separation = areas_over_training(aswap=(0.5, 0.1, 0.5, 0.5))
+    answer = one(over_training(i=(50, 95, 98, 99), aswap=(90, 2, 60, 5)), separation)
+    assert rises_at(answer) == {"aswap": None}
+
+
+def test_generalising_at_once_contradicts():
+    separation = areas_over_training(aswap=(0.5, 0.5, 0.9, 0.95))
+    answer = one(over_training(i=(50, 60, 80, 99), aswap=(90, 2, 60, 70)), separation)
+    assert answer.rows["learning-order"][0]["learned_at"] == 300
+    assert (answer.verdict.decision, answer.verdict.effect.value) == ("contradicted", 0)
+
+
+@pytest.mark.parametrize("keep", [[0], [0, 300], [300]])
+def test_too_few_checkpoints_do_not_decide(keep):
+    separation = areas_over_training(aswap=(0.5, 0.4, 0.8, 0.98))
+    some, of_them = (table[table["checkpoint"].isin(keep)] for table in (TABLE, separation))
+    assert one(some, of_them).verdict.decision == "not decided by these data"
+
+
+def studies(distance, bias, seed, sure=False):
+    """The decisions on 200 models of four checkpoints and two cases."""
+    shape = (200, 4, 1, 1, 2)
+    drawn = scored(
+        np.random.default_rng(seed),
+        np.broadcast_to(np.reshape(distance, (1, 4, 1, 1, 1)), shape),
+        np.reshape(bias, (1, 4, 1, 1, 1)),
+        learned=(30, 46, 48, 49),
+        checkpoints=(100, 200, 300, 400),
+        sparsities=(0.0,),
+        sure=sure,
+    )
+    decided = [answer.verdict.decision for answer in learning_order(measured(*drawn))]
+    assert len(decided) == 200
+    return decided
+
+
+@pytest.mark.parametrize(
+    ("distance", "bias", "sure"),
+    [
+        (0.0, [0.0] * 4, False),
+        (1.0, [0.0] * 4, False),
+        (1.0, [-2.0, -1.0, 0.5, 1.0], False),
+        (1.0, [-2.0, -1.0, 0.5, 1.0], True),
+    ],
+)
+def test_neither_noise_nor_growing_label_bias_decides(distance, bias, sure):
+    decided = studies([distance] * 4, bias, 0, sure)
+    assert sum(d != "not decided by these data" for d in decided) <= 18
+
+
+def test_a_true_rise_is_detected():
+    late = studies([0.2, 0.2, 2.0, 2.0], [-2.0, -2.0, -1.0, -1.0], 1)
+    assert late.count("supported") >= 180

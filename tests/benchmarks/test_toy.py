@@ -1,0 +1,162 @@
+"""Every program in ``benchmarks/`` and ``examples/`` runs at toy size and prints sane values."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from heuristic_core.search.find import METHODS
+
+ROOT = Path(__file__).parents[2]
+#: Modules without a program of their own.
+SHARED = {"common", "searches"}
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """Where all programs write, so that the toy model is trained once."""
+    return tmp_path_factory.mktemp("benchmarks")
+
+
+@pytest.fixture
+def toy(out, capsys):
+    """A function that runs a program at toy size; returns what it saved and what it printed."""
+
+    def run(name, saved=None):
+        importlib.import_module(name).main(["--toy", "--out", str(out)])
+        printed = capsys.readouterr().out
+        if saved is None:
+            return None, printed
+        page = (out / "toy" / f"{saved}.md").read_text(encoding="utf-8")
+        assert page.rstrip().splitlines()[-1] in printed
+        content = json.loads((out / "toy" / f"{saved}.json").read_text(encoding="utf-8"))
+        assert content["setting"]["threads"] == 1
+        assert "toy" not in content["setting"]
+        return content, printed
+
+    return run
+
+
+def check_rows(rows):
+    """Searches as they are saved: sizes are exact, divergences and accuracies are in range."""
+    for row in rows:
+        assert row["seconds"] > 0
+        for sub in row["subnetworks"]:
+            assert len(sub["kept"]) == 21 - math.floor(21 * sub["sparsity"] + 0.5)
+            for domain in ("id", "ood"):
+                assert 0 <= sub[f"{domain}_kl"] < 2
+                assert 0 <= sub[f"{domain}_accuracy"] <= 1
+
+
+def test_subjects(toy):
+    _, printed = toy("subjects")
+    cells = [line.strip("| ").split(" | ") for line in printed.splitlines() if "%" in line]
+    assert [name for name, _ in cells] == ["adversarial", "friendly", "id"]
+    assert all(0 <= float(share.rstrip("%")) <= 100 for _, share in cells)
+
+
+def test_frontier(toy, out):
+    content, printed = toy("frontier", "frontier-toy")
+    rows = content["rows"]
+    assert set(rows) == {*METHODS, "learned_no_exchange", "random_layer_matched"}
+    for runs in rows.values():
+        check_rows(runs)
+    assert [run["sparsities"] for run in rows["paper"]] == [[0.6], [0.6]]
+    assert content["full"]["id_kl"] == 0
+    assert "| 60 %, learned | 2 |" in printed
+    assert "<svg" in (out / "toy" / "frontier-toy.svg").read_text(encoding="utf-8")
+    versus = json.loads((out / "toy" / "versus-paper-toy.json").read_text(encoding="utf-8"))
+    assert versus["paper"] == rows["paper"]
+
+
+def test_light(toy):
+    content, printed = toy("light", "light-toy")
+    check_rows(content["rows"])
+    assert [run["seed"] for run in content["rows"]] == [1, 2]
+    assert "| full model | 0 |" in printed
+    assert "| 20 % | 4 |" in printed
+
+
+def test_separate(toy):
+    content, printed = toy("separate", "separate-toy")
+    check_rows([*content["joint"], *content["separate"]])
+    assert [run["sparsities"] for run in content["joint"]] == [[0.3, 0.6]] * 2
+    assert [run["sparsities"] for run in content["separate"]] == [[0.3], [0.3], [0.6], [0.6]]
+    assert printed.count("\n| ") == 4
+
+
+def test_step_cost(toy):
+    content, printed = toy("step_cost", "step-cost")
+    assert set(content["seconds"]) == {"learned", "floor", "paper", "paper_cached"}
+    rounds = itertools.chain.from_iterable(content["seconds"].values())
+    assert all(s > 0 for steps in rounds for s in steps)
+    assert 14 <= content["tokens"]["low"] <= content["tokens"]["high"] <= 22
+    assert all(0 < ratio["value"] < 1000 for ratio in content["ratios"].values())
+    assert "| paper / learned |" in printed
+
+
+def test_scaling(toy):
+    content, printed = toy("scaling", "scaling")
+    seconds = content["seconds"]
+    assert [list(seconds[what]) for what in ("lengths", "units", "seeds", "sparsities")] == [
+        ["4", "8"],
+        ["2 x 3: 8", "1 x 6: 7"],
+        ["1", "2"],
+        ["1", "2"],
+    ]
+    for what in ("seeds", "sparsities"):
+        assert all(s > 0 for times in seconds[what].values() for s in times)
+    # One step to 50 % and one of rest, of four examples, and six rounds of exchanges.
+    assert f"| {2 * 4 + 6 * 500 * 2.5:,.0f} |" in printed
+
+
+def test_compaction(toy):
+    content, printed = toy("compaction", "compaction")
+    rows = content["sparsities"]
+    assert [row["sparsity"] for row in rows] == [0.3, 0.5, 0.7, 0.9]
+    left = [row["share_of_multiply_adds"] for row in rows]
+    assert left == sorted(left, reverse=True)
+    assert 0 < left[-1] < left[0] < 1
+    assert all(row["largest_logit_error"] < 1e-4 for row in rows)
+    assert all(0 < ratio["value"] < 1000 for row in rows for ratio in row["ratios"].values())
+    assert "| 90% |" in printed
+
+
+def test_rounding(toy):
+    content, _ = toy("rounding", "rounding")
+    rows = content["rows"]
+    expected = [(name, s) for name in ("id", "hans-grammar") for s in (0.0, 0.3, 0.6)]
+    assert [(row["suite"], row["sparsity"]) for row in rows] == expected
+    for row in rows:
+        assert 0 <= row["kl"] < 0.01
+        assert 0 <= row["differ"][0] <= 1
+        assert 0 <= row["accuracy"] <= 1
+        assert row["n"] == (40 if row["suite"] == "id" else 30)
+
+
+def test_rounding_needs_a_run(out, capsys):
+    with pytest.raises(SystemExit):
+        importlib.import_module("rounding").main(["--out", str(out)])
+    assert "name a run folder" in capsys.readouterr().err
+
+
+def test_first_steps(out, capsys):
+    encoder = importlib.import_module("subjects").toy_encoder(out / "toy")
+    importlib.import_module("first_steps").main(str(encoder), train_size=64, steps=2)
+    *_, last = capsys.readouterr().out.splitlines()
+    label, share = last.split(": ")
+    assert label == "in-domain without L2H5"
+    assert 0 <= float(share) <= 1
+
+
+def test_every_program_is_run_here():
+    programs = {
+        path.stem for folder in ("benchmarks", "examples") for path in ROOT.glob(f"{folder}/*.py")
+    }
+    tests = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
+    assert programs - SHARED <= tests

@@ -1,0 +1,210 @@
+"""The published study's page says what its kept tables give, figures included."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import typer
+
+import published_parts
+import published_study
+from heuristic_core.errors import InputError
+from heuristic_core.storage import file_digest
+from heuristic_core.tables import TABLES
+from rename_columns import rename_columns
+
+ROOT = Path(__file__).parents[2]
+PLACE = ROOT / "docs" / "results" / "minilm-mnli-hans"
+
+
+@pytest.fixture
+def published(monkeypatch, tmp_path):
+    """The page's program, working on a copy of what is kept."""
+    copy = tmp_path / PLACE.name
+    shutil.copytree(PLACE, copy, ignore=shutil.ignore_patterns("figures"))
+    monkeypatch.setattr(published_study, "PLACE", copy)
+    return published_study
+
+
+def figures(place: Path) -> dict[str, list[str]]:
+    """Every figure of the arms, its numbers at the odd places."""
+    found = {}
+    for path in place.glob("*/figures/*.svg"):
+        # Names of shapes are digests of coordinates, whose last digits depend on the processor.
+        text = re.sub(r"\b[mpC][0-9a-f]{10}\b", "NAME", path.read_text("utf-8"))
+        found[str(path.relative_to(place))] = re.split(r"(-?\d+\.\d+)", text)
+    return found
+
+
+def test_the_page_is_remade_from_what_is_kept(published):
+    published.page()
+    copy = published.PLACE
+    assert copy.with_suffix(".md").read_text() == PLACE.with_suffix(".md").read_text()
+    remade, kept = figures(copy), figures(PLACE)
+    assert remade.keys() == kept.keys() != set()
+    for name, drawing in kept.items():
+        assert remade[name][::2] == drawing[::2]
+        numbers = [[float(number) for number in one[name][1::2]] for one in (remade, kept)]
+        assert numbers[0] == pytest.approx(numbers[1], abs=0.01)
+
+
+def test_the_page_follows_its_tables(published):
+    page = PLACE.with_suffix(".md").read_text()
+    arms = published.kept()
+    assert published.accuracies(arms) in page
+    measured = arms["natural"].measured
+    table = measured["evaluations"]
+    halved = {**measured, "evaluations": table.assign(correct=table["correct"] // 2)}
+    worse = replace(arms["natural"], measured=halved)
+    assert published.accuracies(arms | {"natural": worse}) not in page
+
+
+def test_a_kept_table_that_was_changed_is_refused(published):
+    place = published.PLACE / "natural" / "tables" / "evaluations.parquet"
+    table = published.read_table(place)
+    published.write_table(place, table.assign(correct=table["correct"] // 2))
+    with pytest.raises(InputError, match="evaluations"):
+        published.page()
+
+
+@pytest.mark.parametrize(
+    ("decisions", "said"),
+    [
+        ([], "not measured"),
+        (["undecided"] * 2, "**not decided** (2 not decided)"),
+        (["supported", "supported", "undecided"], "**holds** (2 hold, 1 not decided)"),
+        (["contradicted"], "**does not hold** (1 does not hold)"),
+        (["contradicted"] * 2, "**does not hold** (2 do not hold)"),
+        (["supported"] + ["undecided"] * 2, "**mostly not decided** (2 not decided, 1 holds)"),
+        (["contradicted", "supported"], "**in part** (1 does not hold, 1 holds)"),
+    ],
+)
+def test_a_finding_is_summed_up(published, decisions, said):
+    cards = [SimpleNamespace(decision=decision, claim="", where="") for decision in decisions]
+    # Finding 1 holds where its claims are supported, finding 4 where its claim is contradicted.
+    rows = cells_of(published.summary({"arm": {"spread": cards}}))
+    assert rows[0][1] == said
+    assert rows[3][1] == "not measured"
+    against = cells_of(published.summary({"arm": {"effective_size": cards}}))[3][1]
+    turned = {"holds": "does not hold", "hold": "do not hold"}
+    turned |= {other: one for one, other in turned.items()}
+    pattern = "|".join(sorted(turned, key=len, reverse=True))
+    assert against == re.sub(pattern, lambda held: turned[held[0]], said)
+
+
+def cells_of(table: str) -> list[list[str]]:
+    return [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+
+
+def test_verdicts_aside_do_not_count(published):
+    counts, aside = (
+        SimpleNamespace(decision="supported", claim=f"size falls on {data} data", where="")
+        for data in ("adversarial", "in-domain")
+    )
+    cell = cells_of(published.summary({"arm": {"effective_size": [counts, aside]}}))[3][1]
+    assert cell == "**does not hold** (1 does not hold)"
+
+
+def test_unseen_and_seen_cases_are_summed_up_apart_where_they_differ(published):
+    yes, no = (
+        {"spread": [SimpleNamespace(decision=decision, claim="", where="")]}
+        for decision in ("supported", "contradicted")
+    )
+    held = "**holds** (1 holds)"
+    for seen, said in [
+        (yes, held),
+        (no, f"unseen: {held}<br>seen: **does not hold** (1 does not hold)"),
+    ]:
+        table = published.summary({"arm, unseen": yes, "arm, seen": seen})
+        assert cells_of(table)[0][1] == said
+
+
+def test_conclusions_on_unseen_and_seen_cases(published):
+    arms = published.kept()
+    parts = published.apart({name: arms[name] for name in ("natural", "augmented")})
+    assert list(parts) == ["natural", "augmented, unseen", "augmented, seen"]
+    assert parts["natural"] is arms["natural"]
+    unseen, seen = (parts[f"augmented, {part}"] for part in ("unseen", "seen"))
+    cases = [published_parts.cases_of(results, "adversarial") for results in (unseen, seen)]
+    assert [len(some) for some in cases] == [11, 4]
+    assert not cases[0] & cases[1]
+    for some, results in zip(cases, (unseen, seen), strict=True):
+        rows = results.conclusions.tables["cases"]
+        assert set(rows[rows["case_kind"] == "adversarial"]["case"]) == some
+    # Which heads are kept does not depend on the cases.
+    whole = arms["augmented"].conclusions.tables["core"]
+    pd.testing.assert_frame_equal(unseen.conclusions.tables["core"], whole)
+
+
+def test_a_reading_of_other_verdicts_is_refused(published):
+    with pytest.raises(InputError, match="read them again"):
+        published.check_readings({"natural": {}})
+
+
+def test_keeping_what_is_kept_is_refused(published):
+    place = published.PLACE / "natural"
+    with pytest.raises(typer.BadParameter, match="is what is kept"):
+        published.keep(place, "natural", place / "forecast.json")
+    assert (place / "manifest.json").is_file()
+
+
+def test_keeping_leaves_out_where_the_data_are(published, tmp_path):
+    run, place = tmp_path / "run", published.PLACE / "natural"
+    shutil.copytree(place, run)
+    manifest = published.read_json(run / "manifest.json")
+    command = manifest["command"]
+    published.write_json(run / "manifest.json", manifest | {"command": f"{command} --data /my/own"})
+    plan = tmp_path / "plan.json"
+    published.write_json(plan, {"cells": [{"cell": "finetune-f1", "seconds": 9.5}]})
+    published.keep(run, "natural", plan)
+    assert published.read_json(place / "manifest.json")["command"] == f"{command} --data FOLDER"
+    assert published.read_json(place / "forecast.json") == {"finetune-f1": 9.5}
+    assert len(published.kept()["natural"].measured["evaluations"]) > 0
+
+
+def test_only_a_plan_and_a_known_arm_are_kept(published, tmp_path):
+    place = published.PLACE / "natural"
+    with pytest.raises(InputError, match="is not what `hcore run --plan --json` prints"):
+        published.keep(place.rename(tmp_path / "run"), "natural", tmp_path / "run" / "study.json")
+    with pytest.raises(typer.BadParameter, match="arms are natural, augmented, augmented-2"):
+        published.keep(tmp_path / "run", "another", tmp_path / "run" / "study.json")
+
+
+def test_the_spread_of_other_fine_tunings_is_kept(published, tmp_path):
+    """Of a table like that of McCoy et al.: 100 runs, then what is no run."""
+    table = pd.DataFrame({"name": "bert", "ln_passive": [0.25, 0.75] * 50, "note": ""})
+    table.loc[100] = ["mean", 1.0, ""]
+    table.to_csv(tmp_path / "berts.csv", index=False)
+    published.seeds(tmp_path / "berts.csv")
+    kept = published.read_table(published.PLACE / "seeds.parquet").set_index("column")
+    assert list(kept.index) == ["ln_passive"]
+    row = kept.loc["ln_passive"]
+    assert (row["min"], row["mean"], row["max"]) == (0.25, 0.5, 0.75)
+    assert row["std"] == pytest.approx(0.25 * (100 / 99) ** 0.5)
+
+
+@pytest.mark.parametrize("arm", published_study.ARMS)
+def test_kept_tables_have_the_declared_columns(arm):
+    for name, table in TABLES.items():
+        path = PLACE / arm / "tables" / f"{name}.parquet"
+        assert list(published_study.read_table(path)) == table.names
+
+
+def test_renamed_columns_are_rewritten(published):
+    folder = published.PLACE / "augmented-2"
+    manifest = published.read_json(folder / "manifest.json")
+    path = folder / "tables" / "removal.parquet"
+    today = published.read_table(path)
+    published.write_table(path, today.rename(columns={"readout": "head"}))
+    digests = manifest["tables"] | {"removal": file_digest(path)}
+    published.write_json(folder / "manifest.json", manifest | {"tables": digests})
+    assert rename_columns(folder) == ["removal"]
+    pd.testing.assert_frame_equal(published.read_table(path), today)
+    assert published.read_json(folder / "manifest.json")["tables"]["removal"] == file_digest(path)
+    assert rename_columns(folder) == []

@@ -1,0 +1,163 @@
+"""Every question of the project on a synthetic study: page, terminal, figures and tables."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections import Counter
+
+import pandas as pd
+import pytest
+
+from heuristic_core.analysis.questions import QUESTIONS
+from heuristic_core.report import write_report
+from heuristic_core.report.figures import draw
+from heuristic_core.report.figures.plot import VALUES
+from heuristic_core.report.sections import sections, varied
+from report.made_up import QUESTION
+from report.page import Page, read, write
+from report.svg import all_rows, hold, rows_of
+from report.synthetic import MANIFEST, synthetic
+
+
+@pytest.fixture(scope="module")
+def drawings(further):
+    several = varied(further)
+    return {s.question.key: draw(s.question, s.tables, several) for s in sections(further)}
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.key)
+def test_every_value_that_is_drawn_is_its_row_s(question, further, drawings):
+    tables = dict(further.conclusions.tables)
+    mine = drawings.get(question.key, [])
+    for number, spec in enumerate(question.figures, start=1):
+        key = f"{question.key}-{number}" if len(question.figures) > 1 else question.key
+        of_spec = [d for d in mine if d.name == key or d.name.startswith(f"{key}-")]
+        drawn = [rows_of(question, spec, tables, drawing) for drawing in of_spec]
+        for drawing, rows in zip(of_spec, drawn, strict=True):
+            hold(question, spec, drawing, rows)
+        wanted = all_rows(spec, tables).index
+        numbers = [row for some in drawn for row in some.index]
+        assert sorted(numbers) == sorted(wanted)  # each once, and none left out
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.key)
+def test_an_effect_that_is_drawn_is_the_verdict_s(question, further, drawings):
+    """Where a drawn column also holds the verdict's effect, the mark is at the effect."""
+    tables = dict(further.conclusions.tables)
+    verdicts = further.conclusions.verdicts.query("question == @question.key")
+    for spec in question.figures:
+        column = spec.columns[VALUES[spec.kind]]
+        for verdict in verdicts[verdicts["measure"] != ""].to_dict("records"):
+            rows = tables[spec.table]
+            for name in question.subject:
+                missing = rows[name].isna() & pd.isna(verdict[name])
+                rows = rows[missing | rows[name].eq(verdict[name]).fillna(False).astype(bool)]
+            close = rows[(rows[column] - verdict["effect"]).abs() < 1e-6]
+            # Values that look the same are the same, not computed twice in different ways.
+            assert (close[column] - verdict["effect"]).abs().max() < 1e-12 or close.empty
+
+
+def test_names_are_unique_and_figures_draw_what_there_is():
+    assert len({question.key for question in QUESTIONS}) == len(QUESTIONS)
+    names = Counter(table.name for question in QUESTIONS for table in question.tables)
+    assert set(names.values()) <= {1}
+    for question in QUESTIONS:
+        tables = {table.name: table for table in question.tables}
+        for spec in question.figures:
+            assert set(spec.columns.values()) | set(spec.where) <= set(tables[spec.table].names)
+
+
+def test_everything_is_on_the_page(further, further_folder, drawings):
+    page = read(further_folder / "report.html")
+    found = sections(further)
+    assert page.text.count("What this cannot tell") == sum(bool(s.question.limits) for s in found)
+    places = [page.text.rindex(section.question.asks) for section in found]
+    assert places == sorted(places)
+    for section in found:
+        for card in section.cards:
+            assert card.reason in page.text
+            assert card.caveat in page.text
+    n_drawn = sum(map(len, drawings.values()))
+    assert page.tags.count("svg") == len(list(further_folder.glob("figures/*"))) == n_drawn
+    ids = [value for key, value in page.attributes if key == "id"]
+    assert len(ids) == len(set(ids))
+    assert not [ref for k, v in page.attributes if k == "href" and (ref := v[1:]) not in ids]
+
+
+def test_every_table_with_rows_is_in_a_file(further, further_folder):
+    for question in QUESTIONS:
+        for table in question.tables:
+            rows, path = further.conclusions.tables[table.name], further_folder / "tables"
+            csv, tex = (path / f"{table.name}.{ending}" for ending in ("csv", "tex"))
+            assert csv.is_file() == (len(rows) > 0)
+            assert tex.is_file() == (len(rows) > 0 and bool(table.title))
+            if len(rows):
+                assert len(pd.read_csv(csv)) == len(rows)
+    assert len(pd.read_csv(further_folder / "tables" / "verdicts.csv")) == len(
+        further.conclusions.verdicts
+    )
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"seeds": ()},
+        {"checkpoints": (300,), "seeds": (1, 2), "sparsities": (0.5,)},
+        {"checkpoints": (0,), "seeds": (1, 2, 3)},
+        {"ood": False, "seeds": (1, 2)},
+        {"ood": False, "seeds": (), "checkpoints": (0,)},
+        {"seeds": (1,), "sparsities": (0.5,)},
+        {"seeds": (1, 2), "sparsities": (0.0, 0.125)},
+        {"manifest": {}, "seeds": (1, 2), "sparsities": (0.5,)},
+        {"further": True, "checkpoints": (300,), "seeds": (1,)},
+        {"further": True, "seeds": (), "ood": False},
+    ],
+    ids=str,
+)
+def test_what_is_not_there_is_left_out(shape, tmp_path):
+    results = synthetic(**shape)
+    page = write(results, tmp_path)
+    found = sections(results)
+    assert len(page.text.split("What this cannot tell")) == 1 + len(
+        [section for section in found if section.question.limits]
+    )
+    for path in (tmp_path / "figures").glob("*.svg"):
+        assert "nan" not in re.sub(r"<(text|desc).*?</\1>", "", path.read_text(), flags=re.DOTALL)
+
+
+def test_names_are_text_and_nothing_else(tmp_path):
+    evil = "<script>$x^2$</script>\x1b[31m"
+    names = {"ln_passive": evil, "hans-grammar": f"{evil}2", "previous": f"{evil}3", "cls": "漢"}
+    results = synthetic(
+        name=evil,
+        further=True,
+        seeds=(1, 2),
+        per_case=10,
+        rename=names | {"ln_preposition": '$x^2$ id="x" -->'},
+        manifest=copy.deepcopy(MANIFEST) | {"notes": [evil], "versions": {evil: evil}},
+    )
+    page = write(results, tmp_path)
+    assert "script" not in page.tags
+    assert "<script>$x^2$</script>" in page.text
+    for path in tmp_path.rglob("*.*"):
+        assert "\x1b" not in path.read_text(encoding="utf-8")
+        if path.suffix == ".svg":
+            assert "script" not in Page(path.read_text(encoding="utf-8")).tags
+
+
+def test_the_report_names_no_question(further_folder):
+    """What is said of a question is said by the question."""
+    from pathlib import Path
+
+    import heuristic_core.report as report
+
+    keys = {question.key for question in QUESTIONS} - {"core"}
+    for path in Path(report.__file__).parent.rglob("*.*"):
+        if path.suffix in (".py", ".j2"):
+            assert not [key for key in keys if re.search(rf"[\"']{key}[\"']", path.read_text())]
+
+
+def test_a_question_that_nobody_knows_is_reported_too(further, tmp_path):
+    path = write_report(further, tmp_path, (QUESTION,))
+    assert "There is nothing to compare" in read(path).text

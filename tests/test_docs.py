@@ -1,0 +1,48 @@
+"""The pages that the program's own declarations make are those of today."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from heuristic_core.analysis.questions import QUESTIONS
+
+DOCS = Path(__file__).parents[1] / "docs"
+_spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+generate = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(generate)
+
+
+@pytest.mark.parametrize("name", generate.PAGES)
+def test_generated_pages_are_current(name):
+    assert (DOCS / name).read_text(encoding="utf-8") == generate.PAGES[name](), (
+        "run python docs/generate.py"
+    )
+
+
+def test_every_question_has_its_page():
+    for question in QUESTIONS:
+        page = (DOCS / "analyses" / f"{question.page}.md").read_text(encoding="utf-8")
+        for table in question.tables:
+            assert f"`{table.name}`" in page or f"`{question.key}`" in page
+
+
+def test_links_between_pages_lead_somewhere():
+    pages = [*DOCS.rglob("*.md"), DOCS.parent / "README.md", DOCS.parent / "CONTRIBUTING.md"]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_example_of_a_question_is_the_file():
+    text = (DOCS.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    file = DOCS.parent / "src" / "heuristic_core" / "analysis" / "faithfulness.py"
+    added = "".join(
+        f"+{line}" for line in file.read_text(encoding="utf-8").splitlines(keepends=True)
+    )
+    assert added in text
+    page = (DOCS / "analyses" / "faithfulness.md").read_text(encoding="utf-8")
+    assert len(added.splitlines()) + len(page.splitlines()) + 2 < 150
