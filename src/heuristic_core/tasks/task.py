@@ -16,7 +16,6 @@ from ..errors import InputError, one_line, unknown
 
 Role = Literal["id", "ood"]
 CaseKind = Literal["id", "adversarial", "friendly"]
-CASE_KINDS: tuple[CaseKind, ...] = ("id", "adversarial", "friendly")
 
 
 @dataclass(frozen=True, eq=False)
