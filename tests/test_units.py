@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import math
+from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
 import pytest
@@ -61,7 +61,20 @@ def test_a_unit_elsewhere_is_refused():
 
 @given(st.integers(1, 500), st.floats(0, 1, exclude_max=True))
 def test_number_kept_is_rounded_half_up_in_what_is_dropped(n, sparsity):
-    assert n_kept(n, sparsity) == n - math.floor(sparsity * n + 0.5)
+    dropped = (Decimal(repr(sparsity)) * n).quantize(Decimal(1), rounding=ROUND_HALF_UP)
+    assert n_kept(n, sparsity) == n - dropped
+
+
+def test_number_kept_takes_a_sparsity_as_it_is_written():
+    # 0.58 x 25 is exactly 14.5; its binary product is 14.499999999999998.
+    assert n_kept(25, 0.58) == 10
+    wrong = [
+        (n, percent)
+        for n in range(1, 430)
+        for percent in range(100)
+        if n_kept(n, percent / 100) != n - (percent * n + 50) // 100
+    ]
+    assert wrong == []
 
 
 def test_number_kept_of_the_papers_model():

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from numbers import Real
 
@@ -182,8 +183,9 @@ def n_kept(n_units: int, sparsity: float) -> int:
     Raises:
         InputError: If the sparsity is outside [0, 1).
     """
-    check_sparsity(sparsity)
-    return n_units - math.floor(sparsity * n_units + 0.5)
+    # As the sparsity is written: in binary, 0.58 of 25 units is less than 14.5.
+    share = Fraction(repr(check_sparsity(sparsity)))
+    return n_units - math.floor(share * n_units + Fraction(1, 2))
 
 
 def check_sparsity(sparsity: float) -> float:

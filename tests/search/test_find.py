@@ -104,6 +104,18 @@ def test_same_seed_same_bits_whatever_the_global_generator(tiny, data, method):
     assert np.array_equal(one.soft, other.soft) == (method in NOTHING_DRAWN)
 
 
+@pytest.mark.parametrize("method", list(METHODS))
+def test_a_seed_finds_the_same_whatever_the_default_dtype(tiny, data, method):
+    one = find_subnetwork(tiny, data, 0.5, seed=1, method=method, **QUICK[method])
+    torch.set_default_dtype(torch.float64)
+    try:
+        two = find_subnetwork(tiny, data, 0.5, seed=1, method=method, **QUICK[method])
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert one == two
+    assert np.array_equal(one.soft, two.soft)
+
+
 @pytest.mark.parametrize("method", sorted(NOTHING_DRAWN))
 def test_the_seed_draws_the_examples_where_there_are_more_than_asked_for(tiny, data, method):
     options = QUICK[method] | {"examples": 8}

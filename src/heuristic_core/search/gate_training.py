@@ -81,7 +81,8 @@ def train_gates(
     """
     model, data, n_gates = problem.model, problem.data, problem.n_prunable
     generator = torch.Generator(model.device).manual_seed(problem.seed)
-    noise = torch.randn(n_gates, generator=generator, device=model.device)
+    # Named dtypes: a seed's noise must not depend on torch's default one.
+    noise = torch.randn(n_gates, generator=generator, device=model.device, dtype=torch.float32)
     # In float64, which costs nothing at this size and leaves only the model's own rounding.
     log_alpha = (options.start + options.start_spread * noise.double()).requires_grad_()
     multipliers = torch.zeros(2, dtype=torch.float64, device=model.device, requires_grad=True)
@@ -166,7 +167,9 @@ def _uniform(
     """Draw the noise of one pass."""
     n = 1 if options.shared_noise else n_rows
     half = (n + 1) // 2 if options.antithetic and not options.shared_noise else n
-    drawn = torch.rand(half, n_gates, generator=generator, device=generator.device)
+    drawn = torch.rand(
+        half, n_gates, generator=generator, device=generator.device, dtype=torch.float32
+    )
     # Neighbours in a batch have similar lengths, so a pair's noise partly cancels.
     if half < n:
         drawn = torch.stack([drawn, 1 - drawn], 1).flatten(0, 1)[:n]
@@ -184,7 +187,7 @@ def _reference(
     """Return the full model's log-probabilities, from the data or computed now."""
     if options.cached_reference:
         return data.reference[rows].to(model.device)
-    gates.z = torch.ones(len(model.space), device=model.device)
+    gates.z = torch.ones(len(model.space), dtype=torch.float32, device=model.device)
     with model.inference():
         logits = model(**batch).logits.float()
     return torch.log_softmax(logits, dim=-1).clone()  # no inference tensor may enter the graph

@@ -67,13 +67,16 @@ def _fit(
     """Train the importances of the prunable units for exactly k of them kept."""
     model, data, n_gates = problem.model, problem.data, problem.n_prunable
     generator = torch.Generator(model.device).manual_seed(problem.seed)
-    importance = torch.zeros(n_gates, device=model.device, requires_grad=True)
+    importance = torch.zeros(n_gates, dtype=torch.float32, device=model.device, requires_grad=True)
     optimiser = torch.optim.Adam([importance], lr=options.learning_rate)
     rng = np.random.default_rng(problem.seed)
     batches = data.encoded.shuffled(options.batch_size, options.steps, rng)
     with model.frozen(), model.gated(data.values) as gates:
         for step, rows in enumerate(batches):
-            uniform = torch.rand(len(rows), n_gates, generator=generator, device=model.device)
+            # Named dtypes: a seed's noise must not depend on torch's default one.
+            uniform = torch.rand(
+                len(rows), n_gates, generator=generator, device=model.device, dtype=torch.float32
+            )
             keys = importance + gumbel(uniform)
             # The relaxation can choose a unit more than once. Gates above 1 disturb the model as
             # those below do, so training would come to prefer units that do nothing.

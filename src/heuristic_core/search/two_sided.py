@@ -68,7 +68,10 @@ def two_sided(problem: Problem, options: TwoSidedOptions) -> list[Ranking]:
         return log_odds.detach()
 
     generator = torch.Generator(model.device).manual_seed(seed)
-    uniform = torch.rand(problem.n_prunable, generator=generator, device=model.device)
+    # Named dtypes: a seed's noise must not depend on torch's default one.
+    uniform = torch.rand(
+        problem.n_prunable, generator=generator, device=model.device, dtype=torch.float32
+    )
     with model.frozen(), model.gated(data.values) as gates:
         start = fit(torch.logit(uniform).clamp(-CLIP, CLIP), 0.0)
         fits = [fit(start, push) for push in (options.strength, -options.strength)]
