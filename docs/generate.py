@@ -98,10 +98,8 @@ def _type(column: Column) -> str:
         words.append("with interval")
     if column.choices:
         words.append(" or ".join(map("`{}`".format, column.choices)))
-    if math.isfinite(column.low) or math.isfinite(column.high):
-        low, high = (
-            f"{end:.4g}" if math.isfinite(end) else "" for end in (column.low, column.high)
-        )
+    if any(map(math.isfinite, column.bounds)):
+        low, high = (f"{end:.4g}" if math.isfinite(end) else "" for end in column.bounds)
         words.append(f"{low} to {high}" if low and high else f"from {low}" if low else f"to {high}")
     if column.optional:
         words.append("may be missing")

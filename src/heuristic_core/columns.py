@@ -16,16 +16,18 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from .errors import InputError, one_line
+from .errors import InputError, one_line, unknown
 
 Type = Literal["str", "int", "float", "bool"]
 #: How values are written: shares of 1 in per cent, differences with their sign, probabilities and
-#: small expectations with two significant digits. By default as their type is.
-Form = Literal["", "percent", "signed", "probability"]
+#: expectations, which can be small, with two significant digits. By default as their type is.
+Form = Literal["", "percent", "signed", "probability", "expectation"]
 
 _DTYPES = {"str": "str", "int": "int64", "float": "float64", "bool": "bool"}
 #: The same where values may be missing.
 _NULLABLE = {"str": "str", "int": "Int64", "float": "float64", "bool": "boolean"}
+#: Nothing that is measured is larger, and fourth powers of what is not stay finite.
+_LARGEST = 1e50
 #: What is added to a column's name for the ends of its 95 % interval.
 ENDS = ("_low", "_high")
 
@@ -45,8 +47,9 @@ class Column:
             the ends of its 95 % interval.
         optional: Whether values may be missing.
         choices: The values it may hold; any if empty.
-        low: The least value allowed.
-        high: The greatest value allowed.
+        low: The least value allowed. By default 0 for whole numbers, shares, probabilities and
+            expectations, and any for others.
+        high: The greatest value allowed; by default 1 for shares and probabilities.
         brief: Whether the terminal shows it too.
         formerly: Its name in tables of earlier versions, which are still read.
     """
@@ -61,8 +64,8 @@ class Column:
     interval: bool = False
     optional: bool = False
     choices: tuple[str, ...] = ()
-    low: float = -math.inf
-    high: float = math.inf
+    low: float | None = None
+    high: float | None = None
     brief: bool = False
     formerly: str = ""
 
@@ -70,6 +73,14 @@ class Column:
     def names(self) -> tuple[str, ...]:
         """The names that it has in files: its own, and those of the ends of its interval."""
         return (self.name, *(self.name + end for end in ENDS)) if self.interval else (self.name,)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the greatest value allowed."""
+        counted = self.type == "int" or self.form in ("percent", "probability", "expectation")
+        low = (0.0 if counted else -math.inf) if self.low is None else self.low
+        share = self.form in ("percent", "probability")
+        return low, (1.0 if share else math.inf) if self.high is None else self.high
 
     @property
     def dtype(self) -> str:
@@ -113,8 +124,15 @@ class Table:
         vars(self).update(name=name, about=about, columns=columns, key=key, **shown)
 
     def __getitem__(self, name: str) -> Column:
-        """Return a column by its name."""
-        return next(column for column in self.columns if column.name == name)
+        """Return a column by its name.
+
+        Raises:
+            InputError: If there is none.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise unknown(f"column of the table {self.name}", name, [c.name for c in self.columns])
 
     @property
     def names(self) -> list[str]:
@@ -126,14 +144,17 @@ class Table:
         """The types of its columns in files, by name."""
         return {name: column.dtype for column in self.columns for name in column.names}
 
-    def with_columns(self, columns: Iterable[Column]) -> Table:
-        """Return the table with other columns; its key keeps the names that are among them."""
+    def with_columns(self, columns: Iterable[Column], key: tuple[str, ...] = ()) -> Table:
+        """Return the table with other columns, and another key if one is given.
+
+        Names in the key that are not among the columns go.
+        """
         kept = {column.name: column for column in columns}
         return Table(
             self.name,
             self.about,
             *kept.values(),
-            key=tuple(name for name in self.key if name in kept),
+            key=tuple(name for name in key or self.key if name in kept),
             title=self.title,
             folded=self.folded,
             top=self.top,
@@ -156,11 +177,11 @@ class Table:
                 Optional columns may be absent.
 
         Raises:
-            InputError: If another column is absent, or a value is of another type.
+            InputError: If another column is absent, one is not declared, or a value is not allowed.
         """
-        flat = [dict(pair for column in self.columns for pair in _cells(column, r)) for r in rows]
+        flat = [self._cells(row) for row in rows]
         # Objects: pandas would turn None into NaN, and a nullable whole number into a fraction.
-        return self.conform(pd.DataFrame(flat, columns=self.names, dtype=object))
+        return self.check(pd.DataFrame(flat, columns=self.names, dtype=object))
 
     def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return a data frame with exactly these columns, in this order, with these types.
@@ -239,6 +260,24 @@ class Table:
                 f"{rule}; correct or drop such rows"
             )
 
+    def _cells(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return one row's values by their names in files."""
+        declared = {column.name for column in self.columns}
+        for name in row:
+            if name not in declared:
+                raise unknown(f"column of the table {self.name}", name, sorted(declared))
+        cells: dict[str, Any] = {}
+        for column in self.columns:
+            if column.name not in row and not column.optional:
+                raise InputError(f"a row of the table {self.name} lacks the column {column.name}")
+            value = row.get(column.name)
+            cells[column.name] = value
+            if column.interval:
+                parts = ("value", "low", "high")
+                ends = [None if value is None else getattr(value, part) for part in parts]
+                cells |= dict(zip(column.names, ends, strict=True))
+        return cells
+
     def _renamed(self, frame: pd.DataFrame) -> pd.DataFrame:
         old = {c.formerly: c.name for c in self.columns if c.formerly and c.name not in frame}
         return frame.rename(columns=old)
@@ -252,6 +291,8 @@ class Table:
         values = frame[name]
         if not isinstance(values, pd.Series):
             raise InputError(f"the table {self.name} has the column {name} twice; drop one of them")
+        if not column.optional and name == column.name:
+            self.refuse(frame, name, values.isna(), "may not be missing")
         if str(values.dtype) != column.dtype or column.type == "str":
             fits, words = _FITS[column.type]
             wrong = ~values.map(fits).astype(bool)
@@ -261,26 +302,18 @@ class Table:
 
     def _check_values(self, frame: pd.DataFrame, name: str, column: Column) -> None:
         values = frame[name]
-        missing = values.isna() if column.optional or name != column.name else False
+        missing = values.isna()
         if column.choices:
             rule = f"is one of {', '.join(column.choices)}"
             self.refuse(frame, name, ~values.isin(column.choices) & ~missing, rule)
         if column.type in ("int", "float"):
-            inside = values.between(column.low, column.high).fillna(False).astype(bool)
-            rule = f"lies within {column.low:g} and {column.high:.4g}"
+            low, high = column.bounds
+            inside = values.between(low, high).fillna(False).astype(bool)
+            bounded = math.isfinite(high)
+            rule = f"lies within {low:g} and {high:.4g}" if bounded else f"is at least {low:g}"
             self.refuse(frame, name, ~inside & ~missing, rule)
-            infinite = np.isinf(values.to_numpy(dtype=float, na_value=np.nan))
-            self.refuse(frame, name, infinite, "is finite")
-
-
-def _cells(column: Column, row: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    value = row.get(column.name) if column.optional else row[column.name]
-    if not column.interval:
-        yield column.name, value
-        return
-    parts = ("value", "low", "high")
-    for name, part in zip(column.names, parts, strict=True):
-        yield name, None if value is None else getattr(value, part)
+            size = np.abs(values.to_numpy(dtype=float, na_value=np.nan))
+            self.refuse(frame, name, size > _LARGEST, f"is at most {_LARGEST:g} in size")
 
 
 def _is_number(value: Any) -> bool:

@@ -6,6 +6,7 @@ checkpoint, or one subnetwork of it. The columns in ``SYSTEM`` name it in every 
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +22,7 @@ def _error(name: str, of: str) -> Column:
 
 #: What names a model.
 MODEL = (
-    Column("finetune_seed", "seed of the fine-tuning", "int"),
+    Column("finetune_seed", "seed of the fine-tuning", "int", low=-math.inf),
     Column("checkpoint", "optimiser step of the model, from 0", "int", low=0),
 )
 SYSTEM = (
@@ -29,7 +30,7 @@ SYSTEM = (
     Column("kind", "the full model or a subnetwork", "str", choices=("full", "subnetwork")),
     Column("method", "how the subnetwork was found; empty for the full model", "str"),
     Column("sparsity", "sparsity asked for; 0 for the full model", low=0, high=_BELOW_1),
-    Column("seed", "seed of the search; -1 for the full model", "int"),
+    Column("seed", "seed of the search; -1 for the full model", "int", low=-1),
 )
 #: The same where only subnetworks have rows.
 _SUBNETWORK = (*MODEL, replace(SYSTEM[2], choices=("subnetwork",)), *SYSTEM[3:])
@@ -68,7 +69,7 @@ GRID = Table(
 _UNIT = (
     Column("unit", "the unit, such as L4H0 or L4MLP", "str"),
     Column("layer", "its layer, from 0", "int"),
-    Column("head", "its head within the layer, from 0; -1 for an MLP", "int"),
+    Column("head", "its head within the layer, from 0; -1 for an MLP", "int", low=-1),
 )
 SUBNETWORKS = Table(
     "subnetworks",
@@ -139,7 +140,7 @@ REMOVED = (
         "of a group of the study's own",
         "str",
     ),
-    Column("draw", "number of the control's draw; -1 for all others", "int"),
+    Column("draw", "number of the control's draw; -1 for all others", "int", low=-1),
     Column("removed", "the units, joined by +, in the model's order; empty for none", "str"),
 )
 REMOVED_NAMES = [column.name for column in REMOVED]

@@ -203,7 +203,7 @@ def test_a_core_with_the_one_head_that_matters_is_not_decided():
     answer = ask(table, aurocs)
     assert answer.rows["core-removal"][0]["beyond"].high < -0.2
     (model,) = read_removals(evidence(table, aurocs))
-    assert model.core_heads("balanced margin", seed=0).p_value > 0.05
+    assert model.core_heads("balanced margin", seed=0).p > 0.05
     assert answer.verdict.decision == "not decided by these data"
 
 

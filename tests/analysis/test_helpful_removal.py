@@ -5,7 +5,7 @@ import pytest
 from simulated_removals import CASES, evidence, heads, share_decided, simulate, singles
 
 from heuristic_core.analysis.conclusions import conclude
-from heuristic_core.analysis.helpful_removal import ONE_KIND, QUESTION, ROLES, helpful_removal
+from heuristic_core.analysis.helpful_removal import OUTCOMES, QUESTION, helpful_removal
 from heuristic_core.analysis.question import Answer
 
 UNITS = heads(2, 5)
@@ -38,16 +38,16 @@ def one(change=0.0, auroc=0.0, **settings) -> Answer:
 
 
 def helping(answer: Answer) -> list[str]:
-    return [row["unit"] for row in answer.rows["unit-roles"] if row["helps"]]
+    return [row["unit"] for row in answer.rows["unit-removal-outcomes"] if row["helps"]]
 
 
 def counts(answer: Answer) -> dict[str, int]:
-    return {row["role"]: row["n"] for row in answer.rows["roles"]}
+    return {row["outcome"]: row["n"] for row in answer.rows["removal-outcomes"]}
 
 
 def test_roles_by_construction():
     answer = one(effect((1, 1), (-1, -1), (1, -1), (-1, 1), (1, 0)), of_auroc(0.2, -0.2))
-    by_unit = {row["unit"]: row for row in answer.rows["unit-roles"]}
+    by_unit = {row["unit"]: row for row in answer.rows["unit-removal-outcomes"]}
     expected = [
         "helps both",
         "hurts both",
@@ -56,12 +56,12 @@ def test_roles_by_construction():
         "changes one kind alone",
         *["no clear change"] * 5,
     ]
-    assert [by_unit[unit]["role"] for unit in UNITS] == expected
-    assert counts(answer) == {role: expected.count(role) for role in (*ROLES.values(), ONE_KIND)}
+    assert [by_unit[unit]["outcome"] for unit in UNITS] == expected
+    assert counts(answer) == {one: expected.count(one) for one in OUTCOMES}
     assert by_unit["L0H2"]["label_bias"].value == pytest.approx(1, abs=0.1)
     assert by_unit["L0H2"]["balanced"].value == pytest.approx(0, abs=0.1)
     assert by_unit["L0H1"]["balanced"].value == pytest.approx(-1, abs=0.1)
-    assert answer.rows["unit-roles"][0]["unit"] == "L0H0"
+    assert answer.rows["unit-removal-outcomes"][0]["unit"] == "L0H0"
     assert helping(answer) == ["L0H0"]
     verdict = answer.verdict
     assert verdict.decision == "supported"
@@ -72,8 +72,8 @@ def test_roles_by_construction():
 def test_rows_fill_the_tables():
     table, aurocs = simulate(np.random.default_rng(0), REMOVALS)
     tables = conclude(evidence(table, aurocs), (QUESTION,)).tables
-    assert tables["roles"]["n"].sum() == len(UNITS)
-    assert set(tables["unit-roles"]["unit"]) == set(UNITS)
+    assert tables["removal-outcomes"]["n"].sum() == len(UNITS)
+    assert set(tables["unit-removal-outcomes"]["unit"]) == set(UNITS)
 
 
 def test_label_bias_is_no_help():
@@ -89,14 +89,14 @@ def test_label_bias_is_no_help():
 def test_without_auroc_the_balanced_margin_decides():
     table, _ = simulate(np.random.default_rng(0), REMOVALS, change=effect((1, 1)), n=100)
     answer = ask(table)
-    assert answer.rows["unit-roles"][0]["auc"] is None
+    assert answer.rows["unit-removal-outcomes"][0]["auc"] is None
     assert answer.verdict.measure == "balanced margin, nats"
     assert answer.verdict.decision == "supported"
 
 
 def test_worse_separation_is_no_help():
     answer = one(effect((2, -4)), of_auroc(-0.2))
-    worst = answer.rows["unit-roles"][-1]
+    worst = answer.rows["unit-removal-outcomes"][-1]
     assert worst["unit"] == "L0H0"
     assert worst["p_separation"] < 0.05
     assert helping(answer) == []

@@ -11,11 +11,10 @@ from heuristic_core.analysis.intervals import (
     correlation,
     estimate_text,
     holm,
-    p_text,
-    signed,
     student,
     wilson,
 )
+from heuristic_core.analysis.writing import p_text, signed
 
 
 def test_wilson_against_a_known_value():

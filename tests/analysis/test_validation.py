@@ -101,7 +101,7 @@ WRONG: dict[str, tuple[str, Callable[[pd.DataFrame], object], str]] = {
         set_to("kept", "no"),
         "'no' as kept .* true and false only",
     ),
-    "no examples": ("disjoint", set_to("n", 0), "0 as n in row 0, but n lies within 1 and inf"),
+    "no examples": ("disjoint", set_to("n", 0), "0 as n in row 0, but n is at least 1"),
     "too many right": (
         "evaluations",
         set_to("correct", 101, 2),
@@ -112,7 +112,11 @@ WRONG: dict[str, tuple[str, Callable[[pd.DataFrame], object], str]] = {
     "a sparsity of NaN": ("grid", set_to("sparsity", np.nan, 20), "nan as sparsity in row 20"),
     "a kl of NaN": ("evaluations", set_to("kl", np.nan), "nan as kl"),
     "a change of NaN": ("removal", set_to("margin_change", np.nan, 9), "nan as margin_change"),
-    "a score without end": ("attention", set_to("score", np.inf), "inf as score .* is finite"),
+    "a score without end": (
+        "attention",
+        set_to("score", np.inf),
+        "inf as score .* at most",
+    ),
     "an error below 0": ("dependency", set_to("excess_se", -0.1), "-0.1 as excess_se"),
     "an area above 1": ("discrimination", set_to("auc", 1.1), "1.1 as auc .* within 0 and 1"),
     "a step below 0": ("attention", set_to("checkpoint", -1), "-1 as checkpoint"),

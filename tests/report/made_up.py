@@ -36,6 +36,7 @@ FORMS = Table(
     Column("sparsity_level", "hidden", "float"),
     Column("score", "an estimate", title="score", interval=True, optional=True, brief=True),
     Column("in_percent", "one too", title="accuracy %", form="percent", interval=True),
+    key=("name",),
     title="Forms of numbers",
     top=2,
 )
@@ -48,6 +49,8 @@ STRIPS = Table(
     Column("accuracy", "accuracy", title="accuracy", form="percent"),
     Column("measure", "AUROC or label bias", "str"),
     Column("score", "the measure", title="score", interval=True),
+    Column("draw", "search seed; 0 for the full model", "int"),
+    key=("section", "case", "measure", "draw"),
 )
 LINES = Table(
     "lines",
@@ -57,6 +60,7 @@ LINES = Table(
     Column("data", "kind of cases", "str"),
     Column("draw", "search seed; missing for the mean", "int", optional=True),
     Column("size", "mean", title="effective size", form="percent", interval=True, optional=True),
+    key=("step", "at_sparsity", "data", "draw"),
 )
 UNITS = Table(
     "units",
@@ -66,6 +70,7 @@ UNITS = Table(
     Column("count", "subnetworks that keep it", "int", "kept"),
     Column("in_core", "whether it is in the core", "bool", "core"),
     Column("clear", "whether the change is clear", "bool"),
+    key=("unit",),
     title="Every unit",
     folded=True,
 )
@@ -77,6 +82,7 @@ TOKENS_TABLE = Table(
     Column("token", "kind of token", "str", "token"),
     Column("times", "attention in multiples of chance", title="times chance", digits=1),
     Column("typical", "whether it names the head's type", "bool"),
+    key=("head", "kind", "token"),
 )
 EDGES = Table(
     "edges",
@@ -85,6 +91,7 @@ EDGES = Table(
     Column("receiver", "the added head", "str", "added head"),
     Column("reads", "what reads it", "str"),
     Column("excess", "excess", title="excess", digits=3, interval=True),
+    key=("sender", "receiver", "reads"),
 )
 
 
@@ -114,7 +121,8 @@ def _strips(rng: np.random.Generator) -> list[dict[str, Any]]:
                 accuracy = float(np.clip(rng.normal(middle, width), 0, 1))
                 score = accuracy if measure == "AUROC" else 20 * accuracy - 8
                 rows.append(
-                    {"section": section, "case": case, "measure": measure, "accuracy": accuracy}
+                    {"section": section, "case": case, "measure": measure, "draw": i}
+                    | {"accuracy": accuracy}
                     | {"series": "full model" if i == 0 else "subnetwork"}
                     | {"score": _estimate(score) if i == 0 else Estimate(score, NAN, NAN)}
                 )

@@ -93,11 +93,11 @@ def test_the_plan_names_what_is_made_anew(run, newer):
     assert set(planned().values()) == {"finished"}
     newer("removal")
     states = planned()
-    assert {cell for cell, state in states.items() if state == "anew"} == {"removal-f1-s4"}
-    assert set(states.values()) == {"anew", "finished"}
+    assert {cell for cell, state in states.items() if state == "again"} == {"removal-f1-s4"}
+    assert set(states.values()) == {"again", "finished"}
     newer("search")
     states = planned()
-    again = {cell for cell, state in states.items() if state == "anew"}
+    again = {cell for cell, state in states.items() if state == "again"}
     own = {"search-f1-s4-k1", "evaluate-f1-s4-k2-70pc"}
     assert own | {"grid-search-f1-s2-k1", "disjoint-f1-s4-k1", "removal-f1-s4"} <= again
     # What does not rest on a search stands.

@@ -9,7 +9,7 @@ import pandas as pd
 
 from .evidence import Evidence
 from .intervals import EQUAL
-from .systems import SPARSITY, by_system
+from .systems import BY_SPARSITY, by_system
 
 #: The columns that name a case.
 CASE = ["suite", "case"]
@@ -20,7 +20,7 @@ KINDS = {
     "friendly": "friendly",
     "balanced": "balanced OOD",
 }
-#: What names the subnetworks of one sparsity: the values of ``systems.SPARSITY``.
+#: What names the subnetworks of one sparsity: the values of ``systems.BY_SPARSITY``.
 SparsityKey = tuple[int, int, str, float]
 
 
@@ -66,7 +66,7 @@ def subnetwork_means(evidence: Evidence) -> dict[SparsityKey, pd.DataFrame]:
         One row per search seed, for each fine-tuning, checkpoint, method and sparsity.
     """
     rows = subnetworks_of(evidence["evaluations"])
-    return {key: means_by_kind(some) for key, some in by_system(rows, SPARSITY)}
+    return {key: means_by_kind(some) for key, some in by_system(rows, BY_SPARSITY)}
 
 
 def case_labels(cases: Iterable[tuple[str, str]]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from ..columns import Column, Table
 from .effect import clear_sign, corrected, estimated
 from .evidence import Evidence
-from .intervals import change_text, p_text
+from .intervals import change_text
 from .question import Answer, Verdict, decide
 from .removals import (
     ACCURACY_COLUMNS,
@@ -24,6 +24,7 @@ from .removals import (
     with_unit,
 )
 from .separable_cases import SEPARABLE_CASES_ONLY
+from .writing import p_text
 
 _NO_ROOM = "the single removals cost more AUROC than the model has above chance"
 #: The AUROC of a model that separates nothing.
@@ -130,7 +131,13 @@ INTERACTION_COLUMNS = (
     Column("units", "the units removed together", "str", "units"),
     change_column("auc", "change of the mean AUROC", "AUROC", 3),
     change_column("auc_interaction", "that less the sum of single removals", "beyond sum", 3),
-    Column("margin_kind", "the OOD margin: balanced or adversarial", "str", "margin"),
+    Column(
+        "margin_kind",
+        "the OOD margin: balanced or adversarial",
+        "str",
+        "margin",
+        choices=("balanced", "adversarial"),
+    ),
     change_column("margin", "change of that margin, nats", "margin change"),
     change_column("margin_interaction", "that less the sum of single removals", "beyond its sum"),
     change_column("in_domain", "change of the in-domain margin, nats", "ID margin"),
@@ -171,6 +178,7 @@ QUESTION = removal_question(
                 title="p",
                 form="probability",
             ),
+            key=("kind", "units"),
             title="Several core heads removed, against the sum of removing each",
             folded=True,
         ),

@@ -12,10 +12,11 @@ import pandas as pd
 from ..columns import Column, Table
 from .cores import supported_cores
 from .evidence import Evidence
-from .intervals import Estimate, change_text, holm, p_text, wilson
+from .intervals import Estimate, change_text, holm, wilson
 from .matched import Contrast, core_within_layers
 from .question import Answer, Figure, Question, Verdict, decide
 from .scores import mean_interval, p_above
+from .writing import p_text
 
 #: What the paper sees the core's heads attend to.
 SHALLOW = ("repeated", "previous", "next", "sep")
@@ -41,9 +42,9 @@ def attention_patterns(evidence: Evidence) -> list[Answer]:
         core = members.get(int(finetune_seed), ())
         groups = [(key, _described(g, core)) for key, g in of_model.groupby(list(_SUBJECT))]
         contrasts = [_contrast(group, core, evidence.seed) for _, group in groups]
-        corrected = iter(holm(np.array([c.p_value for c in contrasts if c])))
+        corrected = iter(holm(np.array([c.p for c in contrasts if c])))
         for (key, group), contrast in zip(groups, contrasts, strict=True):
-            shallow = replace(contrast, p_value=float(next(corrected))) if contrast else None
+            shallow = replace(contrast, p=float(next(corrected))) if contrast else None
             answers.append(_answer(dict(zip(_SUBJECT, key, strict=True)), group, shallow))
     return answers
 
@@ -86,7 +87,7 @@ def _answer(subject: dict, group: pd.DataFrame, shallow: Contrast | None) -> Ans
         if len(some):
             summary[f"{name}_shallow"] = wilson(int(some["shallow"].sum()), len(some))
     if shallow:
-        summary |= {"difference": shallow.difference, "p": shallow.p_value}
+        summary |= {"difference": shallow.difference, "p": shallow.p}
     measured = [name for name in SHALLOW if name in set(group["pattern"])]
     return Answer(
         subject=subject,
@@ -129,7 +130,7 @@ def _verdict(of_core: pd.Series, measured: list[str], shallow: Contrast | None) 
     clear = f"{of_core.sum()} of {len(of_core)} core heads clearly attend to {kinds} tokens"
     if shallow is None:
         return decide(QUESTION.claim, f"{clear}, but no layer has both core heads and others")
-    difference, p = shallow.difference, shallow.p_value
+    difference, p = shallow.difference, shallow.p
     return decide(
         QUESTION.claim,
         f"{clear}; their strongest such pattern is {change_text(difference, 2)} doublings stronger "
@@ -208,7 +209,9 @@ QUESTION = Question(
                 digits=1,
                 interval=True,
             ),
-            Column("doublings", "log2 of that; 0 below chance", title="doublings above chance"),
+            Column(
+                "doublings", "log2 of that; 0 below chance", title="doublings above chance", low=0
+            ),
             Column(
                 "attention",
                 "share of attention that goes to it",
@@ -239,6 +242,7 @@ QUESTION = Question(
                 "type",
                 optional=True,
             ),
+            key=("unit", "pattern"),
             title="What each core head attends to",
             folded=True,
         ),

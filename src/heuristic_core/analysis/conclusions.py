@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..tables import VERDICTS
 from .evidence import Evidence
-from .question import Question, Row
+from .question import Answer, Question, Row, known
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +34,31 @@ def conclude(evidence: Evidence, questions: Sequence[Question]) -> Conclusions:
 
     Returns:
         Their verdicts, in the order of the questions, and the rows of their tables.
+
+    Raises:
+        InputError: If an answer names a table or a column that its question does not declare, or
+            holds a value that its table does not admit.
+    """
+    return collect({question: question.answer(evidence) for question in questions})
+
+
+def collect(answered: Mapping[Question, Sequence[Answer]]) -> Conclusions:
+    """Put the answers of questions into tables.
+
+    Args:
+        answered: The answers by question.
+
+    Raises:
+        InputError: If an answer names a table or a column that its question does not declare, or
+            holds a value that its table does not admit, or if two rows have one key.
     """
     verdicts: list[Row] = []
     tables: dict[str, pd.DataFrame] = {}
-    for question in questions:
-        answers = question.answer(evidence)
+    for question, answers in answered.items():
+        names = [table.name for table in question.tables]
         for answer in answers:
+            known(f"column of the subject of {question.key}", answer.subject, question.subject)
+            known(f"table of the question {question.key}", answer.rows, names)
             about = {"question": question.key, "caveat": answer.caveat, **answer.subject}
             verdicts.append(about | vars(answer.verdict))
         for table in question.tables:
@@ -49,4 +68,5 @@ def conclude(evidence: Evidence, questions: Sequence[Question]) -> Conclusions:
                 for row in answer.rows.get(table.name, ())
             ]
             tables[table.name] = table.frame(rows)
+            table.check_key(tables[table.name])
     return Conclusions(VERDICTS.frame(verdicts), tables)

@@ -7,9 +7,10 @@ import numpy as np
 from ..columns import Column, Table
 from .cores import Core, cores, whole_cores
 from .evidence import Evidence
-from .intervals import Estimate, p_text, wilson
+from .intervals import Estimate, wilson
 from .question import CONTRADICTED, SUPPORTED, Answer, Figure, Question, Verdict, decide
-from .systems import SPARSITY
+from .systems import BY_SPARSITY
+from .writing import p_text, small
 
 
 def core(evidence: Evidence) -> list[Answer]:
@@ -22,7 +23,7 @@ def core(evidence: Evidence) -> list[Answer]:
     whole = {(core.model, core.method): core for core in whole_cores(every)}
     return [
         Answer(
-            subject={name: getattr(core, name) for name in SPARSITY},
+            subject={name: getattr(core, name) for name in BY_SPARSITY},
             verdict=_verdict(core),
             rows={
                 "core": [_summary(core)],
@@ -69,7 +70,7 @@ def _verdict(core: Core) -> Verdict:
     p = core.none_shared if core.decision == CONTRADICTED else core.p_value
     reason = (
         f"{n_sets} independent sets share {n} of {len(core.kept.heads)} heads; "
-        f"{core.in_layers.expected:.2g} are expected by chance within layers ({p_text(p)}, the "
+        f"{small(core.in_layers.expected)} are expected by chance within layers ({p_text(p)}, the "
         "higher of two null models)"
     )
     return decide(
@@ -89,7 +90,7 @@ QUESTION = Question(
     claim="all subnetworks share a core of heads",
     source="section 5, finding 3",
     page="core",
-    subject=SPARSITY,
+    subject=BY_SPARSITY,
     needs=("subnetworks",),
     answer=core,
     tables=(
@@ -105,7 +106,7 @@ QUESTION = Question(
                 "expected",
                 "shared heads if each set kept its number of heads at random",
                 title="expected",
-                form="probability",
+                form="expectation",
                 brief=True,
             ),
             Column(
@@ -119,7 +120,7 @@ QUESTION = Question(
                 "expected_in_layers",
                 "shared heads if each set kept its number of heads in every layer",
                 title="in layers",
-                form="probability",
+                form="expectation",
                 brief=True,
             ),
             Column(
@@ -150,12 +151,17 @@ QUESTION = Question(
                 "share of independent sets that keep the head",
                 interval=True,
                 optional=True,
+                low=0,
+                high=1,
             ),
             Column(
                 "stability",
                 "share of bootstrap resamples of the independent sets in which all keep it",
                 optional=True,
+                low=0,
+                high=1,
             ),
+            key=("unit",),
             title="How many subnetworks keep each head and MLP",
             folded=True,
         ),

@@ -11,9 +11,10 @@ from ..columns import Column, Table
 from ..errors import InputError
 from .cores import Core, cores, shared_by_chance, whole_cores
 from .evidence import Evidence
-from .intervals import EQUAL, Estimate, holm, p_text, wilson
+from .intervals import EQUAL, Estimate, holm, wilson
 from .nulls import at_least
 from .question import SUPPORTED, Answer, Question, Verdict, decide
+from .writing import p_text, small
 
 #: Two cores are mostly the same if at least this share of the smaller one is in both.
 MOST = 0.5
@@ -99,8 +100,8 @@ def _verdict(one: Core, other: Core, row: dict, p: float) -> Verdict:
     return decide(
         QUESTION.claim,
         f"{row['shared']} heads are in both cores, {share.value:.0%} of the smaller "
-        f"[{share.low:.0%}, {share.high:.0%}]; chance within layers gives {row['in_layers']:.2g} "
-        f"(corrected {p_text(p)}, under both null models)",
+        f"[{share.low:.0%}, {share.high:.0%}]; chance within layers gives "
+        f"{small(row['in_layers'])} (corrected {p_text(p)}, under both null models)",
         supported=p < 0.05 and share.value > MOST - EQUAL,
         contradicted=p >= 0.05 and share.high < MOST,
         measure="shared heads, share of the smaller core",
@@ -125,7 +126,14 @@ QUESTION = Question(
             Column("size", "heads in the core", "int", "core"),
             Column("other_size", "heads in the other core", "int", "other core"),
             Column("shared", "heads in both", "int", "shared"),
-            Column("jaccard", "shared heads over heads in either", title="Jaccard", optional=True),
+            Column(
+                "jaccard",
+                "shared heads over heads in either",
+                title="Jaccard",
+                optional=True,
+                low=0,
+                high=1,
+            ),
             Column(
                 "share",
                 "shared heads over the smaller core",
@@ -135,15 +143,23 @@ QUESTION = Question(
                 interval=True,
                 optional=True,
             ),
-            Column("anywhere", "shared heads if both cores were random heads"),
-            Column("p_anywhere", "probability of at least as many under this null model"),
+            Column("anywhere", "shared heads if both cores were random heads", low=0),
+            Column(
+                "p_anywhere",
+                "probability of at least as many under this null model",
+                form="probability",
+            ),
             Column(
                 "in_layers",
                 "shared heads if both cores were random, with as many heads in each layer",
                 title="by chance",
+                form="expectation",
+            ),
+            Column(
+                "p_in_layers",
+                "probability of at least as many under this null model",
                 form="probability",
             ),
-            Column("p_in_layers", "probability of at least as many under this null model"),
             Column(
                 "p",
                 "the larger of both p-values, Holm-corrected over all pairs compared",

@@ -12,7 +12,7 @@ from ..units import Unit
 from .controls import against_controls, widening
 from .effect import clear_sign
 from .evidence import Evidence
-from .intervals import Estimate, change_text, p_text
+from .intervals import Estimate, change_text
 from .matched import Contrast
 from .question import Answer, Figure, Verdict, decide
 from .removals import (
@@ -26,6 +26,7 @@ from .removals import (
     with_unit,
 )
 from .separable_cases import SEPARABLE_CASES_ONLY
+from .writing import p_text
 
 #: With fewer control groups their spread is hardly known.
 ENOUGH_CONTROLS = 5
@@ -92,14 +93,15 @@ def _only_together(model: ModelRemovals, core: RemovalEffects) -> bool:
 def _marks(row: dict, controls: Sequence[float]) -> list[dict]:
     """Return what a figure draws of one measure."""
     core, beyond, measure = row["core"], row["beyond"], row["measure"]
-    marks = [("core", core), *(("matched group", Estimate(value)) for value in controls)]
+    marks = [(-1, "core", core)]
+    marks += [(i, "matched group", Estimate(value)) for i, value in enumerate(controls)]
     if np.isfinite(beyond.low):
         band = Estimate(row["controls"], core.value - beyond.high, core.value - beyond.low)
-        marks.append(("95 % of matched groups", band))
+        marks.append((-1, "95 % of matched groups", band))
     scale = AUROC if measure == AUROC else "margins, nats"
     return [
-        {"measure": measure, "scale": scale, "removed": removed, "change": change}
-        for removed, change in marks
+        {"measure": measure, "scale": scale, "removed": removed, "draw": draw, "change": change}
+        for draw, removed, change in marks
     ]
 
 
@@ -115,7 +117,7 @@ def _verdict(
     open_because, sign = "too few heads outside the core for a comparison", 0
     if alone is not None:
         # If few heads matter, a random core has one of them now and then, and no control does.
-        sign = clear_sign(alone.difference, alone.p_value)
+        sign = clear_sign(alone.difference, alone.p)
         reason += f"; {core_heads_text(alone)}"
         few = n_controls < ENOUGH_CONTROLS
         open_because = f"fewer than {ENOUGH_CONTROLS} groups allow no verdict" if few else ""
@@ -192,6 +194,8 @@ QUESTION = removal_question(
                 "groups whose removal hurts more, %; ties half",
                 title="worse, %",
                 digits=0,
+                low=0,
+                high=100,
             ),
             Column(
                 "p_more",
@@ -200,21 +204,30 @@ QUESTION = removal_question(
                 form="probability",
                 brief=True,
             ),
-            Column("p_less", "probability of at most this much harm"),
+            Column("p_less", "probability of at most this much harm", form="probability"),
+            key=("measure",),
             title="The core removed, against matched groups of other heads",
         ),
         Table(
             "core-removal-groups",
             "What the figure draws: one change without the core or without one group.",
             Column("measure", "what changes", "str", "change of"),
-            Column("scale", "the scale of the change: AUROC or nats", "str", "scale"),
+            Column(
+                "scale",
+                "the scale of the change: AUROC or nats",
+                "str",
+                "scale",
+                choices=("AUROC", "margins, nats"),
+            ),
             Column(
                 "removed",
                 "the core, a matched group, or the range of 95 % of such groups",
                 "str",
                 "removed",
             ),
+            Column("draw", "number of the matched group; -1 for others", "int", low=-1),
             change_column("change", "the change", "change", 3),
+            key=("measure", "removed", "draw"),
         ),
     ),
     figures=(

@@ -15,7 +15,7 @@ from .evidence import Evidence
 from .kept import Kept
 from .nulls import Chance, at_least, intersection_distribution, pooled_intersection
 from .question import CONTRADICTED, SUPPORTED, UNDECIDED, Decision
-from .systems import METHOD, by_system
+from .systems import BY_METHOD, by_system
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -90,7 +90,7 @@ def cores_of(subnetworks: pd.DataFrame) -> list[Core]:
         subnetworks: Rows as in ``tables.SUBNETWORKS``.
     """
     results = []
-    for key, group in by_system(subnetworks, METHOD):
+    for key, group in by_system(subnetworks, BY_METHOD):
         kept = Kept.of(group)
         levels = sorted(group["sparsity"].unique())
         results += [_core(key, kept.at(level), float(level)) for level in levels]
@@ -134,7 +134,7 @@ def _core(key: tuple[Any, ...], kept: Kept, sparsity: float | None) -> Core:
     heads = tuple(head for head, shared in zip(kept.heads, sets.all(0), strict=True) if shared)
     anywhere, in_layers = shared_by_chance(kept, sets)
     return Core(
-        **dict(zip(METHOD, key, strict=True)),
+        **dict(zip(BY_METHOD, key, strict=True)),
         sparsity=sparsity,
         kept=kept,
         sets=sets,

@@ -12,11 +12,12 @@ from scipy import stats
 from ..columns import Column, Table
 from ..units import Unit
 from .evidence import Evidence
-from .intervals import change_text, p_text
+from .intervals import change_text
 from .matched import CONTRAST_COLUMNS, Contrast, core_within_layers
 from .question import Answer, Figure, Question, Verdict, decide
 from .scores import mean_interval, p_above
-from .systems import MODEL, by_system
+from .systems import BY_MODEL, by_system
+from .writing import p_text
 
 #: An edge needs an excess of at least this share of the receiver's distance from its mean. In a
 #: trained model nearly every head changes those above it a little more or less than another does.
@@ -37,7 +38,7 @@ def dependency(evidence: Evidence) -> list[Answer]:
     Returns:
         One answer per fine-tuning and checkpoint.
     """
-    models = by_system(evidence["dependency"], MODEL)
+    models = by_system(evidence["dependency"], BY_MODEL)
     return [_of_model(key, group, evidence.seed) for key, group in models]
 
 
@@ -48,7 +49,7 @@ def _of_model(key: tuple[int, int], group: pd.DataFrame, seed: int) -> Answer:
     # Heads are compared within layers, so a layer counts if it has both kinds.
     both = rows.groupby("layer")["sender_group"].transform("nunique") == 2
     rows = rows[both & rows["excess"].notna()]
-    edges, n_tested = _edges(rows)
+    edges, tested = _edges(rows)
     # The direct path comes first where there are both.
     contrasts = {
         str(path): (change, _contrast("margin", "margin_excess", part, seed))
@@ -56,15 +57,15 @@ def _of_model(key: tuple[int, int], group: pd.DataFrame, seed: int) -> Answer:
         if (change := _contrast("added head", "change", part, seed))
     }
     return Answer(
-        subject=dict(zip(MODEL, key, strict=True)),
+        subject=dict(zip(BY_MODEL, key, strict=True)),
         verdict=_verdict(contrasts, rows.drop_duplicates("sender").set_index("layer")),
         rows={
             "dependency": [
                 {
                     "path": path,
-                    **contrast.row,
+                    **vars(contrast),
                     "edges": sum(edge["path"] == path for edge in edges),
-                    "tested": n_tested,
+                    "tested": tested.get(path, 0),
                 }
                 for path, pair in contrasts.items()
                 for contrast in filter(None, pair)
@@ -78,12 +79,12 @@ def _layer(unit: str) -> int:
     return Unit.parse(unit).layer
 
 
-def _edges(rows: pd.DataFrame) -> tuple[list[dict], int]:
-    """Return the edges that stand out, largest excess first, and how many were tested."""
+def _edges(rows: pd.DataFrame) -> tuple[list[dict], dict[str, int]]:
+    """Return the edges that stand out, largest excess first, and how many were tested by path."""
     strongest = rows[rows["sender_group"] == "control"].groupby(_PATH)["excess"].max()
     core = rows[rows["sender_group"] == "core"].join(strongest.rename("control"), on=_PATH)
     if core.empty:
-        return [], 0
+        return [], {}
     excess, error, n = (core[name].to_numpy() for name in ("excess", "excess_se", "n"))
     core = core.assign(p=stats.false_discovery_control(p_above(excess, error, n, 0.0)))
     stands_out = (core["excess"] >= SMALLEST_EXCESS) & (core["excess"] > core["control"])
@@ -93,7 +94,7 @@ def _edges(rows: pd.DataFrame) -> tuple[list[dict], int]:
     on_path = edges[edges["path"] == edges["path"].min()]  # direct, if there is any
     drawn = on_path.drop_duplicates(["sender", "receiver"]).index[:MOST_PAIRS]
     edges = edges.assign(drawn=edges.index.isin(drawn))
-    return [_edge(row) for row in edges.to_dict("records")], len(core)
+    return [_edge(row) for row in edges.to_dict("records")], core.groupby("path").size().to_dict()
 
 
 def _edge(row: dict) -> dict:
@@ -130,20 +131,20 @@ def _verdict(
     if not both:
         return decide(QUESTION.claim, "the effect on the model's answers was not measured")
     change, margin = (contrast.difference for contrast in both)
-    clear = all(contrast.p_value < 0.05 for contrast in both)
+    clear = all(contrast.p < 0.05 for contrast in both)
     small = abs(change.value) < LEAST_DIFFERENCE
     return decide(
         QUESTION.claim,
         f"on the {path} path core heads differ from other heads of their layers by "
         f"{change_text(change, 3)} of added heads' distance from their means "
-        f"({p_text(both[0].p_value)}) and by {change_text(margin, 4)} nats of margin "
-        f"({p_text(both[1].p_value)}); {heads}",
+        f"({p_text(both[0].p)}) and by {change_text(margin, 4)} nats of margin "
+        f"({p_text(both[1].p)}); {heads}",
         supported=clear and change.low > 0 and margin.low > 0,
         contradicted=clear and change.high < 0 and margin.high < 0,
         open_because=f"the difference is below {LEAST_DIFFERENCE:.0%}" if small else "",
         measure="change of added heads, share of their distance from their means",
         effect=change,
-        p=both[0].p_value,
+        p=both[0].p,
     )
 
 
@@ -154,6 +155,7 @@ _PATH_COLUMN = Column(
     "str",
     "path",
     brief=True,
+    choices=("direct", "total"),
 )
 
 QUESTION = Question(
@@ -162,7 +164,7 @@ QUESTION = Question(
     claim="the added heads depend on what the core's heads write",
     source="abstract",
     page="dependency",
-    subject=MODEL,
+    subject=BY_MODEL,
     needs=("dependency",),
     answer=dependency,
     tables=(
@@ -175,7 +177,8 @@ QUESTION = Question(
             _PATH_COLUMN,
             *(replace(c, brief=c.name != "n_heads") for c in CONTRAST_COLUMNS),
             Column("edges", "edges that stand out on this path", "int", "edges", brief=True),
-            Column("tested", "edges tested, on all paths", "int", "tested"),
+            Column("tested", "edges tested on this path", "int", "tested"),
+            key=("path", "measure"),
             title="What replacing a core head changes in added heads",
         ),
         Table(
@@ -184,13 +187,21 @@ QUESTION = Question(
             "core head's layer.",
             Column("sender", "the core head", "str", "core head"),
             Column("receiver", "the added head", "str", "added head"),
-            Column("reads", "the projection that reads the change", "str", "reads"),
+            Column(
+                "reads",
+                "the projection that reads the change",
+                "str",
+                "reads",
+                choices=("q", "k", "v"),
+            ),
             replace(_PATH_COLUMN, brief=False),
             Column(
                 "change",
                 "mean change of the added head's output, share of its distance from its mean",
                 title="change",
                 **_PERCENT,
+                low=-math.inf,
+                high=math.inf,
             ),
             Column(
                 "excess",
@@ -198,6 +209,8 @@ QUESTION = Question(
                 title="excess",
                 interval=True,
                 **_PERCENT,
+                low=-math.inf,
+                high=math.inf,
             ),
             Column(
                 "p",
@@ -220,6 +233,7 @@ QUESTION = Question(
                 optional=True,
             ),
             Column("drawn", "whether the figure draws it", "bool"),
+            key=("sender", "receiver", "reads", "path"),
             title="Added heads that depend on a core head",
             folded=True,
         ),

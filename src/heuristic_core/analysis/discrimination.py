@@ -18,10 +18,11 @@ from .accuracies import (
     subnetworks_of,
 )
 from .evidence import Evidence
-from .intervals import EQUAL, Estimate, correlation, holm, p_text, student
+from .intervals import EQUAL, Estimate, correlation, holm, student
 from .question import Answer, Figure, Question, Row, Verdict, decide
 from .separation import auc_interval, conservative_variance
-from .systems import SPARSITY, by_system
+from .systems import BY_SPARSITY, by_system
+from .writing import p_text
 
 #: Subnetworks differ in a case if their AUROCs span at least this.
 WIDE_AUROC = 0.1
@@ -43,7 +44,7 @@ def separation_cases(evidence: Evidence) -> dict[SparsityKey, pd.DataFrame]:
     table = evidence["discrimination"]
     return {
         key: _cases(rows, full_model(table, key[0], key[1]))
-        for key, rows in by_system(subnetworks_of(table), SPARSITY)
+        for key, rows in by_system(subnetworks_of(table), BY_SPARSITY)
     }
 
 
@@ -55,14 +56,14 @@ def discrimination(evidence: Evidence) -> list[Answer]:
     """
     table, accuracies = evidence["discrimination"], evidence.once(subnetwork_means)
     answers = []
-    for key, rows in by_system(subnetworks_of(table), SPARSITY):
+    for key, rows in by_system(subnetworks_of(table), BY_SPARSITY):
         full, cases = full_model(table, key[0], key[1]), evidence.once(separation_cases)[key]
         tables = {
             "separation": [_overview(rows, full, accuracies.get(key, pd.DataFrame()))],
             "separation-cases": cases.reset_index().to_dict("records"),
             "separation-marks": list(_marks(pd.concat([full, rows]), cases)),
         }
-        subject = dict(zip(SPARSITY, key, strict=True))
+        subject = dict(zip(BY_SPARSITY, key, strict=True))
         verdict = _verdict(rows["seed"].nunique(), cases)
         answers.append(Answer(subject=subject, verdict=verdict, rows=tables))
     return answers
@@ -152,20 +153,22 @@ QUESTION = Question(
     claim="subnetworks differ in how well they separate adversarial from friendly cases, and not "
     "only in label bias",
     page="discrimination",
-    subject=SPARSITY,
+    subject=BY_SPARSITY,
     needs=("discrimination", "evaluations"),
     answer=discrimination,
     tables=(
         Table(
             "separation",
             "How well the subnetworks of one sparsity separate adversarial from friendly cases.",
-            Column("n", "subnetworks", "int", "n"),
+            Column("n", "subnetworks", "int", "n", low=1),
             Column(
                 "full",
                 "mean AUROC of the full model over adversarial cases",
                 title="full model",
                 digits=3,
                 optional=True,
+                low=0,
+                high=1,
             ),
             Column(
                 "auc",
@@ -175,6 +178,8 @@ QUESTION = Question(
                 title="AUROC",
                 digits=3,
                 interval=True,
+                low=0,
+                high=1,
             ),
             Column(
                 "r_auc",
@@ -183,6 +188,8 @@ QUESTION = Question(
                 form="signed",
                 interval=True,
                 optional=True,
+                low=-1,
+                high=1,
             ),
             Column(
                 "r_bias",
@@ -191,6 +198,8 @@ QUESTION = Question(
                 form="signed",
                 interval=True,
                 optional=True,
+                low=-1,
+                high=1,
             ),
             title="Separation of adversarial from friendly cases",
         ),
@@ -200,19 +209,23 @@ QUESTION = Question(
             Column("suite", "the suite of examples", "str", "suite"),
             Column("case", "the adversarial case", "str", "case"),
             Column("case_group", "what it shares with its friendly counterparts", "str"),
-            Column("n", "adversarial examples", "int", "n"),
-            Column("n_friendly", "friendly examples", "int", "n friendly"),
+            Column("n", "adversarial examples", "int", "n", low=1),
+            Column("n_friendly", "friendly examples", "int", "n friendly", low=1),
             Column(
                 "full",
                 "AUROC of the full model",
                 title="full model",
                 interval=True,
                 optional=True,
+                low=0,
+                high=1,
             ),
-            Column("lowest", "lowest AUROC of a subnetwork", title="lowest"),
-            Column("mean", "mean AUROC over subnetworks", title="mean", interval=True),
-            Column("highest", "highest AUROC of a subnetwork", title="highest"),
-            Column("span", "highest less lowest", title="span"),
+            Column("lowest", "lowest AUROC of a subnetwork", title="lowest", low=0, high=1),
+            Column(
+                "mean", "mean AUROC over subnetworks", title="mean", interval=True, low=0, high=1
+            ),
+            Column("highest", "highest AUROC of a subnetwork", title="highest", low=0, high=1),
+            Column("span", "highest less lowest", title="span", low=0, high=1),
             Column(
                 "p",
                 "probability of AUROCs this different if all subnetworks' were equal and only "
@@ -227,7 +240,7 @@ QUESTION = Question(
                 title="label bias",
                 form="signed",
             ),
-            Column("bias_sd", "its standard deviation over subnetworks", optional=True),
+            Column("bias_sd", "its standard deviation over subnetworks", optional=True, low=0),
             Column(
                 "full_bias",
                 "label bias of the full model, nats",
@@ -235,17 +248,31 @@ QUESTION = Question(
                 form="signed",
                 optional=True,
             ),
+            key=("suite", "case"),
             title="Every adversarial case against its friendly counterparts, widest first",
             folded=True,
         ),
         Table(
             "separation-marks",
             "One system's AUROC or label bias in one strip of the figure, in the order drawn.",
-            Column("measure", "AUROC or label bias", "str", "measure"),
+            Column(
+                "measure",
+                "AUROC or label bias",
+                "str",
+                "measure",
+                choices=("AUROC", "label bias, nats"),
+            ),
             Column("mean_or_case", "the mean over cases, or the case", "str", "case"),
-            Column("series", "the full model or a subnetwork", "str", "system"),
-            Column("seed", "seed of the search; -1 for the full model", "int", "seed"),
+            Column(
+                "series",
+                "the full model or a subnetwork",
+                "str",
+                "system",
+                choices=("full model", "subnetwork"),
+            ),
+            Column("seed", "seed of the search; -1 for the full model", "int", "seed", low=-1),
             Column("score", "its AUROC, or its label bias in nats", title="score"),
+            key=("measure", "mean_or_case", "seed"),
         ),
     ),
     figures=(

@@ -8,9 +8,10 @@ import pandas as pd
 from ..columns import Column, Table
 from .accuracies import full_model, means_by_kind
 from .evidence import Evidence
-from .intervals import EQUAL, change_text, signed, student, wilson
+from .intervals import EQUAL, change_text, student, wilson
 from .question import Answer, Figure, Question, Verdict, decide
-from .systems import SPARSITY, by_system
+from .systems import BY_SPARSITY, by_system
+from .writing import signed
 
 #: Fewer pairs decide nothing.
 ENOUGH_PAIRS = 3
@@ -18,11 +19,13 @@ _KINDS = ["adversarial", "friendly", "balanced"]
 #: The columns that name a subnetwork of one model, method and sparsity. Of several with one share
 #: and seed, which are a control without heads and a subnetwork, the latter comes last.
 _NAMES = ["forbidden", "seed", "heads", "shared_heads", "other_heads"]
+#: What a row of every subnetwork shows.
+_SHOWN = ["subnetworks", "seed", "heads", "shared_heads", "jaccard", "in_domain", "match"]
 #: Differences of accuracies, in points, lie within these.
 _POINTS = (-100.0, 100.0)
 
 ORDINARY, NO_HEADS = "ordinary", "no heads"
-MATCH = "within the margin"
+MATCH, NO_MATCH = "within the margin", "outside the margin"
 
 
 def disjoint(evidence: Evidence) -> list[Answer]:
@@ -36,7 +39,7 @@ def disjoint(evidence: Evidence) -> list[Answer]:
         an ordinary subnetwork were evaluated on the same examples.
     """
     answers = []
-    for key, rows in by_system(evidence["disjoint"], SPARSITY):
+    for key, rows in by_system(evidence["disjoint"], BY_SPARSITY):
         full = full_model(evidence["grid"], key[0], key[1])
         is_ordinary = rows["forbidden"] == 0
         both = set(rows.loc[is_ordinary, "seed"]) & set(rows.loc[~is_ordinary, "seed"])
@@ -77,14 +80,14 @@ def _subnetworks(rows: pd.DataFrame, reference: float) -> pd.DataFrame:
 
 def _answer(key: tuple, subnetworks: pd.DataFrame, margin: float) -> Answer:
     within = subnetworks["in_domain"].abs() <= margin + EQUAL
-    subnetworks["match"] = within.map({True: MATCH, False: "outside the margin"})
+    subnetworks["match"] = within.map({True: MATCH, False: NO_MATCH})
     groups = subnetworks.groupby("subnetworks", sort=False)
     return Answer(
-        subject=dict(zip(SPARSITY, key, strict=True)),
+        subject=dict(zip(BY_SPARSITY, key, strict=True)),
         verdict=_verdict(subnetworks, margin),
         rows={
             "disjoint": [{"subnetworks": name} | _summary(some) for name, some in groups],
-            "disjoint-subnetworks": subnetworks.drop(columns=_KINDS).to_dict("records"),
+            "disjoint-subnetworks": subnetworks[_SHOWN].to_dict("records"),
         },
         caveat=_nearest(subnetworks),
     )
@@ -154,7 +157,7 @@ QUESTION = Question(
     claim="the model holds disjoint subnetworks that each match it in-domain",
     source="section 5, finding 3",
     page="disjoint",
-    subject=SPARSITY,
+    subject=BY_SPARSITY,
     needs=("disjoint", "grid"),
     answer=disjoint,
     tables=(
@@ -184,12 +187,10 @@ QUESTION = Question(
                 title="in-domain",
                 digits=1,
                 interval=True,
+                low=-100,
+                high=100,
             ),
-            Column(
-                "kl",
-                "mean KL(full model || subnetwork) in-domain, nats",
-                interval=True,
-            ),
+            Column("kl", "mean KL(full model || subnetwork) in-domain, nats", interval=True, low=0),
             Column(
                 "matching",
                 "share of subnetworks within the margin in-domain",
@@ -205,6 +206,8 @@ QUESTION = Question(
                 digits=1,
                 interval=True,
                 optional=True,
+                low=-100,
+                high=100,
             ),
             Column(
                 "friendly",
@@ -213,6 +216,8 @@ QUESTION = Question(
                 digits=1,
                 interval=True,
                 optional=True,
+                low=-100,
+                high=100,
             ),
             Column(
                 "balanced",
@@ -221,7 +226,10 @@ QUESTION = Question(
                 digits=1,
                 interval=True,
                 optional=True,
+                low=-100,
+                high=100,
             ),
+            key=("subnetworks",),
             title="Subnetworks that may not use another one's heads",
         ),
         Table(
@@ -231,14 +239,23 @@ QUESTION = Question(
             Column("seed", "search seed", "int", "seed"),
             Column("heads", "heads kept", "int", "heads"),
             Column("shared_heads", "heads that the ordinary one keeps too", "int", "shared"),
-            Column("jaccard", "these over the heads in either", title="Jaccard"),
+            Column("jaccard", "these over the heads in either", title="Jaccard", low=0, high=1),
             Column(
                 "in_domain",
                 "in-domain accuracy less the full model's, points",
                 title="in-domain",
                 digits=1,
+                low=-100,
+                high=100,
             ),
-            Column("match", "whether that is within the margin", "str", "match"),
+            Column(
+                "match",
+                "whether that is within the margin",
+                "str",
+                "match",
+                choices=(MATCH, NO_MATCH),
+            ),
+            key=("subnetworks", "seed"),
             title="Each of these subnetworks",
             folded=True,
         ),

@@ -12,10 +12,11 @@ import pandas as pd
 from ..columns import Column, Table
 from .accuracies import judged_by, means_by_kind
 from .evidence import Evidence
-from .intervals import EQUAL, change_text, signed
+from .intervals import EQUAL, change_text
 from .question import UNDECIDED, Answer, Figure, Question, Verdict, decide
 from .size_rule import drawn_sizes, estimate, sizes_of, variances
 from .systems import by_system
+from .writing import signed
 
 #: The margins, in points, at which the size is also computed.
 MARGINS = (1.0, 2.0, 3.0, 4.0, 5.0)
@@ -231,7 +232,7 @@ QUESTION = Question(
                 form="percent",
                 brief=True,
             ),
-            Column("margin_points", "the margin, in points", title="margin", digits=1),
+            Column("margin_points", "the margin, in points", title="margin", digits=1, low=0),
             Column(
                 "size",
                 "per cent of all units in the sparsest subnetwork whose accuracy is above the "
@@ -241,6 +242,8 @@ QUESTION = Question(
                 digits=1,
                 interval=True,
                 brief=True,
+                low=0,
+                high=100,
             ),
             Column(
                 "at_most",
@@ -258,6 +261,7 @@ QUESTION = Question(
                 "bool",
                 "margin meaningful",
             ),
+            key=("checkpoint",),
             title="Effective size over fine-tuning",
         ),
         Table(
@@ -273,6 +277,8 @@ QUESTION = Question(
                 digits=1,
                 form="signed",
                 interval=True,
+                low=-100,
+                high=100,
             ),
             Column("n_seeds", "seeds searched at both checkpoints", "int", "seeds"),
             Column(
@@ -284,6 +290,7 @@ QUESTION = Question(
                 form="signed",
                 optional=True,
             ),
+            key=("over",),
             title="How the effective size changes",
             folded=True,
         ),
@@ -297,6 +304,7 @@ QUESTION = Question(
                 title="margin",
                 digits=1,
                 optional=True,
+                low=0,
             ),
             Column(
                 "size",
@@ -304,13 +312,18 @@ QUESTION = Question(
                 title="effective size, % of units",
                 digits=1,
                 interval=True,
+                low=0,
+                high=100,
             ),
             Column(
                 "coarse",
                 "mean size if only every second sparsity, from the highest, had been searched",
                 title="half the sparsities",
                 digits=1,
+                low=0,
+                high=100,
             ),
+            key=("checkpoint", "margin_points"),
             title="Effective size with other margins",
             folded=True,
         ),

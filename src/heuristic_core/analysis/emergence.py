@@ -10,12 +10,13 @@ import pandas as pd
 from ..columns import Column, Table
 from .cores import Core, cores_of
 from .evidence import Evidence
-from .intervals import EQUAL, estimate_text, p_text, student
+from .intervals import EQUAL, estimate_text, student
 from .kept import Kept
 from .learning_order import rises, since
 from .nulls import at_least, hits_distribution, pooled_intersection
 from .question import SUPPORTED, Answer, Figure, Question, Verdict, decide
 from .systems import by_system
+from .writing import p_text
 
 #: A head is in most subnetworks, and the core is present, from this share on.
 _MOST = 0.8
@@ -197,9 +198,10 @@ QUESTION = Question(
                 "expected",
                 "the same by chance if both cores kept their numbers of heads in every layer",
                 title="in all by chance",
-                form="probability",
+                form="expectation",
             ),
             Column("p_value", "p of at least as many", form="probability"),
+            key=("checkpoint",),
             title="The final core at earlier checkpoints",
         ),
         Table(
@@ -235,6 +237,7 @@ QUESTION = Question(
                 "whether the checkpoint is before the AUROC of any case rises",
                 "bool",
             ),
+            key=("unit", "checkpoint"),
             title="When each core head comes to be kept",
             folded=True,
         ),

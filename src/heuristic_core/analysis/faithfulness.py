@@ -10,7 +10,7 @@ from .accuracies import subnetworks_of
 from .evidence import Evidence
 from .intervals import change_text, student
 from .question import Answer, Question, decide
-from .systems import SPARSITY, by_system
+from .systems import BY_SPARSITY, by_system
 
 #: Fewer subnetworks decide nothing.
 _ENOUGH = 3
@@ -23,10 +23,10 @@ def faithfulness(evidence: Evidence) -> list[Answer]:
         One answer per fine-tuning, checkpoint, method and sparsity with both kinds of cases.
     """
     answers = []
-    for key, rows in by_system(subnetworks_of(evidence["evaluations"]), SPARSITY):
+    for key, rows in by_system(subnetworks_of(evidence["evaluations"]), BY_SPARSITY):
         kl = rows.pivot_table(index="seed", columns="role", values="kl", aggfunc="mean")
         if {"id", "ood"} <= set(kl):
-            answers.append(_answer(dict(zip(SPARSITY, key, strict=True)), kl.dropna()))
+            answers.append(_answer(dict(zip(BY_SPARSITY, key, strict=True)), kl.dropna()))
     return answers
 
 
@@ -54,7 +54,7 @@ QUESTION = Question(
     asks="Are subnetworks less faithful to the model out of domain than in-domain?",
     claim="subnetworks diverge more from the full model out of domain than in-domain",
     page="faithfulness",
-    subject=SPARSITY,
+    subject=BY_SPARSITY,
     needs=("evaluations",),
     answer=faithfulness,
     tables=(

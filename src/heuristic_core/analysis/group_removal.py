@@ -6,18 +6,19 @@ from ..columns import Column, Table
 from .additivity import INTERACTION_COLUMNS, interaction_row
 from .effect import clear_sign, corrected
 from .evidence import Evidence
-from .intervals import change_text, p_text
+from .intervals import change_text
 from .question import Answer, decide
 from .removals import (
+    BY_READOUT,
     MEAN_ABLATION,
     NO_AUROC,
-    SUBJECT,
     ModelRemovals,
     removal_question,
     removals,
     with_unit,
 )
 from .separable_cases import SEPARABLE_CASES_ONLY
+from .writing import p_text
 
 
 def group_removal(evidence: Evidence) -> list[Answer]:
@@ -64,7 +65,7 @@ QUESTION = removal_question(
     key="group_removal",
     asks="Does removing the study’s own groups of units hurt generalisation?",
     claim="removing the group hurts generalisation",
-    subject=(*SUBJECT, "group"),
+    subject=(*BY_READOUT, "group"),
     answer=group_removal,
     tables=(
         Table(

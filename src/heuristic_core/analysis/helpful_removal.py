@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..columns import Column, Table
 from .effect import Effect, clear_sign, corrected, estimated
 from .evidence import Evidence
-from .intervals import change_text, p_text
+from .intervals import change_text
 from .question import Answer, Verdict, decide
 from .removals import (
     AUROC,
@@ -20,6 +20,7 @@ from .removals import (
     removals,
     with_unit,
 )
+from .writing import p_text
 
 #: Changes of the AUROC below this are small; above this AUROC there is no room to rise.
 _SMALL_AUROC, _FULL_AUROC = 0.01, 0.98
@@ -28,7 +29,7 @@ _NO_ROOM = "the full model's AUROC has no room to rise"
 _ENOUGH_EXAMPLES = 100
 
 #: What a removal does, by the signs of the clear changes of both kinds of case.
-ROLES = {
+_BY_SIGNS = {
     (1, 1): "helps both",
     (-1, -1): "hurts both",
     (1, -1): "biases to the adversarial label",
@@ -36,6 +37,7 @@ ROLES = {
     (0, 0): "no clear change",
 }
 ONE_KIND = "changes one kind alone"
+OUTCOMES = (*_BY_SIGNS.values(), ONE_KIND)
 
 
 def helpful_removal(evidence: Evidence) -> list[Answer]:
@@ -56,13 +58,13 @@ def _of_model(model: ModelRemovals, singles: Sequence[RemovalEffects]) -> Answer
     p_values = [corrected(effects) for effects in zip(*map(_judged, singles), strict=True)]
     rows = [_row(single, p) for single, *p in zip(singles, *p_values, strict=True)]
     rows.sort(key=lambda row: -(row["auc"] or row["balanced"]).value)
-    counts = Counter(row["role"] for row in rows)
+    counts = Counter(row["outcome"] for row in rows)
     return Answer(
         subject=model.subject,
         verdict=_verdict(model, rows, [_judged(single)[2] for single in singles]),
         rows={
-            "unit-roles": rows,
-            "roles": [{"role": role, "n": counts[role]} for role in (*ROLES.values(), ONE_KIND)],
+            "unit-removal-outcomes": rows,
+            "removal-outcomes": [{"outcome": one, "n": counts[one]} for one in OUTCOMES],
         },
     )
 
@@ -78,7 +80,7 @@ def _row(single: RemovalEffects, p_values: Sequence[float]) -> dict:
     signs = [clear_sign(change, p) for change, p in zip(changes, p_values, strict=True)]
     return {
         "unit": single.removed[0],
-        "role": ROLES.get((signs[0], signs[1]), ONE_KIND),
+        "outcome": _BY_SIGNS.get((signs[0], signs[1]), ONE_KIND),
         "helps": signs[0] == signs[2] == 1,
         **{kind: effect.estimate() for kind, effect in single.margin.items()},
         "label_bias": ((adversarial - friendly) * 0.5).estimate(),
@@ -110,6 +112,14 @@ def _verdict(model: ModelRemovals, rows: list[dict], separation: list[Effect]) -
     )
 
 
+_OUTCOME = Column(
+    "outcome",
+    "what the removal does, after correction",
+    "str",
+    "outcome",
+    choices=OUTCOMES,
+)
+
 QUESTION = removal_question(
     key="helpful_removal",
     asks="Are there units whose removal helps out of domain?",
@@ -119,29 +129,33 @@ QUESTION = removal_question(
     answer=helpful_removal,
     tables=(
         Table(
-            "roles",
-            "How many units have one role.",
-            Column("role", "what the removal does, after correction", "str", "role"),
+            "removal-outcomes",
+            "How many units have one outcome of their removal.",
+            _OUTCOME,
             Column("n", "units", "int", "units"),
+            key=("outcome",),
             title="What removing a unit does",
         ),
         Table(
-            "unit-roles",
+            "unit-removal-outcomes",
             "What removing one unit changes, the most helpful removal first.",
             Column("unit", "the unit", "str", "unit"),
-            Column("role", "what its removal does, after correction", "str", "role"),
+            _OUTCOME,
             Column("helps", "whether it raises adversarial margin and AUROC", "bool", "helps"),
             *MARGIN_COLUMNS,
             change_column("label_bias", "half of adversarial less friendly, nats", "label bias"),
             change_column("auc", "change of AUROC, mean over adversarial cases", "AUROC", 3),
-            Column("p_adversarial", "p of the adversarial change, Holm-corrected"),
-            Column("p_friendly", "p of the friendly change, Holm-corrected"),
+            Column(
+                "p_adversarial", "p of the adversarial change, Holm-corrected", form="probability"
+            ),
+            Column("p_friendly", "p of the friendly change, Holm-corrected", form="probability"),
             Column(
                 "p_separation",
                 "p of the change of the AUROC, else of the balanced margin; Holm-corrected",
                 title="p",
                 form="probability",
             ),
+            key=("unit",),
             title="Every unit removed: does it help?",
             folded=True,
         ),

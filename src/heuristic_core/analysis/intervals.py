@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+from .writing import signed
+
 #: Numbers whose range is a smaller share of their size than this differ by rounding alone.
 _SAME = 1e-12
 #: Numbers that differ by less are equal: rounding alone decides nothing.
@@ -25,22 +27,6 @@ class Estimate:
     value: float
     low: float = math.nan
     high: float = math.nan
-
-
-def p_text(p: float) -> str:
-    """Write a p-value; one that underflows to 0 is written as a bound."""
-    return f"p = {p:.2g}" if p > 0 else "p < 1e-300"
-
-
-def signed(value: float, digits: int) -> str:
-    """Write a change with its sign; one that rounds to 0 has none.
-
-    Args:
-        value: The change.
-        digits: Digits after the point.
-    """
-    rounded = round(value, digits)
-    return f"{rounded:+.{digits}f}" if rounded else f"{0:.{digits}f}"
 
 
 def estimate_text(estimate: Estimate, write: Callable[[float], str]) -> str:

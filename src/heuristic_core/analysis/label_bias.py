@@ -119,6 +119,7 @@ QUESTION = removal_question(
                 optional=True,
             ),
             Column("units", "these units, the strongest first", "str", "which"),
+            key=("label",),
             title="Units that favour a label",
         ),
         Table(
@@ -137,6 +138,7 @@ QUESTION = removal_question(
                 interval=True,
             ),
             Column("favoured", "whether the unit favours this label", "bool"),
+            key=("unit", "label"),
         ),
     ),
     limits=("The mean output that replaces a unit can be biased too, whatever the unit computes.",),

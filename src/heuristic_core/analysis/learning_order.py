@@ -47,9 +47,9 @@ def rises(evidence: Evidence) -> dict[int, dict[Case, int | None]]:
         checkpoint are absent.
     """
     times: dict[int, dict[Case, int | None]] = {}
-    evaluations, areas = evidence["evaluations"], evidence.once(_areas)
+    evaluations, aurocs = evidence["evaluations"], evidence.once(_aurocs)
     for seed, rows in evaluations[evaluations["kind"] == "full"].groupby("finetune_seed"):
-        trained = areas[(areas["finetune_seed"] == seed) & (areas["checkpoint"] > 0)]
+        trained = aurocs[(aurocs["finetune_seed"] == seed) & (aurocs["checkpoint"] > 0)]
         by_case = dict(iter(trained.groupby(CASE)))
         # In each case, every trained checkpoint but one can seem higher than that one.
         n_tests = len(by_case) * (trained["checkpoint"].nunique() - 1)
@@ -73,28 +73,28 @@ def since(steps: Sequence[int], holds: Bool[np.ndarray, " step"]) -> int | None:
     return steps[first] if first < len(steps) else None
 
 
-def _areas(evidence: Evidence) -> pd.DataFrame:
+def _aurocs(evidence: Evidence) -> pd.DataFrame:
     """Return the rows of full models, by checkpoint, with the AUROC as an estimate."""
-    areas = evidence["discrimination"]
-    areas = areas[areas["kind"] == "full"].sort_values("checkpoint")
-    estimates = [auc_interval(a.auc, a.n, a.n_friendly, a.auc_se) for a in areas.itertuples()]
-    return areas.assign(estimate=estimates)
+    aurocs = evidence["discrimination"]
+    aurocs = aurocs[aurocs["kind"] == "full"].sort_values("checkpoint")
+    estimates = [auc_interval(a.auc, a.n, a.n_friendly, a.auc_se) for a in aurocs.itertuples()]
+    return aurocs.assign(estimate=estimates)
 
 
-def _rise(areas: pd.DataFrame, n_tests: int) -> int | None:
-    auc, error = (areas[name].to_numpy(dtype=float) for name in ("auc", "auc_se"))
-    n, n_friendly = (int(areas[name].iloc[0]) for name in ("n", "n_friendly"))
+def _rise(aurocs: pd.DataFrame, n_tests: int) -> int | None:
+    auc, error = (aurocs[name].to_numpy(dtype=float) for name in ("auc", "auc_se"))
+    n, n_friendly = (int(aurocs[name].iloc[0]) for name in ("n", "n_friendly"))
     lowest = int(auc.argmin())
     variances = error**2 + error[lowest] ** 2
     p_value = stats.norm.sf(auc_z(auc, np.full_like(auc, auc[lowest]), n, n_friendly, variances))
-    low = np.array([estimate.low for estimate in areas["estimate"]])
+    low = np.array([estimate.low for estimate in aurocs["estimate"]])
     noise = (p_value * n_tests >= 0.05) | (low <= 0.5) | (np.arange(len(auc)) <= lowest)
-    return since(areas["checkpoint"].tolist(), ~noise)
+    return since(aurocs["checkpoint"].tolist(), ~noise)
 
 
 def _answer(evidence: Evidence, seed: int, rows: pd.DataFrame) -> Answer:
-    times, tables = evidence.once(rises)[seed], (evidence.once(_areas), evidence["finetuning"])
-    areas, logged = (table[table["finetune_seed"] == seed] for table in tables)
+    times, tables = evidence.once(rises)[seed], (evidence.once(_aurocs), evidence["finetuning"])
+    aurocs, logged = (table[table["finetune_seed"] == seed] for table in tables)
     loss = logged.sort_values("step").set_index("step")["loss"]
     means = means_by_kind(rows, "checkpoint").reindex(columns=list(_KINDS))
     full = means.assign(training_loss=loss.asof(means.index)).reset_index()
@@ -111,16 +111,16 @@ def _answer(evidence: Evidence, seed: int, rows: pd.DataFrame) -> Answer:
                 {"suite": suite, "case": case, "rises_at": time, "learned_at": learned}
                 for (suite, case), time in times.items()
             ],
-            "learning-cases": _cases(rows, areas, means, times),
+            "learning-cases": _cases(rows, aurocs, means, times),
         },
     )
 
 
 def _cases(
-    rows: pd.DataFrame, areas: pd.DataFrame, means: pd.DataFrame, times: dict[Case, int | None]
+    rows: pd.DataFrame, aurocs: pd.DataFrame, means: pd.DataFrame, times: dict[Case, int | None]
 ) -> list[dict]:
     """List the means of every kind of case, then its cases, those with the best end first."""
-    auc = areas.set_index([*CASE, "checkpoint"])["estimate"]
+    auc = aurocs.set_index([*CASE, "checkpoint"])["estimate"]
     rows = rows.assign(share=rows["correct"] / rows["n"]).sort_values("checkpoint")
     rows["final"] = -rows.groupby(CASE)["share"].transform("last")
     listed: list[dict] = []
@@ -207,7 +207,9 @@ QUESTION = Question(
                 digits=3,
                 optional=True,
                 brief=True,
+                low=0,
             ),
+            key=("checkpoint",),
             title="The full model over fine-tuning",
         ),
         Table(
@@ -231,13 +233,20 @@ QUESTION = Question(
                 "task learned at step",
                 optional=True,
             ),
+            key=("suite", "case"),
             title="When the AUROC of each adversarial case rises",
             folded=True,
         ),
         Table(
             "learning-cases",
             "The full model in one case at one checkpoint, or its mean over a kind of cases.",
-            Column("cases", "in-domain, adversarial or friendly", "str", "cases"),
+            Column(
+                "cases",
+                "in-domain, adversarial or friendly",
+                "str",
+                "cases",
+                choices=("in-domain", "adversarial", "friendly"),
+            ),
             Column("suite", "the suite of examples", "str", optional=True),
             Column("case", "the case; missing: mean over all", "str", "case", optional=True),
             Column("checkpoint", "optimiser step of the model", "int", "fine-tuning step"),
@@ -253,6 +262,8 @@ QUESTION = Question(
                 "AUROC between the case and its friendly counterparts; missing: not measured",
                 interval=True,
                 optional=True,
+                low=0,
+                high=1,
             ),
             Column(
                 "drawn",
@@ -260,6 +271,7 @@ QUESTION = Question(
                 "beyond sampling noise",
                 "bool",
             ),
+            key=("cases", "suite", "case", "checkpoint"),
         ),
     ),
     figures=(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -22,28 +21,24 @@ class Contrast:
     """A quantity of the core's heads against that of the other heads of their layers.
 
     Args:
-        name: What is compared.
+        measure: What is compared.
         n_heads: Core heads with other heads in their layer.
         core: Their mean.
         others: Mean of the other heads; a layer counts as often as it has core heads.
         difference: Core less others, with a 95 % interval from Student's t and one variance
             for all layers.
-        p_value: Two-sided, from permutations of core membership within layers.
+        p: Two-sided, from permutations of core membership within layers.
     """
 
-    name: str
+    measure: str
     n_heads: int
     core: float
     others: float
     difference: Estimate
-    p_value: float
-
-    @property
-    def row(self) -> dict[str, Any]:
-        """Its row in a table of :data:`CONTRAST_COLUMNS`."""
-        return {**vars(self), "measure": self.name, "p": self.p_value}
+    p: float
 
 
+#: A contrast is a row of these.
 CONTRAST_COLUMNS = (
     Column("measure", "what changes; margins are in nats", "str", "change of"),
     Column("n_heads", "core heads with other heads in their layer", "int", "core heads"),
@@ -148,12 +143,12 @@ def within_layers(
     core = values[in_core].mean(0)
     return [
         Contrast(
-            name=name,
+            measure=name,
             n_heads=n_core,
             core=float(core[j]),
             others=float(core[j] - d),
             difference=Estimate(float(d), float(d - half[j]), float(d + half[j])),
-            p_value=float(p_value[j]),
+            p=float(p_value[j]),
         )
         for j, (name, d) in enumerate(zip(names, difference, strict=True))
     ]

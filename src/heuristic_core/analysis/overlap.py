@@ -16,12 +16,13 @@ from .agreement import (
     split_frequencies,
 )
 from .evidence import Evidence
-from .intervals import Estimate, correlation, estimate_text, p_text
+from .intervals import Estimate, correlation, estimate_text
 from .kept import Kept
 from .nulls import Chance, expected_jaccard, relabelled
 from .pairs import jaccard, pair_mean
 from .question import Answer, Question, Verdict, decide
-from .systems import METHOD, by_system
+from .systems import BY_METHOD, by_system
+from .writing import p_text
 
 #: Both directions are tested, so each takes half of 5 %.
 _LEVEL = 0.025
@@ -39,11 +40,11 @@ def overlap(evidence: Evidence, n_draws: int = 2000) -> list[Answer]:
         One answer per fine-tuning, checkpoint and method.
     """
     answers = []
-    for key, group in by_system(evidence["subnetworks"], METHOD):
+    for key, group in by_system(evidence["subnetworks"], BY_METHOD):
         levels, neighbours, together = _compare(Kept.of(group), evidence.seed, n_draws)
         answers.append(
             Answer(
-                subject=dict(zip(METHOD, key, strict=True)),
+                subject=dict(zip(BY_METHOD, key, strict=True)),
                 verdict=_verdict(levels, together),
                 rows={"overlap": levels, "overlap-neighbours": neighbours},
             )
@@ -144,7 +145,7 @@ QUESTION = Question(
     claim="subnetworks share more heads than chance gives",
     source="section 5, finding 3",
     page="overlap",
-    subject=METHOD,
+    subject=BY_METHOD,
     needs=("subnetworks",),
     answer=overlap,
     tables=(
@@ -152,23 +153,29 @@ QUESTION = Question(
             "overlap",
             "How many heads two subnetworks of one sparsity share. Jaccard index: the heads "
             "in both over the heads in either.",
-            Column("sparsity", "sparsity of both", title="sparsity"),
+            Column("sparsity", "sparsity of both", title="sparsity", low=0, high=1),
             Column("n", "subnetworks, each from a search of its own", "int", "n"),
             Column(
                 "jaccard",
                 "mean Jaccard index of heads over pairs",
                 title="Jaccard",
                 interval=True,
+                low=0,
+                high=1,
             ),
             Column(
                 "units_jaccard",
                 "the same of all units; MLPs, which are rarely removed, raise it",
                 interval=True,
+                low=0,
+                high=1,
             ),
             Column(
                 "anywhere",
                 "its mean if each subnetwork kept its number of heads at random",
                 title="by chance",
+                low=0,
+                high=1,
             ),
             Column(
                 "p_anywhere",
@@ -180,6 +187,8 @@ QUESTION = Question(
                 "in_layers",
                 "its mean if each subnetwork kept its number of heads in every layer",
                 title="in layers",
+                low=0,
+                high=1,
             ),
             Column(
                 "p_in_layers",
@@ -187,12 +196,17 @@ QUESTION = Question(
                 title="p in layers",
                 form="probability",
             ),
-            Column("least", "Jaccard index of the pair that shares least", title="least"),
+            Column(
+                "least", "Jaccard index of the pair that shares least", title="least", low=0, high=1
+            ),
             Column(
                 "least_by_chance",
                 "mean of the least index by chance within layers",
                 title="least by chance",
+                low=0,
+                high=1,
             ),
+            key=("sparsity",),
             title="Heads that two subnetworks share",
         ),
         Table(
@@ -200,16 +214,25 @@ QUESTION = Question(
             "How similarly two neighbouring sparsities rank heads by how many subnetworks "
             "keep them. By chance: the heads of each search are permuted within layers, alike at "
             "both sparsities.",
-            Column("sparsity", "the lower sparsity", title="from"),
-            Column("other_sparsity", "the higher sparsity", title="to"),
+            Column("sparsity", "the lower sparsity", title="from", low=0, high=1),
+            Column("other_sparsity", "the higher sparsity", title="to", low=0, high=1),
             Column(
                 "spearman",
                 "Spearman's correlation over heads; its interval takes heads for a sample",
                 title="Spearman",
                 interval=True,
                 optional=True,
+                low=-1,
+                high=1,
             ),
-            Column("spearman_by_chance", "its mean by chance", title="by chance", optional=True),
+            Column(
+                "spearman_by_chance",
+                "its mean by chance",
+                title="by chance",
+                optional=True,
+                low=-1,
+                high=1,
+            ),
             Column(
                 "p_spearman",
                 "probability of at least as much by chance",
@@ -223,12 +246,16 @@ QUESTION = Question(
                 title="between halves",
                 interval=True,
                 optional=True,
+                low=-1,
+                high=1,
             ),
             Column(
                 "halves_by_chance",
                 "its mean by chance",
                 title="halves by chance",
                 optional=True,
+                low=-1,
+                high=1,
             ),
             Column(
                 "p_halves",
@@ -237,6 +264,7 @@ QUESTION = Question(
                 form="probability",
                 optional=True,
             ),
+            key=("sparsity",),
             title="How often heads are kept, at one sparsity and at the next",
         ),
     ),

@@ -7,12 +7,13 @@ that tuple.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..columns import Table
-from ..tables import SUBJECT
+from ..errors import unknown
+from ..tables import SUBJECT, TABLES
 from .evidence import Evidence
 from .intervals import Estimate
 
@@ -25,7 +26,7 @@ UNDECIDED: Decision = "not decided by these data"
 Row = dict[str, Any]
 
 #: Kinds of drawing; the report has one function for each.
-Kind = Literal["strips", "lines", "heatmap", "units", "graph"]
+DrawingKind = Literal["strips", "lines", "heatmap", "units", "graph"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +118,7 @@ class Figure:
         label: What the axis of values is called; the column's title if empty.
     """
 
-    kind: Kind
+    kind: DrawingKind
     table: str
     columns: Mapping[str, str]
     title: str
@@ -129,7 +130,7 @@ class Figure:
     label: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Question:
     """One question of a study.
 
@@ -142,7 +143,8 @@ class Question:
         subject: The columns of ``tables.SUBJECT`` that its answers are about.
         needs: The measured tables that it reads.
         answer: From what was measured to the answers.
-        tables: The tables that it answers with; the subject's columns are put before their own.
+        tables: The tables that it answers with; the subject's columns are put before their own,
+            and before their keys. A table without a key has one row for each subject.
         figures: What is drawn of them.
         limits: What its verdicts cannot tell, whatever the data.
     """
@@ -161,5 +163,36 @@ class Question:
 
     def __post_init__(self) -> None:
         subject = tuple(column for column in SUBJECT if column.name in self.subject)
-        tables = (table.with_columns((*subject, *table.columns)) for table in self.tables)
+        tables = (
+            table.with_columns((*subject, *table.columns), key=(*self.subject, *table.key))
+            for table in self.tables
+        )
         object.__setattr__(self, "tables", tuple(tables))
+        known("column of tables.SUBJECT", self.subject, [column.name for column in SUBJECT])
+        known("measured table", self.needs, TABLES)
+        for figure in self.figures:
+            table = self.table(figure.table)
+            for name in (*figure.columns.values(), *figure.where):
+                table[name]
+
+    def table(self, name: str) -> Table:
+        """Return one of the tables that it answers with.
+
+        Raises:
+            InputError: If there is none of the name.
+        """
+        tables = {table.name: table for table in self.tables}
+        known(f"table of the question {self.key}", (name,), tables)
+        return tables[name]
+
+
+def known(kind: str, names: Iterable[str], options: Iterable[str]) -> None:
+    """Refuse names that are none of the known ones.
+
+    Raises:
+        InputError: If one is not; the message suggests the nearest.
+    """
+    options = list(options)
+    for name in names:
+        if name not in options:
+            raise unknown(kind, name, options)

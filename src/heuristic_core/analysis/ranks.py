@@ -12,11 +12,12 @@ from ..columns import Column, Table
 from .accuracies import CASE, SparsityKey, case_labels, subnetwork_means, subnetworks_of
 from .discrimination import separation_cases
 from .evidence import Evidence
-from .intervals import EQUAL, Estimate, correlation, p_text
+from .intervals import EQUAL, Estimate, correlation
 from .question import Answer, Question, Row, Verdict, decide
 from .rank_reversals import Differences, Values, accuracy_z, index_pairs, rank_reversals
 from .separation import auc_z
-from .systems import SPARSITY, by_system
+from .systems import BY_SPARSITY, by_system
+from .writing import p_text
 
 #: From this concordance on, cases rank subnetworks alike.
 ALIKE = 0.7
@@ -31,10 +32,10 @@ def ranks(evidence: Evidence) -> list[Answer]:
     Returns:
         One answer per fine-tuning, checkpoint, method and sparsity with an adversarial case.
     """
-    aurocs = dict(by_system(subnetworks_of(evidence["discrimination"]), SPARSITY))
+    aurocs = dict(by_system(subnetworks_of(evidence["discrimination"]), BY_SPARSITY))
     return [
         _answer(evidence, key, rows[rows["case_kind"] == "adversarial"], aurocs.get(key))
-        for key, rows in by_system(subnetworks_of(evidence["evaluations"]), SPARSITY)
+        for key, rows in by_system(subnetworks_of(evidence["evaluations"]), BY_SPARSITY)
         if (rows["case_kind"] == "adversarial").any()
     ]
 
@@ -80,7 +81,7 @@ def _answer(
         "rank-reversals": reversals,
         "id-ood-correlations": list(_correlations(evidence.once(subnetwork_means)[key])),
     }
-    subject = dict(zip(SPARSITY, key, strict=True))
+    subject = dict(zip(BY_SPARSITY, key, strict=True))
     return Answer(subject=subject, verdict=_verdict(summary, differ), rows=tables)
 
 
@@ -160,7 +161,7 @@ QUESTION = Question(
     claim="which subnetwork generalises best depends on the case",
     source="section 4, finding 1",
     page="spread",
-    subject=SPARSITY,
+    subject=BY_SPARSITY,
     needs=("evaluations", "discrimination"),
     answer=ranks,
     tables=(
@@ -172,6 +173,7 @@ QUESTION = Question(
                 "what subnetworks are ranked by: AUROC if it was measured, else accuracy",
                 "str",
                 "by",
+                choices=("AUROC", "accuracy"),
             ),
             Column("n", "subnetworks measured in all cases", "int", "n"),
             Column("n_cases", "cases in which subnetworks differ at all", "int", "cases"),
@@ -180,12 +182,16 @@ QUESTION = Question(
                 "Kendall's W over these cases, corrected for ties: 1 if all rank alike",
                 title="W",
                 optional=True,
+                low=0,
+                high=1,
             ),
             Column(
                 "by_chance",
                 "95 % quantile of W if rankings were unrelated",
                 title="by chance",
                 optional=True,
+                low=0,
+                high=1,
             ),
             Column(
                 "p",
@@ -212,10 +218,20 @@ QUESTION = Question(
                 "its advantage there, in points of accuracy or hundredths of AUROC",
                 title="by",
                 digits=0,
+                low=0,
+                high=100,
             ),
             Column("other_seed", "seed of the other", "int", "other seed"),
             Column("other_case", "the case in which the other is better", "str", "other better in"),
-            Column("other_points", "its advantage there, likewise", title="other by", digits=0),
+            Column(
+                "other_points",
+                "its advantage there, likewise",
+                title="other by",
+                digits=0,
+                low=0,
+                high=100,
+            ),
+            key=("seed", "other_seed"),
             title="Pairs of subnetworks whose order depends on the case",
             folded=True,
         ),
@@ -228,6 +244,7 @@ QUESTION = Question(
                 "friendly mean",
                 "str",
                 "accuracy",
+                choices=("adversarial", "balanced"),
             ),
             Column(
                 "r",
@@ -235,7 +252,10 @@ QUESTION = Question(
                 title="r",
                 form="signed",
                 interval=True,
+                low=-1,
+                high=1,
             ),
+            key=("accuracy",),
             title="Correlation of in-domain with out-of-domain accuracy",
         ),
     ),

@@ -15,10 +15,11 @@ from ..columns import Column
 from ..tables import GROUPS
 from .effect import Effect
 from .evidence import Evidence
-from .intervals import Estimate, change_text, p_text, wilson
+from .intervals import Estimate, change_text, wilson
 from .matched import Contrast, core_within_layers
 from .question import Question
 from .separable_cases import separable_cases
+from .writing import p_text
 
 #: The measure of generalisation that label bias does not change.
 AUROC = "AUROC"
@@ -30,12 +31,12 @@ NO_AUROC = "without AUROC, label bias could explain this"
 MEAN_ABLATION = "The effect of a removal depends on what replaces the unit: its mean output."
 
 #: The columns that name a model and its readout.
-SUBJECT = ("finetune_seed", "checkpoint", "readout")
+BY_READOUT = ("finetune_seed", "checkpoint", "readout")
 #: A question that is asked of every model whose units were removed.
 removal_question = partial(
     Question,
     page="removal",
-    subject=SUBJECT,
+    subject=BY_READOUT,
     needs=("removal", "removal_discrimination", "discrimination"),
 )
 
@@ -151,8 +152,8 @@ class ModelRemovals:
 def core_heads_text(contrast: Contrast) -> str:
     """Write what :meth:`ModelRemovals.core_heads` found."""
     return (
-        f"alone, core heads change the {contrast.name} by {change_text(contrast.difference, 3)} "
-        f"relative to other heads of their layers ({p_text(contrast.p_value)})"
+        f"alone, core heads change the {contrast.measure} by {change_text(contrast.difference, 3)} "
+        f"relative to other heads of their layers ({p_text(contrast.p)})"
     )
 
 
@@ -210,7 +211,7 @@ def _of_model(key: tuple[Any, ...], margins: _Rows, *aurocs: _Rows) -> ModelRemo
         tuple(groups.get(name, {}).values()) for name in ("single", "pair", "core", "control")
     )
     return ModelRemovals(
-        subject=dict(zip(SUBJECT, key, strict=True)),
+        subject=dict(zip(BY_READOUT, key, strict=True)),
         singles=singles,
         pairs=pairs,
         core=cores[0] if cores else None,
@@ -224,7 +225,7 @@ def _of_model(key: tuple[Any, ...], margins: _Rows, *aurocs: _Rows) -> ModelRemo
 
 
 def _by_removal(table: pd.DataFrame) -> dict[tuple[Any, ...], dict[_Removal, list[Any]]]:
-    models = _grouped(table.itertuples(index=False), attrgetter(*SUBJECT))
+    models = _grouped(table.itertuples(index=False), attrgetter(*BY_READOUT))
     removal = attrgetter("group", "draw", "removed")
     return {key: _grouped(rows, removal) for key, rows in sorted(models.items())}
 

@@ -111,7 +111,13 @@ QUESTION = Question(
             "How much a core head that clearly attends to repeated tokens after fine-tuning "
             "attends to them before or after it.",
             Column("unit", "the head", "str", "head"),
-            Column("when", "before or after fine-tuning", "str", "when"),
+            Column(
+                "when",
+                "before or after fine-tuning",
+                "str",
+                "when",
+                choices=("before fine-tuning", "after fine-tuning"),
+            ),
             Column(
                 "score",
                 "attention to repeated tokens in multiples of chance",
@@ -126,6 +132,7 @@ QUESTION = Question(
                 "above 1.5",
                 choices=("yes", "no", "unclear"),
             ),
+            key=("unit", "when"),
             title="Core heads for repeated tokens, before and after fine-tuning",
         ),
     ),

@@ -48,7 +48,7 @@ def _of_model(model: ModelRemovals, singles: Sequence[RemovalEffects], seed: int
     return Answer(
         subject=model.subject,
         verdict=_verdict(model, [row for row in rows if row["in_core"]], contrasts),
-        rows={"removals": rows, "core-heads": [contrast.row for contrast in contrasts]},
+        rows={"removals": rows, "core-heads": [vars(contrast) for contrast in contrasts]},
     )
 
 
@@ -103,7 +103,7 @@ def _verdict(model: ModelRemovals, core: Sequence[dict], contrasts: Sequence[Con
         sum(sign * clear_sign(row["beyond_in_domain"], row["p_beyond"]) > 0 for row in rows)
         for rows, sign in ((hurt, -1), (lost, 1))
     )
-    sign = clear_sign(contrast.difference, contrast.p_value)
+    sign = clear_sign(contrast.difference, contrast.p)
     # That one head matters no more OOD than in-domain says little of the others.
     mostly = 2 * less >= len(core)
     has_margins = any(row["beyond_in_domain"] is not None for row in core)
@@ -114,9 +114,9 @@ def _verdict(model: ModelRemovals, core: Sequence[dict], contrasts: Sequence[Con
         supported=more > 0 and not less and sign < 0,
         contradicted=sign > 0 or (mostly and not more and sign == 0),
         open_because="" if has_margins else "the full model has no margin OOD and ID to lose",
-        measure=with_unit(contrast.name),
+        measure=with_unit(contrast.measure),
         effect=contrast.difference,
-        p=contrast.p_value,
+        p=contrast.p,
     )
 
 
@@ -151,11 +151,17 @@ QUESTION = removal_question(
                 title="p",
                 form="probability",
             ),
-            Column("p_in_domain", "p of the in-domain change, Holm-corrected over units"),
+            Column(
+                "p_in_domain",
+                "p of the in-domain change, Holm-corrected over units",
+                form="probability",
+            ),
             Column(
                 "p_beyond",
                 "p of the change beyond ID, Holm-corrected over core heads; 1 for other units",
+                form="probability",
             ),
+            key=("unit",),
             title="Every unit removed alone",
             folded=True,
         ),
@@ -163,6 +169,7 @@ QUESTION = removal_question(
             "core-heads",
             "Core heads removed alone against other heads of their layers.",
             *CONTRAST_COLUMNS,
+            key=("measure",),
             title="Core heads and other heads of their layers, each removed alone",
         ),
     ),

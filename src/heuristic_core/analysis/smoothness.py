@@ -12,7 +12,7 @@ from .accuracies import KINDS, full_model, judged_by, means_by_kind, subnetworks
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, estimate_text, student
 from .question import Answer, Figure, Question, Verdict, decide
-from .systems import METHOD, by_system
+from .systems import BY_METHOD, by_system
 
 #: Fewer sparsities make no curve, and fewer seeds no useful interval.
 _ENOUGH_SPARSITIES, _ENOUGH_SEEDS = 5, 3
@@ -37,7 +37,7 @@ def smoothness(evidence: Evidence) -> list[Answer]:
     """
     answers = []
     grid = evidence["grid"]
-    for key, some in by_system(subnetworks_of(grid), METHOD):
+    for key, some in by_system(subnetworks_of(grid), BY_METHOD):
         means = means_by_kind(some, ["seed", "sparsity"])
         judged = judged_by(means)
         if judged is None:
@@ -48,7 +48,7 @@ def smoothness(evidence: Evidence) -> list[Answer]:
             shape = {"data": judged, **_shape(curves.dropna(axis=1, how="all"))}
             accuracies = _accuracies(full_model(grid, *key[:2]), means, judged)
             rows = {"smoothness": [shape], "accuracy-by-sparsity": accuracies}
-            subject = dict(zip(METHOD, key, strict=True))
+            subject = dict(zip(BY_METHOD, key, strict=True))
             answers.append(Answer(subject=subject, verdict=_verdict(shape), rows=rows))
     return answers
 
@@ -164,7 +164,7 @@ QUESTION = Question(
     claim="accuracy falls smoothly with sparsity",
     source="section 4, finding 2",
     page="smoothness",
-    subject=METHOD,
+    subject=BY_METHOD,
     needs=("grid",),
     answer=smoothness,
     tables=(
@@ -177,6 +177,7 @@ QUESTION = Question(
                 "adversarial",
                 "str",
                 "accuracy",
+                choices=("balanced", "adversarial"),
             ),
             Column("n_seeds", "search seeds, one curve each", "int", "seeds"),
             Column(
@@ -231,6 +232,7 @@ QUESTION = Question(
                 "which label bias cannot raise",
                 "str",
                 "cases",
+                choices=("in-domain", "adversarial", "friendly", "balanced OOD"),
             ),
             Column("seed", "search seed; missing: mean over seeds", "int", "seed", optional=True),
             Column(
@@ -254,6 +256,7 @@ QUESTION = Question(
                 digits=1,
                 form="percent",
             ),
+            key=("cases", "seed", "sparsity"),
             title="Accuracy at every checkpoint and sparsity searched",
             folded=True,
         ),

@@ -11,7 +11,7 @@ from .accuracies import subnetwork_means, subnetworks_of
 from .evidence import Evidence
 from .intervals import change_text, student
 from .question import SUPPORTED, Answer, Question, Row, decide
-from .systems import SPARSITY, by_system
+from .systems import BY_SPARSITY, by_system
 
 #: Fewer pairs of subnetworks decide nothing.
 ENOUGH_PAIRS = 3
@@ -34,7 +34,7 @@ def sparser(evidence: Evidence) -> list[Answer]:
     """
     aurocs = {
         key: rows.groupby("seed")["auc"].mean()
-        for key, rows in by_system(subnetworks_of(evidence["discrimination"]), SPARSITY)
+        for key, rows in by_system(subnetworks_of(evidence["discrimination"]), BY_SPARSITY)
     }
     means = {
         key: rows.join(aurocs[key]) if key in aurocs else rows
@@ -45,7 +45,7 @@ def sparser(evidence: Evidence) -> list[Answer]:
         change = 100 * (means[high] - means[low])
         if low[:-1] == high[:-1] and "adversarial" in change:
             change = change.dropna(subset="adversarial")
-            subject = {**dict(zip(SPARSITY, high, strict=True)), "other_sparsity": low[-1]}
+            subject = {**dict(zip(BY_SPARSITY, high, strict=True)), "other_sparsity": low[-1]}
             answers += [_answer(subject, change)] if len(change) else []
     return answers
 
@@ -88,7 +88,7 @@ QUESTION = Question(
     claim="sparser subnetworks generalise worse than denser ones",
     source="section 4, finding 2",
     page="sparsity",
-    subject=(*SPARSITY, "other_sparsity"),
+    subject=(*BY_SPARSITY, "other_sparsity"),
     needs=("evaluations", "discrimination"),
     answer=sparser,
     tables=(
@@ -106,6 +106,7 @@ QUESTION = Question(
                 form="signed",
                 interval=True,
             ),
+            key=("measure",),
             title="Change from one sparsity to the next",
         ),
     ),

@@ -19,9 +19,10 @@ from .accuracies import (
     subnetworks_of,
 )
 from .evidence import Evidence
-from .intervals import EQUAL, Estimate, change_text, correlation, holm, p_text, student
+from .intervals import EQUAL, Estimate, change_text, correlation, holm, student
 from .question import Answer, Figure, Question, Row, Verdict, decide
-from .systems import SPARSITY, by_system
+from .systems import BY_SPARSITY, by_system
+from .writing import p_text
 
 #: A case is spread out if its accuracies span at least so many points.
 WIDE_POINTS = 20.0
@@ -44,7 +45,7 @@ def spread(evidence: Evidence) -> list[Answer]:
     rows = rows.assign(accuracy=rows["correct"] / rows["n"])
     sizes = _sizes(evidence["subnetworks"])
     answers = []
-    for key, some in by_system(subnetworks_of(rows), SPARSITY):
+    for key, some in by_system(subnetworks_of(rows), BY_SPARSITY):
         of_full = full_model(rows, key[0], key[1])
         if of_full.empty:
             continue
@@ -58,16 +59,17 @@ def spread(evidence: Evidence) -> list[Answer]:
         both = pd.concat([full, systems])
         means = {name: both[kind].dropna() for kind, name in _MEANS.items() if kind in systems}
         cases = _cases(some[some["role"] == "ood"], of_full)
+        shown = [*(kind for kind in _MEANS if kind in systems), "difference", "kl"]
         tables = {
             "by-sparsity": list(_overview(means, systems["matches"].sum())),
             "cases": cases.reset_index().to_dict("records"),
             "subnetwork-accuracies": [
                 {"seed": seed, **row, **sizes.get((*key, seed), {})}
-                for seed, row in systems.to_dict("index").items()
+                for seed, row in systems[[*shown]].to_dict("index").items()
             ],
             "spread-marks": list(_marks(pd.concat([of_full, some]), means, cases)),
         }
-        subject = dict(zip(SPARSITY, key, strict=True))
+        subject = dict(zip(BY_SPARSITY, key, strict=True))
         verdict = _verdict(systems, cases, evidence.margin_points)
         answers.append(
             Answer(subject=subject, verdict=verdict, rows=tables, caveat=_caveat(systems))
@@ -79,7 +81,7 @@ def _sizes(subnetworks: pd.DataFrame) -> dict[Any, dict[str, int]]:
     """Count the heads and MLPs of each subnetwork, by the columns that name it."""
     counts: dict[str, pd.Series] = {}
     for name, is_part in (("heads", subnetworks["head"] >= 0), ("mlps", subnetworks["head"] < 0)):
-        kept = subnetworks[is_part].groupby([*SPARSITY, "seed"])["kept"]
+        kept = subnetworks[is_part].groupby([*BY_SPARSITY, "seed"])["kept"]
         counts |= {f"{name}_kept": kept.sum(), name: kept.size()}
     return pd.DataFrame(counts).to_dict("index")
 
@@ -183,7 +185,7 @@ QUESTION = Question(
     "adversarial and friendly cases",
     source="section 4, finding 1",
     page="spread",
-    subject=SPARSITY,
+    subject=BY_SPARSITY,
     needs=("evaluations", "subnetworks"),
     answer=spread,
     tables=(
@@ -191,9 +193,14 @@ QUESTION = Question(
             "by-sparsity",
             "A mean accuracy over cases of the subnetworks of one sparsity.",
             Column(
-                "mean_over", "the cases that accuracy is a mean over", "str", "cases", brief=True
+                "mean_over",
+                "the cases that accuracy is a mean over",
+                "str",
+                "cases",
+                brief=True,
+                choices=("in-domain", "adversarial", "friendly"),
             ),
-            Column("n", "subnetworks", "int", "n", brief=True),
+            Column("n", "subnetworks", "int", "n", brief=True, low=1),
             Column(
                 "matching",
                 "subnetworks within the margin of the full model's in-domain accuracy",
@@ -243,7 +250,10 @@ QUESTION = Question(
                 digits=1,
                 form="signed",
                 brief=True,
+                low=-100,
+                high=100,
             ),
+            key=("mean_over",),
             title="Full model and subnetworks, by sparsity",
         ),
         Table(
@@ -267,12 +277,15 @@ QUESTION = Question(
                 title="difference",
                 digits=1,
                 form="signed",
+                low=-100,
+                high=100,
             ),
             Column(
                 "kl",
                 "mean KL divergence of its predictions from the full model's in-domain, nats",
                 title="KL",
                 digits=3,
+                low=0,
             ),
             Column(
                 "adversarial",
@@ -290,6 +303,7 @@ QUESTION = Question(
                 form="percent",
                 optional=True,
             ),
+            key=("seed",),
             title="Every subnetwork",
             folded=True,
         ),
@@ -298,8 +312,15 @@ QUESTION = Question(
             "One out-of-domain case over the subnetworks of one sparsity.",
             Column("suite", "the suite of examples", "str", "suite"),
             Column("case", "the case", "str", "case", brief=True),
-            Column("case_kind", "adversarial or friendly", "str", "kind", brief=True),
-            Column("n", "examples", "int", "n"),
+            Column(
+                "case_kind",
+                "adversarial or friendly",
+                "str",
+                "kind",
+                brief=True,
+                choices=("adversarial", "friendly"),
+            ),
+            Column("n", "examples", "int", "n", low=1),
             Column(
                 "full",
                 "the full model's share of examples answered correctly",
@@ -328,7 +349,13 @@ QUESTION = Question(
                 brief=True,
             ),
             Column(
-                "span", "highest less lowest accuracy, points", title="span", digits=1, brief=True
+                "span",
+                "highest less lowest accuracy, points",
+                title="span",
+                digits=1,
+                brief=True,
+                low=0,
+                high=100,
             ),
             Column(
                 "p",
@@ -339,6 +366,7 @@ QUESTION = Question(
                 form="probability",
                 brief=True,
             ),
+            key=("suite", "case"),
             title="Every out-of-domain case, widest first",
             folded=True,
             top=5,
@@ -348,8 +376,19 @@ QUESTION = Question(
             "One system's accuracy in one strip of the figure, in the order drawn.",
             Column("section", "the means, or the cases of one kind", "str", "section"),
             Column("mean_or_case", "the mean over cases, or the case", "str", "case"),
-            Column("series", "what the system is", "str", "system"),
-            Column("seed", "seed of the search; -1 for the full model", "int", "seed"),
+            Column(
+                "series",
+                "what the system is",
+                "str",
+                "system",
+                choices=(
+                    "full model",
+                    "highest in adversarial mean",
+                    "lowest in adversarial mean",
+                    "subnetwork",
+                ),
+            ),
+            Column("seed", "seed of the search; -1 for the full model", "int", "seed", low=-1),
             Column(
                 "accuracy",
                 "share of examples answered correctly",
@@ -357,6 +396,7 @@ QUESTION = Question(
                 digits=1,
                 form="percent",
             ),
+            key=("section", "mean_or_case", "seed"),
         ),
     ),
     figures=(

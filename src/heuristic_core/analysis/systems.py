@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 #: The columns that name a model, the subnetworks found in it by one method, those of one sparsity.
-MODEL = ("finetune_seed", "checkpoint")
-METHOD = (*MODEL, "method")
-SPARSITY = (*METHOD, "sparsity")
+BY_MODEL = ("finetune_seed", "checkpoint")
+BY_METHOD = (*BY_MODEL, "method")
+BY_SPARSITY = (*BY_METHOD, "sparsity")
 
 _TYPES = {"finetune_seed": int, "checkpoint": int, "method": str, "sparsity": float}
 
@@ -22,7 +22,7 @@ def by_system(
 
     Args:
         table: Rows with these columns.
-        columns: ``MODEL``, ``METHOD`` or ``SPARSITY``.
+        columns: ``BY_MODEL``, ``BY_METHOD`` or ``BY_SPARSITY``.
 
     Yields:
         The values of these columns, and the rows.

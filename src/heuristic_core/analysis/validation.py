@@ -59,7 +59,7 @@ def check_tables(given: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     _check_units(tables)
     for name in ("removal", "removal_discrimination"):
         _check_removals(TABLES[name], tables[name])
-    _check_areas(tables["removal"], tables["removal_discrimination"])
+    _check_aurocs(tables["removal"], tables["removal_discrimination"])
     return tables
 
 
@@ -160,9 +160,9 @@ def _check_removals(table: Table, frame: pd.DataFrame) -> None:
         table.refuse(frame, "role", without, "has to be id in some rows")
 
 
-def _check_areas(removal: pd.DataFrame, areas: pd.DataFrame) -> None:
+def _check_aurocs(removal: pd.DataFrame, aurocs: pd.DataFrame) -> None:
     """Check that if AUROCs were measured, they were measured for every removal."""
-    both = _tuples(removal, _READ).isin(_tuples(areas, _READ))
-    missing = both & ~_tuples(removal, REMOVED_NAMES).isin(_tuples(areas, REMOVED_NAMES))
+    both = _tuples(removal, _READ).isin(_tuples(aurocs, _READ))
+    missing = both & ~_tuples(removal, REMOVED_NAMES).isin(_tuples(aurocs, REMOVED_NAMES))
     rule = "has to have rows in removal_discrimination where others of its model have"
     TABLES["removal"].refuse(removal, "removed", missing, rule)

@@ -46,7 +46,7 @@ def print_plan(
             {
                 "run": str(folder),
                 "device": device,
-                "cells": [_row(f) | {"anew": f.cell.label in stale} for f in forecasts],
+                "cells": [_row(f) | {"again": f.cell.label in stale} for f in forecasts],
                 "missing_seconds": seconds,
                 "missing_megabytes": megabytes,
                 "planned_later": list(later),
@@ -57,7 +57,7 @@ def print_plan(
     for f in forecasts:
         table.add_row(
             f.cell.label,
-            "finished" if f.finished else "anew" if f.cell.label in stale else "to do",
+            "finished" if f.finished else "again" if f.cell.label in stale else "to do",
             _duration(f.seconds),
             f"{f.megabytes:.1f} MB",
         )

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..analysis.conclusions import Conclusions
 from ..report.results import Results
 from ..report.terminal import render
 from ..study.results import read_results
@@ -17,14 +18,13 @@ def show(folder: RunArgument, as_json: JsonOption = False) -> None:
     """Show a run's findings in the terminal."""
     results = read_results(folder)
     if as_json:
-        print_json(as_records(results))
+        print_json(as_records(results.conclusions))
     else:
         render(results, out())
 
 
-def as_records(results: Results) -> dict[str, Any]:
-    """Turn a run's conclusions into what JSON has: lists of rows, by table."""
-    conclusions = results.conclusions
+def as_records(conclusions: Conclusions) -> dict[str, Any]:
+    """Turn conclusions into what JSON has: lists of rows, by table."""
     tables = {name: frame.to_dict("records") for name, frame in conclusions.tables.items()}
     return {"verdicts": conclusions.verdicts.to_dict("records"), "tables": tables}
 
@@ -33,7 +33,7 @@ def print_results(folder: Path, results: Results, as_json: bool) -> None:
     """Print what a run came to, and where its page is."""
     page = folder / "report" / "report.html"
     if as_json:
-        print_json({"run": str(folder), "report": str(page), **as_records(results)})
+        print_json({"run": str(folder), "report": str(page), **as_records(results.conclusions)})
         return
     render(results, out())
     out().print(f"\nReport: {page.resolve()}", markup=False, soft_wrap=True)

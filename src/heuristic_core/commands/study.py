@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +27,7 @@ from .console import (
     print_json,
 )
 from .planning import print_plan
-from .results import print_results
+from .results import as_records, print_results
 
 UNTIL = {"finetune": ("finetune",), "search": ("search",), "evaluate": ("evaluate",)}
 
@@ -144,23 +143,22 @@ def analyze(
 
 def _print_beside(folder: Path, other: Path, as_json: bool) -> None:
     """Print the comparison of two runs' cores, a verdict for each pair of models."""
-    answers = beside(folder, other)
+    compared = beside(folder, other)
     if as_json:
-        pairs = [asdict(answer) for answer in answers]
-        print_json({"runs": [str(folder), str(other)], "beside": pairs})
+        print_json({"runs": [str(folder), str(other)], **as_records(compared)})
         return
     console = out()
     console.print(Text("Do the two runs have the same core?", style="bold"))
-    for answer in answers:
-        subject, verdict = answer.subject, answer.verdict
+    cores = compared.tables["core-overlap"]
+    verdicts = compared.verdicts.to_dict("records")
+    for verdict, members in zip(verdicts, cores["members"], strict=True):
         named = [
-            f"{path}, fine-tuning {subject[f'{prefix}finetune_seed']}, "
-            f"step {subject[f'{prefix}checkpoint']}"
+            f"{path}, fine-tuning {verdict[f'{prefix}finetune_seed']}, "
+            f"step {verdict[f'{prefix}checkpoint']}"
             for path, prefix in ((folder, ""), (other, "other_"))
         ]
-        about = f"{' and '.join(named)}, both searched by {subject['method']}"
-        line = Text(f"{verdict.decision.upper()}  {verdict.claim} ({about})")
+        about = f"{' and '.join(named)}, both searched by {verdict['method']}"
+        line = Text(f"{verdict['decision'].upper()}  {verdict['claim']} ({about})")
         console.print(Padding(line, (0, 0, 0, 2), expand=False))
-        (row,) = answer.rows["core-overlap"]
-        reason = f"{verdict.reason}; in both: {row['members'].replace(' ', ', ') or 'no head'}"
+        reason = f"{verdict['reason']}; in both: {members.replace(' ', ', ') or 'no head'}"
         console.print(Padding(Text(reason, style="dim"), (0, 0, 0, 4), expand=False))

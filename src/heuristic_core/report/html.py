@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..storage import write_text
+from ..storage import check_writable, write_text
 from ..tables import VERDICTS
 from .provenance import configuration, provenance
 from .results import Results
@@ -24,7 +24,11 @@ _MARKS = {"supported": ("yes", "✓"), "contradicted": ("no", "✕")}
 
 
 def write_report(
-    results: Results, folder: Path, questions: Sequence[Question] | None = None
+    results: Results,
+    folder: Path,
+    questions: Sequence[Question] | None = None,
+    *,
+    sweep: bool = False,
 ) -> Path:
     """Write a run's report: one page, its figures as SVG, its tables as CSV and as LaTeX.
 
@@ -32,6 +36,8 @@ def write_report(
         results: The run's results.
         folder: Where to; made if needed.
         questions: The questions to report on; all of the project's if not given.
+        sweep: Whether figures and tables of earlier reports go that are not in this one; only for
+            a folder that holds nothing else.
 
     Returns:
         The page's path.
@@ -43,20 +49,27 @@ def write_report(
 
     answered, several = sections(results, questions), varied(results)
     drawings = {s.question.key: draw(s.question, s.tables, several) for s in answered}
+    figures, tables = folder / "figures", folder / "tables"
+    files = {tables / "verdicts.csv": to_csv(VERDICTS, results.conclusions.verdicts)}
     for drawing in (one for some in drawings.values() for one in some):
-        write_text(folder / "figures" / f"{drawing.name}.svg", drawing.svg)
+        files[figures / f"{drawing.name}.svg"] = drawing.svg
     for section in answered:
         for table in section.question.tables:
             if table.name in section.tables:
-                frame, path = section.tables[table.name], folder / "tables" / table.name
-                write_text(path.with_suffix(".csv"), to_csv(table, frame))
+                frame = section.tables[table.name]
+                files[tables / f"{table.name}.csv"] = to_csv(table, frame)
                 if table.title:
-                    write_text(path.with_suffix(".tex"), to_latex(table, frame))
-    verdicts = results.conclusions.verdicts
-    write_text(folder / "tables" / "verdicts.csv", to_csv(VERDICTS, verdicts))
-    path = folder / "report.html"
-    write_text(path, _page(results, answered, drawings))
-    return path
+                    files[tables / f"{table.name}.tex"] = to_latex(table, frame)
+    page = folder / "report.html"
+    files[page] = _page(results, answered, drawings)
+    check_writable(folder)
+    for path, text in files.items():
+        write_text(path, text)
+    if sweep:
+        for path in {*figures.glob("*.svg"), *tables.glob("*.csv"), *tables.glob("*.tex")}:
+            if path not in files:
+                path.unlink()
+    return page
 
 
 def _page(results: Results, answered: Sequence[Section], drawings: dict[str, list[Drawing]]) -> str:

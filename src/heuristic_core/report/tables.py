@@ -10,13 +10,24 @@ import pandas as pd
 
 from ..columns import Column, Form, Table
 from ..tables import SUBJECT
-from .wording import NOTHING, bounded, change, level, name, number, scientific, share
+from .wording import (
+    NOTHING,
+    bounded,
+    change,
+    expectation,
+    level,
+    name,
+    number,
+    probability,
+    share,
+)
 
 _FORMS: dict[Form, Callable[[Any, int], str]] = {
     "": number,
     "percent": share,
     "signed": change,
-    "probability": lambda value, digits: scientific(value),
+    "probability": lambda value, digits: probability(value),
+    "expectation": lambda value, digits: expectation(value),
 }
 #: Typographic characters of cells, as LaTeX writes them.
 _LATEX = {"−": "$-$", "–": "--", "\u00a0": "~", "×": r"$\times$", "’": "'"}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..analysis.writing import p_value, signed, small
 from ..errors import one_line
 
 #: Stands where there is no number.
@@ -47,17 +48,17 @@ def level(sparsity: float) -> str:
 
 def change(value: Any, digits: int = 1) -> str:
     """Write a difference with its sign."""
-    return NOTHING if pd.isna(value) else f"{value:+.{digits}f}".replace("-", "−")
+    return NOTHING if pd.isna(value) else signed(value, digits).replace("-", "−")
 
 
-def scientific(value: Any) -> str:
-    """Write a probability or a small expectation with two significant digits."""
-    if pd.isna(value):
-        return NOTHING
-    if value == 0 or abs(value) >= 0.001:
-        return f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}"
-    mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa}e{int(exponent)}".replace("-", "−")
+def expectation(value: Any) -> str:
+    """Write an expectation with two significant digits."""
+    return NOTHING if pd.isna(value) else small(value).replace("-", "−")
+
+
+def probability(value: Any) -> str:
+    """Write a probability with two significant digits; one that underflows to 0 as a bound."""
+    return NOTHING if pd.isna(value) else p_value(value).replace("-", "−")
 
 
 def bounded(value: str, low: str, high: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from ..errors import InputError
 from ..report.results import Results
 from ..tasks.task import Task
 from .analysis_plan import plan_analyses
@@ -66,8 +67,9 @@ def analyze_run(
         folder: The run folder.
         options: Where and how.
         watch: Shows progress.
-        run_models: Otherwise conclusions are drawn from the cells that are finished, or from the
-            run's tables where another version of the code made some of those cells.
+        run_models: Otherwise conclusions are drawn from the cells that are finished; or from the
+            run's tables, where another version of the code made some of those cells, or the cells
+            or the task's data are not there.
 
     Returns:
         The results; and a sentence on what is not measured, or was measured by another version,
@@ -76,7 +78,12 @@ def analyze_run(
     Raises:
         InputError: If the run is not finished, or damaged; what is finished is kept.
     """
-    run = open_finished(folder, options.data)
+    try:
+        run = open_finished(folder, options.data)
+    except InputError as error:
+        if run_models or not os.path.isfile(folder / "manifest.json"):
+            raise
+        return conclude_again(folder), f"concluded from the run's tables alone, since {error}"
     device = pick_device(options.device)
     if run_models and run.own_stale.cells:
         instead = f", or conclude from its tables with `hcore analyze {folder} --tables-only`"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..analysis.core_overlap import compare_cores
+from ..analysis.conclusions import Conclusions, collect
+from ..analysis.core_overlap import QUESTION, compare_cores
 from ..analysis.cores import Core, cores_of
-from ..analysis.question import Answer
 from ..errors import InputError
 from ..report import Results
 from .results import read_results
 
 
-def beside(folder: Path, other: Path) -> list[Answer]:
+def beside(folder: Path, other: Path) -> Conclusions:
     """Compare the cores of two finished runs from their stored tables; no model is run.
 
     Args:
@@ -20,8 +20,8 @@ def beside(folder: Path, other: Path) -> list[Answer]:
         other: The other.
 
     Returns:
-        One answer of the question ``core_overlap`` for each pair of a model of one run and a model
-        of the other.
+        A verdict of the question ``core_overlap``, and a row of its table, for each pair of a model
+        of one run and a model of the other.
 
     Raises:
         InputError: If a folder holds no finished run, or the runs cannot be compared: they hold
@@ -41,7 +41,7 @@ def beside(folder: Path, other: Path) -> list[Answer]:
             f"{folder} was searched by {', '.join(methods[folder])}, {other} by "
             f"{', '.join(methods[other])}; only cores found by one method can be compared"
         )
-    return compare_cores(cores[folder], cores[other])
+    return collect({QUESTION: compare_cores(cores[folder], cores[other])})
 
 
 def _models(results: Results) -> set[str]:

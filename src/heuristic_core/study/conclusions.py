@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,13 @@ import pandas as pd
 
 from ..analysis.conclusions import Conclusions
 from ..errors import InputError
-from ..storage import digest, read_json, read_table, write_json, write_table
+from ..storage import digest, file_digest, read_json, read_table, write_json, write_table
 from ..tables import VERDICTS
 from .analysis_config import AnalysisConfig
 
-#: Raised when questions or the report change, so that finished runs are concluded again.
-RESULTS_VERSION = 11
-
 _FOLDER = "conclusions"
+#: What conclusions and the report follow from, in the package.
+_CODE = ("analysis", "report", "columns.py", "tables.py")
 
 
 def conclude(config: AnalysisConfig, tables: Mapping[str, pd.DataFrame]) -> Conclusions:
@@ -48,9 +48,15 @@ def write_conclusions(
         digests: The SHA-256 of each measured table's file.
     """
     place = folder / _FOLDER
+    files = {}
     for name, table in {VERDICTS.name: conclusions.verdicts, **conclusions.tables}.items():
-        write_table(place / f"{name}.parquet", table)
-    write_json(place / "basis.json", {"basis": _basis(config, digests)})
+        path = place / f"{name}.parquet"
+        write_table(path, table)
+        files[path.name] = file_digest(path)
+    write_json(place / "basis.json", {"basis": _basis(config, digests), "files": files})
+    for path in place.glob("*.parquet"):
+        if path.name not in files:
+            path.unlink()
 
 
 def read_conclusions(
@@ -65,25 +71,40 @@ def read_conclusions(
 
     Returns:
         The conclusions; ``None`` if there are none of these tables, these settings and this
-        version of the questions.
+        version of the questions, or if a file of theirs has been changed.
     """
     from ..analysis.questions import QUESTIONS
 
     place = folder / _FOLDER
     if not os.path.isfile(place / "basis.json"):
         return None
+    declared = [VERDICTS, *(table for question in QUESTIONS for table in question.tables)]
     try:
         basis: Any = read_json(place / "basis.json")
-        if basis != {"basis": _basis(config, digests)}:
+        files = {
+            name: file_digest(place / name) for name in (f"{t.name}.parquet" for t in declared)
+        }
+        if basis != {"basis": _basis(config, digests), "files": files}:
             return None
-        declared = [VERDICTS, *(table for question in QUESTIONS for table in question.tables)]
         verdicts, *tables = (t.conform(read_table(place / f"{t.name}.parquet")) for t in declared)
-    except InputError:
+    except (InputError, OSError):
         return None
     names = (table.name for table in declared[1:])
     return Conclusions(verdicts, dict(zip(names, tables, strict=True)))
 
 
+@cache
+def code_version() -> str:
+    """Compute the SHA-256 of the code that concludes and reports.
+
+    Finished runs are concluded again when it changes.
+    """
+    root = Path(__file__).parents[1]
+    paths = (path for name in _CODE for path in ((root / name), *(root / name).rglob("*")))
+    kept = sorted(p for p in paths if p.is_file() and "__pycache__" not in p.parts)
+    return digest({str(path.relative_to(root)): file_digest(path) for path in kept})
+
+
 def _basis(config: AnalysisConfig, digests: Mapping[str, str]) -> str:
     settings = {"margin_points": config.margin_points, "seed": config.seed}
-    return digest({"version": RESULTS_VERSION, "tables": dict(digests), "settings": settings})
+    return digest({"version": code_version(), "tables": dict(digests), "settings": settings})

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..analysis.conclusions import Conclusions
 from ..columns import Table
 from ..errors import InputError
 from ..report.results import Results
@@ -22,14 +23,18 @@ _RUN_AGAIN = "compute it again with `hcore run`"
 
 
 def concluded(
-    config: StudyConfig, manifest: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]
+    config: StudyConfig,
+    manifest: Mapping[str, Any],
+    tables: Mapping[str, pd.DataFrame],
+    conclusions: Conclusions | None = None,
 ) -> Results:
-    """Draw a run's conclusions from its measured tables.
+    """Put a run's results together.
 
     Args:
         config: The study.
         manifest: What to record with the results.
         tables: All measured tables by name.
+        conclusions: Their conclusions; drawn from the tables if not given.
     """
     return Results(
         name=config.name,
@@ -37,7 +42,7 @@ def concluded(
         config=config.model_dump(mode="json"),
         command=str(manifest.get("command", "")),
         measured=tables,
-        conclusions=conclude(config.analysis, tables),
+        conclusions=conclusions or conclude(config.analysis, tables),
     )
 
 
@@ -80,7 +85,7 @@ def _write_conclusions(
     from ..report.html import write_report  # loads what makes pages, which reading does not need
 
     write_conclusions(folder, results.conclusions, config.analysis, digests)
-    write_report(results, folder / "report")
+    write_report(results, folder / "report", sweep=True)
 
 
 def read_results(folder: Path) -> Results:
@@ -94,21 +99,8 @@ def read_results(folder: Path) -> Results:
     Raises:
         InputError: If the folder holds no finished run.
     """
-    config, manifest = _opened(folder)
-    digests = manifest.get("tables", {})  # runs of earlier versions have none
-    remedy = f"make it again from the finished cells with `hcore analyze {folder} --tables-only`"
-    tables = _measured(folder, digests, remedy)
-    conclusions = read_conclusions(folder, config.analysis, digests)
-    if conclusions is None:
-        return concluded(config, manifest, tables)
-    return Results(
-        name=config.name,
-        manifest=manifest,
-        config=config.model_dump(mode="json"),
-        command=str(manifest.get("command", "")),
-        measured=tables,
-        conclusions=conclusions,
-    )
+    config, manifest, tables, stored = _read(folder)
+    return concluded(config, manifest, tables, stored)
 
 
 def read_searched(folder: Path) -> dict[str, pd.DataFrame]:
@@ -123,12 +115,24 @@ def read_searched(folder: Path) -> dict[str, pd.DataFrame]:
 def standing_results(folder: Path, stamp: str) -> Results | None:
     """Read a run folder's results if they are whole and have a stamp; ``None`` if not."""
     try:
-        results = read_results(folder)
+        config, manifest, tables, stored = _read(folder)
     except InputError:
         return None
-    files = (folder / "conclusions" / "basis.json", folder / "report" / "report.html")
-    stands = results.manifest.get("stamp") == stamp and all(path.is_file() for path in files)
-    return results if stands else None
+    page = folder / "report" / "report.html"
+    if stored is None or manifest.get("stamp") != stamp or not page.is_file():
+        return None
+    return concluded(config, manifest, tables, stored)
+
+
+def _read(
+    folder: Path,
+) -> tuple[StudyConfig, dict[str, Any], dict[str, pd.DataFrame], Conclusions | None]:
+    """Read a finished run: its study, manifest, measured tables, and conclusions if they stand."""
+    config, manifest = _opened(folder)
+    digests = manifest.get("tables", {})  # runs of earlier versions have none
+    remedy = f"make it again from the finished cells with `hcore analyze {folder} --tables-only`"
+    tables = _measured(folder, digests, remedy)
+    return config, manifest, tables, read_conclusions(folder, config.analysis, digests)
 
 
 def _opened(folder: Path) -> tuple[StudyConfig, dict[str, Any]]:

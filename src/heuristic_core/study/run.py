@@ -19,7 +19,7 @@ from ..tasks.task import Suite, Task
 from ..training.finetune import seconds_so_far
 from .analysis_plan import plan_analyses, sampled
 from .bench import Workbench
-from .conclusions import RESULTS_VERSION
+from .conclusions import code_version
 from .config import StudyConfig
 from .gather import SEARCHED, gather
 from .kinds import kind_of
@@ -127,7 +127,7 @@ class Run:
         stamp = digest(
             {
                 "cells": [cell.key for cell in (*own, *further)],
-                "version": RESULTS_VERSION,
+                "version": code_version(),
                 "analysis": self.config.analysis.model_dump(),
             }
         )

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure as Canvas
 
-from ...analysis.question import Figure, Kind, Question
+from ...analysis.question import DrawingKind, Figure, Question
 from ..sections import where
 from .canvas import style, to_svg
 from .graph import graph
@@ -25,7 +25,7 @@ from .plot import Plot
 from .strips import strips
 from .units import units
 
-_KINDS: dict[Kind, Callable[[Plot], Canvas]] = {
+_KINDS: dict[DrawingKind, Callable[[Plot], Canvas]] = {
     "strips": strips,
     "lines": lines,
     "heatmap": heatmap,
@@ -48,7 +48,7 @@ class Drawing:
     """
 
     name: str
-    kind: Kind
+    kind: DrawingKind
     title: str
     caption: str
     svg: str
@@ -88,7 +88,7 @@ def _plots(
     question: Question, spec: Figure, tables: Mapping[str, pd.DataFrame]
 ) -> Iterator[tuple[dict[str, Any], Plot]]:
     """Split the rows of a figure by those columns of the subject that it does not draw."""
-    table = next(table for table in question.tables if table.name == spec.table)
+    table = question.table(spec.table)
     rows = tables.get(spec.table, table.empty())
     for column, value in spec.where.items():
         rows = rows[rows[column].eq(value).fillna(False).astype(bool)]

@@ -7,13 +7,13 @@ from functools import cached_property
 
 import pandas as pd
 
-from ...analysis.question import Figure, Kind
+from ...analysis.question import DrawingKind, Figure
 from ...columns import Column, Table
 from ..tables import text
 from ..wording import count, number, percent, share
 
 #: The part that holds the numbers, by kind of drawing.
-VALUES: dict[Kind, str] = {
+VALUES: dict[DrawingKind, str] = {
     "strips": "x",
     "lines": "y",
     "heatmap": "value",

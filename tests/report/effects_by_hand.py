@@ -1,0 +1,151 @@
+"""What a figure draws leads to its verdict: the effects, computed again from the drawn rows alone.
+
+Each function takes the drawn rows of one verdict's subject, and returns the number that the
+verdict, or its reason, should hold.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from heuristic_core.units import Unit
+
+Verdict = Mapping[str, Any]
+
+
+def of_subject(
+    rows: pd.DataFrame, names: tuple[str, ...], verdict: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Keep the rows of a verdict's subject."""
+    for name in names:
+        missing = rows[name].isna() & pd.isna(verdict[name])
+        rows = rows[missing | rows[name].eq(verdict[name]).fillna(False).astype(bool)]
+    return rows
+
+
+def widest_span(rows: pd.DataFrame, column: str) -> float:
+    """Return the widest range over subnetworks of a value in a case or mean."""
+    values = rows[rows["series"] != "full model"].groupby("mean_or_case")[column]
+    return float((values.max() - values.min()).max())
+
+
+def spread(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
+    return 100 * widest_span(rows[rows["section"] != "means over cases"], "accuracy"), effect(
+        verdict
+    )
+
+
+def discrimination(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
+    return widest_span(rows[rows["measure"] == "AUROC"], "score"), effect(verdict)
+
+
+def smoothness(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
+    """Fit a line to each seed's balanced, else adversarial, curve; the reason says its fall."""
+    known = set(rows["cases"])
+    judged = rows[rows["cases"] == ("balanced OOD" if "balanced OOD" in known else "adversarial")]
+    falls = [
+        -np.polyfit(some["sparsity"], some["accuracy"], 1)[0] * np.ptp(some["sparsity"])
+        for _, some in judged[judged["seed"].notna()].groupby("seed")
+    ]
+    return round(100 * float(np.mean(falls)), 1), said(verdict, r"falls by (-?[\d.]+)")
+
+
+def core(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
+    heads = rows["unit"].map(lambda unit: Unit.parse(unit).is_head)
+    return int((rows["in_all"] & heads).sum()), effect(verdict)
+
+
+def disjoint(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
+    disjoint = rows[(rows["subnetworks"] == "100% forbidden") & (rows["shared_heads"] == 0)]
+    return float(disjoint["in_domain"].mean()), effect(verdict)
+
+
+def effective_size(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
+    own = rows[rows["margin_points"].isna()].set_index("checkpoint")["size"]
+    before, after = map(int, re.search(r"step (\d+) to (\d+)", verdict["reason"]).groups())
+    return own[after] - own[before], effect(verdict)
+
+
+def learning_order(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
+    """The task is learned at the first trained checkpoint with 90 % of the last accuracy."""
+    mean = rows[(rows["cases"] == "in-domain") & rows["case"].isna()].set_index("checkpoint")
+    trained = mean.loc[mean.index > 0, "accuracy"].sort_index()
+    learned = trained.index[trained >= 0.9 * trained.iloc[-1]][0]
+    return int(learned), said(verdict, r"learned at step (\d+)")
+
+
+def emergence(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
+    before = rows[rows["before_rise"]]
+    last = before[before["checkpoint"] == before["checkpoint"].max()]
+    return float(last["share"].mean()), effect(verdict)
+
+
+def attention_patterns(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
+    shallow = rows[rows["pattern"].isin(["repeated", "previous", "next", "sep"])]
+    clear = shallow[shallow["clear"].fillna(False).astype(bool)]
+    heads = {unit for unit in clear["unit"] if re.fullmatch(r"L\d+H\d+", unit)}
+    return len(heads), said(verdict, r"^(\d+) of \d+ core heads")
+
+
+def repeated_tokens(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
+    clear = rows[rows["clear"] == "yes"].groupby("when")["unit"].agg(set)
+    before, after = (clear.get(f"{when} fine-tuning", set()) for when in ("before", "after"))
+    return len(before & after) / len(after), effect(verdict)
+
+
+def single_removal(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
+    """Compare each core head with the mean of the other heads of its layer."""
+    heads = rows[rows["unit"].map(lambda unit: Unit.parse(unit).is_head)]
+    layers = heads["unit"].map(lambda unit: Unit.parse(unit).layer)
+    differences = [
+        one - some.loc[~some["in_core"], "change"].mean()
+        for _, some in heads.groupby(layers)
+        for one in some.loc[some["in_core"], "change"]
+        if not some["in_core"].all()
+    ]
+    return float(np.mean(differences)), effect(verdict)
+
+
+def core_removal(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
+    judged = rows[rows["measure"] == verdict["measure"].removesuffix(", nats")]
+    change = judged.groupby("removed")["change"].mean()
+    return change["core"] - change["matched group"], effect(verdict)
+
+
+def dependency(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
+    """Every edge that is drawn stands out: its excess and the interval's end are above 0."""
+    return float((rows["excess"] > 0.01).mean()), 1.0
+
+
+def effect(verdict: Verdict) -> float:
+    return float(verdict["effect"])
+
+
+def said(verdict: Verdict, pattern: str) -> float:
+    return float(re.search(pattern, verdict["reason"]).group(1))
+
+
+#: For every question with figures.
+BY_HAND: dict[str, Callable[[pd.DataFrame, Verdict], tuple[float, float]]] = {
+    function.__name__: function
+    for function in (
+        spread,
+        discrimination,
+        smoothness,
+        core,
+        disjoint,
+        effective_size,
+        learning_order,
+        emergence,
+        attention_patterns,
+        repeated_tokens,
+        single_removal,
+        core_removal,
+        dependency,
+    )
+}
