@@ -11,26 +11,50 @@ WHOLE, ONE, SEE = "A whole study", "One step on a model of your own", "What ther
 
 #: A command's module is imported when it is called, so that ``hcore --help`` loads none of them.
 COMMANDS = {
-    "run": Entry("study:run", WHOLE, "Run a whole study; what is finished is not computed again."),
+    "run": Entry("study:run", WHOLE, "Run a whole study; finished cells are not computed again."),
     "show": Entry("results:show", WHOLE, "Show a run's findings in the terminal."),
     "analyze": Entry(
-        "study:analyze", WHOLE, "Measure what a finished run's analyses need, and conclude."
+        "study:analyze",
+        WHOLE,
+        "Run the analyses of a finished run, which resume, and draw all conclusions.",
     ),
     "report": Entry(
-        "results:report", WHOLE, "Write a run's report again: page, figures and tables."
+        "results:report",
+        WHOLE,
+        "Write a run's report again: one HTML page, its figures and its tables.",
     ),
     "finetune": Entry(
-        "steps:finetune", ONE, "Fine-tune a classifier on a task and keep checkpoints."
+        "steps:finetune",
+        ONE,
+        "Fine-tune a classifier on a task and save checkpoints, in a run folder that resumes.",
     ),
-    "prune": Entry("steps:prune", ONE, "Find subnetworks of a model and save them."),
+    "prune": Entry(
+        "steps:prune",
+        ONE,
+        "Find subnetworks of a model and save them, one folder each; finished seeds are skipped.",
+    ),
     "evaluate": Entry(
-        "evaluation:evaluate", ONE, "Measure a run, a model or a subnetwork on every case."
+        "evaluation:evaluate",
+        ONE,
+        "Evaluate a run's models and subnetworks, or one model, on every case of a suite.",
     ),
-    "check": Entry("check:check", ONE, "Check that the program works on a model, unit by unit."),
-    "tasks": Entry("lists:tasks", SEE, "List the tasks and suites, or show one task's data."),
-    "models": Entry("lists:models", SEE, "List model families, packaged weights and methods."),
+    "check": Entry(
+        "check:check", ONE, "Check that a model can be studied; exit code 1 if a check fails."
+    ),
+    "tasks": Entry(
+        "lists:tasks",
+        SEE,
+        "List the tasks with their settings and the suites, or show one task's data.",
+    ),
+    "models": Entry(
+        "lists:models",
+        SEE,
+        "List the supported model families, packaged weights and search methods.",
+    ),
     "published": Entry(
-        "published:published", SEE, "Recompute the paper's figures from its published accuracies."
+        "published:published",
+        SEE,
+        "Recompute the paper's results from its published accuracies and compare the two.",
     ),
 }
 

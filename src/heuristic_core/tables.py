@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Literal, get_args
 
 import numpy as np
 
 from .columns import Column, Table
+
+#: What data say of a claim.
+Decision = Literal["supported", "contradicted", "not decided by these data"]
+SUPPORTED: Decision = "supported"
+CONTRADICTED: Decision = "contradicted"
+UNDECIDED: Decision = "not decided by these data"
 
 _BELOW_1 = float(np.nextafter(1.0, 0.0))
 
@@ -338,11 +345,17 @@ VERDICTS = Table(
         "decision",
         "what the data say of it",
         "str",
-        choices=("supported", "contradicted", "not decided by these data"),
+        choices=get_args(Decision),
     ),
     Column("measure", "what the effect is measured in; empty without one", "str"),
     Column("effect", "the effect that decides", interval=True, optional=True),
-    Column("p", "p-value of the effect, corrected where several are tested", optional=True),
+    Column(
+        "p",
+        "p-value of the effect, corrected where several are tested",
+        form="probability",
+        optional=True,
+    ),
     Column("reason", "the numbers behind the decision", "str"),
     Column("caveat", "what these data leave open; may be empty", "str"),
+    key=("question", *SUBJECT_NAMES),
 )

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from heuristic_core.analysis.evidence import Evidence
-from heuristic_core.analysis.question import UNDECIDED, Answer
-from heuristic_core.tables import DISCRIMINATION, REMOVAL, REMOVAL_DISCRIMINATION
+from heuristic_core.analysis.question import Answer
+from heuristic_core.tables import DISCRIMINATION, REMOVAL, REMOVAL_DISCRIMINATION, UNDECIDED
 
 KINDS = {"i": "id", "a": "adversarial", "f": "friendly"}
 LABELS = {"i": "", "a": "no", "f": "yes"}

@@ -7,8 +7,8 @@ from attention_by_hand import PATTERNS, WithCores, attention, flat
 from simulated import decisions
 
 from heuristic_core.analysis.conclusions import conclude
-from heuristic_core.analysis.question import CONTRADICTED, SUPPORTED, UNDECIDED
 from heuristic_core.analysis.repeated_tokens import AFTER, BEFORE, QUESTION, repeated_tokens
+from heuristic_core.tables import CONTRADICTED, SUPPORTED, UNDECIDED
 
 CORE = ["L0H0", "L0H1", "L0H2", "L1H0"]
 

@@ -143,7 +143,6 @@ ANALYZED: dict[str, tuple[Break, str]] = {
     "study a list": (written("study.json", b"[]"), "damaged .it should hold a configuration"),
     "study hostile": (changed("study.json", **{HOSTILE: 1}), "unknown study key ' ?.31m<script>"),
     "study a folder": (folder_of("study.json"), "is no run folder"),
-    "no cells": (removed("cells"), "is not finished .finetune-f1 is missing"),
     "cells a file": (both(removed("cells"), linked("cells", "study.json")), "is not finished"),
     "record cut short": (
         shortened(f"{EVALUATION}/record.json", 30),

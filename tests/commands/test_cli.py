@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import os
 import signal
@@ -13,6 +15,7 @@ import pandas as pd
 import pytest
 
 from command import SMALL, hcore, mistake
+from heuristic_core.cli import COMMANDS
 from tiny import save_tiny
 
 
@@ -255,3 +258,10 @@ def test_a_stopped_run_says_how_to_go_on(tiny_folder, tmp_path, stop):
     last = rest.strip().splitlines()[-1]
     assert last.startswith("hcore: stopped; what is finished is kept. Go on with: hcore run smoke")
     assert not list((tmp_path / "runs" / "smoke" / "cells").glob(".partial-*"))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_map_says_of_a_command_what_its_own_help_says(name):
+    module, function = COMMANDS[name].home.split(":")
+    home = importlib.import_module(f"heuristic_core.commands.{module}")
+    assert inspect.getdoc(getattr(home, function)).splitlines()[0] == COMMANDS[name].help

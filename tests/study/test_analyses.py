@@ -250,6 +250,59 @@ def test_damaged_tables_are_told_and_made_anew(copy, name, damage):
     assert cells(copy) == before
 
 
+def flip_a_decision(path: Path) -> None:
+    table = pd.read_parquet(path)
+    table.assign(decision="supported").to_parquet(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("verdicts", truncate),
+        ("verdicts", flip_a_decision),
+        ("cases", hold_words),
+        ("core", Path.unlink),
+    ],
+)
+def test_damaged_conclusions_are_drawn_and_written_again(copy, tiny_folder, name, damage):
+    expected = read_results(copy).conclusions
+    path = copy / "conclusions" / f"{name}.parquet"
+    damage(path)
+    damaged = path.read_bytes() if path.exists() else b""
+    assert read_results(copy).conclusions.verdicts.equals(expected.verdicts)
+    run_study(study(tiny_folder, analysis=ONE), options(copy), quiet())
+    assert path.read_bytes() != damaged
+    written = pd.read_parquet(path)
+    tables = {"verdicts": expected.verdicts, **expected.tables}
+    pd.testing.assert_frame_equal(written, tables[name], check_dtype=False)
+
+
+def test_what_earlier_versions_left_is_swept(copy):
+    old = [
+        copy / "conclusions" / "old.parquet",
+        *(copy / "report" / "tables" / f"old.{ending}" for ending in ("csv", "tex")),
+        copy / "report" / "figures" / "old.svg",
+    ]
+    own = copy / "report" / "figures" / "notes.txt"
+    for path in (*old, own):
+        path.write_text("old")
+    analyze_run(copy, options(copy), quiet(), run_models=False)
+    assert not [path for path in old if path.exists()]
+    assert own.exists()
+
+
+def test_conclusions_need_neither_cells_nor_data(copy):
+    expected = read_results(copy).conclusions.verdicts
+    shutil.rmtree(copy / "cells")
+    shutil.rmtree(copy / "conclusions")
+    results, remark = analyze_run(copy, options(copy), quiet(), run_models=False)
+    assert results.conclusions.verdicts.equals(expected)
+    assert remark == f"concluded from the run's tables alone: {copy} holds no cells"
+    assert (copy / "conclusions" / "verdicts.parquet").is_file()
+    with pytest.raises(InputError, match="is not finished"):
+        analyze_run(copy, options(copy), quiet())
+
+
 @pytest.mark.parametrize("name", sorted(table.name for table in MEASURED))
 def test_every_table_is_missed(copy, name):
     (copy / "tables" / f"{name}.parquet").unlink()

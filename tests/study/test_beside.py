@@ -35,16 +35,16 @@ def write_run(folder: Path, kept: set[str], model: str, n_heads=4, method="learn
 
 def test_the_same_heads_and_others_by_hand(tmp_path):
     one = write_run(tmp_path / "one", FIRST, "a")
-    (same,) = beside(one, write_run(tmp_path / "two", FIRST, "b"))
-    assert same.verdict.decision == "supported"
-    (row,) = same.rows["core-overlap"]
+    same = beside(one, write_run(tmp_path / "two", FIRST, "b"))
+    assert same.verdicts["decision"].tolist() == ["supported"]
+    (row,) = same.tables["core-overlap"].to_dict("records")
     assert set(row["members"].split()) == FIRST
     # One head in each of four layers of four: all the same has probability 1 / 4 ** 4.
     assert row["p_in_layers"] == pytest.approx(4**-4)
-    assert (same.subject["checkpoint"], same.subject["other_checkpoint"]) == (300, 300)
-    (different,) = beside(one, write_run(tmp_path / "three", OTHER, "c"))
-    assert different.verdict.decision == "contradicted"
-    assert different.rows["core-overlap"][0]["shared"] == 0
+    assert (row["checkpoint"], row["other_checkpoint"]) == (300, 300)
+    different = beside(one, write_run(tmp_path / "three", OTHER, "c"))
+    assert different.verdicts["decision"].tolist() == ["contradicted"]
+    assert different.tables["core-overlap"]["shared"].tolist() == [0]
 
 
 def test_nothing_is_written(tmp_path):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from ..errors import InputError
 from ..tables import VERDICTS
 from .evidence import Evidence
 from .question import Answer, Question, Row, known
@@ -59,6 +60,9 @@ def collect(answered: Mapping[Question, Sequence[Answer]]) -> Conclusions:
         for answer in answers:
             known(f"column of the subject of {question.key}", answer.subject, question.subject)
             known(f"table of the question {question.key}", answer.rows, names)
+            for name in question.subject:
+                if name not in answer.subject:
+                    raise InputError(f"an answer of {question.key} says nothing of {name}")
             about = {"question": question.key, "caveat": answer.caveat, **answer.subject}
             verdicts.append(about | vars(answer.verdict))
         for table in question.tables:
@@ -69,4 +73,6 @@ def collect(answered: Mapping[Question, Sequence[Answer]]) -> Conclusions:
             ]
             tables[table.name] = table.frame(rows)
             table.check_key(tables[table.name])
-    return Conclusions(VERDICTS.frame(verdicts), tables)
+    frame = VERDICTS.frame(verdicts)
+    VERDICTS.check_key(frame)
+    return Conclusions(frame, tables)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..columns import Column, Table
+from ..tables import CONTRADICTED, SUPPORTED
 from .cores import Core, cores, whole_cores
 from .evidence import Evidence
 from .intervals import Estimate, wilson
-from .question import CONTRADICTED, SUPPORTED, Answer, Figure, Question, Verdict, decide
+from .question import Answer, Figure, Question, Verdict, decide
 from .systems import BY_SPARSITY
 from .writing import p_text, small
 

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from ..tables import CONTRADICTED, SUPPORTED, UNDECIDED, Decision
 from .evidence import Evidence
 from .kept import Kept
 from .nulls import Chance, at_least, intersection_distribution, pooled_intersection
-from .question import CONTRADICTED, SUPPORTED, UNDECIDED, Decision
 from .systems import BY_METHOD, by_system
 
 

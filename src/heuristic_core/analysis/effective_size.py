@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from ..columns import Column, Table
+from ..tables import UNDECIDED
 from .accuracies import judged_by, means_by_kind
 from .evidence import Evidence
 from .intervals import EQUAL, change_text
-from .question import UNDECIDED, Answer, Figure, Question, Verdict, decide
+from .question import Answer, Figure, Question, Verdict, decide
 from .size_rule import drawn_sizes, estimate, sizes_of, variances
 from .systems import by_system
 from .writing import signed

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from ..columns import Column, Table
+from ..tables import SUPPORTED
 from .cores import Core, cores_of
 from .evidence import Evidence
 from .intervals import EQUAL, estimate_text, student
 from .kept import Kept
 from .learning_order import rises, since
 from .nulls import at_least, hits_distribution, pooled_intersection
-from .question import SUPPORTED, Answer, Figure, Question, Verdict, decide
+from .question import Answer, Figure, Question, Verdict, decide
 from .systems import by_system
 from .writing import p_text
 

@@ -13,14 +13,9 @@ from typing import Any, Literal
 
 from ..columns import Table
 from ..errors import unknown
-from ..tables import SUBJECT, TABLES
+from ..tables import CONTRADICTED, SUBJECT, SUPPORTED, TABLES, UNDECIDED, Decision
 from .evidence import Evidence
 from .intervals import Estimate
-
-Decision = Literal["supported", "contradicted", "not decided by these data"]
-SUPPORTED: Decision = "supported"
-CONTRADICTED: Decision = "contradicted"
-UNDECIDED: Decision = "not decided by these data"
 
 #: A row of a table: values by column.
 Row = dict[str, Any]

@@ -7,10 +7,11 @@ import itertools
 import pandas as pd
 
 from ..columns import Column, Table
+from ..tables import SUPPORTED
 from .accuracies import subnetwork_means, subnetworks_of
 from .evidence import Evidence
 from .intervals import change_text, student
-from .question import SUPPORTED, Answer, Question, Row, decide
+from .question import Answer, Question, Row, decide
 from .systems import BY_SPARSITY, by_system
 
 #: Fewer pairs of subnetworks decide nothing.

@@ -286,6 +286,7 @@ QUESTION = Question(
                 title="KL",
                 digits=3,
                 low=0,
+                optional=True,
             ),
             Column(
                 "adversarial",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..storage import check_writable, write_text
-from ..tables import VERDICTS
+from ..tables import CONTRADICTED, SUPPORTED, VERDICTS
 from .provenance import configuration, provenance
 from .results import Results
 from .sections import Section, sections, varied
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # load SciPy and matplotlib
     from .figures import Drawing
 
 #: The class and the mark of a decision, so that it does not rest on colour alone.
-_MARKS = {"supported": ("yes", "✓"), "contradicted": ("no", "✕")}
+_MARKS = {SUPPORTED: ("yes", "✓"), CONTRADICTED: ("no", "✕")}
 
 
 def write_report(

@@ -13,7 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from ..columns import Table
-from ..tables import SUBJECT
+from ..tables import CONTRADICTED, SUBJECT, SUPPORTED
 from .results import Results
 from .sections import Section, sections
 from .story import outstanding, story
@@ -23,7 +23,7 @@ from .wording import SPACE, name
 if TYPE_CHECKING:  # loads SciPy
     from ..analysis.question import Question
 
-_COLOURS = {"supported": "bold green", "contradicted": "bold red"}
+_COLOURS: dict[str, str] = {SUPPORTED: "bold green", CONTRADICTED: "bold red"}
 
 
 def render(results: Results, console: Console, questions: Sequence[Question] | None = None) -> None:

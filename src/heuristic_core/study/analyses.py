@@ -32,7 +32,10 @@ def open_finished(folder: Path, data: Path | None) -> Run:
         InputError: If it holds no run, or one that is not finished.
     """
     config = open_run(folder)
-    task = load_study_task(config, data)
+    return _open(folder, config, load_study_task(config, data))
+
+
+def _open(folder: Path, config: StudyConfig, task: Task) -> Run:
     run = Run(config, task, make_plan(config, task), Store(folder, make=False))
     finished = {cell for cell in run.plan.cells if run.store.has(cell)}
     missing = [cell for cell in run.plan.cells if cell not in finished.union(run.own_stale.cells)]
@@ -78,12 +81,17 @@ def analyze_run(
     Raises:
         InputError: If the run is not finished, or damaged; what is finished is kept.
     """
+    config = open_run(folder)
+    alone = "concluded from the run's tables alone"
+    if not run_models and not os.path.lexists(folder / "cells"):
+        return conclude_again(folder), f"{alone}: {folder} holds no cells"
     try:
-        run = open_finished(folder, options.data)
+        task = load_study_task(config, options.data)
     except InputError as error:
-        if run_models or not os.path.isfile(folder / "manifest.json"):
+        if run_models:
             raise
-        return conclude_again(folder), f"concluded from the run's tables alone, since {error}"
+        return conclude_again(folder), f"{alone}: {error}"
+    run = _open(folder, config, task)
     device = pick_device(options.device)
     if run_models and run.own_stale.cells:
         instead = f", or conclude from its tables with `hcore analyze {folder} --tables-only`"

@@ -160,7 +160,10 @@ def finetune(
             shutil.move(checkpoint_folder(unfinished, step), checkpoint_folder(folder, step))
         shutil.rmtree(unfinished)
     logged = [entry for entry in trainer.state.log_history if "loss" in entry]
-    return FINETUNING.frame({"finetune_seed": seed} | entry for entry in logged)
+    names = ("step", "loss", "learning_rate")
+    return FINETUNING.frame(
+        {"finetune_seed": seed} | {name: entry[name] for name in names} for entry in logged
+    )
 
 
 def _padding_right(tokenizer: Any) -> Any:
