@@ -168,7 +168,7 @@ REMOVAL = Table(
     _error("margin_change_se", "the change"),
     Column(
         "interaction",
-        "change less the sum of the single removals'; missing for fewer than two units",
+        "change minus the sum of the single removals'; missing for fewer than two units",
         optional=True,
     ),
     _error("interaction_se", "the interaction"),
@@ -185,7 +185,7 @@ AUROC_CHANGES = (
     _error("auc_change_common_se", "the change (friendly side, which a group's cases share)"),
     Column(
         "auc_interaction",
-        "change less the sum of the single removals'; missing for fewer than two units",
+        "change minus the sum of the single removals'; missing for fewer than two units",
         optional=True,
     ),
     _error("auc_interaction_se", "the interaction (adversarial side)"),
@@ -261,9 +261,9 @@ DEPENDENCY = Table(
         choices=("direct", "total"),
     ),
     Column("n", "adversarial examples", "int", low=1),
-    Column("change", "mean of |change of the receiver's z| / |z less its mean|", optional=True),
+    Column("change", "mean of |change of the receiver's z| / |z minus its mean|", optional=True),
     _error("change_se", "the change"),
-    Column("excess", "change less the controls' mean in the sender's layer", optional=True),
+    Column("excess", "change minus the controls' mean in the sender's layer", optional=True),
     _error("excess_se", "the excess"),
     Column(
         "margin_change",
@@ -271,7 +271,7 @@ DEPENDENCY = Table(
         optional=True,
     ),
     _error("margin_change_se", "the change of the margin"),
-    Column("margin_excess", "mean size of that less the controls' mean", optional=True),
+    Column("margin_excess", "mean size of that minus the controls' mean", optional=True),
     _error("margin_excess_se", "the excess of the margin"),
     key=(*MODEL_NAMES, "sender", "receiver", "reads", "path"),
 )

@@ -215,10 +215,10 @@ def test_rows_are_the_cores_scores_and_the_mean_of_others():
     rows = rows_of(result)
     assert [unit for unit, pattern in rows if pattern == "sep"] == ["L0H0", OTHERS]
     first = rows["L0H0", "repeated"]
-    assert (first["score"].value, first["doublings"], first["is_type"]) == (8, 3, True)
+    assert (first["score"].value, first["log2_score"], first["is_type"]) == (8, 3, True)
     assert rows[OTHERS, "sep"]["score"].value == pytest.approx(1.6)
-    assert rows[OTHERS, "sep"]["doublings"] == pytest.approx(np.log2(1.6))
-    assert rows[OTHERS, "repeated"]["doublings"] == 0
+    assert rows[OTHERS, "sep"]["log2_score"] == pytest.approx(np.log2(1.6))
+    assert rows[OTHERS, "repeated"]["log2_score"] == 0
     (none,) = answers(attention(scores), {})
     assert none.rows["attention-by-head"] == []
 

@@ -265,3 +265,15 @@ def test_the_map_says_of_a_command_what_its_own_help_says(name):
     module, function = COMMANDS[name].home.split(":")
     home = importlib.import_module(f"heuristic_core.commands.{module}")
     assert inspect.getdoc(getattr(home, function)).splitlines()[0] == COMMANDS[name].help
+
+
+@pytest.mark.parametrize(
+    ("arguments", "usage"),
+    [
+        (["report", "runs/smoke", "--out"], "hcore report --help"),
+        (["report", "runs/smoke", "--outt", "x"], "hcore report --help"),
+        (["--nothing"], "hcore --help"),
+    ],
+)
+def test_a_mistake_in_an_option_names_the_help_of_its_command(place, arguments, usage):
+    assert mistake(*arguments, cwd=place).endswith(f"(try `{usage}`)")

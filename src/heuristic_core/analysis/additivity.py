@@ -104,7 +104,10 @@ def _verdict(model: ModelRemovals, rows: Sequence[dict]) -> Verdict:
     open_because = _NO_ROOM if less and not room else ""
     if any(row["auc_interaction"] is None for row in judged):
         open_because = NO_AUROC
-    reason, effect = f"of {len(rows)} pairs, {more} hurt more than the sum and {less} less", None
+    reason, effect = (
+        f"of {len(rows)} pairs, {more} hurt more than the sum and {less} hurt less",
+        None,
+    )
     if core is not None:
         change, effect = core.changes[core.measure], rows[0]["beyond_sum"]
         supported = supported and clear_sign(change, change.p_value) < 0
@@ -130,7 +133,7 @@ def _verdict(model: ModelRemovals, rows: Sequence[dict]) -> Verdict:
 INTERACTION_COLUMNS = (
     Column("units", "the units removed together", "str", "units"),
     change_column("auc", "change of the mean AUROC", "AUROC", 3),
-    change_column("auc_interaction", "that less the sum of single removals", "beyond sum", 3),
+    change_column("auc_interaction", "that minus the sum of single removals", "beyond sum", 3),
     Column(
         "margin_kind",
         "the OOD margin: balanced or adversarial",
@@ -139,9 +142,9 @@ INTERACTION_COLUMNS = (
         choices=("balanced", "adversarial"),
     ),
     change_column("margin", "change of that margin, nats", "margin change"),
-    change_column("margin_interaction", "that less the sum of single removals", "beyond its sum"),
+    change_column("margin_interaction", "that minus the sum of single removals", "beyond its sum"),
     change_column("in_domain", "change of the in-domain margin, nats", "ID margin"),
-    change_column("in_domain_interaction", "that less the sum of single removals"),
+    change_column("in_domain_interaction", "that minus the sum of single removals"),
     *ACCURACY_COLUMNS,
 )
 

@@ -56,11 +56,11 @@ def _described(group: pd.DataFrame, core: Sequence[str]) -> pd.DataFrame:
         in_core=group["unit"].isin(list(core)),
         clear=holm(p_above(score, error, n, CLEAR)) < 0.05,
         best=group.index.isin(group.groupby("unit")["score"].idxmax()),
-        doublings=_doublings(group["score"]),
+        log2_score=_log2(group["score"]),
     )
 
 
-def _doublings(scores: pd.Series) -> pd.Series:
+def _log2(scores: pd.Series) -> pd.Series:
     # Below chance no feature is attended to, however far below.
     return np.log2(scores.clip(lower=1))
 
@@ -70,7 +70,9 @@ def _contrast(group: pd.DataFrame, core: Sequence[str], seed: int) -> Contrast |
     shallow = group["pattern"].isin(SHALLOW)
     if not shallow.any():
         return None
-    strength = group["doublings"].where(shallow, 0.0).groupby([group["layer"], group["unit"]]).max()
+    strength = (
+        group["log2_score"].where(shallow, 0.0).groupby([group["layer"], group["unit"]]).max()
+    )
     return core_within_layers("shallow", strength.droplevel("layer").to_dict(), core, seed)
 
 
@@ -106,7 +108,7 @@ def _rows(group: pd.DataFrame) -> list[dict]:
             "unit": row.unit,
             "pattern": row.pattern,
             "score": mean_interval(row.score, row.score_se, row.n),
-            "doublings": row.doublings,
+            "log2_score": row.log2_score,
             "attention": row.attention,
             "confidence": row.wins,
             "clear": row.clear,
@@ -116,8 +118,8 @@ def _rows(group: pd.DataFrame) -> list[dict]:
     ]
     means = others.groupby("pattern", sort=False)["score"].mean()
     return rows + [
-        {"unit": OTHERS, "pattern": pattern, "score": Estimate(score), "doublings": doublings}
-        for pattern, score, doublings in zip(means.index, means, _doublings(means), strict=True)
+        {"unit": OTHERS, "pattern": pattern, "score": Estimate(score), "log2_score": log2_score}
+        for pattern, score, log2_score in zip(means.index, means, _log2(means), strict=True)
     ]
 
 
@@ -133,11 +135,11 @@ def _verdict(of_core: pd.Series, measured: list[str], shallow: Contrast | None) 
     difference, p = shallow.difference, shallow.p
     return decide(
         QUESTION.claim,
-        f"{clear}; their strongest such pattern is {change_text(difference, 2)} doublings stronger "
-        f"than that of other heads of the same layers (corrected {p_text(p)})",
+        f"{clear}; log2 of attention over chance of their strongest such pattern exceeds that of "
+        f"other heads of the same layers by {change_text(difference, 2)} (corrected {p_text(p)})",
         supported=p < 0.05 and difference.value > 0,
         contradicted=p < 0.05,
-        measure="attention to shallow features, doublings above chance",
+        measure="strongest shallow pattern, log2 of attention over chance",
         effect=difference,
         p=p,
     )
@@ -181,8 +183,8 @@ QUESTION = Question(
             ),
             Column(
                 "difference",
-                "strength of core heads less that of other heads of their layers: doublings of "
-                "attention above chance of a head's strongest shallow pattern",
+                "strength of core heads minus that of other heads of their layers; strength: log2 "
+                "of attention over chance, of a head's strongest shallow pattern",
                 title="difference",
                 interval=True,
                 optional=True,
@@ -210,7 +212,10 @@ QUESTION = Question(
                 interval=True,
             ),
             Column(
-                "doublings", "log2 of that; 0 below chance", title="doublings above chance", low=0
+                "log2_score",
+                "log2 of that; 0 below chance",
+                title="log2 of attention over chance",
+                low=0,
             ),
             Column(
                 "attention",
@@ -251,10 +256,10 @@ QUESTION = Question(
         Figure(
             kind="heatmap",
             table="attention-by-head",
-            columns={"x": "pattern", "y": "unit", "value": "doublings", "outline": "is_type"},
+            columns={"x": "pattern", "y": "unit", "value": "log2_score", "outline": "is_type"},
             last=True,
             title="What the core's heads attend to",
-            caption="Mean attention to a kind of token, in doublings above what uniform attention "
+            caption="Log2 of the mean attention to a kind of token over what uniform attention "
             "gives: 2 is four times as much. Outlined: the head's type, whose score is clearly "
             "above 1.5.",
         ),

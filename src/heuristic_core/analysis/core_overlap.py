@@ -101,8 +101,8 @@ def _verdict(one: Core, other: Core, row: dict, p: float) -> Verdict:
     return decide(
         QUESTION.claim,
         f"{row['shared']} heads are in both cores, {share.value:.0%} of the smaller "
-        f"[{share.low:.0%}, {share.high:.0%}]; chance within layers gives "
-        f"{small(row['in_layers'])} (corrected {p_text(p)}, under both null models)",
+        f"[{share.low:.0%}, {share.high:.0%}]; {small(row['in_layers'])} are expected by chance "
+        f"within layers (corrected {p_text(p)}, under both null models)",
         supported=p < 0.05 and share.value > MOST - EQUAL,
         contradicted=p >= 0.05 and share.high < MOST,
         measure="shared heads, share of the smaller core",

@@ -180,7 +180,7 @@ QUESTION = removal_question(
             ),
             Column(
                 "beyond",
-                "core less mean of the groups; its interval holds 0 for 95 % of such groups if "
+                "core minus mean of the groups; its interval holds 0 for 95 % of such groups if "
                 "their changes are normally distributed",
                 title="difference",
                 digits=3,

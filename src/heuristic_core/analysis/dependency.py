@@ -173,7 +173,7 @@ QUESTION = Question(
             "How much an added head, as a share of its distance from its mean, and the margin "
             "change when the output of a core head, or of another head of its layer, is replaced: "
             "by its mean, or by its output on a matched friendly example. The margin's change is "
-            "its size less the mean over the other heads.",
+            "its size minus the mean over the other heads.",
             _PATH_COLUMN,
             *(replace(c, brief=c.name != "n_heads") for c in CONTRAST_COLUMNS),
             Column("edges", "edges that stand out on this path", "int", "edges", brief=True),
@@ -205,7 +205,7 @@ QUESTION = Question(
             ),
             Column(
                 "excess",
-                "that less the mean over other heads of the core head's layer",
+                "that minus the mean over other heads of the core head's layer",
                 title="excess",
                 interval=True,
                 **_PERCENT,
@@ -228,7 +228,7 @@ QUESTION = Question(
             ),
             Column(
                 "margin_excess",
-                "mean size of that less the mean size over the other heads, nats",
+                "mean size of that minus the mean size over the other heads, nats",
                 interval=True,
                 optional=True,
             ),

@@ -225,7 +225,7 @@ QUESTION = Question(
                 "mean", "mean AUROC over subnetworks", title="mean", interval=True, low=0, high=1
             ),
             Column("highest", "highest AUROC of a subnetwork", title="highest", low=0, high=1),
-            Column("span", "highest less lowest", title="span", low=0, high=1),
+            Column("span", "highest minus lowest", title="span", low=0, high=1),
             Column(
                 "p",
                 "probability of AUROCs this different if all subnetworks' were equal and only "

@@ -53,7 +53,7 @@ def disjoint(evidence: Evidence) -> list[Answer]:
 def _subnetworks(rows: pd.DataFrame, reference: float) -> pd.DataFrame:
     """Return a row per subnetwork, and again for each without heads, which is also a control.
 
-    ``in_domain`` is accuracy less the full model's, in points. The kinds of cases hold that less
+    ``in_domain`` is accuracy minus the full model's, in points. The kinds of cases hold that minus
     the accuracy of the ordinary subnetwork of the same seed; they are missing for ordinary ones.
     """
     means = means_by_kind(rows, _NAMES).reindex(columns=["in_domain", *_KINDS])
@@ -144,12 +144,12 @@ def _verdict(subnetworks: pd.DataFrame, margin: float) -> Verdict:
         supported=all(max(-e.low, e.high) <= margin + EQUAL for e in (off, ordinary)),
         contradicted=off.high < -margin,
         open_because=open_because,
-        measure="ID accuracy less the full model's with all heads forbidden, points",
+        measure="ID accuracy minus the full model's with all heads forbidden, points",
         effect=off,
     )
 
 
-_DIFFERENCE = "accuracy less that of the ordinary subnetwork whose heads were forbidden, points"
+_DIFFERENCE = "accuracy minus that of the ordinary subnetwork whose heads were forbidden, points"
 
 QUESTION = Question(
     key="disjoint",
@@ -183,7 +183,7 @@ QUESTION = Question(
             ),
             Column(
                 "in_domain",
-                "in-domain accuracy less the full model's, points",
+                "in-domain accuracy minus the full model's, points",
                 title="in-domain",
                 digits=1,
                 interval=True,
@@ -242,7 +242,7 @@ QUESTION = Question(
             Column("jaccard", "these over the heads in either", title="Jaccard", low=0, high=1),
             Column(
                 "in_domain",
-                "in-domain accuracy less the full model's, points",
+                "in-domain accuracy minus the full model's, points",
                 title="in-domain",
                 digits=1,
                 low=-100,

@@ -40,7 +40,7 @@ def effective_size(evidence: Evidence) -> list[Answer]:
         One answer per fine-tuning, method and kind of data.
 
     Source:
-        Section 6: the highest sparsity whose accuracy is above the full model's less three
+        Section 6: the highest sparsity whose accuracy is above the full model's minus three
         points, 100 % without one; for each seed, then averaged.
     """
     answers: list[Answer] = []
@@ -237,7 +237,7 @@ QUESTION = Question(
             Column(
                 "size",
                 "per cent of all units in the sparsest subnetwork whose accuracy is above the "
-                "full model's less the margin, 100 where there is none; mean over seeds, "
+                "full model's minus the margin, 100 where there is none; mean over seeds, "
                 "interval over seeds and examples",
                 title="size",
                 digits=1,

@@ -42,7 +42,7 @@ def _answer(subject: dict, kl: pd.DataFrame) -> Answer:
         supported=difference.low > 0,
         contradicted=difference.high < 0,
         open_because=f"there are fewer than {_ENOUGH} subnetworks" if len(kl) < _ENOUGH else "",
-        measure="KL divergence out of domain less in-domain, nats",
+        measure="KL divergence out of domain minus in-domain, nats",
         effect=difference,
     )
     row = {"n": len(kl), "in_domain": in_domain, "ood": ood, "difference": difference}
@@ -67,7 +67,7 @@ QUESTION = Question(
                 for name, what, title in (
                     ("in_domain", "KL(full model || subnetwork) in-domain", "ID"),
                     ("ood", "the same out of domain", "OOD"),
-                    ("difference", "out of domain less in-domain", "difference"),
+                    ("difference", "out of domain minus in-domain", "difference"),
                 )
             ),
             title="Divergence from the full model",

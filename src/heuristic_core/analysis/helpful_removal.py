@@ -143,7 +143,7 @@ QUESTION = removal_question(
             _OUTCOME,
             Column("helps", "whether it raises adversarial margin and AUROC", "bool", "helps"),
             *MARGIN_COLUMNS,
-            change_column("label_bias", "half of adversarial less friendly, nats", "label bias"),
+            change_column("label_bias", "half of adversarial minus friendly, nats", "label bias"),
             change_column("auc", "change of AUROC, mean over adversarial cases", "AUROC", 3),
             Column(
                 "p_adversarial", "p of the adversarial change, Holm-corrected", form="probability"

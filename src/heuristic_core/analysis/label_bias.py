@@ -134,7 +134,7 @@ QUESTION = removal_question(
             ),
             Column(
                 "bias",
-                "half the change of the other labels' margins less this label's, nats",
+                "half the change of the other labels' margins minus this label's, nats",
                 interval=True,
             ),
             Column("favoured", "whether the unit favours this label", "bool"),

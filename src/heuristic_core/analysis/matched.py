@@ -25,7 +25,7 @@ class Contrast:
         n_heads: Core heads with other heads in their layer.
         core: Their mean.
         others: Mean of the other heads; a layer counts as often as it has core heads.
-        difference: Core less others, with a 95 % interval from Student's t and one variance
+        difference: Core minus others, with a 95 % interval from Student's t and one variance
             for all layers.
         p: Two-sided, from permutations of core membership within layers.
     """
@@ -51,7 +51,12 @@ CONTRAST_COLUMNS = (
         form="signed",
     ),
     Column(
-        "difference", "core less others", title="difference", digits=3, form="signed", interval=True
+        "difference",
+        "core minus others",
+        title="difference",
+        digits=3,
+        form="signed",
+        interval=True,
     ),
     Column(
         "p",

@@ -22,7 +22,7 @@ def pair_mean(values: Float[np.ndarray, "set set"]) -> Estimate:
     """Compute the mean over pairs of independent sets, with its 95 % interval in [0, 1].
 
     Pairs that have a set in common are not independent. The error is that of the jackknife over
-    sets, less its bias where pairs vary by themselves. The interval uses Student's t with one
+    sets, minus its bias where pairs vary by themselves. The interval uses Student's t with one
     degree of freedom less than there are sets.
 
     Args:

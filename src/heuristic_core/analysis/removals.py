@@ -57,11 +57,11 @@ class RemovalEffects:
         margin: Change of the margin by kind of case (``in_domain``, ``adversarial``,
             ``friendly``), each the mean over cases, and ``balanced``, the mean of the last two,
             which label bias does not change.
-        interaction: That change less the sum of the units' own changes, by the same kinds.
+        interaction: That change minus the sum of the units' own changes, by the same kinds.
         accuracy: Change of accuracy in points by the names of :data:`ACCURACY_COLUMNS`.
         by_label: Change of the margin of OOD cases by their right label, each the mean over cases.
         auc: Change of the mean AUROC over the adversarial cases that the full model separates.
-        auc_interaction: That change less the sum of the units' own.
+        auc_interaction: That change minus the sum of the units' own.
         auc_all: Change of the mean AUROC over all adversarial cases.
     """
 

@@ -113,7 +113,9 @@ def _verdict(model: ModelRemovals, core: Sequence[dict], contrasts: Sequence[Con
         f"removing {len(lost)} hurts ID, {less} of them more than OOD; {core_heads_text(contrast)}",
         supported=more > 0 and not less and sign < 0,
         contradicted=sign > 0 or (mostly and not more and sign == 0),
-        open_because="" if has_margins else "the full model has no margin OOD and ID to lose",
+        open_because=""
+        if has_margins
+        else "the full model's margin is not above 0 both OOD and ID, so losses cannot be compared",
         measure=with_unit(contrast.measure),
         effect=contrast.difference,
         p=contrast.p,

@@ -153,7 +153,7 @@ def _verdict(shape: dict) -> Verdict:
         supported=evidence >= _CLEAR and share is not None and share.value < _HALF,
         contradicted=evidence <= -_CLEAR and share is not None and share.value > _HALF,
         open_because=open_because,
-        measure="BIC of one change point less BIC of a gentle fall",
+        measure="BIC of one change point minus BIC of a gentle fall",
         effect=Estimate(evidence, np.nan, np.nan),
     )
 
@@ -215,7 +215,7 @@ QUESTION = Question(
             ),
             Column(
                 "evidence",
-                "BIC of two levels with one change point less BIC of the best gentle fall; "
+                "BIC of two levels with one change point minus BIC of the best gentle fall; "
                 "above 0 the gentle fall fits better, beyond 6 either way clearly",
                 title="BIC",
                 digits=1,

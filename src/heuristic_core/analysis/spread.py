@@ -154,9 +154,11 @@ def _verdict(systems: pd.DataFrame, cases: pd.DataFrame, margin: float) -> Verdi
     top = cases.iloc[0]
     wide = (cases["span"] > WIDE_POINTS - EQUAL) & (cases["p"] < 0.05)
     enough = n >= ENOUGH_SUBNETWORKS and cases["n"].min() >= ENOUGH_EXAMPLES
+    asked = "" if matching == n else ", and all have to be"
     return decide(
         QUESTION.claim,
-        f"{matching} of {n} subnetworks are within {margin:g} points in-domain; {wide.sum()} of "
+        f"{matching} of {n} subnetworks are within {margin:g} points in-domain{asked}; "
+        f"{wide.sum()} of "
         f"{len(cases)} cases span {WIDE_POINTS:g} points or more beyond noise; the widest, "
         f"{top.name[1]}, spans {top['span']:.0f} points ({p_text(top['p'])})",
         supported=matching == n and wide.any(),
@@ -273,7 +275,7 @@ QUESTION = Question(
             ),
             Column(
                 "difference",
-                "that less the full model's, points",
+                "that minus the full model's, points",
                 title="difference",
                 digits=1,
                 form="signed",
@@ -351,7 +353,7 @@ QUESTION = Question(
             ),
             Column(
                 "span",
-                "highest less lowest accuracy, points",
+                "highest minus lowest accuracy, points",
                 title="span",
                 digits=1,
                 brief=True,

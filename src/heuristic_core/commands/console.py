@@ -113,7 +113,10 @@ def _fail(message: str) -> None:
 
 def _usage(error: Exception) -> str:
     context = getattr(error, "ctx", None)
-    return context.command_path if context is not None else "hcore"
+    if context is not None:
+        return str(context.command_path)
+    # Errors of the parser itself do not know the command, which comes first.
+    return " ".join(["hcore", *(word for word in sys.argv[1:2] if not word.startswith("-"))])
 
 
 def _as_interrupt(signum: int, frame: Any) -> None:

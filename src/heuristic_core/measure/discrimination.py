@@ -122,7 +122,7 @@ def auc_changes(
     Returns:
         By the names in ``tables.AUROC_CHANGES``: the change, its standard error over adversarial
         examples and its standard error over friendly ones, which the cases of a group share. Then
-        the same of the interaction: the change less the sum of the changes alone. NaN for errors
+        the same of the interaction: the change minus the sum of the changes alone. NaN for errors
         over a single example, and for interactions if nothing is removed alone.
 
     Source:

@@ -143,7 +143,7 @@ def relate(
     real, text = sentence != PADDING, sentence >= 0
     opening = real & (real.cumsum(1) == 1)
     positions = torch.arange(sentence.shape[1], device=sentence.device)
-    # Position of the key less position of the query.
+    # Position of the key minus position of the query.
     step = (positions[None, :] - positions[:, None])[None]
     alike = (word[:, :, None] == word[:, None, :]) & (word[:, :, None] != NO_WORD)
     across = sentence[:, :, None] != sentence[:, None, :]

@@ -50,7 +50,7 @@ def _model(results: Results) -> str:
         return f"The classifier {source}{size} was studied as it is, on the task {task}."
     systems = results.measured["evaluations"]
     n = systems.loc[systems["kind"] == "full", "checkpoint"].nunique()
-    seeds = count(len(recipe.get("seeds") or [1]), "seed")
+    seeds = count(len(recipe.get("seeds") or [1]), "fine-tuning seed")
     return (
         f"The model {source}{size} was fine-tuned on the task {task} for "
         f"{count(recipe.get('steps') or 0, 'step')} with {seeds}, and tested at "
@@ -66,10 +66,12 @@ def _searches(results: Results) -> str:
     levels = listing((level(value) for value in sorted(units["sparsity"].unique())), "or")
     only_heads = (results.config.get("search") or {}).get("units") == "heads"
     prunable = "attention heads" if only_heads else "attention heads and MLPs"
+    others = any(len(results.measured[name]) for name in ("grid_subnetworks", "disjoint"))
+    apart = ", besides those of the further analyses" if others else ""
     return (
-        f"Searches with {count(units['seed'].nunique(), 'seed')} looked for subnetworks that "
-        f"imitate the full model in-domain when {levels} of the units ({prunable}) are ablated: "
-        f"{count(len(units.drop_duplicates(names)), 'subnetwork')} in all."
+        f"Searches with {count(units['seed'].nunique(), 'search seed')} looked for subnetworks "
+        f"that imitate the full model in-domain when {levels} of the units ({prunable}) are "
+        f"ablated: {count(len(units.drop_duplicates(names)), 'subnetwork')}{apart}."
     )
 
 

@@ -139,7 +139,7 @@ def logit_slopes(
 ) -> tuple[Float[Tensor, "example label"], Float[Tensor, "example label unit"]]:
     """Compute every example's logits and their derivatives with respect to its gates.
 
-    Only differences of logits matter, so the derivatives are those of each logit less the first:
+    Only differences of logits matter, so the derivatives are those of each logit minus the first:
     one backward pass for each further class.
 
     Args:

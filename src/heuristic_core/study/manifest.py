@@ -123,6 +123,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     try:
         manifest = read_json(path)
+        if not isinstance(manifest, dict):
+            raise InputError("it should hold a dictionary")
         _Manifest.model_validate(manifest, strict=True)
     except (InputError, ValidationError) as error:
         reason = str(error)
@@ -133,7 +135,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} is damaged ({one_line(reason, 200)}); `hcore run` writes it again"
         ) from error
-    return dict(manifest)
+    return manifest
 
 
 def versions() -> dict[str, str]:
