@@ -93,7 +93,7 @@ def _table(table: Table) -> Iterable[str]:
 
 
 def _type(column: Column) -> str:
-    words = [column.type]
+    words = ["key", column.type] if column.key else [column.type]
     if column.interval:
         words.append("with interval")
     if column.choices:

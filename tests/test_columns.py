@@ -17,13 +17,12 @@ from heuristic_core.tables import TABLES, VERDICTS
 TABLE = Table(
     "things",
     "One thing.",
-    Column("name", "its name", "str", choices=("a", "b")),
+    Column("name", "its name", "str", choices=("a", "b"), key=True),
     Column("n", "how many", "int", low=1),
     Column("step", "when", "int", optional=True, formerly="time"),
     Column("share", "how much", low=0, high=1, interval=True, optional=True),
     Column("done", "whether", "bool"),
     Column("sure", "whether it is sure", "bool", optional=True),
-    key=("name",),
 )
 ROW = {"name": "a", "n": 3, "done": True}
 

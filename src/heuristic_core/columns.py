@@ -50,6 +50,7 @@ class Column:
         low: The least value allowed. By default 0 for whole numbers, shares, probabilities and
             expectations, and any for others.
         high: The greatest value allowed; by default 1 for shares and probabilities.
+        key: Whether it is one of those that together name a row.
         brief: Whether the terminal shows it too.
         formerly: Its name in tables of earlier versions, which are still read.
     """
@@ -66,6 +67,7 @@ class Column:
     choices: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
+    key: bool = False
     brief: bool = False
     formerly: str = ""
 
@@ -96,7 +98,6 @@ class Table:
         name: Its name, also that of its file.
         about: What one row says.
         columns: Its columns, in order.
-        key: The columns that name a row; rows may repeat if empty.
         title: Its heading where people see it.
         folded: Whether the page hides it until a reader asks for it.
         top: The terminal shows so many rows of each subject; all if 0.
@@ -105,7 +106,6 @@ class Table:
     name: str
     about: str
     columns: tuple[Column, ...]
-    key: tuple[str, ...]
     title: str
     folded: bool
     top: int
@@ -115,13 +115,12 @@ class Table:
         name: str,
         about: str,
         *columns: Column,
-        key: tuple[str, ...] = (),
         title: str = "",
         folded: bool = False,
         top: int = 0,
     ) -> None:
         shown = {"title": title, "folded": folded, "top": top}
-        vars(self).update(name=name, about=about, columns=columns, key=key, **shown)
+        vars(self).update(name=name, about=about, columns=columns, **shown)
 
     def __getitem__(self, name: str) -> Column:
         """Return a column by its name.
@@ -144,17 +143,18 @@ class Table:
         """The types of its columns in files, by name."""
         return {name: column.dtype for column in self.columns for name in column.names}
 
-    def with_columns(self, columns: Iterable[Column], key: tuple[str, ...] = ()) -> Table:
-        """Return the table with other columns, and another key if one is given.
+    @property
+    def key(self) -> list[str]:
+        """The names of the columns that name a row; rows may repeat if there are none."""
+        return [column.name for column in self.columns if column.key]
 
-        Names in the key that are not among the columns go.
-        """
+    def with_columns(self, columns: Iterable[Column]) -> Table:
+        """Return the table with other columns."""
         kept = {column.name: column for column in columns}
         return Table(
             self.name,
             self.about,
             *kept.values(),
-            key=tuple(name for name in key or self.key if name in kept),
             title=self.title,
             folded=self.folded,
             top=self.top,
@@ -230,7 +230,7 @@ class Table:
         Raises:
             InputError: If two have.
         """
-        twice = frame.index[frame.duplicated(list(self.key))] if self.key else []
+        twice = frame.index[frame.duplicated(self.key)] if self.key else []
         if len(twice):
             raise InputError(
                 f"the table {self.name} has two rows of one {', '.join(self.key)} (the second is "

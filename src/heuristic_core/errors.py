@@ -94,3 +94,20 @@ def one_line(text: str, limit: int = 300) -> str:
 def fits_one_line(name: str) -> bool:
     """Return whether a text can be shown as a name: printable, not empty, not too long."""
     return bool(name.strip()) and name.isprintable() and len(name) <= 100
+
+
+def expect_known(kind: str, names: Iterable[str], options: Iterable[str]) -> None:
+    """Refuse names that are none of the known ones.
+
+    Args:
+        kind: What they name, such as ``"task"``.
+        names: What was given.
+        options: The names that are accepted.
+
+    Raises:
+        InputError: If one is not; the message suggests the nearest.
+    """
+    options = list(options)
+    for name in names:
+        if name not in options:
+            raise unknown(kind, name, options)

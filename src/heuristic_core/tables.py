@@ -29,23 +29,25 @@ def _error(name: str, of: str) -> Column:
 
 #: What names a model.
 MODEL = (
-    Column("finetune_seed", "seed of the fine-tuning", "int", low=-math.inf),
-    Column("checkpoint", "optimiser step of the model, from 0", "int", low=0),
+    Column("finetune_seed", "seed of the fine-tuning", "int", low=-math.inf, key=True),
+    Column("checkpoint", "optimiser step of the model, from 0", "int", low=0, key=True),
 )
 SYSTEM = (
     *MODEL,
-    Column("kind", "the full model or a subnetwork", "str", choices=("full", "subnetwork")),
-    Column("method", "how the subnetwork was found; empty for the full model", "str"),
-    Column("sparsity", "sparsity asked for; 0 for the full model", low=0, high=_BELOW_1),
-    Column("seed", "seed of the search; -1 for the full model", "int", low=-1),
+    Column(
+        "kind", "the full model or a subnetwork", "str", choices=("full", "subnetwork"), key=True
+    ),
+    Column("method", "how the subnetwork was found; empty for the full model", "str", key=True),
+    Column("sparsity", "sparsity asked for; 0 for the full model", low=0, high=_BELOW_1, key=True),
+    Column("seed", "seed of the search; -1 for the full model", "int", low=-1, key=True),
 )
 #: The same where only subnetworks have rows.
 _SUBNETWORK = (*MODEL, replace(SYSTEM[2], choices=("subnetwork",)), *SYSTEM[3:])
 MODEL_NAMES, SYSTEM_NAMES = ([c.name for c in columns] for columns in (MODEL, SYSTEM))
 
-_SUITE = Column("suite", "the suite of examples", "str")
+_SUITE = Column("suite", "the suite of examples", "str", key=True)
 _ROLE = Column("role", "in-domain or out-of-domain", "str", choices=("id", "ood"))
-_CASE = Column("case", "the case of the suite", "str")
+_CASE = Column("case", "the case of the suite", "str", key=True)
 _KIND = Column(
     "case_kind",
     "in-domain, adversarial (a shallow heuristic answers it wrongly) or friendly (rightly)",
@@ -57,24 +59,21 @@ _CORRECT = Column("correct", "examples whose most probable label is the right on
 _KL = Column("kl", "mean KL(full model || system) over the examples, nats")
 _MARGIN = Column("margin", "mean log-odds of the right label against all others, nats")
 _SCORED = (_SUITE, _ROLE, _CASE, _KIND, _N, _CORRECT, _KL, _MARGIN)
-_CASE_KEY = ("suite", "case")
 
 EVALUATIONS = Table(
     "evaluations",
     "What a system answers in one case.",
     *SYSTEM,
     *_SCORED,
-    key=(*SYSTEM_NAMES, *_CASE_KEY),
 )
 GRID = Table(
     "grid",
     "The same for the searches at many checkpoints and sparsities, on a smaller sample.",
     *EVALUATIONS.columns,
-    key=EVALUATIONS.key,
 )
 
 _UNIT = (
-    Column("unit", "the unit, such as L4H0 or L4MLP", "str"),
+    Column("unit", "the unit, such as L4H0 or L4MLP", "str", key=True),
     Column("layer", "its layer, from 0", "int"),
     Column("head", "its head within the layer, from 0; -1 for an MLP", "int", low=-1),
 )
@@ -85,13 +84,11 @@ SUBNETWORKS = Table(
     *_UNIT,
     Column("kept", "whether it is kept", "bool"),
     Column("soft", "soft gate value in [0, 1]; missing if the method has none", optional=True),
-    key=(*SYSTEM_NAMES, "unit"),
 )
 GRID_SUBNETWORKS = Table(
     "grid_subnetworks",
     "The same for the searches at many checkpoints and sparsities.",
     *SUBNETWORKS.columns,
-    key=SUBNETWORKS.key,
 )
 
 _CASE_GROUP = Column(
@@ -125,7 +122,6 @@ DISCRIMINATION = Table(
     _AUROC,
     _error("auc_se", "the AUROC"),
     *_SEPARATION,
-    key=(*SYSTEM_NAMES, *_CASE_KEY),
 )
 
 READOUTS = ("model", "probe")
@@ -134,6 +130,7 @@ READOUT = Column(
     "what reads the encoder: the model's own classifier, or a probe trained on frozen features",
     "str",
     choices=READOUTS,
+    key=True,
     formerly="head",
 )
 #: The groups of units that every table of removals may have; all others are a study's own.
@@ -146,9 +143,12 @@ REMOVED = (
         "the group of units: none, single, pair, core, control (matched to the core), or the name "
         "of a group of the study's own",
         "str",
+        key=True,
     ),
-    Column("draw", "number of the control's draw; -1 for all others", "int", low=-1),
-    Column("removed", "the units, joined by +, in the model's order; empty for none", "str"),
+    Column("draw", "number of the control's draw; -1 for all others", "int", low=-1, key=True),
+    Column(
+        "removed", "the units, joined by +, in the model's order; empty for none", "str", key=True
+    ),
 )
 REMOVED_NAMES = [column.name for column in REMOVED]
 REMOVAL = Table(
@@ -177,7 +177,6 @@ REMOVAL = Table(
         "mean of |change of what the classifier reads| / |what it reads|",
         optional=True,
     ),
-    key=(*REMOVED_NAMES, *_CASE_KEY),
 )
 AUROC_CHANGES = (
     Column("auc_change", "change of the AUROC to the full model's"),
@@ -203,7 +202,6 @@ REMOVAL_DISCRIMINATION = Table(
     _AUROC,
     *_SEPARATION,
     *AUROC_CHANGES,
-    key=(*REMOVED_NAMES, *_CASE_KEY),
 )
 
 ATTENTION = Table(
@@ -212,12 +210,13 @@ ATTENTION = Table(
     *MODEL,
     _SUITE,
     *_UNIT,
-    Column("pattern", "the kind of token, such as repeated or previous", "str"),
+    Column("pattern", "the kind of token, such as repeated or previous", "str", key=True),
     Column(
         "weighting",
         "attention alone, or times the norm of the value read",
         "str",
         choices=("attention", "value_norm"),
+        key=True,
     ),
     Column("n", "examples in which the pattern has a target", "int", low=0),
     Column("attention", "mean attention to the targets", optional=True),
@@ -231,15 +230,14 @@ ATTENTION = Table(
         high=1,
         optional=True,
     ),
-    key=(*MODEL_NAMES, "suite", "unit", "pattern", "weighting"),
 )
 
 DEPENDENCY = Table(
     "dependency",
     "What a receiving head gives when only what a sending head wrote is changed.",
     *MODEL,
-    Column("sender", "the head whose output is replaced", "str"),
-    Column("receiver", "the head that reads it", "str"),
+    Column("sender", "the head whose output is replaced", "str", key=True),
+    Column("receiver", "the head that reads it", "str", key=True),
     Column(
         "sender_group",
         "core, or control: a head of a core head's layer that is not in the core",
@@ -253,12 +251,15 @@ DEPENDENCY = Table(
         "str",
         choices=("core", "added"),
     ),
-    Column("reads", "the projection that reads the change", "str", choices=("q", "k", "v")),
+    Column(
+        "reads", "the projection that reads the change", "str", choices=("q", "k", "v"), key=True
+    ),
     Column(
         "path",
         "direct: units between write what they did; total: they are computed again",
         "str",
         choices=("direct", "total"),
+        key=True,
     ),
     Column("n", "adversarial examples", "int", low=1),
     Column("change", "mean of |change of the receiver's z| / |z minus its mean|", optional=True),
@@ -273,7 +274,6 @@ DEPENDENCY = Table(
     _error("margin_change_se", "the change of the margin"),
     Column("margin_excess", "mean size of that minus the controls' mean", optional=True),
     _error("margin_excess_se", "the excess of the margin"),
-    key=(*MODEL_NAMES, "sender", "receiver", "reads", "path"),
 )
 
 DISJOINT = Table(
@@ -281,19 +281,18 @@ DISJOINT = Table(
     "What a subnetwork answers in one case that was not allowed heads of another one.",
     *_SUBNETWORK,
     *_SCORED,
-    Column("forbidden", "share of the other's heads that were forbidden", low=0, high=1),
+    Column("forbidden", "share of the other's heads that were forbidden", low=0, high=1, key=True),
     Column("other_heads", "heads of the other subnetwork", "int", low=0),
     Column("heads", "heads of this one", "int", low=0),
     Column("shared_heads", "heads in both", "int", low=0),
     Column("units", "units kept, MLPs included", "int", low=0),
-    key=(*SYSTEM_NAMES, "forbidden", *_CASE_KEY),
 )
 
 FINETUNING = Table(
     "finetuning",
     "One logged step of a fine-tuning.",
     MODEL[0],
-    Column("step", "optimiser step", "int"),
+    Column("step", "optimiser step", "int", key=True),
     Column("loss", "mean training loss since the last row, nats"),
     Column("learning_rate", "the learning rate"),
 )
@@ -315,7 +314,7 @@ TABLES = {table.name: table for table in (*ALWAYS, *MEASURED)}
 
 
 def _subject(name: str, meaning: str, type: str, title: str = "", **more: object) -> Column:
-    return Column(name, meaning, type, title, optional=True, brief=True, **more)  # type: ignore[arg-type]
+    return Column(name, meaning, type, title, optional=True, brief=True, key=True, **more)  # type: ignore[arg-type]
 
 
 #: What a verdict may be about. Every question uses some of these; the others are missing.
@@ -333,12 +332,11 @@ SUBJECT = (
     _subject("data", "kind of examples: in-domain, adversarial, balanced or mixed", "str", "data"),
     _subject("group", "the study's own group of units", "str", "group"),
 )
-SUBJECT_NAMES = [column.name for column in SUBJECT]
 
 VERDICTS = Table(
     "verdicts",
     "What the data say of one claim about one subject.",
-    Column("question", "the question's key", "str"),
+    Column("question", "the question's key", "str", key=True),
     *SUBJECT,
     Column("claim", "the claim", "str"),
     Column(
@@ -357,5 +355,4 @@ VERDICTS = Table(
     ),
     Column("reason", "the numbers behind the decision", "str"),
     Column("caveat", "what these data leave open; may be empty", "str"),
-    key=("question", *SUBJECT_NAMES),
 )

@@ -136,7 +136,7 @@ def test_pairs_are_counted_and_decide_without_a_core():
     pairs = [frame[frame["group"] != "core"] for frame in (table, aurocs)]
     answer = ask(*pairs)
     assert of_pairs(answer) == answer.rows["additivity"]
-    assert answer.verdict.reason == "of 3 pairs, 3 hurt more than the sum and 0 less"
+    assert answer.verdict.reason == "of 3 pairs, 3 hurt more than the sum and 0 hurt less"
     assert answer.verdict.decision == "supported"
     assert answer.verdict.effect is answer.verdict.p is None
     values = [row["auc_interaction"].value for row in of_pairs(answer)]

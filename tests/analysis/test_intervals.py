@@ -14,7 +14,7 @@ from heuristic_core.analysis.intervals import (
     student,
     wilson,
 )
-from heuristic_core.analysis.writing import p_text, signed
+from heuristic_core.writing import p_text, signed
 
 
 def test_wilson_against_a_known_value():

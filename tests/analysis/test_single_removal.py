@@ -180,7 +180,7 @@ def test_too_little_does_not_decide():
     assert answer.verdict.effect is answer.verdict.p is None
     answer = ask(table[table["role"] == "ood"], aurocs)
     assert answer.rows["removals"][0]["beyond_in_domain"] is None
-    assert "no margin OOD and ID" in answer.verdict.reason
+    assert "not above 0 both OOD and ID" in answer.verdict.reason
     single = table[table["removed"].isin(["", "L0H1", "+".join(CORE)])]
     assert "no layer has enough heads" in ask(single).verdict.reason
 

@@ -139,12 +139,12 @@ def by_unit(answer: Answer, table: str) -> dict[str, dict]:
 
 def counts(answer: Answer) -> dict[str, int]:
     """How many units have each role."""
-    return {row["role"]: row["n"] for row in answer.rows["roles"]}
+    return {row["outcome"]: row["n"] for row in answer.rows["removal-outcomes"]}
 
 
 def helping(answer: Answer) -> set[str]:
     """The units whose removal helps."""
-    return {row["unit"] for row in answer.rows["unit-roles"] if row["helps"]}
+    return {row["unit"] for row in answer.rows["unit-removal-outcomes"] if row["helps"]}
 
 
 def all_edges(model: hc.Classifier, task: Task, data: SearchData) -> pd.DataFrame:

@@ -23,11 +23,11 @@ def test_the_heuristic_is_what_helps_when_removed(model, data, toy_task):
     (answer,) = helpful_removal(removal_evidence(model, toy_task, data, SHALLOW))
     assert answer.verdict.decision == "supported"
     assert helping(answer) == set(SHALLOW)
-    for row in answer.rows["unit-roles"][:2]:
+    for row in answer.rows["unit-removal-outcomes"][:2]:
         assert row["unit"] in SHALLOW
         assert row["auc"].value == 0.5
         # Friendly answers are saturated: the other way gives them as well.
-        assert row["role"] == ONE_KIND
+        assert row["outcome"] == ONE_KIND
         assert abs(row["friendly"].value) < 1e-3
 
 
@@ -44,9 +44,9 @@ def test_label_bias_is_no_help(tmp_path, toy_task):
     model = build(UNSATURATED, tmp_path)
     evidence = removal_evidence(model, toy_task, hc.prepare(model, toy_task), SHALLOW)
     (answer,) = helpful_removal(evidence)
-    rows = by_unit(answer, "unit-roles")
+    rows = by_unit(answer, "unit-removal-outcomes")
     for head in SHALLOW:
-        assert rows[head]["role"] == "biases to the adversarial label"
+        assert rows[head]["outcome"] == "biases to the adversarial label"
         assert rows[head]["adversarial"].low > 1
         assert rows[head]["friendly"].high < -1
         assert rows[head]["auc"].value == 0

@@ -200,9 +200,9 @@ def test_removals_have_the_designed_effects(model, data, toy_task):
     assert rows[GATHER]["beyond_in_domain"].low > 0
     assert {unit for unit, row in rows.items() if row["p"] < 0.05} == {OVERLAP, ORDER}
     (answer,) = helpful_removal(evidence)
-    rows = by_unit(answer, "unit-roles")
+    rows = by_unit(answer, "unit-removal-outcomes")
     for idle in (PREVIOUS_DECOY, REPEATED_DECOY, CONSTANT):
-        assert rows[idle]["role"] == "no clear change"
+        assert rows[idle]["outcome"] == "no clear change"
     assert not helping(answer)
 
 

@@ -66,7 +66,11 @@ def test_the_model_rests_on_the_core_and_not_on_other_heads(model, data, toy_tas
     assert of_core["auc_interaction"].high < -0.4
     assert answer.verdict.decision == "not decided by these data"
     (answer,) = helpful_removal(evidence)
-    hurting = {row["unit"] for row in answer.rows["unit-roles"] if row["role"] == "hurts both"}
+    hurting = {
+        row["unit"]
+        for row in answer.rows["unit-removal-outcomes"]
+        if row["outcome"] == "hurts both"
+    }
     assert hurting == set(OVERLAPS)
     assert answer.verdict.decision != "supported"
 

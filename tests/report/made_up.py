@@ -12,7 +12,7 @@ from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.intervals import Estimate
 from heuristic_core.analysis.question import Answer, Figure, Question, decide
 from heuristic_core.columns import Column, Table
-from heuristic_core.tables import SUBJECT_NAMES
+from heuristic_core.tables import SUBJECT
 
 N_LAYERS, N_HEADS = 4, 6
 CASES = ("in-domain", "mean", "ln_subject/object_swap", "sn_NP/S", "le_passive")
@@ -26,7 +26,7 @@ NAN = float("nan")
 FORMS = Table(
     "forms",
     "One row for each way of writing a number.",
-    Column("name", "what is measured", "str", "name", brief=True),
+    Column("name", "what is measured", "str", "name", brief=True, key=True),
     Column("n", "examples", "int", "n"),
     Column("clear", "whether it is clear", "bool", "clear"),
     Column("plain", "a number", title="plain", digits=3, brief=True),
@@ -36,62 +36,56 @@ FORMS = Table(
     Column("sparsity_level", "hidden", "float"),
     Column("score", "an estimate", title="score", interval=True, optional=True, brief=True),
     Column("in_percent", "one too", title="accuracy %", form="percent", interval=True),
-    key=("name",),
     title="Forms of numbers",
     top=2,
 )
 STRIPS = Table(
     "strips",
     "One mark.",
-    Column("section", "group of cases", "str"),
-    Column("case", "case", "str"),
+    Column("section", "group of cases", "str", key=True),
+    Column("case", "case", "str", key=True),
     Column("series", "what is tested", "str"),
     Column("accuracy", "accuracy", title="accuracy", form="percent"),
-    Column("measure", "AUROC or label bias", "str"),
+    Column("measure", "AUROC or label bias", "str", key=True),
     Column("score", "the measure", title="score", interval=True),
-    Column("draw", "search seed; 0 for the full model", "int"),
-    key=("section", "case", "measure", "draw"),
+    Column("draw", "search seed; 0 for the full model", "int", key=True),
 )
 LINES = Table(
     "lines",
     "One point of a line.",
-    Column("step", "optimiser step", "int", "fine-tuning step"),
-    Column("at_sparsity", "sparsity", title="sparsity"),
-    Column("data", "kind of cases", "str"),
-    Column("draw", "search seed; missing for the mean", "int", optional=True),
+    Column("step", "optimiser step", "int", "fine-tuning step", key=True),
+    Column("at_sparsity", "sparsity", title="sparsity", key=True),
+    Column("data", "kind of cases", "str", key=True),
+    Column("draw", "search seed; missing for the mean", "int", optional=True, key=True),
     Column("size", "mean", title="effective size", form="percent", interval=True, optional=True),
-    key=("step", "at_sparsity", "data", "draw"),
 )
 UNITS = Table(
     "units",
     "One unit.",
-    Column("unit", "the unit", "str", "unit"),
+    Column("unit", "the unit", "str", "unit", key=True),
     Column("change", "change of the AUROC", title="AUROC", digits=3, interval=True),
     Column("count", "subnetworks that keep it", "int", "kept"),
     Column("in_core", "whether it is in the core", "bool", "core"),
     Column("clear", "whether the change is clear", "bool"),
-    key=("unit",),
     title="Every unit",
     folded=True,
 )
 TOKENS_TABLE = Table(
     "tokens",
     "One head and one kind of token.",
-    Column("head", "the head", "str", "head"),
-    Column("kind", "core heads or others", "str"),
-    Column("token", "kind of token", "str", "token"),
+    Column("head", "the head", "str", "head", key=True),
+    Column("kind", "core heads or others", "str", key=True),
+    Column("token", "kind of token", "str", "token", key=True),
     Column("times", "attention in multiples of chance", title="times chance", digits=1),
     Column("typical", "whether it names the head's type", "bool"),
-    key=("head", "kind", "token"),
 )
 EDGES = Table(
     "edges",
     "One edge.",
-    Column("sender", "the core head", "str", "core head"),
-    Column("receiver", "the added head", "str", "added head"),
-    Column("reads", "what reads it", "str"),
+    Column("sender", "the core head", "str", "core head", key=True),
+    Column("receiver", "the added head", "str", "added head", key=True),
+    Column("reads", "what reads it", "str", key=True),
     Column("excess", "excess", title="excess", digits=3, interval=True),
-    key=("sender", "receiver", "reads"),
 )
 
 
@@ -325,5 +319,5 @@ QUESTION = Question(
 
 def concluded(questions: Sequence[Question] = (QUESTION,)) -> Conclusions:
     """Answer the made-up question."""
-    assert set(QUESTION.subject) <= set(SUBJECT_NAMES)
+    assert set(QUESTION.subject) <= {column.name for column in SUBJECT}
     return conclude(Evidence({}), questions)

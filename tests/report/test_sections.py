@@ -8,11 +8,11 @@ import pytest
 
 from heuristic_core.report.sections import sections, varied, where
 from heuristic_core.report.wording import SPACE
-from heuristic_core.tables import SUBJECT_NAMES
+from heuristic_core.tables import SUBJECT
 from report.made_up import QUESTION, concluded
 from report.synthetic import synthetic
 
-NOTHING = dict.fromkeys(SUBJECT_NAMES)
+NOTHING = dict.fromkeys(column.name for column in SUBJECT)
 ALL = frozenset({"finetune_seed", "checkpoint", "method"})
 
 

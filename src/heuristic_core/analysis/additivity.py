@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..columns import Column, Table
+from ..writing import p_text
 from .effect import clear_sign, corrected, estimated
 from .evidence import Evidence
 from .intervals import change_text
@@ -24,7 +25,6 @@ from .removals import (
     with_unit,
 )
 from .separable_cases import SEPARABLE_CASES_ONLY
-from .writing import p_text
 
 _NO_ROOM = "the single removals cost more AUROC than the model has above chance"
 #: The AUROC of a model that separates nothing.
@@ -131,7 +131,7 @@ def _verdict(model: ModelRemovals, rows: Sequence[dict]) -> Verdict:
 
 
 INTERACTION_COLUMNS = (
-    Column("units", "the units removed together", "str", "units"),
+    Column("units", "the units removed together", "str", "units", key=True),
     change_column("auc", "change of the mean AUROC", "AUROC", 3),
     change_column("auc_interaction", "that minus the sum of single removals", "beyond sum", 3),
     Column(
@@ -158,7 +158,9 @@ QUESTION = removal_question(
         Table(
             "additivity",
             "What a pair of core heads, or the core, does together and beyond each alone.",
-            Column("kind", "the core or a pair", "str", "group", choices=("core", "pair")),
+            Column(
+                "kind", "the core or a pair", "str", "group", choices=("core", "pair"), key=True
+            ),
             *INTERACTION_COLUMNS,
             Column("n_units", "how many units they are", "int"),
             Column(
@@ -181,7 +183,6 @@ QUESTION = removal_question(
                 title="p",
                 form="probability",
             ),
-            key=("kind", "units"),
             title="Several core heads removed, against the sum of removing each",
             folded=True,
         ),

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from ..columns import Column, Table
+from ..writing import p_text
 from .cores import supported_cores
 from .evidence import Evidence
 from .intervals import Estimate, change_text, holm, wilson
 from .matched import Contrast, core_within_layers
 from .question import Answer, Figure, Question, Verdict, decide
 from .scores import mean_interval, p_above
-from .writing import p_text
 
 #: What the paper sees the core's heads attend to.
 SHALLOW = ("repeated", "previous", "next", "sep")
@@ -202,8 +202,8 @@ QUESTION = Question(
         Table(
             "attention-by-head",
             "How much a core head, or all other heads on average, attend to one pattern.",
-            Column("unit", "the head, or other heads", "str", "head"),
-            Column("pattern", "the pattern", "str", "pattern"),
+            Column("unit", "the head, or other heads", "str", "head", key=True),
+            Column("pattern", "the pattern", "str", "pattern", key=True),
             Column(
                 "score",
                 "attention to it in multiples of chance, mean over examples",
@@ -247,7 +247,6 @@ QUESTION = Question(
                 "type",
                 optional=True,
             ),
-            key=("unit", "pattern"),
             title="What each core head attends to",
             folded=True,
         ),

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..errors import InputError
+from ..errors import InputError, expect_known
 from ..tables import VERDICTS
 from .evidence import Evidence
-from .question import Answer, Question, Row, known
+from .question import Answer, Question, Row
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +58,10 @@ def collect(answered: Mapping[Question, Sequence[Answer]]) -> Conclusions:
     for question, answers in answered.items():
         names = [table.name for table in question.tables]
         for answer in answers:
-            known(f"column of the subject of {question.key}", answer.subject, question.subject)
-            known(f"table of the question {question.key}", answer.rows, names)
-            for name in question.subject:
-                if name not in answer.subject:
-                    raise InputError(f"an answer of {question.key} says nothing of {name}")
+            if set(answer.subject) != set(question.subject):
+                named = map(", ".join, (answer.subject, question.subject))
+                raise InputError(f"an answer of {question.key} is about {' and not '.join(named)}")
+            expect_known(f"table of the question {question.key}", answer.rows, names)
             about = {"question": question.key, "caveat": answer.caveat, **answer.subject}
             verdicts.append(about | vars(answer.verdict))
         for table in question.tables:

@@ -6,12 +6,12 @@ import numpy as np
 
 from ..columns import Column, Table
 from ..tables import CONTRADICTED, SUPPORTED
+from ..writing import p_text, small
 from .cores import Core, cores, whole_cores
 from .evidence import Evidence
 from .intervals import Estimate, wilson
 from .question import Answer, Figure, Question, Verdict, decide
 from .systems import BY_SPARSITY
-from .writing import p_text, small
 
 
 def core(evidence: Evidence) -> list[Answer]:
@@ -137,7 +137,7 @@ QUESTION = Question(
         Table(
             "frequencies",
             "How many subnetworks keep one head or MLP.",
-            Column("unit", "the head or MLP", "str", "unit"),
+            Column("unit", "the head or MLP", "str", "unit", key=True),
             Column("kept", "subnetworks that keep it", "int", "kept"),
             Column("of", "subnetworks", "int", "of"),
             Column("in_all", "whether all of these keep it", "bool"),
@@ -162,7 +162,6 @@ QUESTION = Question(
                 low=0,
                 high=1,
             ),
-            key=("unit",),
             title="How many subnetworks keep each head and MLP",
             folded=True,
         ),

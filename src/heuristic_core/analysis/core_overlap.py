@@ -10,12 +10,12 @@ import numpy as np
 from ..columns import Column, Table
 from ..errors import InputError
 from ..tables import SUPPORTED
+from ..writing import p_text, small
 from .cores import Core, cores, shared_by_chance, whole_cores
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, holm, wilson
 from .nulls import at_least
 from .question import Answer, Question, Verdict, decide
-from .writing import p_text, small
 
 #: Two cores are mostly the same if at least this share of the smaller one is in both.
 MOST = 0.5

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..columns import Column, Table
 from ..units import Unit
+from ..writing import p_text
 from .controls import against_controls, widening
 from .effect import clear_sign
 from .evidence import Evidence
@@ -26,7 +27,6 @@ from .removals import (
     with_unit,
 )
 from .separable_cases import SEPARABLE_CASES_ONLY
-from .writing import p_text
 
 #: With fewer control groups their spread is hardly known.
 ENOUGH_CONTROLS = 5
@@ -146,7 +146,14 @@ QUESTION = removal_question(
         Table(
             "core-removal",
             "One change without the core and without matched groups of other heads.",
-            Column("measure", "what changes; margins are in nats", "str", "change of", brief=True),
+            Column(
+                "measure",
+                "what changes; margins are in nats",
+                "str",
+                "change of",
+                brief=True,
+                key=True,
+            ),
             Column(
                 "core",
                 "change without the core",
@@ -205,13 +212,12 @@ QUESTION = removal_question(
                 brief=True,
             ),
             Column("p_less", "probability of at most this much harm", form="probability"),
-            key=("measure",),
             title="The core removed, against matched groups of other heads",
         ),
         Table(
             "core-removal-groups",
             "What the figure draws: one change without the core or without one group.",
-            Column("measure", "what changes", "str", "change of"),
+            Column("measure", "what changes", "str", "change of", key=True),
             Column(
                 "scale",
                 "the scale of the change: AUROC or nats",
@@ -224,10 +230,10 @@ QUESTION = removal_question(
                 "the core, a matched group, or the range of 95 % of such groups",
                 "str",
                 "removed",
+                key=True,
             ),
-            Column("draw", "number of the matched group; -1 for others", "int", low=-1),
+            Column("draw", "number of the matched group; -1 for others", "int", low=-1, key=True),
             change_column("change", "the change", "change", 3),
-            key=("measure", "removed", "draw"),
         ),
     ),
     figures=(

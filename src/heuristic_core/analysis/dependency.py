@@ -11,13 +11,13 @@ from scipy import stats
 
 from ..columns import Column, Table
 from ..units import Unit
+from ..writing import p_text
 from .evidence import Evidence
 from .intervals import change_text
 from .matched import CONTRAST_COLUMNS, Contrast, core_within_layers
 from .question import Answer, Figure, Question, Verdict, decide
 from .scores import mean_interval, p_above
 from .systems import BY_MODEL, by_system
-from .writing import p_text
 
 #: An edge needs an excess of at least this share of the receiver's distance from its mean. In a
 #: trained model nearly every head changes those above it a little more or less than another does.
@@ -156,6 +156,7 @@ _PATH_COLUMN = Column(
     "path",
     brief=True,
     choices=("direct", "total"),
+    key=True,
 )
 
 QUESTION = Question(
@@ -178,21 +179,21 @@ QUESTION = Question(
             *(replace(c, brief=c.name != "n_heads") for c in CONTRAST_COLUMNS),
             Column("edges", "edges that stand out on this path", "int", "edges", brief=True),
             Column("tested", "edges tested on this path", "int", "tested"),
-            key=("path", "measure"),
             title="What replacing a core head changes in added heads",
         ),
         Table(
             "edges",
             "An added head that depends on a core head, more than on other heads of the "
             "core head's layer.",
-            Column("sender", "the core head", "str", "core head"),
-            Column("receiver", "the added head", "str", "added head"),
+            Column("sender", "the core head", "str", "core head", key=True),
+            Column("receiver", "the added head", "str", "added head", key=True),
             Column(
                 "reads",
                 "the projection that reads the change",
                 "str",
                 "reads",
                 choices=("q", "k", "v"),
+                key=True,
             ),
             replace(_PATH_COLUMN, brief=False),
             Column(
@@ -233,7 +234,6 @@ QUESTION = Question(
                 optional=True,
             ),
             Column("drawn", "whether the figure draws it", "bool"),
-            key=("sender", "receiver", "reads", "path"),
             title="Added heads that depend on a core head",
             folded=True,
         ),

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from ..columns import Column, Table
+from ..writing import p_text
 from .accuracies import (
     CASE,
     SparsityKey,
@@ -22,7 +23,6 @@ from .intervals import EQUAL, Estimate, correlation, holm, student
 from .question import Answer, Figure, Question, Row, Verdict, decide
 from .separation import auc_interval, conservative_variance
 from .systems import BY_SPARSITY, by_system
-from .writing import p_text
 
 #: Subnetworks differ in a case if their AUROCs span at least this.
 WIDE_AUROC = 0.1
@@ -206,8 +206,8 @@ QUESTION = Question(
         Table(
             "separation-cases",
             "One adversarial case against its friendly counterparts, over subnetworks.",
-            Column("suite", "the suite of examples", "str", "suite"),
-            Column("case", "the adversarial case", "str", "case"),
+            Column("suite", "the suite of examples", "str", "suite", key=True),
+            Column("case", "the adversarial case", "str", "case", key=True),
             Column("case_group", "what it shares with its friendly counterparts", "str"),
             Column("n", "adversarial examples", "int", "n", low=1),
             Column("n_friendly", "friendly examples", "int", "n friendly", low=1),
@@ -248,7 +248,6 @@ QUESTION = Question(
                 form="signed",
                 optional=True,
             ),
-            key=("suite", "case"),
             title="Every adversarial case against its friendly counterparts, widest first",
             folded=True,
         ),
@@ -261,8 +260,9 @@ QUESTION = Question(
                 "str",
                 "measure",
                 choices=("AUROC", "label bias, nats"),
+                key=True,
             ),
-            Column("mean_or_case", "the mean over cases, or the case", "str", "case"),
+            Column("mean_or_case", "the mean over cases, or the case", "str", "case", key=True),
             Column(
                 "series",
                 "the full model or a subnetwork",
@@ -270,9 +270,10 @@ QUESTION = Question(
                 "system",
                 choices=("full model", "subnetwork"),
             ),
-            Column("seed", "seed of the search; -1 for the full model", "int", "seed", low=-1),
+            Column(
+                "seed", "seed of the search; -1 for the full model", "int", "seed", low=-1, key=True
+            ),
             Column("score", "its AUROC, or its label bias in nats", title="score"),
-            key=("measure", "mean_or_case", "seed"),
         ),
     ),
     figures=(

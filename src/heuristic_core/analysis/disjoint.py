@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from ..columns import Column, Table
+from ..writing import signed
 from .accuracies import full_model, means_by_kind
 from .evidence import Evidence
 from .intervals import EQUAL, change_text, student, wilson
 from .question import Answer, Figure, Question, Verdict, decide
 from .systems import BY_SPARSITY, by_system
-from .writing import signed
 
 #: Fewer pairs decide nothing.
 ENOUGH_PAIRS = 3
@@ -172,6 +172,7 @@ QUESTION = Question(
                 "without heads",
                 "str",
                 "subnetworks",
+                key=True,
             ),
             Column("n", "subnetworks, one per search seed", "int", "n"),
             Column("heads", "heads kept, mean", title="heads", digits=1),
@@ -229,14 +230,13 @@ QUESTION = Question(
                 low=-100,
                 high=100,
             ),
-            key=("subnetworks",),
             title="Subnetworks that may not use another one's heads",
         ),
         Table(
             "disjoint-subnetworks",
             "One of these subnetworks beside the ordinary one of its seed.",
-            Column("subnetworks", "as in the table disjoint", "str", "subnetworks"),
-            Column("seed", "search seed", "int", "seed"),
+            Column("subnetworks", "as in the table disjoint", "str", "subnetworks", key=True),
+            Column("seed", "search seed", "int", "seed", key=True),
             Column("heads", "heads kept", "int", "heads"),
             Column("shared_heads", "heads that the ordinary one keeps too", "int", "shared"),
             Column("jaccard", "these over the heads in either", title="Jaccard", low=0, high=1),
@@ -255,7 +255,6 @@ QUESTION = Question(
                 "match",
                 choices=(MATCH, NO_MATCH),
             ),
-            key=("subnetworks", "seed"),
             title="Each of these subnetworks",
             folded=True,
         ),

@@ -11,13 +11,13 @@ import pandas as pd
 
 from ..columns import Column, Table
 from ..tables import UNDECIDED
+from ..writing import signed
 from .accuracies import judged_by, means_by_kind
 from .evidence import Evidence
 from .intervals import EQUAL, change_text
 from .question import Answer, Figure, Question, Verdict, decide
 from .size_rule import drawn_sizes, estimate, sizes_of, variances
 from .systems import by_system
-from .writing import signed
 
 #: The margins, in points, at which the size is also computed.
 MARGINS = (1.0, 2.0, 3.0, 4.0, 5.0)
@@ -222,7 +222,9 @@ QUESTION = Question(
         Table(
             "effective-size",
             "The effective size at one checkpoint, on one kind of data.",
-            Column("checkpoint", "optimiser step of the model", "int", "step", brief=True),
+            Column(
+                "checkpoint", "optimiser step of the model", "int", "step", brief=True, key=True
+            ),
             Column(
                 "accuracy",
                 "the full model's mean accuracy on the data; balanced is the mean of "
@@ -262,13 +264,12 @@ QUESTION = Question(
                 "bool",
                 "margin meaningful",
             ),
-            key=("checkpoint",),
             title="Effective size over fine-tuning",
         ),
         Table(
             "effective-size-changes",
             "How the effective size changes between two checkpoints, paired by seed.",
-            Column("over", "the span of checkpoints", "str", "over"),
+            Column("over", "the span of checkpoints", "str", "over", key=True),
             Column("before", "the earlier checkpoint", "int", "from step"),
             Column("after", "the later checkpoint", "int", "to step"),
             Column(
@@ -291,14 +292,15 @@ QUESTION = Question(
                 form="signed",
                 optional=True,
             ),
-            key=("over",),
             title="How the effective size changes",
             folded=True,
         ),
         Table(
             "effective-size-margins",
             "The effective size at one checkpoint, with one margin.",
-            Column("checkpoint", "optimiser step of the model", "int", "fine-tuning step"),
+            Column(
+                "checkpoint", "optimiser step of the model", "int", "fine-tuning step", key=True
+            ),
             Column(
                 "margin_points",
                 "the margin, in points; missing: the study's own",
@@ -306,6 +308,7 @@ QUESTION = Question(
                 digits=1,
                 optional=True,
                 low=0,
+                key=True,
             ),
             Column(
                 "size",
@@ -324,7 +327,6 @@ QUESTION = Question(
                 low=0,
                 high=100,
             ),
-            key=("checkpoint", "margin_points"),
             title="Effective size with other margins",
             folded=True,
         ),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ..columns import Column, Table
 from ..tables import SUPPORTED
+from ..writing import p_text
 from .cores import Core, cores_of
 from .evidence import Evidence
 from .intervals import EQUAL, estimate_text, student
@@ -17,7 +18,6 @@ from .learning_order import rises, since
 from .nulls import at_least, hits_distribution, pooled_intersection
 from .question import Answer, Figure, Question, Verdict, decide
 from .systems import by_system
-from .writing import p_text
 
 #: A head is in most subnetworks, and the core is present, from this share on.
 _MOST = 0.8
@@ -143,7 +143,7 @@ def _verdict(final: Core, points: Sequence[dict], rise: int | None) -> Verdict:
 
 
 _MEASURE = "share of the final core that a subnetwork keeps"
-_STEP = Column("checkpoint", "optimiser step of the model", "int", "step")
+_STEP = Column("checkpoint", "optimiser step of the model", "int", "step", key=True)
 
 QUESTION = Question(
     key="emergence",
@@ -202,13 +202,12 @@ QUESTION = Question(
                 form="expectation",
             ),
             Column("p_value", "p of at least as many", form="probability"),
-            key=("checkpoint",),
             title="The final core at earlier checkpoints",
         ),
         Table(
             "emergence-heads",
             "How many subnetworks of one checkpoint keep one head of the final core.",
-            Column("unit", "a head of the final core", "str", "head"),
+            Column("unit", "a head of the final core", "str", "head", key=True),
             _STEP,
             Column("n", "subnetworks of the checkpoint", "int", "n"),
             Column(
@@ -238,7 +237,6 @@ QUESTION = Question(
                 "whether the checkpoint is before the AUROC of any case rises",
                 "bool",
             ),
-            key=("unit", "checkpoint"),
             title="When each core head comes to be kept",
             folded=True,
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..columns import Column, Table
+from ..writing import p_text
 from .additivity import INTERACTION_COLUMNS, interaction_row
 from .effect import clear_sign, corrected
 from .evidence import Evidence
@@ -18,7 +19,6 @@ from .removals import (
     with_unit,
 )
 from .separable_cases import SEPARABLE_CASES_ONLY
-from .writing import p_text
 
 
 def group_removal(evidence: Evidence) -> list[Answer]:

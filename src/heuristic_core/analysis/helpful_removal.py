@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..columns import Column, Table
+from ..writing import p_text
 from .effect import Effect, clear_sign, corrected, estimated
 from .evidence import Evidence
 from .intervals import change_text
@@ -20,7 +22,6 @@ from .removals import (
     removals,
     with_unit,
 )
-from .writing import p_text
 
 #: Changes of the AUROC below this are small; above this AUROC there is no room to rise.
 _SMALL_AUROC, _FULL_AUROC = 0.01, 0.98
@@ -131,15 +132,14 @@ QUESTION = removal_question(
         Table(
             "removal-outcomes",
             "How many units have one outcome of their removal.",
-            _OUTCOME,
+            replace(_OUTCOME, key=True),
             Column("n", "units", "int", "units"),
-            key=("outcome",),
             title="What removing a unit does",
         ),
         Table(
             "unit-removal-outcomes",
             "What removing one unit changes, the most helpful removal first.",
-            Column("unit", "the unit", "str", "unit"),
+            Column("unit", "the unit", "str", "unit", key=True),
             _OUTCOME,
             Column("helps", "whether it raises adversarial margin and AUROC", "bool", "helps"),
             *MARGIN_COLUMNS,
@@ -155,7 +155,6 @@ QUESTION = removal_question(
                 title="p",
                 form="probability",
             ),
-            key=("unit",),
             title="Every unit removed: does it help?",
             folded=True,
         ),

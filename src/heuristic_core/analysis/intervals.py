@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from .writing import signed
+from ..writing import signed
 
 #: Numbers whose range is a smaller share of their size than this differ by rounding alone.
 _SAME = 1e-12

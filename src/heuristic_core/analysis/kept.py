@@ -31,13 +31,9 @@ class Kept:
         """Read the rows of one model and method, as in ``tables.SUBNETWORKS``."""
         table = rows.pivot(index=["seed", "sparsity"], columns="unit", values="kept")
         units = rows.drop_duplicates("unit").sort_values(["layer", "head"], kind="stable")
-        heads = units[units["head"] >= 0]
-        return cls(
-            table,
-            tuple(heads["unit"]),
-            tuple(units.loc[units["head"] < 0, "unit"]),
-            heads["layer"].to_numpy(),
-        )
+        names, is_head = units["unit"], units["head"] >= 0
+        layers = units.loc[is_head, "layer"].to_numpy()
+        return cls(table, tuple(names[is_head]), tuple(names[~is_head]), layers)
 
     @cached_property
     def pools(self) -> tuple[int, ...]:

@@ -102,7 +102,7 @@ QUESTION = removal_question(
         Table(
             "label-bias",
             "The units that favour one label.",
-            Column("label", "the label", "str", "label"),
+            Column("label", "the label", "str", "label", key=True),
             Column(
                 "n",
                 "units without which this label’s cases are clearly answered worse and all "
@@ -119,14 +119,13 @@ QUESTION = removal_question(
                 optional=True,
             ),
             Column("units", "these units, the strongest first", "str", "which"),
-            key=("label",),
             title="Units that favour a label",
         ),
         Table(
             "unit-label-bias",
             "What one unit does for one label.",
-            Column("unit", "the unit", "str"),
-            Column("label", "the label", "str"),
+            Column("unit", "the unit", "str", key=True),
+            Column("label", "the label", "str", key=True),
             Column(
                 "change",
                 "change of the margin of OOD cases of this label without the unit, nats",
@@ -138,7 +137,6 @@ QUESTION = removal_question(
                 interval=True,
             ),
             Column("favoured", "whether the unit favours this label", "bool"),
-            key=("unit", "label"),
         ),
     ),
     limits=("The mean output that replaces a unit can be biased too, whatever the unit computes.",),

@@ -187,7 +187,9 @@ QUESTION = Question(
         Table(
             "full-model",
             "The full model's mean accuracies at one checkpoint.",
-            Column("checkpoint", "optimiser step of the model", "int", "step", brief=True),
+            Column(
+                "checkpoint", "optimiser step of the model", "int", "step", brief=True, key=True
+            ),
             *(
                 Column(
                     kind,
@@ -209,14 +211,13 @@ QUESTION = Question(
                 brief=True,
                 low=0,
             ),
-            key=("checkpoint",),
             title="The full model over fine-tuning",
         ),
         Table(
             "learning-order",
             "When the AUROC of one adversarial case rises.",
-            Column("suite", "the suite of examples", "str", "suite"),
-            Column("case", "the adversarial case", "str", "case"),
+            Column("suite", "the suite of examples", "str", "suite", key=True),
+            Column("case", "the adversarial case", "str", "case", key=True),
             Column(
                 "rises_at",
                 "the first trained checkpoint from which on its AUROC stays above 0.5 and "
@@ -233,7 +234,6 @@ QUESTION = Question(
                 "task learned at step",
                 optional=True,
             ),
-            key=("suite", "case"),
             title="When the AUROC of each adversarial case rises",
             folded=True,
         ),
@@ -246,10 +246,15 @@ QUESTION = Question(
                 "str",
                 "cases",
                 choices=("in-domain", "adversarial", "friendly"),
+                key=True,
             ),
-            Column("suite", "the suite of examples", "str", optional=True),
-            Column("case", "the case; missing: mean over all", "str", "case", optional=True),
-            Column("checkpoint", "optimiser step of the model", "int", "fine-tuning step"),
+            Column("suite", "the suite of examples", "str", optional=True, key=True),
+            Column(
+                "case", "the case; missing: mean over all", "str", "case", optional=True, key=True
+            ),
+            Column(
+                "checkpoint", "optimiser step of the model", "int", "fine-tuning step", key=True
+            ),
             Column(
                 "accuracy",
                 "accuracy, Wilson's interval",
@@ -271,7 +276,6 @@ QUESTION = Question(
                 "beyond sampling noise",
                 "bool",
             ),
-            key=("cases", "suite", "case", "checkpoint"),
         ),
     ),
     figures=(

@@ -40,7 +40,7 @@ class Contrast:
 
 #: A contrast is a row of these.
 CONTRAST_COLUMNS = (
-    Column("measure", "what changes; margins are in nats", "str", "change of"),
+    Column("measure", "what changes; margins are in nats", "str", "change of", key=True),
     Column("n_heads", "core heads with other heads in their layer", "int", "core heads"),
     Column("core", "mean change over the core's heads", title="core", digits=3, form="signed"),
     Column(

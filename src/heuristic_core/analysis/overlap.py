@@ -7,6 +7,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from ..columns import Column, Table
+from ..writing import p_text
 from .agreement import (
     Agreement,
     Frequencies,
@@ -22,7 +23,6 @@ from .nulls import Chance, expected_jaccard, relabelled
 from .pairs import jaccard, pair_mean
 from .question import Answer, Question, Verdict, decide
 from .systems import BY_METHOD, by_system
-from .writing import p_text
 
 #: Both directions are tested, so each takes half of 5 %.
 _LEVEL = 0.025
@@ -153,7 +153,7 @@ QUESTION = Question(
             "overlap",
             "How many heads two subnetworks of one sparsity share. Jaccard index: the heads "
             "in both over the heads in either.",
-            Column("sparsity", "sparsity of both", title="sparsity", low=0, high=1),
+            Column("sparsity", "sparsity of both", title="sparsity", low=0, high=1, key=True),
             Column("n", "subnetworks, each from a search of its own", "int", "n"),
             Column(
                 "jaccard",
@@ -206,7 +206,6 @@ QUESTION = Question(
                 low=0,
                 high=1,
             ),
-            key=("sparsity",),
             title="Heads that two subnetworks share",
         ),
         Table(
@@ -214,7 +213,7 @@ QUESTION = Question(
             "How similarly two neighbouring sparsities rank heads by how many subnetworks "
             "keep them. By chance: the heads of each search are permuted within layers, alike at "
             "both sparsities.",
-            Column("sparsity", "the lower sparsity", title="from", low=0, high=1),
+            Column("sparsity", "the lower sparsity", title="from", low=0, high=1, key=True),
             Column("other_sparsity", "the higher sparsity", title="to", low=0, high=1),
             Column(
                 "spearman",
@@ -264,7 +263,6 @@ QUESTION = Question(
                 form="probability",
                 optional=True,
             ),
-            key=("sparsity",),
             title="How often heads are kept, at one sparsity and at the next",
         ),
     ),

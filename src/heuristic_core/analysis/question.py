@@ -7,12 +7,12 @@ that tuple.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..columns import Table
-from ..errors import unknown
+from ..errors import expect_known
 from ..tables import CONTRADICTED, SUBJECT, SUPPORTED, TABLES, UNDECIDED, Decision
 from .evidence import Evidence
 from .intervals import Estimate
@@ -138,8 +138,8 @@ class Question:
         subject: The columns of ``tables.SUBJECT`` that its answers are about.
         needs: The measured tables that it reads.
         answer: From what was measured to the answers.
-        tables: The tables that it answers with; the subject's columns are put before their own,
-            and before their keys. A table without a key has one row for each subject.
+        tables: The tables that it answers with; the subject's columns, which are key columns, are
+            put before their own. A table without key columns has one row for each subject.
         figures: What is drawn of them.
         limits: What its verdicts cannot tell, whatever the data.
     """
@@ -158,13 +158,10 @@ class Question:
 
     def __post_init__(self) -> None:
         subject = tuple(column for column in SUBJECT if column.name in self.subject)
-        tables = (
-            table.with_columns((*subject, *table.columns), key=(*self.subject, *table.key))
-            for table in self.tables
-        )
+        tables = (table.with_columns((*subject, *table.columns)) for table in self.tables)
         object.__setattr__(self, "tables", tuple(tables))
-        known("column of tables.SUBJECT", self.subject, [column.name for column in SUBJECT])
-        known("measured table", self.needs, TABLES)
+        expect_known("column of tables.SUBJECT", self.subject, [column.name for column in SUBJECT])
+        expect_known("measured table", self.needs, TABLES)
         for figure in self.figures:
             table = self.table(figure.table)
             for name in (*figure.columns.values(), *figure.where):
@@ -177,17 +174,5 @@ class Question:
             InputError: If there is none of the name.
         """
         tables = {table.name: table for table in self.tables}
-        known(f"table of the question {self.key}", (name,), tables)
+        expect_known(f"table of the question {self.key}", (name,), tables)
         return tables[name]
-
-
-def known(kind: str, names: Iterable[str], options: Iterable[str]) -> None:
-    """Refuse names that are none of the known ones.
-
-    Raises:
-        InputError: If one is not; the message suggests the nearest.
-    """
-    options = list(options)
-    for name in names:
-        if name not in options:
-            raise unknown(kind, name, options)

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from ..columns import Column, Table
+from ..writing import p_text
 from .accuracies import CASE, SparsityKey, case_labels, subnetwork_means, subnetworks_of
 from .discrimination import separation_cases
 from .evidence import Evidence
@@ -17,7 +18,6 @@ from .question import Answer, Question, Row, Verdict, decide
 from .rank_reversals import Differences, Values, accuracy_z, index_pairs, rank_reversals
 from .separation import auc_z
 from .systems import BY_SPARSITY, by_system
-from .writing import p_text
 
 #: From this concordance on, cases rank subnetworks alike.
 ALIKE = 0.7
@@ -211,7 +211,7 @@ QUESTION = Question(
         Table(
             "rank-reversals",
             "Two subnetworks of which each is better in one of two cases, widest first.",
-            Column("seed", "seed of one subnetwork", "int", "seed"),
+            Column("seed", "seed of one subnetwork", "int", "seed", key=True),
             Column("case", "the case in which it is better", "str", "better in"),
             Column(
                 "points",
@@ -221,7 +221,7 @@ QUESTION = Question(
                 low=0,
                 high=100,
             ),
-            Column("other_seed", "seed of the other", "int", "other seed"),
+            Column("other_seed", "seed of the other", "int", "other seed", key=True),
             Column("other_case", "the case in which the other is better", "str", "other better in"),
             Column(
                 "other_points",
@@ -231,7 +231,6 @@ QUESTION = Question(
                 low=0,
                 high=100,
             ),
-            key=("seed", "other_seed"),
             title="Pairs of subnetworks whose order depends on the case",
             folded=True,
         ),
@@ -245,6 +244,7 @@ QUESTION = Question(
                 "str",
                 "accuracy",
                 choices=("adversarial", "balanced"),
+                key=True,
             ),
             Column(
                 "r",
@@ -255,7 +255,6 @@ QUESTION = Question(
                 low=-1,
                 high=1,
             ),
-            key=("accuracy",),
             title="Correlation of in-domain with out-of-domain accuracy",
         ),
     ),

@@ -13,13 +13,13 @@ import pandas as pd
 
 from ..columns import Column
 from ..tables import GROUPS
+from ..writing import p_text
 from .effect import Effect
 from .evidence import Evidence
 from .intervals import Estimate, change_text, wilson
 from .matched import Contrast, core_within_layers
 from .question import Question
 from .separable_cases import separable_cases
-from .writing import p_text
 
 #: The measure of generalisation that label bias does not change.
 AUROC = "AUROC"

@@ -110,13 +110,14 @@ QUESTION = Question(
             "repeated",
             "How much a core head that clearly attends to repeated tokens after fine-tuning "
             "attends to them before or after it.",
-            Column("unit", "the head", "str", "head"),
+            Column("unit", "the head", "str", "head", key=True),
             Column(
                 "when",
                 "before or after fine-tuning",
                 "str",
                 "when",
                 choices=("before fine-tuning", "after fine-tuning"),
+                key=True,
             ),
             Column(
                 "score",
@@ -132,7 +133,6 @@ QUESTION = Question(
                 "above 1.5",
                 choices=("yes", "no", "unclear"),
             ),
-            key=("unit", "when"),
             title="Core heads for repeated tokens, before and after fine-tuning",
         ),
     ),

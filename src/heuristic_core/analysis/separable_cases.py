@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ..tables import MODEL_NAMES
+from .accuracies import CASE
 from .separation import auc_interval
 
 #: What limits every question that uses these cases.
@@ -12,7 +13,7 @@ SEPARABLE_CASES_ONLY = (
     "AUROC is a mean over those adversarial cases that the full model separates from friendly "
     "ones, if it separates any: in other cases there is nothing to lose."
 )
-_CASE = [*MODEL_NAMES, "suite", "case"]
+_CASE = [*MODEL_NAMES, *CASE]
 
 
 def separable_cases(removals: pd.DataFrame, discrimination: pd.DataFrame) -> pd.DataFrame:

@@ -53,13 +53,10 @@ def sparser(evidence: Evidence) -> list[Answer]:
 
 def _answer(subject: Row, points: pd.DataFrame) -> Answer:
     """Draw conclusions from the changes of each pair, in points."""
-    known = {
-        measure: points[name].dropna() for name, measure in _MEASURES.items() if name in points
-    }
     rows: list[Row] = [
         {"measure": measure, "n": len(some), "change": student(some.to_numpy(dtype=float))}
-        for measure, some in known.items()
-        if len(some)
+        for name, measure in _MEASURES.items()
+        if name in points and len(some := points[name].dropna())
     ]
     # Every subnetwork has in-domain cases, so the last row is theirs.
     in_domain = rows[-1]["change"]
@@ -96,7 +93,7 @@ QUESTION = Question(
         Table(
             "sparser",
             "How one measure changes from the lower sparsity to the higher.",
-            Column("measure", "what changes", "str", "measure"),
+            Column("measure", "what changes", "str", "measure", key=True),
             Column("n", "pairs of subnetworks, each of one search seed", "int", "pairs"),
             Column(
                 "change",
@@ -107,7 +104,6 @@ QUESTION = Question(
                 form="signed",
                 interval=True,
             ),
-            key=("measure",),
             title="Change from one sparsity to the next",
         ),
     ),

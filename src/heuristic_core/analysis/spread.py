@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from ..columns import Column, Table
+from ..writing import p_text
 from .accuracies import (
     CASE,
     case_labels,
@@ -22,7 +23,6 @@ from .evidence import Evidence
 from .intervals import EQUAL, Estimate, change_text, correlation, holm, student
 from .question import Answer, Figure, Question, Row, Verdict, decide
 from .systems import BY_SPARSITY, by_system
-from .writing import p_text
 
 #: A case is spread out if its accuracies span at least so many points.
 WIDE_POINTS = 20.0
@@ -201,6 +201,7 @@ QUESTION = Question(
                 "cases",
                 brief=True,
                 choices=("in-domain", "adversarial", "friendly"),
+                key=True,
             ),
             Column("n", "subnetworks", "int", "n", brief=True, low=1),
             Column(
@@ -255,13 +256,12 @@ QUESTION = Question(
                 low=-100,
                 high=100,
             ),
-            key=("mean_over",),
             title="Full model and subnetworks, by sparsity",
         ),
         Table(
             "subnetwork-accuracies",
             "What one subnetwork keeps and how accurate it is.",
-            Column("seed", "seed of the search", "int", "seed"),
+            Column("seed", "seed of the search", "int", "seed", key=True),
             Column("heads_kept", "heads kept", "int", "heads kept", optional=True),
             Column("heads", "heads of the model", "int", "of heads", optional=True),
             Column("mlps_kept", "MLPs kept", "int", "MLPs kept", optional=True),
@@ -306,15 +306,14 @@ QUESTION = Question(
                 form="percent",
                 optional=True,
             ),
-            key=("seed",),
             title="Every subnetwork",
             folded=True,
         ),
         Table(
             "cases",
             "One out-of-domain case over the subnetworks of one sparsity.",
-            Column("suite", "the suite of examples", "str", "suite"),
-            Column("case", "the case", "str", "case", brief=True),
+            Column("suite", "the suite of examples", "str", "suite", key=True),
+            Column("case", "the case", "str", "case", brief=True, key=True),
             Column(
                 "case_kind",
                 "adversarial or friendly",
@@ -369,7 +368,6 @@ QUESTION = Question(
                 form="probability",
                 brief=True,
             ),
-            key=("suite", "case"),
             title="Every out-of-domain case, widest first",
             folded=True,
             top=5,
@@ -377,8 +375,8 @@ QUESTION = Question(
         Table(
             "spread-marks",
             "One system's accuracy in one strip of the figure, in the order drawn.",
-            Column("section", "the means, or the cases of one kind", "str", "section"),
-            Column("mean_or_case", "the mean over cases, or the case", "str", "case"),
+            Column("section", "the means, or the cases of one kind", "str", "section", key=True),
+            Column("mean_or_case", "the mean over cases, or the case", "str", "case", key=True),
             Column(
                 "series",
                 "what the system is",
@@ -391,7 +389,9 @@ QUESTION = Question(
                     "subnetwork",
                 ),
             ),
-            Column("seed", "seed of the search; -1 for the full model", "int", "seed", low=-1),
+            Column(
+                "seed", "seed of the search; -1 for the full model", "int", "seed", low=-1, key=True
+            ),
             Column(
                 "accuracy",
                 "share of examples answered correctly",
@@ -399,7 +399,6 @@ QUESTION = Question(
                 digits=1,
                 form="percent",
             ),
-            key=("section", "mean_or_case", "seed"),
         ),
     ),
     figures=(

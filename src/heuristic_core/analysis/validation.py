@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from ..columns import Table
-from ..errors import InputError, expect_whole, one_line, unknown
+from ..errors import InputError, expect_known, expect_whole, one_line
 from ..tables import MODEL_NAMES, REMOVED_NAMES, SYSTEM_NAMES, TABLES
 from ..units import Unit
+from .accuracies import CASE
 
-_CASE = ["suite", "case"]
 _READ = [*MODEL_NAMES, "readout"]
 
 
@@ -45,9 +45,7 @@ def check_tables(given: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         InputError: If a table is unknown, lacks a column or a row, or holds a value that it
             cannot; the message names the table, the column and what to do.
     """
-    for name in given:
-        if name not in TABLES:
-            raise unknown("table of measurements", name, TABLES)
+    expect_known("table of measurements", given, TABLES)
     tables = {
         name: table.check(given[name]) if name in given else table.empty()
         for name, table in TABLES.items()
@@ -70,7 +68,7 @@ def _check_rows(table: Table, frame: pd.DataFrame) -> None:
     if "role" in frame:
         wrong = (frame["role"] == "id") != (frame["case_kind"] == "id")
         table.refuse(frame, "case_kind", wrong, "is id where the role is, and nowhere else")
-        kinds = frame.groupby(_CASE)["case_kind"].transform("nunique") > 1
+        kinds = frame.groupby(CASE)["case_kind"].transform("nunique") > 1
         table.refuse(frame, "case_kind", kinds, "is the same in all rows of a case")
     if "kind" in frame:
         full = frame["kind"] == "full"
@@ -119,7 +117,7 @@ def _check_cases(table: Table, frame: pd.DataFrame) -> None:
     table.refuse(frame, "role", without, rule)
     full = frame[frame["kind"] == "full"]
     models = _tuples(frame, MODEL_NAMES).isin(_tuples(full, MODEL_NAMES))
-    cases = _tuples(frame, [*MODEL_NAMES, *_CASE]).isin(_tuples(full, [*MODEL_NAMES, *_CASE]))
+    cases = _tuples(frame, [*MODEL_NAMES, *CASE]).isin(_tuples(full, [*MODEL_NAMES, *CASE]))
     rule = "has to be among those that the subnetwork's full model has rows of"
     table.refuse(frame, "case", models & ~cases, rule)
 
@@ -148,9 +146,9 @@ def _check_units(tables: Mapping[str, pd.DataFrame]) -> None:
 def _check_removals(table: Table, frame: pd.DataFrame) -> None:
     """Check that every removal was measured in all cases of the full model."""
     of_full = frame[frame["group"] == "none"]
-    full = _tuples(of_full, [*_READ, *_CASE])
+    full = _tuples(of_full, [*_READ, *CASE])
     rule = "has to have a row of the full model (group none) in every case"
-    table.refuse(frame, "group", ~_tuples(frame, [*_READ, *_CASE]).isin(full), rule)
+    table.refuse(frame, "group", ~_tuples(frame, [*_READ, *CASE]).isin(full), rule)
     # As the cases are among the full model's, they are the same if they are as many.
     cases = _tuples(frame, _READ).map(_tuples(of_full, _READ).value_counts())
     n = frame.groupby(REMOVED_NAMES)["case"].transform("size")

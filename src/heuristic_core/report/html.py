@@ -51,24 +51,22 @@ def write_report(
     drawings = {s.question.key: draw(s.question, s.tables, several) for s in answered}
     figures, tables = folder / "figures", folder / "tables"
     files = {tables / "verdicts.csv": to_csv(VERDICTS, results.conclusions.verdicts)}
-    for drawing in (one for some in drawings.values() for one in some):
-        files[figures / f"{drawing.name}.svg"] = drawing.svg
+    files |= {figures / f"{one.name}.svg": one.svg for some in drawings.values() for one in some}
     for section in answered:
-        for table in section.question.tables:
-            if table.name in section.tables:
-                frame = section.tables[table.name]
-                files[tables / f"{table.name}.csv"] = to_csv(table, frame)
-                if table.title:
-                    files[tables / f"{table.name}.tex"] = to_latex(table, frame)
+        for key, frame in section.tables.items():
+            table = section.question.table(key)
+            files[tables / f"{key}.csv"] = to_csv(table, frame)
+            if table.title:
+                files[tables / f"{key}.tex"] = to_latex(table, frame)
     page = folder / "report.html"
     files[page] = _page(results, answered, drawings)
     check_writable(folder)
     for path, text in files.items():
         write_text(path, text)
     if sweep:
-        for path in {*figures.glob("*.svg"), *tables.glob("*.csv"), *tables.glob("*.tex")}:
-            if path not in files:
-                path.unlink()
+        made = {*figures.glob("*.svg"), *tables.glob("*.csv"), *tables.glob("*.tex")}
+        for path in made - files.keys():
+            path.unlink()
     return page
 
 
@@ -85,9 +83,9 @@ def _page(results: Results, answered: Sequence[Section], drawings: dict[str, lis
     )
     tables = {
         section.question.key: [
-            view(table, section.tables[table.name])
-            for table in section.question.tables
-            if table.title and table.name in section.tables
+            view(table, frame)
+            for key, frame in section.tables.items()
+            if (table := section.question.table(key)).title
         ]
         for section in answered
     }

@@ -85,12 +85,8 @@ def view(table: Table, frame: pd.DataFrame, *, brief: bool = False) -> View:
             continue
         columns.append(column)
         cells.append(texts)
-    return View(
-        title=table.title,
-        columns=tuple(columns),
-        rows=[list(row) for row in zip(*cells, strict=True)],
-        folded=table.folded,
-    )
+    written = [list(row) for row in zip(*cells, strict=True)]
+    return View(title=table.title, columns=tuple(columns), rows=written, folded=table.folded)
 
 
 def heading(column: Column) -> str:
@@ -119,11 +115,9 @@ def text(column: Column, value: Any) -> str:
         return "yes" if value else ""
     if column.type == "int":
         return str(value)
-    return (
-        level(value)
-        if is_sparsity and not column.form
-        else _FORMS[column.form](value, column.digits)
-    )
+    if is_sparsity and not column.form:
+        return level(value)
+    return _FORMS[column.form](value, column.digits)
 
 
 def to_csv(table: Table, frame: pd.DataFrame) -> str:

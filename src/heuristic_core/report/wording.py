@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..analysis.writing import p_value, signed, small
 from ..errors import one_line
+from ..writing import p_value, signed, small
 
 #: Stands where there is no number.
 NOTHING = "–"

@@ -78,9 +78,8 @@ def draw(
             name += f"-{taken[name]}" if taken[name] > 1 else ""
             with style():
                 svg = to_svg(_KINDS[spec.kind](plot), name, title, plot.description())
-            drawings.append(
-                Drawing(name=name, kind=spec.kind, title=title, caption=spec.caption, svg=svg)
-            )
+            words = {"title": title, "caption": spec.caption}
+            drawings.append(Drawing(name=name, kind=spec.kind, svg=svg, **words))
     return drawings
 
 

@@ -37,9 +37,8 @@ def colours(values: pd.Series, whole: bool, reference: float | None) -> Callable
         most = values.abs().max() or 1.0
         return lambda value: _BOTH_SIGNS(0.5 + 0.5 * max(-1.0, min(1.0, value / most)))
     high = 1.0 if whole else max(values.max(), low)
-    return lambda value: colormaps["Blues"](
-        max(0.0, min(1.0, (value - low) / ((high - low) or 1.0)))
-    )
+    span = (high - low) or 1.0
+    return lambda value: colormaps["Blues"](max(0.0, min(1.0, (value - low) / span)))
 
 
 def cell(
@@ -69,16 +68,8 @@ def cell(
     axis.add_artist(Rectangle((x + 0.03, y + 0.03), 0.94, 0.94, facecolor=colour, linewidth=0))
     red, green, blue = colour[:3]
     dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.58
-    word = axis.text(
-        x + 0.5,
-        y + 0.52,
-        text,
-        ha="center",
-        va="center",
-        fontsize=size,
-        color=_LIGHT if dark else _DARK,
-        fontweight="bold" if bold else "normal",
-    )
+    word = axis.text(x + 0.5, y + 0.52, text, ha="center", va="center", fontsize=size)
+    word.set(color=_LIGHT if dark else _DARK, fontweight="bold" if bold else "normal")
     word.set_gid(f"row-{row}")
     if outlined:
         frame = axis.add_artist(Rectangle((x + 0.06, y + 0.06), 0.88, 0.88, zorder=3))

@@ -31,7 +31,7 @@ def strips(plot: Plot) -> Figure:
     """
     panels = list(plot.panels())
     styles = series_styles(plot.texts("series"))
-    kinds = [set(_categories(panel)) for _, panel in panels]
+    kinds = [set(_by_category(panel)) for _, panel in panels]
     beside = len(panels) > 1 and bool(set.intersection(*kinds))
     n_across = len(panels) if beside else 1
     width = (_WIDTH - _NAMES) / n_across - 0.3
@@ -54,10 +54,6 @@ def strips(plot: Plot) -> Figure:
     if plot.has("series"):
         legend(figure, styles, above=0.32 if panels[0][0] else 0.0)
     return figure
-
-
-def _categories(plot: Plot) -> list[Category]:
-    return list(dict.fromkeys(zip(plot.texts("section"), plot.texts("y"), strict=True)))
 
 
 class _Lines:
@@ -161,15 +157,8 @@ def _panel(
     axis.set_yticks(list(lines.places.values()), names)
     if named:
         for y, section in lines.headings:
-            axis.text(
-                0,
-                y,
-                section,
-                fontweight="bold",
-                va="center",
-                ha="left",
-                transform=axis.get_yaxis_transform(),
-            )
+            across = axis.get_yaxis_transform()
+            axis.text(0, y, section, fontweight="bold", va="center", transform=across)
     if plot.reference is not None:
         axis.axvline(plot.reference, color=INK, linewidth=0.9, linestyle=(0, (3, 2)))
     if plot.spec.label or not plot.has("panel"):

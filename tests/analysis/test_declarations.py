@@ -24,9 +24,8 @@ QUESTION = Question(
         Table(
             "things",
             "One thing.",
-            Column("case", "the case", "str"),
+            Column("case", "the case", "str", key=True),
             Column("share", "a share", form="percent"),
-            key=("case",),
         ),
     ),
     figures=(
@@ -57,8 +56,8 @@ def test_answers_become_tables():
     ("wrong", "message"),
     [
         (answer(table="thing"), "table of the question made_up 'thing'; did you mean 'things'"),
-        (answer(subject=SUBJECT | {"step": 3}), "the subject of made_up 'step'"),
-        (answer(subject={"finetune_seed": 1}), "says nothing of checkpoint"),
+        (answer(subject=SUBJECT | {"step": 3}), "checkpoint, step and not finetune_seed, ch"),
+        (answer(subject={"finetune_seed": 1}), "finetune_seed and not finetune_seed, ch"),
         (answer(rows=[ROW | {"shar": 0.5}]), "the table things 'shar'; did you mean 'share'"),
         (answer(rows=[{"case": "a"}]), "lacks the column share"),
         (answer(rows=[ROW | {"share": 1.5}]), "share lies within 0 and 1"),
