@@ -67,7 +67,7 @@ def test_each_way_alone_gives_the_full_models_answers(model, data, toy_task):
         )
         table = hc.evaluate(model, toy_task, subnetwork=alone)
         assert accuracies(table) == expected
-        assert table.loc[table["outcome"] == "id", "kl"].max() < 1e-6
+        assert table.loc[table["role"] == "id", "kl"].max() < 1e-6
 
 
 def test_searches_find_one_way_or_the_other(found, evaluated):
@@ -113,7 +113,7 @@ def test_competing_subnetworks_are_supported(model, data, toy_task, found, evalu
 def test_nothing_but_both_ways_together_is_missed_in_domain(model, data, toy_task):
     evidence = removal_evidence(model, toy_task, data, SHALLOW + DEEP)
     table = evidence["removal"]
-    in_domain = table[(table["outcome"] == "id") & (table["group"] != "control")]
+    in_domain = table[(table["role"] == "id") & (table["group"] != "control")]
     alone = in_domain[in_domain["group"] == "single"]
     assert alone["margin_change"].abs().max() < 1e-3
     assert set(in_domain.loc[in_domain["correct"] < in_domain["n"], "removed"]) == {

@@ -99,8 +99,8 @@ def test_figures_beyond_the_first_are_folded(page):
 def test_the_story_tells_what_was_done(page):
     assert (
         "The model minilm (6 layers of 12 attention heads) was fine-tuned on the task hans-grammar "
-        "for 300 steps with 1 fine-tuning seed, and tested at 4 checkpoints. Searches with 8 search "
-        "seeds looked for subnetworks that imitate the full model in-domain"
+        "for 300 steps with 1 fine-tuning seed, and tested at 4 checkpoints. Searches with 8 "
+        "search seeds looked for subnetworks that imitate the full model in-domain"
     ) in page.text
     assert "15 cases that a shallow heuristic answers wrongly (adversarial) and 15" in page.text
 
