@@ -150,7 +150,7 @@ def test_numbers_too_large_to_reckon_with_are_refused(value):
 
 def test_without_columns():
     assert TABLE.without(["name", "share"]).names == ["n", "step", "done", "sure"]
-    assert TABLE.without(["name"]).key == ()
+    assert TABLE.without(["name"]).key == []
 
 
 @pytest.mark.parametrize("table", [*TABLES.values(), VERDICTS], ids=lambda table: table.name)

@@ -18,14 +18,14 @@ import pandas as pd
 
 from .errors import InputError, one_line, unknown
 
-Type = Literal["str", "int", "float", "bool"]
+Type = Literal["str", "int", "float", "bool", "bytes"]
 #: How values are written: shares of 1 in per cent, differences with their sign, probabilities and
 #: expectations, which can be small, with two significant digits. By default as their type is.
 Form = Literal["", "percent", "signed", "probability", "expectation"]
 
-_DTYPES = {"str": "str", "int": "int64", "float": "float64", "bool": "bool"}
+_DTYPES = {"str": "str", "int": "int64", "float": "float64", "bool": "bool", "bytes": "object"}
 #: The same where values may be missing.
-_NULLABLE = {"str": "str", "int": "Int64", "float": "float64", "bool": "boolean"}
+_NULLABLE = _DTYPES | {"int": "Int64", "bool": "boolean"}
 #: Nothing that is measured is larger, and fourth powers of what is not stay finite.
 _LARGEST = 1e50
 #: What is added to a column's name for the ends of its 95 % interval.
@@ -293,7 +293,7 @@ class Table:
             raise InputError(f"the table {self.name} has the column {name} twice; drop one of them")
         if not column.optional and name == column.name:
             self.refuse(frame, name, values.isna(), "may not be missing")
-        if str(values.dtype) != column.dtype or column.type == "str":
+        if str(values.dtype) != column.dtype or column.type in ("str", "bytes"):
             fits, words = _FITS[column.type]
             wrong = ~values.map(fits).astype(bool)
             if column.optional:
@@ -327,6 +327,7 @@ def _is_whole(value: Any) -> bool:
 #: What a column of a type takes, and that in words.
 _FITS: dict[Type, tuple[Callable[[Any], bool], str]] = {
     "str": (lambda value: isinstance(value, str), "texts"),
+    "bytes": (lambda value: isinstance(value, bytes), "bytes"),
     "bool": (lambda value: isinstance(value, bool | np.bool_), "true and false"),
     "int": (_is_whole, "whole numbers"),
     "float": (_is_number, "numbers"),

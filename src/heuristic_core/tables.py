@@ -72,6 +72,38 @@ GRID = Table(
     *EVALUATIONS.columns,
 )
 
+PREDICTIONS = Table(
+    "predictions",
+    "What a system answers to every example of one case, in the suite's order.",
+    *SYSTEM,
+    _SUITE,
+    _CASE,
+    Column(
+        "label",
+        "the label that scores are the log-odds of: an adversarial case's own, for a friendly case "
+        "that of its adversarial counterparts; empty without scores",
+        "str",
+        key=True,
+    ),
+    _N,
+    Column(
+        "correct",
+        "which examples are answered correctly, eight in a byte, the first in its highest bit",
+        "bytes",
+    ),
+    Column(
+        "scores",
+        "log-odds of the label against all others, nats, as little-endian float16",
+        "bytes",
+        optional=True,
+    ),
+)
+GRID_PREDICTIONS = Table(
+    "grid_predictions",
+    "The same for the searches at many checkpoints and sparsities.",
+    *PREDICTIONS.columns,
+)
+
 _UNIT = (
     Column("unit", "the unit, such as L4H0 or L4MLP", "str", key=True),
     Column("layer", "its layer, from 0", "int"),
@@ -302,8 +334,10 @@ ALWAYS = (EVALUATIONS, SUBNETWORKS, FINETUNING)
 #: What is measured beside the subnetworks' accuracy.
 MEASURED = (
     DISCRIMINATION,
+    PREDICTIONS,
     GRID,
     GRID_SUBNETWORKS,
+    GRID_PREDICTIONS,
     DISJOINT,
     REMOVAL,
     REMOVAL_DISCRIMINATION,

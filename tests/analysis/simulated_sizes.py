@@ -9,6 +9,8 @@ import pandas as pd
 from scipy.special import ndtri
 from simulated import simulated
 
+from heuristic_core.tables import GRID_PREDICTIONS
+
 #: From sparsities, and the sparsity at which 3 points are lost, to the share of accuracy lost.
 Fall = Callable[[np.ndarray, float], np.ndarray]
 #: Examples of the cases: in-domain, and thirty of twenty out of domain, half of them friendly.
@@ -38,8 +40,8 @@ def fine_tunings(
     spread: float = 0.01,
     alike: tuple[float, float] = (0.3, 0.3),
     n_id: int = 500,
-) -> pd.DataFrame:
-    """Simulate evaluations at two checkpoints, every example answered by all systems.
+) -> dict[str, pd.DataFrame]:
+    """Simulate the grid's tables at two checkpoints, every example answered by all systems.
 
     Args:
         rng: Where the draws come from.
@@ -59,7 +61,7 @@ def fine_tunings(
     shape = (n_studies, 2, n_seeds, len(levels))
     noise = spread * (rng.standard_normal(shape) + 0.5 * rng.standard_normal((*shape[:3], 1)))
     noise[..., 0] = 0
-    right = []
+    right, packed = [], []
     for kind, accuracy in FULL.items():
         n = n_id if kind == "i" else EXAMPLES[kind]
         share = np.array(accuracy)[:, None, None] - lost[:, None] + noise
@@ -72,7 +74,16 @@ def fine_tunings(
             score = to_full**0.5 * hard + (to_others - to_full) ** 0.5 * shared
             score = score + (1 - to_others) ** 0.5 * own
             score[:, :, 0] = to_full**0.5 * hard + (1 - to_full) ** 0.5 * own[:, :, 0]
-            counts[study] = (score < limits[study]).sum(-1)
+            correct = score < limits[study]
+            counts[study] = correct.sum(-1)
+            packed += [bits.tobytes() for bits in np.packbits(correct.reshape(-1, n), axis=1)]
         right.append(counts)
     table = simulated(np.stack(right, -1), list(FULL), levels, 0, (100, 300))
-    return table.assign(n=table["case"].map(EXAMPLES | {"i": n_id}))
+    table = table.assign(n=table["case"].map(EXAMPLES | {"i": n_id}))
+    every = np.array(packed, object).reshape(len(FULL), *shape)
+    which = np.indices((*shape, len(FULL))).reshape(5, -1)
+    kept = (which[3] > 0) | (which[2] == 0)  # the full model is the first seed's
+    by_row = every[which[4], which[0], which[1], which[2], which[3]][kept]
+    bits = pd.DataFrame({"correct": by_row}, table.index)
+    predictions = table.drop(columns="correct").join(bits).assign(label="", scores=None)
+    return {"grid": table, "grid_predictions": GRID_PREDICTIONS.conform(predictions)}

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import norm
+from scipy import stats
 from simulated import simulated
 from simulated_sizes import fine_tunings, power, slope
 from tables_by_hand import evaluation, evaluations
@@ -14,6 +14,7 @@ from heuristic_core.analysis.conclusions import conclude
 from heuristic_core.analysis.effective_size import QUESTION, SPANS, effective_size
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.intervals import student
+from heuristic_core.analysis.paired import drawn_means
 from heuristic_core.analysis.size_rule import estimate, sizes
 
 LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8)
@@ -212,25 +213,54 @@ def test_intervals_include_the_error_of_the_threshold():
     assert many.verdict.decision == "supported"
     assert few.verdict.decision == "not decided by these data"
     assert of_many.high < 0 < of_few.high
-    # By the normal distribution, with 1.5 times the variance of 52 % of 100: from 52 it takes 3
-    # points for none to be good enough, at a sparsity of 0.2 where the variance is 0.4 of that.
-    size = sizes_at(few)[1]["size"]
-    far = 0.03 / (1.5 * 0.4 * 0.52 * 0.48 / 99) ** 0.5
-    assert 0.025 < norm.sf(far) < 0.975
-    assert (size.value, size.high) == (pytest.approx(80), 100)
 
 
 def test_without_errors_over_examples_intervals_are_students():
     by_seed = pd.Series([20.0, 40.0, 70.0])
     expected = student(by_seed.to_numpy())
     same = pd.DataFrame(np.tile(by_seed, (1000, 1)))
-    made = estimate(by_seed, same, 0, -100.0)
+    made = estimate(by_seed, same, -100.0)
     assert made.value == expected.value
-    # A thousand draws of Student's t, spread evenly.
-    assert (made.low, made.high) == pytest.approx((expected.low, 100), abs=0.05)
-    drawn = same + np.repeat([-20.0, 20.0], 500)[:, None]
-    assert estimate(by_seed, drawn, 0, -100.0).low < expected.low - 9
-    assert np.isnan(estimate(by_seed, None, 0, -100.0).low)
+    assert (made.low, made.high) == pytest.approx((expected.low, 100))
+    assert np.isnan(estimate(by_seed, None, -100.0).low)
+
+
+def test_the_variance_over_draws_of_the_examples_is_added():
+    by_seed = pd.Series([20.0, 40.0, 70.0])
+    over_seeds = by_seed.var() / 3
+    shared = np.repeat([-20.0, 20.0], 500)[:, None]
+    made = estimate(by_seed, pd.DataFrame(by_seed.to_numpy() + shared), -1000.0)
+    over_draws = 400 * 1000 / 999
+    variance = over_seeds + over_draws
+    free = variance**2 / (over_seeds**2 / 2 + over_draws**2 / 1000)
+    half = stats.t.ppf(0.975, free) * variance**0.5
+    assert made.value - made.low == pytest.approx(half)
+
+
+def test_draws_take_the_same_examples_for_all_systems():
+    """Systems that answer alike never differ in a draw, and every mean is right on average."""
+    tables = fine_tunings(np.random.default_rng(3), 1, 2, 0.2, (0.5, 0.5), [power(2)] * 2)
+    predictions = tables["grid_predictions"]
+    twin = predictions[predictions["checkpoint"] == 100].assign(checkpoint=300)
+    alike = pd.concat([predictions[predictions["checkpoint"] == 100], twin])
+    kinds = {("ood", "a"): "adversarial", ("ood", "f"): "friendly", ("id", "i"): "id"}
+    drawn = drawn_means(alike, kinds, [0])
+    assert set(drawn) == {"in-domain", "adversarial", "friendly", "balanced", "mixed"}
+    for means in drawn.values():
+        assert np.array_equal(means[100].to_numpy(), means[300].to_numpy())
+        assert (means.std() > 0).all()
+    counted = tables["grid"].query("checkpoint == 100 and case == 'a'")
+    share = (counted["correct"] / counted["n"]).to_numpy()
+    assert drawn["adversarial"][100].mean().to_numpy() == pytest.approx(share, abs=0.005)
+
+
+def test_systems_of_other_examples_are_not_paired():
+    tables = fine_tunings(np.random.default_rng(3), 1, 2, 0.2, (0.5, 0.5), [power(2)] * 2)
+    rows = tables["grid_predictions"].copy()
+    rows.loc[rows.index[0], "n"] -= 1
+    assert (
+        drawn_means(rows, dict.fromkeys([("ood", "a"), ("ood", "f"), ("id", "i")], "id"), [0]) == {}
+    )
 
 
 def test_changes_end_at_all_units():
@@ -240,26 +270,29 @@ def test_changes_end_at_all_units():
     assert (points.low, points.high) == (-100, 100)
 
 
-def share_decided(table, data, *wanted):
-    answers = effective_size(Evidence({"grid": table[table["role"] == "ood"]}))
+def share_decided(tables, data, *wanted):
+    ood = {name: table[table["suite"] == "ood"] for name, table in tables.items()}
+    answers = effective_size(Evidence(ood))
     of_data = [answer for answer in answers if answer.subject["data"] == data]
     return np.mean([answer.verdict.decision in wanted for answer in of_data])
 
 
 @pytest.mark.parametrize(
-    ("n_seeds", "step", "falls", "more"),
+    ("n_seeds", "step", "at", "falls", "more"),
     [
-        (3, 0.1, [power(3)] * 2, {"spread": 0.04}),
-        (3, 0.05, [power(5), power(2)], {}),
-        (8, 0.1, [slope(0.05)] * 2, {"alike": (0.0, 0.0)}),
-        (12, 0.05, [power(3)] * 2, {"alike": (0.3, 0.8)}),
+        (3, 0.1, (0.45, 0.45), [power(3)] * 2, {"spread": 0.04}),
+        # Searches differ, which makes the sparsest that passes sparser the flatter the fall is:
+        # with these numbers true sizes are 57 to 58 % on average at both checkpoints.
+        (3, 0.05, (0.45, 0.44), [power(5), power(2.2)], {}),
+        (8, 0.1, (0.45, 0.45), [slope(0.05)] * 2, {"alike": (0.0, 0.0)}),
+        (12, 0.05, (0.45, 0.45), [power(3)] * 2, {"alike": (0.3, 0.8)}),
     ],
 )
-def test_a_constant_true_size_is_rarely_decided(n_seeds, step, falls, more):
+def test_a_constant_true_size_is_rarely_decided(n_seeds, step, at, falls, more):
     rng = np.random.default_rng(n_seeds)
-    table = fine_tunings(rng, 60, n_seeds, step, (0.45, 0.45), falls, **more)
+    tables = fine_tunings(rng, 60, n_seeds, step, at, falls, **more)
     for data in ("adversarial", "balanced"):
-        assert share_decided(table, data, "supported", "contradicted") <= 0.09
+        assert share_decided(tables, data, "supported", "contradicted") <= 0.09
 
 
 @pytest.mark.parametrize(("n_seeds", "least"), [(3, 0.5), (6, 0.5)])

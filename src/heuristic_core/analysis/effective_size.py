@@ -12,11 +12,12 @@ import pandas as pd
 from ..columns import Column, Table
 from ..tables import UNDECIDED
 from ..writing import signed
-from .accuracies import judged_by, means_by_kind
+from .accuracies import CASE, judged_by, means_by_kind
 from .evidence import Evidence
 from .intervals import EQUAL, change_text
+from .paired import drawn_means
 from .question import Answer, Figure, Question, Verdict, decide
-from .size_rule import drawn_sizes, estimate, sizes_of, variances
+from .size_rule import drawn_sizes, estimate, paired_sizes, sizes_of, variances
 from .systems import by_system
 
 #: The margins, in points, at which the size is also computed.
@@ -50,12 +51,14 @@ def effective_size(evidence: Evidence) -> list[Answer]:
         full = full[full["checkpoint"].isin(rows["checkpoint"])]
         accuracies, variance = _by_data(full, ["checkpoint"]), variances(full)
         of_subnetworks = _by_data(rows, ["checkpoint", "seed", "sparsity"])
+        paired = _paired(evidence, key, full)
         of_model = []
         for data in [name for name in _DATA if name in of_subnetworks and name in accuracies]:
             table = of_subnetworks[data].unstack("sparsity").sort_index(axis=1)
             grids = {int(step): table.loc[step].dropna(how="all") for step in accuracies.index}
             subject = dict(zip(_SUBJECT, (*key, data), strict=True))
-            of_model.append(_answer(evidence, subject, accuracies, variance[data], grids))
+            drawn = _drawn(evidence, grids, paired.get(data), accuracies[data], variance[data])
+            of_model.append(_answer(evidence, subject, accuracies, drawn, grids))
         balanced = [one.verdict for one in of_model if one.subject["data"] == "balanced"]
         answers += [_beside(one, balanced[0]) if balanced else one for one in of_model]
     return answers
@@ -70,11 +73,37 @@ def _by_data(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return means
 
 
+def _paired(evidence: Evidence, key: tuple[Any, ...], full: pd.DataFrame) -> dict:
+    """Draw mean accuracies of a fine-tuning's systems, if single predictions were kept."""
+    table = evidence["grid_predictions"]
+    of_method = (table["method"] == key[1]) | (table["kind"] == "full")
+    rows = table[of_method & (table["finetune_seed"] == key[0])]
+    kinds = full.drop_duplicates(CASE).set_index(CASE)["case_kind"]
+    return drawn_means(rows, kinds.to_dict(), [evidence.seed, key[0]]) if len(rows) else {}
+
+
+def _drawn(
+    evidence: Evidence,
+    grids: Mapping[int, pd.DataFrame],
+    paired: pd.DataFrame | None,
+    accuracy: pd.Series,
+    variance: pd.Series,
+) -> dict[int, pd.DataFrame]:
+    """Draw each seed's size by checkpoint, over examples or over the threshold's error alone."""
+    margin = evidence.margin_points / 100
+    if paired is not None:
+        return {step: paired_sizes(paired, grid, step, margin) for step, grid in grids.items()}
+    return {
+        step: drawn_sizes(grid, accuracy[step] - margin, variance[step], [evidence.seed, step])
+        for step, grid in grids.items()
+    }
+
+
 def _answer(
     evidence: Evidence,
     subject: dict,
     accuracies: pd.DataFrame,
-    variance: pd.Series,
+    drawn: Mapping[int, pd.DataFrame],
     grids: Mapping[int, pd.DataFrame],
 ) -> Answer:
     """Answer for one kind of data.
@@ -83,10 +112,10 @@ def _answer(
         evidence: What was measured.
         subject: What the answer is about.
         accuracies: The full model's, by checkpoint and kind of data.
-        variance: The sampling variance of its accuracy on these data, by checkpoint.
+        drawn: Each seed's size in draws of the examples, by checkpoint.
         grids: For each checkpoint subnetworks' accuracies by seed and sparsity.
     """
-    margin, seed, data = evidence.margin_points, evidence.seed, subject["data"]
+    margin, data = evidence.margin_points, subject["data"]
     accuracy, judged = accuracies[data], judged_by(accuracies)
     ood = None if judged is None else accuracies[judged]
     levels = next(iter(grids.values())).columns.to_numpy(dtype=np.float64)
@@ -94,17 +123,12 @@ def _answer(
     margins = list(dict.fromkeys((margin, *MARGINS)))
     bars = {(step, m): float(accuracy[step] - m / 100) for m in margins for step in grids}
     size = {(step, m): sizes_of(grids[step], bar) for (step, m), bar in bars.items()}
-    # Intervals are computed at the study's own margin only.
-    drawn = {
-        step: drawn_sizes(grid, bars[step, margin], variance[step], [seed, step])
-        for step, grid in grids.items()
-    }
     rows = [
         {
             "checkpoint": step,
             "margin_points": margin,
             "accuracy": float(accuracy[step]),
-            "size": estimate(size[step, margin], drawn[step], seed, smallest),
+            "size": estimate(size[step, margin], drawn[step], smallest),
             "n_seeds": len(grid),
             "n_failed": int((size[step, margin] == 100).sum()),
             "at_most": bool((size[step, margin] <= smallest + EQUAL).any()),
@@ -113,11 +137,12 @@ def _answer(
         }
         for step, grid in grids.items()
     ]
+    # Intervals are computed at the study's own margin only.
     at_margins = [
         {
             "checkpoint": step,
             "margin_points": None if m == margin else m,
-            "size": estimate(by_seed, drawn[step] if m == margin else None, seed, smallest),
+            "size": estimate(by_seed, drawn[step] if m == margin else None, smallest),
             "coarse": float(sizes_of(grids[step], bars[step, m], every=2).mean()),
         }
         for (step, m), by_seed in size.items()
@@ -127,7 +152,7 @@ def _answer(
             "over": span,
             "before": before,
             "after": after,
-            "points": estimate(by_seed, drawn[after] - drawn[before], seed, -100.0),
+            "points": estimate(by_seed, drawn[after] - drawn[before], -100.0),
             "n_seeds": len(by_seed),
             "ood_points": None if ood is None else 100 * float(ood[after] - ood[before]),
         }
@@ -216,7 +241,7 @@ QUESTION = Question(
     source="section 6, finding 4",
     page="effective_size",
     subject=_SUBJECT,
-    needs=("grid",),
+    needs=("grid", "grid_predictions"),
     answer=effective_size,
     tables=(
         Table(

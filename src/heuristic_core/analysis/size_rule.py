@@ -101,14 +101,36 @@ def variances(full: pd.DataFrame) -> dict[str, pd.Series]:
     }
 
 
-def estimate(by_seed: pd.Series, drawn: pd.DataFrame | None, seed: int, least: float) -> Estimate:
+def paired_sizes(drawn: pd.DataFrame, grid: pd.DataFrame, step: int, margin: float) -> pd.DataFrame:
+    """Compute each seed's size in bootstrap draws of the examples that all systems answer.
+
+    Args:
+        drawn: Accuracies as :func:`paired.drawn_means` draws them, on one kind of data.
+        grid: Accuracies by seed (rows) and sparsity (columns) of one checkpoint, as measured.
+        step: The checkpoint.
+        margin: What a subnetwork may lose against the full model of the same draw.
+
+    Returns:
+        Per cent of units, one row per draw and one column per search seed.
+    """
+    names = pd.MultiIndex.from_product([[step], grid.index, grid.columns])
+    accuracy = drawn.reindex(columns=names).to_numpy().reshape(len(drawn), *grid.shape)
+    threshold = drawn[step, -1, 0.0].to_numpy()[:, None, None] - margin
+    levels = grid.columns.to_numpy(dtype=np.float64)
+    return pd.DataFrame(sizes(accuracy, levels, threshold), columns=grid.index)
+
+
+def estimate(by_seed: pd.Series, drawn: pd.DataFrame | None, least: float) -> Estimate:
     """Estimate the mean size over seeds, or the mean change of sizes, with its 95 % interval.
+
+    The variance is the sum of those over seeds and over draws of the examples. What examples do to
+    each seed by itself is in both: so it covers the estimate's bias, which depends on how steeply
+    accuracy falls. The degrees of freedom are Satterthwaite's.
 
     Args:
         by_seed: One number per search seed.
-        drawn: The same in each draw (row) of the error that all seeds share, for these and maybe
-            other search seeds (columns); ``None`` for no interval.
-        seed: Seed of the draws of Student's t, which account for the variation over seeds.
+        drawn: The same in each draw (row) of the examples, for these and maybe other search seeds
+            (columns); ``None`` for no interval.
         least: The interval is cut here and at 100.
 
     Returns:
@@ -117,11 +139,14 @@ def estimate(by_seed: pd.Series, drawn: pd.DataFrame | None, seed: int, least: f
     value, n = float(by_seed.mean()), len(by_seed)
     if n < 2 or drawn is None:
         return Estimate(value, np.nan, np.nan)
-    each = drawn[by_seed.index].to_numpy()
-    # A stream other than that of any checkpoint's errors, [seed, checkpoint].
-    t = stats.t.ppf(_shares([seed, 0, 1]), n - 1)
-    means = each.mean(axis=1) + t * each.std(axis=1, ddof=1) / n**0.5
-    low, high = np.quantile(means, [0.025, 0.975], method="hazen").clip(least, 100.0)
+    over_seeds = float(by_seed.var(ddof=1)) / n
+    over_draws = float(drawn[by_seed.index].mean(axis=1).var(ddof=1))
+    variance = over_seeds + over_draws
+    if variance == 0:
+        return Estimate(value, value, value)
+    free = variance**2 / (over_seeds**2 / (n - 1) + over_draws**2 / len(drawn))
+    half = float(stats.t.ppf(0.975, free)) * variance**0.5
+    low, high = np.clip([value - half, value + half], least, 100.0)
     return Estimate(value, float(low), float(high))
 
 

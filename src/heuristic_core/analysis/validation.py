@@ -54,6 +54,8 @@ def check_tables(given: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
         _check_rows(TABLES[name], frame)
     for name in ("evaluations", "grid", "disjoint"):
         _check_cases(TABLES[name], tables[name])
+    for name, of in (("predictions", "evaluations"), ("grid_predictions", "grid")):
+        _check_predictions(TABLES[name], tables[name], tables[of])
     _check_units(tables)
     for name in ("removal", "removal_discrimination"):
         _check_removals(TABLES[name], tables[name])
@@ -63,9 +65,8 @@ def check_tables(given: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 def _check_rows(table: Table, frame: pd.DataFrame) -> None:
     """Check what the columns of a row say together."""
-    if "correct" in frame:
-        table.refuse(frame, "correct", frame["correct"] > frame["n"], "is at most n")
     if "role" in frame:
+        table.refuse(frame, "correct", frame["correct"] > frame["n"], "is at most n")
         wrong = (frame["role"] == "id") != (frame["case_kind"] == "id")
         table.refuse(frame, "case_kind", wrong, "is id where the role is, and nowhere else")
         kinds = frame.groupby(CASE)["case_kind"].transform("nunique") > 1
@@ -120,6 +121,20 @@ def _check_cases(table: Table, frame: pd.DataFrame) -> None:
     cases = _tuples(frame, [*MODEL_NAMES, *CASE]).isin(_tuples(full, [*MODEL_NAMES, *CASE]))
     rule = "has to be among those that the subnetwork's full model has rows of"
     table.refuse(frame, "case", models & ~cases, rule)
+
+
+def _check_predictions(table: Table, frame: pd.DataFrame, evaluations: pd.DataFrame) -> None:
+    """Check that single examples add up to the numbers of their case, and that scores are whole."""
+    counted = [int(np.unpackbits(np.frombuffer(x, np.uint8)).sum()) for x in frame["correct"]]
+    named = [*SYSTEM_NAMES, *CASE, "n", "correct"]
+    known, given = _tuples(frame.assign(correct=counted), named), _tuples(evaluations, named)
+    n = frame["n"]
+    sizes = frame["correct"].map(len) != (n + 7) // 8
+    table.refuse(frame, "correct", sizes, "has a bit for each of n examples")
+    rule = "adds up to the n and correct of the same system and case in the evaluations"
+    table.refuse(frame, "correct", ~known.isin(given), rule)
+    scored = frame["scores"].map(lambda x: len(x) if isinstance(x, bytes) else -1)
+    table.refuse(frame, "scores", (scored != 2 * n) & (scored >= 0), "has two bytes per example")
 
 
 def _tuples(frame: pd.DataFrame, columns: Iterable[str]) -> pd.Series:

@@ -66,8 +66,8 @@ def _searches(results: Results) -> str:
     levels = listing((level(value) for value in sorted(units["sparsity"].unique())), "or")
     only_heads = (results.config.get("search") or {}).get("units") == "heads"
     prunable = "attention heads" if only_heads else "attention heads and MLPs"
-    others = any(len(results.measured[name]) for name in ("grid_subnetworks", "disjoint"))
-    apart = ", besides those of the further analyses" if others else ""
+    of_grid = len(results.measured["grid_subnetworks"]) > 0
+    apart = ", besides those of the grid over checkpoints" if of_grid else ""
     return (
         f"Searches with {count(units['seed'].nunique(), 'search seed')} looked for subnetworks "
         f"that imitate the full model in-domain when {levels} of the units ({prunable}) are "

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ...measure.accuracy import predict, score
 from ...measure.discrimination import discriminate
+from ...measure.predictions import predictions
 from ...models.classifier import Classifier
 from ...progress import Progress, partial_progress
 from ...storage import write_table, write_tensors
@@ -140,10 +141,14 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
     subnetwork = load_subnetwork(bench.store, cell)
     reference = None if subnetwork is None else full_logits(bench, cell, model)
     logits = suite_logits(bench, model, subnetwork, progress)
-    rows = [discriminate(suite, model.labels, logits[suite.name]) for suite in suites]
+    rows, packed = (
+        pd.concat([of(suite, model.labels, logits[suite.name]) for suite in suites])
+        for of in (discriminate, predictions)
+    )
     write_tensors(folder / "logits.safetensors", logits)
     write_table(folder / "table.parquet", scores(bench, model, logits, reference or logits))
-    write_table(folder / "discrimination.parquet", pd.concat(rows, ignore_index=True))
+    write_table(folder / "discrimination.parquet", rows)
+    write_table(folder / "predictions.parquet", packed)
     truncated = {f"suite/{s.name}": bench.encode(s, model).n_truncated for s in suites}
     return {"truncated": truncated}
 
@@ -176,14 +181,16 @@ def unit_rows(subnetwork: Subnetwork) -> pd.DataFrame:
 
 EVALUATE = Kind(
     name="evaluate",
-    version=5,
+    version=6,
     efficiency=0.45,
     work=_work,
     tables=(
         TableSource("evaluations"),
         TableSource("discrimination", "discrimination"),
+        TableSource("predictions", "predictions"),
         UnitsSource("subnetworks"),
         TableSource("grid", of_analyses=True),
         UnitsSource("grid_subnetworks", of_analyses=True),
+        TableSource("grid_predictions", "predictions", of_analyses=True),
     ),
 )

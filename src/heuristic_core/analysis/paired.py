@@ -1,0 +1,63 @@
+"""Mean accuracies in bootstrap draws of the examples, which are the same for all systems."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from .accuracies import CASE
+
+#: Bootstrap draws of the examples.
+DRAWS = 1000
+_SYSTEM = ["checkpoint", "seed", "sparsity"]
+#: Kinds of data, and the kinds of case that accuracy on them is a mean over.
+_CASES = {
+    "in-domain": ("id",),
+    "adversarial": ("adversarial",),
+    "friendly": ("friendly",),
+    "mixed": ("id", "adversarial"),
+}
+
+
+def drawn_means(
+    predictions: pd.DataFrame, kinds: Mapping[tuple[str, str], str], seed: list[int]
+) -> dict[str, pd.DataFrame]:
+    """Compute mean accuracies over cases in bootstrap draws of the examples of every case.
+
+    Systems answer the same examples, so each draw takes the same examples for all of them, at all
+    checkpoints. Their differences vary less than each of them does.
+
+    Args:
+        predictions: Rows as in ``tables.PREDICTIONS`` of one fine-tuning and search method, with
+            the full models.
+        kinds: The kind of each case, by suite and case.
+        seed: Seed of the draws.
+
+    Returns:
+        By kind of data a row per draw and a column per system, named by checkpoint, search seed
+        and sparsity; none if systems were not run on the same examples.
+    """
+    rng = np.random.default_rng(seed)
+    by_kind: dict[str, list[pd.DataFrame]] = {}
+    once = predictions.drop_duplicates([*_SYSTEM, *CASE])
+    for case, rows in once.groupby(CASE, sort=False):
+        n = int(rows["n"].iloc[0])
+        if (rows["n"] != n).any():
+            return {}
+        packed = np.frombuffer(b"".join(rows["correct"]), np.uint8).reshape(len(rows), -1)
+        correct = np.unpackbits(packed, axis=1, count=n).astype(np.float32)
+        times = rng.multinomial(n, np.full(n, 1 / n), DRAWS).astype(np.float32)
+        # Whole numbers are exact in float32, so systems that answer alike are equal in every draw.
+        counts = (times @ correct.T).astype(np.float64)
+        means = pd.DataFrame(counts / n, columns=pd.MultiIndex.from_frame(rows[_SYSTEM]))
+        by_kind.setdefault(kinds[case], []).append(means)
+    drawn = {}
+    for data, needed in _CASES.items():
+        cases = [means for kind in needed for means in by_kind.get(kind, ())]
+        if set(needed) <= set(by_kind):
+            drawn[data] = sum(cases[1:], cases[0]) / len(cases)
+    if {"adversarial", "friendly"} <= set(drawn):
+        drawn["balanced"] = (drawn["adversarial"] + drawn["friendly"]) / 2
+    return drawn

@@ -1,0 +1,66 @@
+"""What a system answers to single examples, packed: what paired comparisons of systems need."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pandas as pd
+
+from ..tables import PREDICTIONS, SYSTEM_NAMES
+from ..tasks.task import Suite
+from .accuracy import Logits, log_odds
+from .discrimination import matches
+
+#: Larger scores are cut, which changes no comparison: float16 ends at 65,504.
+_LARGEST = 6e4
+
+
+def predictions(suite: Suite, model_labels: tuple[str, ...], logits: Logits) -> pd.DataFrame:
+    """Pack what a system answers to the examples of a suite, case by case.
+
+    Args:
+        suite: The suite.
+        model_labels: The model's label names in the order of its classes.
+        logits: The logits of a model or subnetwork on the suite.
+
+    Returns:
+        Rows with the columns of ``tables.PREDICTIONS`` that do not name a system. An adversarial
+        case has the scores of its own label, a friendly case those of each label of its adversarial
+        counterparts; a case without counterparts has one row without scores.
+
+    Raises:
+        InputError: If the model's labels do not fit the suite's.
+    """
+    class_map = suite.class_map(model_labels)
+    cases = suite.examples.table["case"].to_numpy()
+    correct = class_map[logits.argmax(1)] == suite.examples.label_ids
+    labels: dict[str, set[int]] = defaultdict(set)
+    for match in matches(suite):
+        chosen = class_map == match.label
+        if chosen.any() and not chosen.all():
+            for case in (match.case, *np.unique(cases[match.friendly])):
+                labels[str(case)].add(match.label)
+    scores = {
+        label: log_odds(logits, np.broadcast_to(class_map == label, logits.shape))
+        for label in sorted(set().union(*labels.values()))
+    }
+    rows = []
+    for case in suite.cases:
+        of_case = np.flatnonzero(cases == case)
+        row = {
+            "suite": suite.name,
+            "case": case,
+            "n": len(of_case),
+            "correct": np.packbits(correct[of_case]).tobytes(),
+        }
+        rows += [
+            row | {"label": suite.examples.labels[label], "scores": packed(scores[label][of_case])}
+            for label in sorted(labels[case])
+        ] or [row | {"label": "", "scores": None}]
+    return pd.DataFrame(rows, columns=PREDICTIONS.without(SYSTEM_NAMES).names)
+
+
+def packed(scores: np.ndarray) -> bytes:
+    """Pack scores as little-endian float16."""
+    return scores.clip(-_LARGEST, _LARGEST).astype("<f2").tobytes()
