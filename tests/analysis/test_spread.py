@@ -15,8 +15,10 @@ from tables_by_hand import (
 
 from heuristic_core.analysis.conclusions import conclude
 from heuristic_core.analysis.discrimination import discrimination
+from heuristic_core.analysis.equality import cohen_h
 from heuristic_core.analysis.evidence import Evidence
-from heuristic_core.analysis.spread import QUESTION, spread
+from heuristic_core.analysis.spread import OUTSIDE, QUESTION, WIDE, spread
+from heuristic_core.tables import PREDICTIONS
 
 
 def table(swap=(95, 60, 40), ids=(99, 98, 97), full_id=99):
@@ -27,6 +29,22 @@ def table(swap=(95, 60, 40), ids=(99, 98, 97), full_id=99):
             for seed, (s, i) in enumerate(zip(swap, ids, strict=True))
         ],
     )
+
+
+def at_size(rows, n):
+    """The same accuracies on so many examples of each case."""
+    return rows.assign(correct=(rows["correct"] / rows["n"] * n).round().astype(int), n=n)
+
+
+def with_answers(rows, right):
+    """Tables in which the subnetworks' answers to some cases are known, a row per seed."""
+    some = rows[(rows["kind"] == "subnetwork") & rows["case"].isin(right)]
+    packed = [
+        np.packbits(right[case][seed]).tobytes()
+        for case, seed in zip(some["case"], some["seed"], strict=True)
+    ]
+    predictions = some.assign(correct=packed, label="", scores=None)
+    return {"evaluations": rows, "predictions": PREDICTIONS.conform(predictions)}
 
 
 def answers(rows, **measured):
@@ -64,16 +82,25 @@ def test_a_wide_case_at_equal_id_accuracy_is_supported():
     assert verdict.decision == "supported"
     assert verdict.claim == QUESTION.claim
     assert "accuracy on adversarial and friendly cases" in verdict.claim
-    assert "the widest, aswap, spans 55 points (p = " in verdict.reason
-    assert verdict.effect.value == pytest.approx(55)
+    assert "the widest, aswap, goes from 40.0% to 95.0% (p = " in verdict.reason
+    assert verdict.effect.value == pytest.approx(2 * (np.arcsin(0.95**0.5) - np.arcsin(0.4**0.5)))
+    assert verdict.effect.value == widest["h"]
     assert np.isnan(verdict.effect.low)
     assert verdict.p == widest["p"]
 
 
-def test_a_span_of_exactly_twenty_points_is_wide():
-    (answer,) = answers(table(swap=(95, 85, 75)))
-    assert answer.rows["cases"][0]["span"] < 20  # in binary, 0.95 - 0.75 is less than 0.2
+def test_twenty_points_about_one_half_are_wide_and_fewer_are_at_a_floor():
+    half = cohen_h(np.array([0.4, 0.6]))
+    assert np.ptp(half) > WIDE - 1e-9
+    assert np.ptp(half) == pytest.approx(WIDE, abs=0.003)
+    (answer,) = answers(at_size(table(swap=(60, 50, 40)), 1000))
     assert answer.verdict.decision == "supported"
+    # As on the paper's QQP: a factor of four near the floor is neither nothing nor wide enough.
+    (floor,) = answers(at_size(table(swap=(3, 6, 12)), 8696))
+    assert floor.rows["cases"][0]["p"] < 1e-100
+    assert floor.verdict.decision == "not decided by these data"
+    (more,) = answers(at_size(table(swap=(1, 6, 13)), 8696))
+    assert more.verdict.decision == "supported"
 
 
 def test_by_sparsity_holds_means_ranges_and_differences():
@@ -178,15 +205,57 @@ def test_chi_squared_by_hand():
     assert p["aswap"] == pytest.approx(3 * raw)
 
 
-def test_equal_subnetworks_contradict_and_bad_ones_do_not_decide():
-    (same,) = answers(table(swap=(95, 94, 96)))
-    assert same.verdict.decision == "contradicted"
-    (bad,) = answers(table(ids=(99, 80, 97)))
-    assert bad.verdict.decision == "not decided by these data"
-    assert "2 of 3 subnetworks are within" in bad.verdict.reason
-    assert bad.verdict.effect.value == pytest.approx(55)
-    (between,) = answers(table(swap=(90, 75, 80)))
+def test_equal_subnetworks_contradict_where_they_are_measured_well():
+    same = table(swap=(95, 94, 96))
+    (few,) = answers(same)
+    assert few.verdict.decision == "not decided by these data"
+    (many,) = answers(at_size(same, 1000))
+    assert many.verdict.decision == "contradicted"
+    assert many.rows["cases"][0]["p_equal"] < 0.05
+    (two,) = answers(at_size(same[same["seed"] < 2], 1000))
+    assert two.verdict.decision == "not decided by these data"
+    (between,) = answers(at_size(table(swap=(90, 82, 84)), 1000))
     assert between.verdict.decision == "not decided by these data"
+
+
+def test_subnetworks_outside_the_margin_are_not_compared():
+    (answer,) = answers(table(swap=(60, 5, 58), ids=(99, 80, 98)))
+    assert "2 of 3 subnetworks are within 3 points in-domain" in answer.verdict.reason
+    widest = answer.rows["cases"][0]
+    assert (widest["case"], widest["lowest"], widest["highest"]) == ("aswap", 0.58, 0.60)
+    series = {row["seed"]: row["series"] for row in answer.rows["spread-marks"]}
+    assert series == {-1: "full model", 0: "subnetwork", 1: OUTSIDE, 2: "subnetwork"}
+    (alone,) = answers(table(ids=(99, 80, 70)))
+    assert alone.verdict.decision == "not decided by these data"
+    assert "this takes two subnetworks that are" in alone.verdict.reason
+    (none,) = answers(table(ids=(90, 80, 70)))
+    assert none.rows["cases"] == []
+
+
+def test_where_there_is_no_room_nothing_is_decided():
+    floor = evaluations(
+        evaluation({"in": 99, "aswap": 0}),
+        *[evaluation({"in": 99, "aswap": 0}, **found(seed)) for seed in range(3)],
+    )
+    (answer,) = answers(at_size(floor, 1000))
+    assert answer.verdict.decision == "not decided by these data"
+    assert "every accuracy is at the end of its scale" in answer.verdict.reason
+
+
+def test_answers_to_the_same_examples_are_paired():
+    """Subnetworks that answer alike are as good as equal with few examples, or differ clearly."""
+    right = np.zeros((3, 200), bool)
+    right[:, :160] = True
+    right[1, 159], right[2, 158] = False, False
+    rows = at_size(table(swap=(80, 80, 80)), 200)
+    rows.loc[(rows["case"] == "aswap") & (rows["seed"] > 0), "correct"] = 159
+    paired = with_answers(rows, {"aswap": right})
+    (answer,) = answers(paired["evaluations"])
+    (better,) = spread(Evidence(paired))
+    by_case = {row["case"]: row for row in better.rows["cases"]}
+    assert by_case["aswap"]["p_equal"] < 1e-6
+    assert {row["case"]: row["p_equal"] for row in answer.rows["cases"]}["aswap"] > 0.05
+    assert by_case["aswap"]["p"] == pytest.approx(1)  # two of 200 differ
 
 
 def test_nothing_to_compare_is_no_error():

@@ -35,9 +35,11 @@ def widest_span(rows: pd.DataFrame, column: str) -> float:
 
 
 def spread(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
-    return 100 * widest_span(rows[rows["section"] != "means over cases"], "accuracy"), effect(
-        verdict
-    )
+    compared = rows[
+        (rows["section"] != "means over cases") & (rows["series"] != "outside the margin")
+    ]
+    scale = compared.assign(h=2 * np.arcsin(np.sqrt(compared["accuracy"])))
+    return widest_span(scale, "h"), effect(verdict)
 
 
 def discrimination(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ..columns import Column, Table
+from ..tables import SYSTEM_NAMES
 from ..writing import p_text
 from .accuracies import (
     CASE,
@@ -19,18 +19,23 @@ from .accuracies import (
     subnetwork_means,
     subnetworks_of,
 )
+from .equality import cohen_h, equivalence, homogeneity, unpacked
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, change_text, correlation, holm, student
 from .question import Answer, Figure, Question, Row, Verdict, decide
 from .systems import BY_SPARSITY, by_system
 
-#: A case is spread out if its accuracies span at least so many points.
-WIDE_POINTS = 20.0
-#: Fewer subnetworks, or fewer examples in any case, cannot show that there is no spread.
-ENOUGH_SUBNETWORKS, ENOUGH_EXAMPLES = 3, 50
+#: A case is spread out if its accuracies span at least so much in Cohen's h: 20 points about one
+#: half. They are as good as equal if no two differ by half of that.
+WIDE, NARROW = 0.4, 0.2
+_WIDE_SAID = "0.4 or more in Cohen's h (20 points about one half, 4 from 0)"
+#: Fewer subnetworks cannot show that there is no spread.
+ENOUGH_SUBNETWORKS = 3
 
 #: Means over cases, and what they are called.
 _MEANS = {"in_domain": "in-domain", "adversarial": "adversarial", "friendly": "friendly"}
+#: The series of subnetworks that are not compared.
+OUTSIDE = "outside the margin"
 #: How many of the widest cases of each kind are drawn.
 _MOST_DRAWN = {"adversarial": 12, "friendly": 4}
 
@@ -43,7 +48,7 @@ def spread(evidence: Evidence) -> list[Answer]:
     """
     accuracies, rows = evidence.once(subnetwork_means), evidence["evaluations"]
     rows = rows.assign(accuracy=rows["correct"] / rows["n"])
-    sizes = _sizes(evidence["subnetworks"])
+    sizes, answered = _sizes(evidence["subnetworks"]), evidence.once(answers_by_case)
     answers = []
     for key, some in by_system(subnetworks_of(rows), BY_SPARSITY):
         of_full = full_model(rows, key[0], key[1])
@@ -58,7 +63,9 @@ def spread(evidence: Evidence) -> list[Answer]:
         )
         both = pd.concat([full, systems])
         means = {name: both[kind].dropna() for kind, name in _MEANS.items() if kind in systems}
-        cases = _cases(some[some["role"] == "ood"], of_full)
+        within = some["seed"].isin(systems.index[systems["matches"]])
+        ood = some[within & (some["role"] == "ood")]
+        cases = _cases(ood, of_full, answered.get(key, {}))
         shown = [*(kind for kind in _MEANS if kind in systems), "difference", "kl"]
         tables = {
             "by-sparsity": list(_overview(means, systems["matches"].sum())),
@@ -67,7 +74,7 @@ def spread(evidence: Evidence) -> list[Answer]:
                 {"seed": seed, **row, **sizes.get((*key, seed), {})}
                 for seed, row in systems[[*shown]].to_dict("index").items()
             ],
-            "spread-marks": list(_marks(pd.concat([of_full, some]), means, cases)),
+            "spread-marks": list(_marks(pd.concat([of_full, some]), means, cases, systems)),
         }
         subject = dict(zip(BY_SPARSITY, key, strict=True))
         verdict = _verdict(systems, cases, evidence.margin_points)
@@ -86,23 +93,44 @@ def _sizes(subnetworks: pd.DataFrame) -> dict[Any, dict[str, int]]:
     return pd.DataFrame(counts).to_dict("index")
 
 
-def _cases(rows: pd.DataFrame, of_full: pd.DataFrame) -> pd.DataFrame:
+def answers_by_case(evidence: Evidence) -> dict[Any, dict[Any, pd.DataFrame]]:
+    """Unpack which examples every subnetwork answers correctly.
+
+    Returns:
+        For each fine-tuning, checkpoint, method and sparsity, by suite and case, a row per search
+        seed and a column per example; nothing where single predictions were not kept.
+    """
+    rows = subnetworks_of(evidence["predictions"]).drop_duplicates([*SYSTEM_NAMES, *CASE])
+    return {
+        key: {case: unpacked(of_case) for case, of_case in some.groupby(CASE)}
+        for key, some in by_system(rows, BY_SPARSITY)
+    }
+
+
+def _cases(
+    rows: pd.DataFrame, of_full: pd.DataFrame, answers: dict[Any, pd.DataFrame]
+) -> pd.DataFrame:
     """Compare subnetworks case by case, the widest first."""
     groups = rows.groupby(CASE)
     cases = groups[["case_kind", "n"]].first()
     cases = cases.join(groups["accuracy"].agg(lowest="min", mean="mean", highest="max"))
     cases = cases.join(of_full.set_index(CASE)["accuracy"].rename("full"))
     cases["span"] = 100 * (cases["highest"] - cases["lowest"])
-    cases["p"] = holm(np.array([_homogeneity(some["correct"], some["n"]) for _, some in groups]))
-    return cases.sort_values("span", ascending=False, kind="stable")
+    cases["h"] = cohen_h(cases["highest"]) - cohen_h(cases["lowest"])
+    tests = [_tests(some, answers.get(case)) for case, some in groups]
+    cases["p"], cases["p_equal"] = holm(np.array([p for p, _ in tests])), [p for _, p in tests]
+    return cases.sort_values("h", ascending=False, kind="stable")
 
 
-def _homogeneity(correct: pd.Series, n: pd.Series) -> float:
-    """Test whether proportions are equal (chi-squared); 1 where all or none are correct."""
-    table = np.stack([correct, n - correct])
-    if len(correct) < 2 or (table.sum(1) == 0).any():
-        return 1.0
-    return float(stats.chi2_contingency(table, correction=False).pvalue)
+def _tests(some: pd.DataFrame, answers: pd.DataFrame | None) -> tuple[float, float]:
+    """Test whether the subnetworks of one case are equally accurate, and whether almost."""
+    known = answers is not None and set(some["seed"]) <= set(answers.index)
+    of_seeds = answers.loc[some["seed"]].to_numpy() if answers is not None and known else None
+    n = int(some["n"].iloc[0])
+    return (
+        homogeneity(some["correct"].to_numpy(), n, of_seeds),
+        equivalence(some["accuracy"].to_numpy(), n, NARROW, of_seeds),
+    )
 
 
 def _overview(means: dict[str, pd.Series], matching: int) -> Iterator[Row]:
@@ -120,7 +148,12 @@ def _overview(means: dict[str, pd.Series], matching: int) -> Iterator[Row]:
         }
 
 
-def _marks(rows: pd.DataFrame, means: dict[str, pd.Series], cases: pd.DataFrame) -> Iterator[Row]:
+def _marks(
+    rows: pd.DataFrame,
+    means: dict[str, pd.Series],
+    cases: pd.DataFrame,
+    systems: pd.DataFrame,
+) -> Iterator[Row]:
     """List what the figure draws, strip by strip: the full model, then every subnetwork."""
     strips = {("means over cases", name): values for name, values in means.items()}
     accuracies = dict(iter(rows.set_index("seed").groupby(CASE)["accuracy"]))
@@ -130,42 +163,46 @@ def _marks(rows: pd.DataFrame, means: dict[str, pd.Series], cases: pd.DataFrame)
             strips[f"{kind} cases, widest first", label] = accuracies[case]
     for (section, label), values in strips.items():
         strip = {"section": section, "mean_or_case": label}
-        for seed, name in _series(means).items():
+        for seed, name in _series(means, systems["matches"]).items():
             if seed in values:
                 yield strip | {"series": name, "seed": seed, "accuracy": values[seed]}
 
 
-def _series(means: dict[str, pd.Series]) -> dict[int, str]:
+def _series(means: dict[str, pd.Series], matches: pd.Series) -> dict[int, str]:
     """Name the series of each seed; those at the ends of the adversarial mean come first."""
     series = {-1: "full model"}
+    inside = matches.index[matches]
     if "adversarial" in means:
-        ranked = means["adversarial"].drop(-1).sort_values(kind="stable")
+        ranked = means["adversarial"].reindex(inside).dropna().sort_values(kind="stable")
         if len(ranked) >= 3 and ranked.iloc[0] != ranked.iloc[-1]:
             series[ranked.index[-1]] = "highest in adversarial mean"
             series[ranked.index[0]] = "lowest in adversarial mean"
-    return series | {seed: "subnetwork" for seed in means["in-domain"].index if seed not in series}
+    others = {seed: "subnetwork" if here else OUTSIDE for seed, here in matches.items()}
+    return series | {seed: name for seed, name in others.items() if seed not in series}
 
 
 def _verdict(systems: pd.DataFrame, cases: pd.DataFrame, margin: float) -> Verdict:
-    n, matching = len(systems), systems["matches"].sum()
-    if n < 2 or cases.empty:
-        takes = "this takes at least two subnetworks and an out-of-domain case"
-        return decide(QUESTION.claim, "", open_because=takes)
+    n, matching = len(systems), int(systems["matches"].sum())
+    within = f"{matching} of {n} subnetworks are within {margin:g} points in-domain"
+    if matching < 2 or cases.empty:
+        takes = "this takes two subnetworks that are, and an out-of-domain case"
+        return decide(QUESTION.claim, within, open_because=takes)
     top = cases.iloc[0]
-    wide = (cases["span"] > WIDE_POINTS - EQUAL) & (cases["p"] < 0.05)
-    enough = n >= ENOUGH_SUBNETWORKS and cases["n"].min() >= ENOUGH_EXAMPLES
-    asked = "" if matching == n else ", and all have to be"
+    wide = (cases["h"] > WIDE - EQUAL) & (cases["p"] < 0.05)
+    alike = cases["p_equal"].max()
+    no_room = cases["highest"].max() == 0 or cases["lowest"].min() == 1
+    if not wide.any():
+        within += f"; that no two differ by half as much is tested with {p_text(alike)}"
     return decide(
         QUESTION.claim,
-        f"{matching} of {n} subnetworks are within {margin:g} points in-domain{asked}; "
-        f"{wide.sum()} of "
-        f"{len(cases)} cases span {WIDE_POINTS:g} points or more beyond noise; the widest, "
-        f"{top.name[1]}, spans {top['span']:.0f} points ({p_text(top['p'])})",
-        supported=matching == n and wide.any(),
-        # The absence of a spread shows only where one would have shown.
-        contradicted=matching == n and enough and top["span"] < WIDE_POINTS / 2 - EQUAL,
-        measure="span of the widest case, points",
-        effect=Estimate(top["span"]),
+        f"{within}; {wide.sum()} of {len(cases)} cases span {_WIDE_SAID} beyond noise; the widest, "
+        f"{top.name[1]}, goes from {top['lowest']:.1%} to {top['highest']:.1%} "
+        f"({p_text(top['p'])})",
+        supported=wide.any(),
+        contradicted=matching >= ENOUGH_SUBNETWORKS and alike < 0.05,
+        open_because="every accuracy is at the end of its scale" if no_room else "",
+        measure="span of the widest case, Cohen's h",
+        effect=Estimate(top["h"]),
         p=top["p"],
     )
 
@@ -188,7 +225,7 @@ QUESTION = Question(
     source="section 4, finding 1",
     page="spread",
     subject=BY_SPARSITY,
-    needs=("evaluations", "subnetworks"),
+    needs=("evaluations", "subnetworks", "predictions"),
     answer=spread,
     tables=(
         Table(
@@ -311,7 +348,7 @@ QUESTION = Question(
         ),
         Table(
             "cases",
-            "One out-of-domain case over the subnetworks of one sparsity.",
+            "One out-of-domain case over the subnetworks of one sparsity within the margin.",
             Column("suite", "the suite of examples", "str", "suite", key=True),
             Column("case", "the case", "str", "case", brief=True, key=True),
             Column(
@@ -360,13 +397,29 @@ QUESTION = Question(
                 high=100,
             ),
             Column(
+                "h",
+                "the same in Cohen's h, on which errors are equal from 0 to 1: 0.4 is 20 points "
+                "about one half",
+                title="h",
+                brief=True,
+                low=0,
+                high=np.pi,
+            ),
+            Column(
                 "p",
                 "probability of differences this large if all subnetworks were equally accurate "
-                "and only the sample of examples differed (chi-squared, Holm-corrected over "
-                "cases)",
+                "and only the sample of examples differed (Cochran's Q on the same examples, else "
+                "chi-squared; Holm-corrected over cases)",
                 title="p",
                 form="probability",
                 brief=True,
+            ),
+            Column(
+                "p_equal",
+                "probability that no two differ by more than they do if some two differed by "
+                f"{NARROW:g} in h",
+                title="p of equality",
+                form="probability",
             ),
             title="Every out-of-domain case, widest first",
             folded=True,
@@ -387,6 +440,7 @@ QUESTION = Question(
                     "highest in adversarial mean",
                     "lowest in adversarial mean",
                     "subnetwork",
+                    OUTSIDE,
                 ),
             ),
             Column(
@@ -413,7 +467,8 @@ QUESTION = Question(
             },
             title="Accuracy of the full model and of each subnetwork",
             caption="At most the 12 widest adversarial and the 4 widest friendly cases are drawn. "
-            "The subnetworks highest and lowest in adversarial mean are marked throughout.",
+            "The subnetworks highest and lowest in adversarial mean are marked throughout; those "
+            "outside the margin in-domain are not compared.",
         ),
     ),
     limits=(

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from heuristic_core.analysis.equality import cohen_h, equivalence, homogeneity, unpacked
+
+
+def test_the_scale_by_hand():
+    assert cohen_h(np.array([0.0, 0.5, 1.0])) == pytest.approx([0, np.pi / 2, np.pi])
+
+
+def test_cochran_s_q_by_hand():
+    """Three systems, six examples; Q = k (k - 1) sum (G - mean)^2 / (k sum L - sum L^2)."""
+    answers = np.array([[1, 1, 1, 0, 1, 0], [1, 0, 1, 0, 0, 0], [1, 0, 0, 0, 0, 1]], bool)
+    columns, rows = answers.sum(1), answers.sum(0)
+    q = 6 * np.square(columns - columns.mean()).sum() / (3 * rows.sum() - np.square(rows).sum())
+    assert homogeneity(columns, 6, answers) == pytest.approx(stats.chi2.sf(q, 2))
+
+
+def test_cochran_s_q_of_two_systems_is_mcnemar_s():
+    answers = np.random.default_rng(0).random((2, 80)) < np.array([[0.6], [0.4]])
+    only = [(answers[0] & ~answers[1]).sum(), (answers[1] & ~answers[0]).sum()]
+    expected = stats.chi2.sf((only[0] - only[1]) ** 2 / sum(only), 1)
+    assert homogeneity(answers.sum(1), 80, answers) == pytest.approx(expected)
+
+
+@given(st.integers(2, 5), st.integers(1, 60), st.booleans())
+def test_what_all_answer_alike_shows_no_difference(k, n, right):
+    answers = np.full((k, n), right)
+    assert homogeneity(answers.sum(1), n, answers) == 1
+    assert homogeneity(answers.sum(1), n) == 1
+    mixed = np.tile(np.arange(n) % 2 == 0, (k, 1))
+    assert homogeneity(mixed.sum(1), n, mixed) == 1
+
+
+def test_equivalence_of_two_by_hand():
+    share = np.array([0.5, 0.55])
+    difference = abs(np.diff(2 * np.arcsin(np.sqrt(share)))[0])
+    expected = stats.norm.cdf((difference - 0.2) / (2 / 400) ** 0.5)
+    assert equivalence(share, 400, 0.2) == pytest.approx(expected)
+    # The pair that differs most decides.
+    three = np.array([0.5, 0.55, 0.52])
+    assert equivalence(three, 400, 0.2) == pytest.approx(expected)
+
+
+def test_packed_answers_come_back():
+    answers = np.random.default_rng(1).random((4, 13)) < 0.5
+    rows = pd.DataFrame(
+        {
+            "seed": [3, 1, 4, 5],
+            "n": 13,
+            "correct": [np.packbits(row).tobytes() for row in answers],
+        }
+    )
+    frame = unpacked(rows)
+    assert frame.index.tolist() == [3, 1, 4, 5]
+    assert np.array_equal(frame.to_numpy(), answers)
+
+
+def systems(rng, shares, n, alike):
+    """Answers of systems with these accuracies that correlate on the same examples."""
+    shared, own = rng.standard_normal(n), rng.standard_normal((len(shares), n))
+    scores = alike**0.5 * shared + (1 - alike) ** 0.5 * own
+    return scores < stats.norm.ppf(shares)[:, None]
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("share", [0.05, 0.5])
+def test_equal_systems_differ_and_others_are_equal_in_few_draws(alike, share):
+    rng = np.random.default_rng(7)
+    high = np.sin(np.arcsin(share**0.5) + 0.1) ** 2  # 0.2 more in h: at the bar
+    differ, equal = [], []
+    for _ in range(1000):
+        same = systems(rng, [share] * 4, 300, alike)
+        differ.append(homogeneity(same.sum(1), 300, same) < 0.05)
+        apart = systems(rng, [share, high, share], 300, alike)
+        equal.append(equivalence(apart.mean(1), 300, 0.2, apart) < 0.05)
+    assert np.mean(differ) <= 0.065
+    assert np.mean(equal) <= 0.065
+
+
+def test_pairing_finds_more():
+    rng = np.random.default_rng(8)
+    alone, paired = [], []
+    for _ in range(300):
+        answers = systems(rng, [0.5, 0.56, 0.5], 200, 0.9)
+        alone.append(homogeneity(answers.sum(1), 200) < 0.05)
+        paired.append(homogeneity(answers.sum(1), 200, answers) < 0.05)
+    assert np.mean(paired) > 0.6 > 0.2 > np.mean(alone)
