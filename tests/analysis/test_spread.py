@@ -254,7 +254,7 @@ def test_answers_to_the_same_examples_are_paired():
     (better,) = spread(Evidence(paired))
     by_case = {row["case"]: row for row in better.rows["cases"]}
     assert by_case["aswap"]["p_equal"] < 1e-6
-    assert {row["case"]: row["p_equal"] for row in answer.rows["cases"]}["aswap"] > 0.05
+    assert {row["case"]: row["p_equal"] for row in answer.rows["cases"]}["aswap"] > 0.02
     assert by_case["aswap"]["p"] == pytest.approx(1)  # two of 200 differ
 
 
