@@ -12,6 +12,7 @@ from pathlib import Path
 
 from heuristic_core.analysis.questions import QUESTIONS
 from heuristic_core.columns import Column, Table
+from heuristic_core.study.kinds import KINDS
 from heuristic_core.tables import TABLES, VERDICTS
 
 HERE = Path(__file__).parent
@@ -24,6 +25,7 @@ def index() -> str:
         f"| {', '.join(map('`{}`'.format, q.needs))} | {q.source or 'not asked'} |"
         for q in QUESTIONS
     ]
+    own = [s.table for kind in KINDS for s in kind.tables if not s.of_analyses]
     return "\n".join(
         [
             "# Analyses",
@@ -39,8 +41,8 @@ def index() -> str:
             "|---|---|---|---|---|",
             *rows,
             "",
-            "`hcore run` measures the tables `evaluations`, `subnetworks`, `discrimination` and "
-            "`finetuning`. `hcore analyze` measures the others, with the settings in `[analysis]`.",
+            f"`hcore run` measures the tables {', '.join(f'`{name}`' for name in own)}. "
+            "`hcore analyze` measures the others, with the settings in `[analysis]`.",
             "",
         ]
     )

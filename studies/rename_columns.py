@@ -36,9 +36,8 @@ def rename_columns(folder: Path) -> list[str]:
     read_results(folder)  # checks every table, so that no damage gets a new digest
     manifest = read_json(folder / "manifest.json")
     rewritten = []
-    for name, table in TABLES.items():
-        path = folder / "tables" / f"{name}.parquet"
-        frame = read_table(path)
+    for path in sorted((folder / "tables").glob("*.parquet")):
+        name, table, frame = path.stem, TABLES[path.stem], read_table(path)
         if list(frame) != table.names:
             write_table(path, table.conform(frame))
             manifest.setdefault("tables", {})[name] = file_digest(path)

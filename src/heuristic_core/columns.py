@@ -186,8 +186,10 @@ class Table:
     def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return a data frame with exactly these columns, in this order, with these types.
 
+        It is for rows of the program's own; :meth:`check` checks the values of others.
+
         Raises:
-            InputError: If a column is missing, or holds values of another type.
+            InputError: If a column is missing, or values cannot be turned into its type.
         """
         frame = self._renamed(frame)
         missing = [name for name in self.names if name not in frame.columns]

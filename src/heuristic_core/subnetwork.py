@@ -288,7 +288,7 @@ class Subnetwork:
 
 
 def _check_model(model: object) -> None:
-    if not isinstance(model, RunsSubnetworks):
+    if not isinstance(model, RunsSubnetworks) or isinstance(model, type):
         raise InputError(
             f"the model must be of the type Classifier, not {type(model).__name__}; load it with "
             "load_model"

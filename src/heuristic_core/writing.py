@@ -28,9 +28,9 @@ def small(value: float) -> str:
 
 def p_value(p: float) -> str:
     """Write a p-value; one that underflows to 0 is written as a bound."""
-    return small(p) if p > 0 else "<1e-300"
+    return "<1e-300" if p <= 0 else small(p)
 
 
 def p_text(p: float) -> str:
     """Write a p-value as an equation, or as a bound where it underflows to 0."""
-    return f"p = {small(p)}" if p > 0 else "p < 1e-300"
+    return "p < 1e-300" if p <= 0 else f"p = {small(p)}"

@@ -65,7 +65,7 @@ def _of_model(model: ModelRemovals, core: RemovalEffects, seed: int) -> Answer:
     few = all(n <= _SHARE_TOGETHER * heads[layer] for layer, n in members.items())
     return Answer(
         subject=model.subject,
-        verdict=_verdict(model, core, rows[0], alone, few and _only_together(model, core)),
+        verdict=_verdict(core, rows[0], alone, few and _only_together(model, core)),
         rows={"core-removal": rows, "core-removal-groups": marks},
     )
 
@@ -105,14 +105,14 @@ def _marks(row: dict, controls: Sequence[float]) -> list[dict]:
     ]
 
 
-def _verdict(
-    model: ModelRemovals, core: RemovalEffects, judged: dict, alone: Contrast | None, together: bool
-) -> Verdict:
+def _verdict(core: RemovalEffects, judged: dict, alone: Contrast | None, together: bool) -> Verdict:
     beyond, n_controls, harm = judged["beyond"], judged["n_controls"], judged["core"].high < 0
+    # One group has no spread, so no test.
+    p = judged["p_more"] if judged["p_more"] == judged["p_more"] else None
     reason = (
         f"without the core, {core.measure} changes by {change_text(judged['core'], 3)}, "
-        f"by {change_text(beyond, 3)} beyond the mean of {n_controls} matched groups "
-        f"({p_text(judged['p_more'])})"
+        f"by {change_text(beyond, 3)} beyond the mean of {n_controls} matched groups"
+        + ("" if p is None else f" ({p_text(p)})")
     )
     open_because, sign = "too few heads outside the core for a comparison", 0
     if alone is not None:
@@ -132,7 +132,7 @@ def _verdict(
         open_because=open_because,
         measure=with_unit(core.measure),
         effect=beyond,
-        p=judged["p_more"],
+        p=p,
     )
 
 
@@ -210,8 +210,11 @@ QUESTION = removal_question(
                 title="p",
                 form="probability",
                 brief=True,
+                optional=True,
             ),
-            Column("p_less", "probability of at most this much harm", form="probability"),
+            Column(
+                "p_less", "probability of at most this much harm", form="probability", optional=True
+            ),
             title="The core removed, against matched groups of other heads",
         ),
         Table(

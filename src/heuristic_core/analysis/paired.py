@@ -37,11 +37,13 @@ def drawn_means(
 
     Returns:
         By kind of data a row per draw and a column per system, named by checkpoint, search seed
-        and sparsity; none if systems were not run on the same examples.
+        and sparsity; none if systems were not run on the same examples, or a case is unknown.
     """
     rng = np.random.default_rng(seed)
     by_kind: dict[str, list[pd.DataFrame]] = {}
     once = predictions.drop_duplicates([*_SYSTEM, *CASE])
+    if not set(once[CASE].itertuples(index=False, name=None)) <= set(kinds):
+        return {}
     for case, rows in once.groupby(CASE, sort=False):
         n = int(rows["n"].iloc[0])
         if (rows["n"] != n).any():

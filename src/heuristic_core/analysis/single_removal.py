@@ -47,7 +47,7 @@ def _of_model(model: ModelRemovals, singles: Sequence[RemovalEffects], seed: int
     contrasts = list(filter(None, (model.core_heads(measure, seed) for measure in measures)))
     return Answer(
         subject=model.subject,
-        verdict=_verdict(model, [row for row in rows if row["in_core"]], contrasts),
+        verdict=_verdict([row for row in rows if row["in_core"]], contrasts),
         rows={"removals": rows, "core-heads": [vars(contrast) for contrast in contrasts]},
     )
 
@@ -90,7 +90,7 @@ def _beyond_in_domain(model: ModelRemovals, effects: RemovalEffects) -> Effect |
     return effects.margin[effects.ood] - effects.margin["in_domain"] * (ood / in_domain)
 
 
-def _verdict(model: ModelRemovals, core: Sequence[dict], contrasts: Sequence[Contrast]) -> Verdict:
+def _verdict(core: Sequence[dict], contrasts: Sequence[Contrast]) -> Verdict:
     claim = QUESTION.claim
     if not contrasts:
         few = "no layer has enough heads in and outside the core" if core else "no core was removed"

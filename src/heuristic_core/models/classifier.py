@@ -138,7 +138,7 @@ class CompactClassifier(TextClassifier):
         super().__init__(hf, tokenizer, name, max_length)
         self.subnetwork = subnetwork
 
-    def refuse(self, subnetwork: Subnetwork | None = None) -> NoReturn:
+    def refuse(self, *given: object) -> NoReturn:
         """Refuse what needs units: some are gone, and the others have moved.
 
         Raises:
@@ -149,7 +149,16 @@ class CompactClassifier(TextClassifier):
             "removed or averaged; use the full model it was made from"
         )
 
-    running_as = compact = refuse
+    running_as = compact = gated = values_of = refuse
+
+    @property
+    def space(self) -> NoReturn:
+        """Refuse to name units.
+
+        Raises:
+            InputError: Always.
+        """
+        self.refuse()
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write weights, configuration and tokenizer into a folder, made if needed.

@@ -84,13 +84,13 @@ def analyze_run(
     config = open_run(folder)
     alone = "concluded from the run's tables alone"
     if not run_models and not os.path.lexists(folder / "cells"):
-        return conclude_again(folder), f"{alone}: {folder} holds no cells"
+        return _from_tables(folder), f"{alone}: {folder} holds no cells"
     try:
         task = load_study_task(config, options.data)
     except InputError as error:
         if run_models:
             raise
-        return conclude_again(folder), f"{alone}: {error}"
+        return _from_tables(folder), f"{alone}: {error}"
     run = _open(folder, config, task)
     device = pick_device(options.device)
     if run_models and run.own_stale.cells:
@@ -107,6 +107,12 @@ def analyze_run(
             command = f"{command.partition(' && ')[0]} && {options.command}"
         results = run.finish(command, again=again)
     return results, _missing_remark(run)
+
+
+def _from_tables(folder: Path) -> Results:
+    """Conclude from a run's tables while no other program writes into its folder."""
+    with Store(folder, make=False).locked():
+        return conclude_again(folder)
 
 
 def _missing_remark(run: Run) -> str:

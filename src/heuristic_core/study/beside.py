@@ -8,8 +8,7 @@ from ..analysis.conclusions import Conclusions, collect
 from ..analysis.core_overlap import QUESTION, compare_cores
 from ..analysis.cores import Core, cores_of
 from ..errors import InputError
-from ..report import Results
-from .results import read_results
+from .results import open_results, read_searched
 
 
 def beside(folder: Path, other: Path) -> Conclusions:
@@ -27,14 +26,13 @@ def beside(folder: Path, other: Path) -> Conclusions:
         InputError: If a folder holds no finished run, or the runs cannot be compared: they hold
             the same model, or models of different heads, or no cores of one search method.
     """
-    runs = {path: read_results(path) for path in (folder, other)}
-    same = _models(runs[folder]) & _models(runs[other])
+    same = _models(folder) & _models(other)
     if same:
         raise InputError(
             f"{folder} and {other} hold the same model ({min(same)}); give --beside a run of "
             "another task, or from another start"
         )
-    cores = {path: _cores(path, results) for path, results in runs.items()}
+    cores = {path: _cores(path) for path in (folder, other)}
     methods = {path: sorted({core.method for core in cores[path]}) for path in cores}
     if not set(methods[folder]) & set(methods[other]):
         raise InputError(
@@ -44,14 +42,15 @@ def beside(folder: Path, other: Path) -> Conclusions:
     return collect({QUESTION: compare_cores(cores[folder], cores[other])})
 
 
-def _models(results: Results) -> set[str]:
+def _models(folder: Path) -> set[str]:
     """Name the cells that make a run's models, or what searches in them start from."""
-    cells = results.manifest.get("cells", [])
+    _, manifest = open_results(folder)
+    cells = manifest.get("cells", [])
     return {cell["name"] for cell in cells if cell["kind"] in ("finetune", "prepare")}
 
 
-def _cores(folder: Path, results: Results) -> list[Core]:
-    cores = cores_of(results.measured["subnetworks"])
+def _cores(folder: Path) -> list[Core]:
+    cores = cores_of(read_searched(folder)["subnetworks"])
     if not cores:
         raise InputError(f"the run in {folder} has no subnetworks, so no core; search for some")
     return cores

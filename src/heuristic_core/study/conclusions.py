@@ -18,7 +18,7 @@ from .analysis_config import AnalysisConfig
 
 _FOLDER = "conclusions"
 #: What conclusions and the report follow from, in the package.
-_CODE = ("analysis", "report", "columns.py", "tables.py")
+_CODE = ("analysis", "report", "columns.py", "tables.py", "units.py", "writing.py")
 
 
 def conclude(config: AnalysisConfig, tables: Mapping[str, pd.DataFrame]) -> Conclusions:
@@ -57,6 +57,7 @@ def write_conclusions(
     for path in place.glob("*.parquet"):
         if path.name not in files:
             path.unlink()
+    (folder / "analysis.json").unlink(missing_ok=True)  # what earlier versions concluded
 
 
 def read_conclusions(

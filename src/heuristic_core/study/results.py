@@ -72,7 +72,7 @@ def conclude_again(folder: Path) -> Results:
     Raises:
         InputError: If a table is damaged, or lacks what today's questions need.
     """
-    config, manifest = _opened(folder)
+    config, manifest = open_results(folder)
     digests = manifest.get("tables", {})
     results = concluded(config, manifest, _measured(folder, digests, _RUN_AGAIN))
     _write_conclusions(results, config, folder, digests)
@@ -128,15 +128,19 @@ def _read(
     folder: Path,
 ) -> tuple[StudyConfig, dict[str, Any], dict[str, pd.DataFrame], Conclusions | None]:
     """Read a finished run: its study, manifest, measured tables, and conclusions if they stand."""
-    config, manifest = _opened(folder)
+    config, manifest = open_results(folder)
     digests = manifest.get("tables", {})  # runs of earlier versions have none
     remedy = f"make it again from the finished cells with `hcore analyze {folder} --tables-only`"
     tables = _measured(folder, digests, remedy)
     return config, manifest, tables, read_conclusions(folder, config.analysis, digests)
 
 
-def _opened(folder: Path) -> tuple[StudyConfig, dict[str, Any]]:
-    """Read the configuration and the manifest of a finished run."""
+def open_results(folder: Path) -> tuple[StudyConfig, dict[str, Any]]:
+    """Read the configuration and the manifest of a finished run.
+
+    Raises:
+        InputError: If the folder holds no finished run.
+    """
     if not os.path.isfile(folder / "study.json"):
         raise InputError(f"{folder} is no run folder (it has no study.json); start one: hcore run")
     if not os.path.isfile(folder / "manifest.json"):

@@ -69,7 +69,7 @@ def load_study_task(config: StudyConfig, data: Path | None) -> Task:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A study whose own cells are finished, or were when its results were made.
+    """A study in its run folder; its results need its own cells to be finished.
 
     Args:
         config: The study.

@@ -15,9 +15,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from .. import progress
 from .store import Cell
 
-Report = Callable[[int, int], None]
 
 
 class Watch:
@@ -33,7 +33,7 @@ class Watch:
     @contextmanager
     def running(
         self, cells: Sequence[Cell], missing: Sequence[Cell]
-    ) -> Iterator[Callable[[Cell], AbstractContextManager[Report]]]:
+    ) -> Iterator[Callable[[Cell], AbstractContextManager[progress.Progress]]]:
         """Show a whole run.
 
         Args:
@@ -65,7 +65,7 @@ class Watch:
         efforts_done: list[float] = []
 
         @contextmanager
-        def watched(cell: Cell) -> Iterator[Report]:
+        def watched(cell: Cell) -> Iterator[progress.Progress]:
             title = f"[{n_finished + len(efforts_done) + 1}/{n_all}] {cell.label}"
             start, before = time.perf_counter(), sum(efforts_done)
             if not self.console.is_terminal:  # there is no bar to show what is being done
