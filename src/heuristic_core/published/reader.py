@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -106,8 +106,8 @@ def _read(folder: Path, task: PaperTask) -> Published:
     over_sparsity, over_steps, grid = (
         files.get(task.file(end)) for end in (OVER_SPARSITY, OVER_STEPS, GRID)
     )
-    full = dict(over_steps.steps()) if over_steps else {}
-    searched = dict(grid.tree(with_steps=True)) if grid else {}
+    full = over_steps.steps() if over_steps else {}
+    searched = grid.tree(with_steps=True) if grid else {}
     found = [astuple(run) for run in searched if run.sparsity]
     axes = [sorted(set(axis)) for axis in zip(*found, strict=True)]
     every = itertools.starmap(Run, itertools.product(*axes) if found else ())
@@ -115,9 +115,7 @@ def _read(folder: Path, task: PaperTask) -> Published:
         task=task,
         missing=tuple(name for name in task.files if name not in files),
         twelve={level: _table(task, runs) for level, (runs, _) in lists.items()},
-        by_sparsity=_table(
-            task, dict(over_sparsity.tree(with_steps=False)) if over_sparsity else {}
-        ),
+        by_sparsity=_table(task, over_sparsity.tree(with_steps=False) if over_sparsity else {}),
         grid=_table(task, full | searched),
         grid_as_written=_table(task, full | searched, with_failed=True),
         realised=pd.DataFrame(
@@ -166,8 +164,8 @@ class _Reader:
         numbers = [-1, *map(self._number, seeds[1:])]
         if len(set(numbers)) < len(numbers):
             raise self._error("a seed twice")
-        runs = dict(
-            self._run(
+        runs = self._runs(
+            (
                 Run(seed, self.task.last_step, target if i else 0.0),
                 {name: values[i] for name, values in content.items()},
             )
@@ -176,8 +174,16 @@ class _Reader:
         real = [self._share(value, "sparsity") for value in realised]
         return runs, [(target, *pair) for pair in zip(numbers[1:], real[1:], strict=True)]
 
-    def tree(self, with_steps: bool) -> Iterator[tuple[Run, dict[str, int]]]:
+    def tree(self, with_steps: bool) -> Runs:
         """Read nested objects of subnetworks; sparsity 0 is the full model, once for each seed."""
+        return self._runs(self._nested(with_steps))
+
+    def steps(self) -> Runs:
+        """Read the full model's accuracies at each step."""
+        steps = self._items(read_json(self.path), "the file")
+        return self._runs((Run(-1, self._number(step), 0.0), cases) for step, cases in steps)
+
+    def _nested(self, with_steps: bool) -> Iterator[tuple[Run, Any]]:
         last = str(self.task.last_step)
         for seed, of_seed in self._items(read_json(self.path), "the file"):
             for step, of_step in self._items(of_seed, seed) if with_steps else [(last, of_seed)]:
@@ -186,14 +192,15 @@ class _Reader:
                     if not 0 <= sparsity < 1:
                         raise self._error(f"a sparsity of {one_line(level, 20)} %")
                     number = self._number(seed) if sparsity else -1
-                    yield self._run(Run(number, self._number(step), sparsity), cases)
+                    yield Run(number, self._number(step), sparsity), cases
 
-    def steps(self) -> Iterator[tuple[Run, dict[str, int]]]:
-        """Read the full model's accuracies at each step."""
-        for step, cases in self._items(read_json(self.path), "the file"):
-            yield self._run(Run(-1, self._number(step), 0.0), cases)
+    def _runs(self, read: Iterable[tuple[Run, Any]]) -> Runs:
+        runs = {run: self._counts(run, cases) for run, cases in read}
+        if len({frozenset(counts) for counts in runs.values() if not _failed(counts)}) > 1:
+            raise self._error("runs that differ in their cases")
+        return runs
 
-    def _run(self, run: Run, cases: Any) -> tuple[Run, dict[str, int]]:
+    def _counts(self, run: Run, cases: Any) -> dict[str, int]:
         whole, sizes = self.task.whole, self.task.sizes
         shares = {}
         for written, value in self._items(cases, "a run"):
@@ -213,7 +220,7 @@ class _Reader:
             del counts[whole.case]
         if not any(self.task.cases[case]["role"] == "id" for case in counts):
             raise self._error("a run without in-domain cases")
-        return run, counts
+        return counts
 
     def _rest(self, whole: Whole, counts: Mapping[str, int]) -> int:
         """Compute how many of the examples outside the part are answered rightly."""
