@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +14,10 @@ import pandas as pd
 from ..errors import InputError, one_line
 from ..storage import read_json
 from ..tables import EVALUATIONS
-from ..tasks.grammar import SUBCASES
-from ..tasks.hans import HANS_KINDS, HANS_PER_CASE
+from .paper_tasks import GRID, OVER_SPARSITY, OVER_STEPS, PAPER_TASKS, PaperTask, Whole
 
-#: The last step of the authors' fine-tuning, whose model the files without checkpoints are about.
-FINAL_STEP = 61_360
 #: Stands in the files for the accuracies of a run that failed.
 FAILED = -1.0
-#: The adversarial cases that the paper follows.
-FOLLOWED = (
-    "ln_subject/object_swap",
-    "ln_preposition",
-    "cn_embedded_under_if",
-    "cn_embedded_under_verb",
-)
-
-#: What tables say of each case. All published accuracies are whole numbers of ``n`` examples.
-_CASES: Mapping[str, dict[str, Any]] = {
-    **{
-        case: {"suite": "mnli", "role": "id", "case": case, "case_kind": "id", "n": n}
-        for case, n in (("matched", 9815), ("mismatched", 9832))
-    },
-    **{
-        case: {"suite": "hans", "role": "ood", "case": case, "case_kind": kind, "n": HANS_PER_CASE}
-        for case, kind in HANS_KINDS.items()
-    },
-}
-#: Cases of HANS as the files write them, after the name of the heuristic.
-_WRITTEN = {case.replace("/", "-"): case for case in SUBCASES}
-_HEURISTICS = ("lexical_overlap_", "subsequence_", "constituent_")
-_FILES = {
-    "mnli-sp50.json": "lists, one number a subnetwork, named by `seed`, `sparsity` and cases",
-    "mnli-sp70.json": "lists, one number a subnetwork, named by `seed`, `sparsity` and cases",
-    "mnli-acc_vs_sparsity.json": "seed -> sparsity in per cent -> case -> accuracy",
-    "mnli-acc_over_ft.json": "step -> case -> accuracy",
-    "mnli-sparsity-grid-acc.json": "seed -> step -> sparsity in per cent -> case -> accuracy",
-}
 
 
 @dataclass(frozen=True)
@@ -67,32 +35,34 @@ class Run:
     sparsity: float
 
 
-#: Accuracies by case, of every run.
-Runs = dict[Run, dict[str, float]]
+#: Examples answered rightly by case, of every run; those of a failed run are -1 times all.
+Runs = dict[Run, dict[str, int]]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Published:
-    """The published accuracies, as rows of ``tables.EVALUATIONS``.
+    """The published accuracies on one task, as rows of ``tables.EVALUATIONS``.
 
     Only accuracies were published, so ``kl`` and ``margin`` are NaN. The seed of the fine-tuning
-    is unknown; it is 0 here. Failed runs are left out unless said otherwise.
+    is unknown; it is 0 here. Failed runs are left out unless said otherwise. Tables of files that
+    are missing have no rows.
 
     Args:
-        at_50: The final model and twelve subnetworks at 50 %, on MNLI and all of HANS.
-        at_70: The same at 70 %.
-        by_sparsity: The final model and three subnetworks at each sparsity from 5 to 70 %, on
-            MNLI and four cases of HANS.
+        task: The task.
+        missing: The names of its files that are not there.
+        twelve: The final model and twelve subnetworks, by the sparsity asked for, on all cases.
+        by_sparsity: The final model and three subnetworks at each of many sparsities, on the
+            in-domain cases and those that the paper follows.
         grid: The same for ten checkpoints.
         grid_as_written: The grid with failed runs, whose accuracies are -1.
-        realised: The sparsity that runs asked for 50 or 70 % really have; columns sparsity, seed
-            and realised.
+        realised: The sparsity that the twelve really have; columns sparsity, seed and realised.
         failed: The failed runs of the grid.
         absent: The runs that the grid lacks.
     """
 
-    at_50: pd.DataFrame
-    at_70: pd.DataFrame
+    task: PaperTask
+    missing: tuple[str, ...]
+    twelve: Mapping[float, pd.DataFrame]
     by_sparsity: pd.DataFrame
     grid: pd.DataFrame
     grid_as_written: pd.DataFrame
@@ -101,38 +71,59 @@ class Published:
     absent: tuple[Run, ...]
 
 
-def read_published(folder: Path) -> Published:
-    """Read the five files of accuracies on MNLI and HANS.
+def read_published(folder: Path) -> dict[str, Published]:
+    """Read the authors' files of accuracies, each if it is there.
 
     Args:
         folder: Where they are.
 
+    Returns:
+        What was published on each task, by its name; a task without files has empty tables.
+
     Raises:
-        InputError: If a file is missing or has another shape.
+        InputError: If there is no file at all, or one has another shape.
     """
-    missing = [name for name in _FILES if not (folder / name).is_file()]
-    if missing:
+    names = [name for task in PAPER_TASKS for name in task.files]
+    if not any((folder / name).is_file() for name in names):
         raise InputError(
-            f"{folder} lacks {missing[0]}; give the folder with the authors' {len(_FILES)} JSON "
-            "files of accuracies on MNLI and HANS"
+            f"{folder} has none of the authors' {len(names)} JSON files of accuracies, such as "
+            f"{names[0]}; give the folder with them"
         )
-    at_50, at_70, by_sparsity, full, grid = (
-        _Reader(folder / name, shape) for name, shape in _FILES.items()
+    return {task.name: _read(folder, task) for task in PAPER_TASKS}
+
+
+def _read(folder: Path, task: PaperTask) -> Published:
+    files = {
+        name: _Reader(folder / name, shape, task)
+        for name, shape in task.files.items()
+        if (folder / name).is_file()
+    }
+    lists = {
+        level: file.lists(level)
+        for level in task.levels
+        if (file := files.get(task.file(level))) is not None
+    }
+    over_sparsity, over_steps, grid = (
+        files.get(task.file(end)) for end in (OVER_SPARSITY, OVER_STEPS, GRID)
     )
-    (runs_50, real_50), (runs_70, real_70) = at_50.lists(0.5), at_70.lists(0.7)
-    searched = dict(grid.tree(with_steps=True))
-    axes = zip(*((run.seed, run.checkpoint, run.sparsity) for run in searched), strict=True)
-    all_runs = itertools.starmap(Run, itertools.product(*(sorted(set(axis)) for axis in axes)))
-    as_written = dict(full.steps()) | searched
+    full = over_steps.steps() if over_steps else {}
+    searched = grid.tree(with_steps=True) if grid else {}
+    found = [astuple(run) for run in searched if run.sparsity]
+    axes = [sorted(set(axis)) for axis in zip(*found, strict=True)]
+    every = itertools.starmap(Run, itertools.product(*axes) if found else ())
     return Published(
-        at_50=_table(runs_50),
-        at_70=_table(runs_70),
-        by_sparsity=_table(dict(by_sparsity.tree(with_steps=False))),
-        grid=_table(as_written),
-        grid_as_written=_table(as_written, with_failed=True),
-        realised=pd.DataFrame(real_50 + real_70, columns=["sparsity", "seed", "realised"]),
-        failed=tuple(run for run, cases in searched.items() if FAILED in cases.values()),
-        absent=tuple(run for run in all_runs if run not in searched),
+        task=task,
+        missing=tuple(name for name in task.files if name not in files),
+        twelve={level: _table(task, runs) for level, (runs, _) in lists.items()},
+        by_sparsity=_table(task, over_sparsity.tree(with_steps=False) if over_sparsity else {}),
+        grid=_table(task, full | searched),
+        grid_as_written=_table(task, full | searched, with_failed=True),
+        realised=pd.DataFrame(
+            [row for _, real in lists.values() for row in real],
+            columns=["sparsity", "seed", "realised"],
+        ),
+        failed=tuple(run for run, counts in searched.items() if _failed(counts)),
+        absent=tuple(run for run in every if run not in searched),
     )
 
 
@@ -143,10 +134,12 @@ class _Reader:
     Args:
         path: The file.
         shape: What it should hold.
+        task: The task that it is about.
     """
 
     path: Path
     shape: str
+    task: PaperTask
 
     def lists(self, target: float) -> tuple[Runs, list[tuple[float, int, float]]]:
         """Read lists that hold the full model, then a subnetwork of each seed.
@@ -168,53 +161,85 @@ class _Reader:
         seeds, realised = content.pop("seed"), content.pop("sparsity")
         if not content or len(seeds) < 2 or seeds[0] != "original":
             raise self._error("no cases, or no model `original` before the subnetworks")
-        numbers = [-1, *map(self._whole, seeds[1:])]
-        runs = {
-            Run(seed, FINAL_STEP, target if i else 0.0): self._cases(
-                {name: values[i] for name, values in content.items()}
+        numbers = [-1, *map(self._number, seeds[1:])]
+        if len(set(numbers)) < len(numbers):
+            raise self._error("a seed twice")
+        runs = self._runs(
+            (
+                Run(seed, self.task.last_step, target if i else 0.0),
+                {name: values[i] for name, values in content.items()},
             )
             for i, seed in enumerate(numbers)
-        }
-        real = [self._accuracy(value, "sparsity") for value in realised]
+        )
+        real = [self._share(value, "sparsity") for value in realised]
         return runs, [(target, *pair) for pair in zip(numbers[1:], real[1:], strict=True)]
 
-    def tree(self, with_steps: bool) -> Iterator[tuple[Run, dict[str, float]]]:
+    def tree(self, with_steps: bool) -> Runs:
         """Read nested objects of subnetworks; sparsity 0 is the full model, once for each seed."""
+        return self._runs(self._nested(with_steps))
+
+    def steps(self) -> Runs:
+        """Read the full model's accuracies at each step."""
+        steps = self._items(read_json(self.path), "the file")
+        return self._runs((Run(-1, self._number(step), 0.0), cases) for step, cases in steps)
+
+    def _nested(self, with_steps: bool) -> Iterator[tuple[Run, Any]]:
+        last = str(self.task.last_step)
         for seed, of_seed in self._items(read_json(self.path), "the file"):
-            steps = self._items(of_seed, seed) if with_steps else [(str(FINAL_STEP), of_seed)]
-            for step, of_step in steps:
+            for step, of_step in self._items(of_seed, seed) if with_steps else [(last, of_seed)]:
                 for level, cases in self._items(of_step, f"{seed}, {step}"):
-                    sparsity = self._whole(level) / 100
+                    sparsity = self._number(level) / 100
                     if not 0 <= sparsity < 1:
                         raise self._error(f"a sparsity of {one_line(level, 20)} %")
-                    number = self._whole(seed) if sparsity else -1
-                    yield Run(number, self._whole(step), sparsity), self._cases(cases)
+                    number = self._number(seed) if sparsity else -1
+                    yield Run(number, self._number(step), sparsity), cases
 
-    def steps(self) -> Iterator[tuple[Run, dict[str, float]]]:
-        """Read the full model's accuracies at each step."""
-        for step, cases in self._items(read_json(self.path), "the file"):
-            yield Run(-1, self._whole(step), 0.0), self._cases(cases)
+    def _runs(self, read: Iterable[tuple[Run, Any]]) -> Runs:
+        runs = {run: self._counts(run, cases) for run, cases in read}
+        if len({frozenset(counts) for counts in runs.values() if not _failed(counts)}) > 1:
+            raise self._error("runs that differ in their cases")
+        return runs
 
-    def _cases(self, cases: Any) -> dict[str, float]:
-        accuracies = {}
+    def _counts(self, run: Run, cases: Any) -> dict[str, int]:
+        whole, sizes = self.task.whole, self.task.sizes
+        shares = {}
         for written, value in self._items(cases, "a run"):
-            case = written.removeprefix("mnli-").removeprefix("validation_")
-            heuristic = next((h for h in _HEURISTICS if written.startswith(h)), None)
-            if heuristic:
-                case = _WRITTEN.get(written.removeprefix(heuristic), "")
-            if case not in _CASES or (case in SUBCASES and not heuristic):
+            if written not in self.task.written:
                 raise self._error(f"the unknown case {one_line(written, 60)!r}")
-            accuracies[case] = self._accuracy(value, written)
-        return accuracies
+            # Only searches fail.
+            is_failed = run.sparsity > 0 and value == FAILED
+            shares[self.task.written[written]] = (
+                FAILED if is_failed else self._share(value, written)
+            )
+        if FAILED in shares.values():
+            # A failed run has no accuracy of the part of a whole.
+            shares = dict.fromkeys([*shares, *(whole.known if whole else ())], FAILED)
+        counts = {case: round(share * sizes[case]) for case, share in shares.items()}
+        if whole:
+            counts[whole.rest] = self._rest(whole, counts)
+            del counts[whole.case]
+        if not any(self.task.cases[case]["role"] == "id" for case in counts):
+            raise self._error("a run without in-domain cases")
+        return counts
 
-    def _accuracy(self, value: Any, name: str) -> float:
+    def _rest(self, whole: Whole, counts: Mapping[str, int]) -> int:
+        """Compute how many of the examples outside the part are answered rightly."""
+        for written, case in self.task.written.items():
+            if case in whole.known and case not in counts:
+                raise self._error(f"a run without {written!r}")
+        rest, n = counts[whole.case] - counts[whole.part], self.task.sizes[whole.rest]
+        if not 0 <= rest <= n and counts[whole.case] >= 0:
+            raise self._error(f"{rest} right answers to the {n} examples of {whole.rest!r}")
+        return rest
+
+    def _share(self, value: Any, name: str) -> float:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not (0 <= value <= 1 or value == FAILED):
+        if not is_number or not 0 <= value <= 1:
             raise self._error(f"{one_line(repr(value), 30)} as {one_line(name, 60)!r}")
         return float(value)
 
-    def _whole(self, text: Any) -> int:
-        if not isinstance(text, str) or not (text.isascii() and text.isdigit()):
+    def _number(self, text: Any) -> int:
+        if not isinstance(text, str) or not (text.isascii() and text.isdigit() and len(text) < 10):
             raise self._error(f"{one_line(repr(text), 30)} where a whole number should be")
         return int(text)
 
@@ -229,22 +254,26 @@ class _Reader:
         )
 
 
-def _table(runs: Runs, *, with_failed: bool = False) -> pd.DataFrame:
+def _failed(counts: Mapping[str, int]) -> bool:
+    return min(counts.values()) < 0
+
+
+def _table(task: PaperTask, runs: Runs, *, with_failed: bool = False) -> pd.DataFrame:
     """Return a row of each run and case; failed runs are left out unless asked for."""
     rows = [
         {
             **asdict(run),
-            **_CASES[case],
+            **task.cases[case],
             "finetune_seed": 0,
             "kind": "subnetwork" if run.sparsity else "full",
             "method": "published" if run.sparsity else "",
-            "correct": round(accuracy * _CASES[case]["n"]),
+            "correct": correct,
             "kl": math.nan,
             "margin": math.nan,
         }
-        for run, cases in runs.items()
-        for case, accuracy in cases.items()
-        if accuracy != FAILED or with_failed
+        for run, counts in runs.items()
+        if with_failed or not _failed(counts)
+        for case, correct in counts.items()
     ]
     # Not a full check: neither ``kl`` nor ``margin`` was published.
     return EVALUATIONS.conform(pd.DataFrame(rows, columns=EVALUATIONS.names))

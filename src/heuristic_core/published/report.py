@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -17,71 +18,84 @@ from ..analysis.question import Question
 from ..report.tables import cell
 from ..report.wording import change, number, share
 from .markdown import to_markdown
-from .reader import FINAL_STEP, FOLLOWED, Published, read_published
+from .paper_tasks import GRID, OVER_SPARSITY, OVER_STEPS, PaperTask, Printed
+from .reader import Published, read_published
 
-#: As printed in the paper, in per cent: the full model, then the subnetworks' range.
-_PRINTED: Mapping[tuple[float, str], tuple[str, str]] = {
-    (0.5, "matched"): ("83.3", "1.4–3.3 points lower"),
-    (0.5, "mismatched"): ("84.2", "1.4–3.3 points lower"),
-    (0.5, "ln_subject/object_swap"): ("86.7", "2.2–36.1"),
-    (0.5, "ln_preposition"): ("73.5", ""),
-    (0.5, "cn_embedded_under_if"): ("33.0", "4.1–50.2"),
-    (0.5, "cn_embedded_under_verb"): ("33.4", ""),
-    (0.7, "matched"): ("83.3", "74–76"),
-    (0.7, "mismatched"): ("84.2", "74–76"),
-}
-#: The margin of ID accuracy within which the paper's subnetworks at 50 % all lie.
-_PAPER_MARGIN = 3.3
 _SIZES, _CHANGES, _MARGINS = effective_size.QUESTION.tables
 _CORRELATIONS = ranks.QUESTION.tables[-1]
+_ID, _OOD = "in_domain", "adversarial"
+#: What the files on twelve subnetworks answer, and the others.
+_OF_TWELVE = (spread.QUESTION, ranks.QUESTION, sparser.QUESTION)
+_ANSWERS: Mapping[str, tuple[Question, ...]] = {
+    OVER_SPARSITY: (smoothness.QUESTION,),
+    OVER_STEPS: (effective_size.QUESTION,),
+    GRID: (effective_size.QUESTION,),
+}
 
 
 def published_report(folder: Path) -> str:
     """Compare the paper with what its published accuracies give.
 
     Args:
-        folder: Where the authors' five files are.
+        folder: Where the authors' files are; each is read if it is there.
 
     Returns:
         A part of a page in Markdown; all its numbers are computed from the files.
 
     Raises:
-        InputError: If a file is missing or has another shape.
+        InputError: If there is no file at all, or one has another shape.
     """
-    published = read_published(folder)
-    grid, as_written = (
-        _ask(effective_size.QUESTION, grid=table)
-        for table in (published.grid, published.grid_as_written)
-    )
-    sizes, sizes_as_written = (some.tables[_SIZES.name] for some in (grid, as_written))
-    full = published.at_50[published.at_50["kind"] == "full"].set_index("case")
-    accuracy = full["correct"] / full["n"]
     environment = Environment(
         loader=PackageLoader("heuristic_core", "published"),
         undefined=StrictUndefined,
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("page.md.j2").render(
-        ranges=_ranges(published),
-        spread=list(_spread(published)),
-        by_sparsity=_by_sparsity(published),
-        smoothness=list(_smoothness(published.by_sparsity)),
-        sizes=_sizes(sizes),
-        changes=_changes(grid.tables[_CHANGES.name], grid.tables[_MARGINS.name]),
-        coarse=_coarse(grid.tables[_MARGINS.name]),
-        effective_size=list(_verdicts("Over fine-tuning", grid)),
-        failed=published.failed,
-        absent=published.absent,
-        with_failed=_with_failed(published),
-        n_sizes=len(sizes),
-        n_changed=((sizes["size"] - sizes_as_written["size"]).abs() > 1e-9).sum(),
-        realised=_realised(published.realised),
-        embed_if=share(accuracy.get("cn_embedded_under_if")),
-        embed_verb=share(accuracy.get("cn_embedded_under_verb")),
-        followed=FOLLOWED[0],
-        same_seeds=_same_seeds(published),
+    template = environment.get_template("page.md.j2")
+    return "\n".join(
+        template.render(_of_task(published)) for published in read_published(folder).values()
     )
+
+
+def _of_task(published: Published) -> dict[str, Any]:
+    """Compute what the page says of one task; what no file is about is empty."""
+    grid, as_written = (
+        _ask(effective_size.QUESTION, grid=table)
+        for table in (published.grid, published.grid_as_written)
+    )
+    sizes, sizes_as_written = (some.tables[_SIZES.name] for some in (grid, as_written))
+    return {
+        "task": published.task,
+        "missing": list(_missing(published)),
+        "ranges": _ranges(published),
+        "spread": list(_spread(published)),
+        "by_sparsity": _by_sparsity(published),
+        "smoothness": list(_smoothness(published.by_sparsity)),
+        "sizes": _sizes(sizes),
+        "changes": _changes(grid.tables[_CHANGES.name], grid.tables[_MARGINS.name]),
+        "coarse": _coarse(grid.tables[_MARGINS.name]),
+        "effective_size": list(_verdicts("Over fine-tuning", grid)),
+        "has_grid": not published.grid_as_written[_searched(published.grid_as_written)].empty,
+        "failed": published.failed,
+        "absent": published.absent,
+        "with_failed": _with_failed(published),
+        "n_sizes": len(sizes),
+        "n_changed": ((sizes["size"] - sizes_as_written["size"]).abs() > 1e-9).sum(),
+        "realised": _realised(published.realised),
+        "full": _full(published),
+        "same_seeds": _same_seeds(published),
+    }
+
+
+def _missing(published: Published) -> Iterator[str]:
+    """Say which questions every missing file leaves open."""
+    task = published.task
+    answers = {task.file(end): ("", questions) for end, questions in _ANSWERS.items()}
+    for level in task.levels:
+        answers[task.file(level)] = (f", at {level:.0%}", _OF_TWELVE)
+    for name in published.missing:
+        where, questions = answers[name]
+        yield f"- `{name}`{where}: {' '.join(f'*{question.asks}*' for question in questions)}"
 
 
 def _ask(question: Question, margin: float = 3.0, **tables: pd.DataFrame) -> Conclusions:
@@ -93,41 +107,52 @@ def _verdicts(where: str, conclusions: Conclusions) -> Iterator[str]:
         yield f"- {where}: *{row['claim']}*: **{row['decision']}**. {row['reason']}."
 
 
+def _searched(table: pd.DataFrame) -> pd.Series:
+    return table["kind"] == "subnetwork"
+
+
 def _ranges(published: Published) -> str:
-    rows = []
-    for level, table in ((0.5, published.at_50), (0.7, published.at_70)):
-        for case in ("matched", "mismatched", *FOLLOWED):
-            some = table[table["case"] == case].set_index("kind")
-            if some.empty:
-                continue
+    task, rows = published.task, []
+    in_domain = [case for case, about in task.cases.items() if about["role"] == "id"]
+    for level, table in published.twelve.items():
+        for case in (*in_domain, *task.followed):
+            some = table[table["case"] == case]
             accuracy = some["correct"] / some["n"]
-            full = accuracy["full"]
-            low, high = accuracy[["subnetwork"]].agg(["min", "max"])
+            full, found = (accuracy[of] for of in (~_searched(some), _searched(some)))
+            if full.empty or found.empty:
+                continue
+            (full,), low, high = full, found.min(), found.max()
+            printed = task.printed.get((level, case), Printed())
             recomputed = f"{share(low)}–{share(high)}"
-            if case.endswith("matched"):
+            if case in in_domain:
                 recomputed += f" ({share(full - high)}–{share(full - low)} points lower)"
-            printed, range_printed = _PRINTED.get((level, case), ("", ""))
-            rows.append((f"{level:.0%}", case, printed, share(full), range_printed, recomputed))
+            if printed.mean:
+                recomputed += f", mean {share(found.mean())}"
+            in_paper = f"mean {printed.mean}" if printed.mean else printed.subnetworks
+            rows.append((f"{level:.0%}", case, printed.full, share(full), in_paper, recomputed))
     head = ("sparsity", "case", "full, paper", "full", "subnetworks, paper", "subnetworks")
-    return to_markdown(head, rows)
+    return to_markdown(head, rows) if rows else ""
 
 
 def _spread(published: Published) -> Iterator[str]:
     """Write the verdicts on the twelve subnetworks at each sparsity."""
-    for level, table in (("50 %", published.at_50), ("70 %", published.at_70)):
-        for margin in (3.0, _PAPER_MARGIN):
+    task, levels = published.task, [f"{100 * level:.0f} %" for level in published.twelve]
+    for level, table in zip(levels, published.twelve.values(), strict=True):
+        for margin in task.margins:
             spreads = _ask(spread.QUESTION, margin, evaluations=table)
             yield from _verdicts(f"{level}, margin of {margin:g} points in-domain", spreads)
-        followed = table[(table["role"] == "id") | table["case"].isin(FOLLOWED)]
-        for name, some in (
-            ("all adversarial cases of HANS", table),
-            ("the four cases of the paper", followed),
-        ):
+        for name, cases in task.rankings.items():
+            some = table[(table["case_kind"] != _OOD) | table["case"].isin(cases)]
             ranked = _ask(ranks.QUESTION, evaluations=some)
             yield from _verdicts(f"{level}, {name}", ranked)
             yield from _correlations(ranked.tables[_CORRELATIONS.name])
-    twelve = pd.concat([published.at_50, published.at_70])
-    yield from _verdicts("50 % and 70 %, all of HANS", _ask(sparser.QUESTION, evaluations=twelve))
+    compared = _ask(sparser.QUESTION, evaluations=_twelve(published))
+    yield from _verdicts(f"{' and '.join(levels)}, all of {task.ood}", compared)
+
+
+def _twelve(published: Published) -> pd.DataFrame:
+    """Return the accuracies of the subnetworks at both sparsities."""
+    return pd.concat([published.by_sparsity.iloc[:0], *published.twelve.values()])
 
 
 def _correlations(table: pd.DataFrame) -> Iterator[str]:
@@ -138,17 +163,24 @@ def _correlations(table: pd.DataFrame) -> Iterator[str]:
 
 
 def _by_sparsity(published: Published) -> str:
-    step = published.grid["checkpoint"].max()
-    at_step = published.grid[published.grid["checkpoint"] == step]
-    final, earlier = (_means(table, ["sparsity"]) for table in (published.by_sparsity, at_step))
-    rows = [
-        (
-            f"{level:.0%}" if level else "full model",
-            *map(share, [*final.loc[level], *earlier.reindex([level]).iloc[0]]),
-        )
-        for level in final.index
+    grid = published.grid
+    step = grid.loc[_searched(grid), "checkpoint"].max()
+    of_steps = [
+        (published.task.last_step, published.by_sparsity),
+        (step, grid[grid["checkpoint"] == step]),
     ]
-    head = ("sparsity", f"ID, step {FINAL_STEP:,}", "OOD", f"ID, step {step:,}", "OOD")
+    kinds = {"OOD": _OOD} | ({"balanced": "balanced"} if published.task.whole else {})
+    head, columns = ["sparsity"], []
+    for at, table in of_steps:
+        if len(table):
+            head += [f"ID, step {at:,}", *kinds]
+            columns.append(_means(table, ["sparsity"], [_ID, *kinds.values()]))
+    if not columns:
+        return ""
+    rows = [
+        (f"{level:.0%}" if level else "full model", *map(share, accuracies))
+        for level, *accuracies in pd.concat(columns, axis=1).sort_index().itertuples(name=None)
+    ]
     return to_markdown(head, rows)
 
 
@@ -159,6 +191,8 @@ def _smoothness(by_sparsity: pd.DataFrame) -> Iterator[str]:
 
 
 def _sizes(sizes: pd.DataFrame) -> str:
+    if sizes.empty:
+        return ""
     rows = []
     for step, some in sizes.groupby("checkpoint"):
         at_step = some.to_dict("records")
@@ -205,7 +239,7 @@ def _with_failed(published: Published) -> str:
     """Write the means over seeds for each failed run, without it and with -1."""
     means = pd.concat(
         [
-            _means(grid[grid["kind"] == "subnetwork"], ["checkpoint", "sparsity"])
+            _means(grid[_searched(grid)], ["checkpoint", "sparsity"])
             for grid in (published.grid, published.grid_as_written)
         ],
         axis=1,
@@ -230,24 +264,35 @@ def _realised(realised: pd.DataFrame) -> str:
     )
 
 
-def _same_seeds(published: Published) -> str:
-    twelve = pd.concat([published.at_50, published.at_70])
-    both = pd.concat(map(_by_seed, (twelve, published.by_sparsity)), axis=1, join="inner")
+def _full(published: Published) -> Mapping[str, str]:
+    """Write the full model's accuracy on each case."""
+    rows = _twelve(published)
+    full = rows[~_searched(rows)].drop_duplicates("case").set_index("case")
+    return {str(case): share(accuracy) for case, accuracy in (full["correct"] / full["n"]).items()}
+
+
+def _same_seeds(published: Published) -> tuple[str, bool]:
+    """Compare the same seeds in two files, and say whether any differs."""
+    tables = [
+        _by_seed(table, published.task) for table in (_twelve(published), published.by_sparsity)
+    ]
+    both = pd.concat(tables, axis=1, join="inner")
     rows = [
         (f"{level:.0%}", str(seed), *map(share, accuracies))
         for (level, seed), *accuracies in both.itertuples(name=None)
     ]
-    return to_markdown(("sparsity", "seed", "twelve seeds", "over sparsities"), rows)
+    table = to_markdown(("sparsity", "seed", "twelve seeds", "over sparsities"), rows)
+    return table if rows else "", bool((both[0] != both[1]).any())
 
 
-def _by_seed(table: pd.DataFrame) -> pd.Series:
+def _by_seed(table: pd.DataFrame, task: PaperTask) -> pd.Series:
     """Return the accuracy on the paper's first case of each sparsity and seed."""
-    some = table[(table["kind"] == "subnetwork") & (table["case"] == FOLLOWED[0])]
+    some = table[_searched(table) & (table["case"] == task.followed[0])]
     by_seed = some.set_index(["sparsity", "seed"]).sort_index()
     return by_seed["correct"] / by_seed["n"]
 
 
-def _means(table: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Compute mean ID and OOD accuracy over seeds."""
-    each = means_by_kind(table, [*by, "seed"]).reindex(columns=["in_domain", "adversarial"])
+def _means(table: pd.DataFrame, by: list[str], kinds: Sequence[str] = (_ID, _OOD)) -> pd.DataFrame:
+    """Compute mean accuracies over seeds on some kinds of cases."""
+    each = means_by_kind(table, [*by, "seed"]).reindex(columns=list(kinds))
     return each.groupby(by).mean()
