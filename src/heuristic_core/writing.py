@@ -20,7 +20,7 @@ def small(value: float) -> str:
     Args:
         value: The number, at least 0.
     """
-    if value == 0 or value >= 0.001:
+    if value == 0 or not value < 0.001:
         return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
     mantissa, exponent = f"{value:.1e}".split("e")
     return f"{mantissa}e{int(exponent)}"

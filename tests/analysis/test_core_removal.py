@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from simulated_removals import (
@@ -13,7 +14,7 @@ from simulated_removals import (
     singles,
 )
 
-from heuristic_core.analysis.conclusions import conclude
+from heuristic_core.analysis.conclusions import collect, conclude
 from heuristic_core.analysis.core_removal import QUESTION, core_removal
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.question import Answer
@@ -170,6 +171,17 @@ def test_few_groups_allow_both_verdicts(n_controls):
         answer = ask(table, aurocs)
         assert answer.rows["core-removal"][0]["n_controls"] == n_controls
         assert answer.verdict.decision == expected
+
+
+def test_one_control_group_has_no_spread_so_no_p():
+    removals, _ = layout(6, 1)
+    table, aurocs = simulate(np.random.default_rng(0), removals, n=100)
+    made = collect({QUESTION: [ask(table, aurocs)]})
+    assert made.tables["core-removal"]["p_more"].isna().all()
+    (verdict,) = made.verdicts.to_dict("records")
+    assert verdict["decision"] == "not decided by these data"
+    assert pd.isna(verdict["p"])
+    assert "mean of 1 matched groups;" in verdict["reason"]
 
 
 def test_differences_by_rounding_decide_nothing():

@@ -69,8 +69,16 @@ def systems(rng, shares, n, alike):
     return scores < stats.norm.ppf(shares)[:, None]
 
 
-@pytest.mark.parametrize("alike", [0.0, 0.5, 0.9])
-@pytest.mark.parametrize("share", [0.05, 0.5])
+@pytest.mark.parametrize(
+    ("alike", "share"),
+    [
+        (0.5, 0.05),
+        *(
+            pytest.param(alike, share, marks=pytest.mark.slow)
+            for alike, share in ((0.0, 0.05), (0.9, 0.05), (0.0, 0.5), (0.5, 0.5), (0.9, 0.5))
+        ),
+    ],
+)
 def test_equal_systems_differ_and_others_are_equal_in_few_draws(alike, share):
     rng = np.random.default_rng(7)
     high = np.sin(np.arcsin(share**0.5) + 0.1) ** 2  # 0.2 more in h: at the bar

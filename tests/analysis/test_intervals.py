@@ -14,7 +14,7 @@ from heuristic_core.analysis.intervals import (
     student,
     wilson,
 )
-from heuristic_core.writing import p_text, signed
+from heuristic_core.writing import p_text, p_value, signed
 
 
 def test_wilson_against_a_known_value():
@@ -48,6 +48,8 @@ def test_numbers_of_a_reason_are_written_plainly():
     assert change_text(Estimate(-0.5, -1.0, 0.01), 1) == "-0.5 [-1.0, 0.0]"
     assert (signed(-0.04, 1), signed(0.06, 1)) == ("0.0", "+0.1")
     assert (p_text(0.0123), p_text(0.0)) == ("p = 0.012", "p < 1e-300")
+    assert "<" not in p_text(float("nan"))  # what is not known is no small number
+    assert p_value(0.0) == "<1e-300"
 
 
 def test_correlation_by_hand():

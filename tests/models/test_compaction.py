@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import heuristic_core as hc
 from heuristic_core.errors import InputError
+from heuristic_core.measure.attention import attention_patterns
 from heuristic_core.models.classifier import CompactClassifier
 from heuristic_core.models.loading import load_model, new_classifier
 from heuristic_core.models.smaller import Constant
@@ -267,6 +268,10 @@ def test_its_units_are_out_of_reach(model, monkeypatch):
         lambda: hc.prepare(small, some_pairs(4)),
         lambda: hc.find_subnetwork(small, some_pairs(4), 0.5),
         lambda: hc.predict(small, small.encode(some_pairs(4)), subnetwork=sub),
+        lambda: small.space,
+        lambda: small.values_of(sub),
+        lambda: small.gated(sub.values),
+        lambda: attention_patterns(small, some_pairs(4)),
     ):
         with pytest.raises(InputError, match=r"compacted model, .* use the full model"):
             use()

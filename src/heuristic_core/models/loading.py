@@ -196,8 +196,6 @@ def check_model(source: str | os.PathLike[str], *, fresh_head: bool) -> Any:
     location = resolve(source)
     config = _config(source, location, fresh_head)
     family_of(config.model_type)
-    if recorded(source, config) is not None:
-        raise InputError(f"{source} is a compacted model, which cannot be studied; give a full one")
     if config.model_type not in CLASSIFIERS:
         raise InputError(f"{source}: transformers has no sequence classifier for this family")
     if not fresh_head:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import torch
 
+from ..errors import InputError
 from ..models.classifier import Classifier
+from ..models.compaction import recorded
 from ..models.device import check_device, hardware
 from ..models.loading import check_model
 from ..report.results import Results
@@ -167,7 +169,10 @@ def run_study(
     device = pick_device(options.device)
     task = load_study_task(config, options.data)
     # Checked before the folder is touched: a study that cannot be run leaves no folder behind.
-    model = check_model(config.model.source, fresh_head=config.finetune is not None)
+    source = config.model.source
+    model = check_model(source, fresh_head=config.finetune is not None)
+    if recorded(source, model) is not None:
+        raise InputError(f"{source} is a compacted model, which cannot be studied; give a full one")
     if config.finetune is None:
         for suite in task.suites:
             suite.class_map(tuple(model.id2label[i] for i in range(model.num_labels)))

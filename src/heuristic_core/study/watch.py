@@ -19,7 +19,6 @@ from .. import progress
 from .store import Cell
 
 
-
 class Watch:
     """Shows which cell is being computed and how long the rest will take.
 
