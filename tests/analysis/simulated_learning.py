@@ -34,18 +34,17 @@ def fine_tunings(
         alike: The share of an AUROC's error that all cases and checkpoints have in common, as they
             share examples.
     """
-    studies, steps, cases = auc.shape
+    studies, steps = auc.shape[:2]
     error = auc_variance(auc, n, n_friendly) ** 0.5
     noise = (1 - alike) ** 0.5 * rng.standard_normal(auc.shape)
     noise += alike**0.5 * rng.standard_normal((studies, 1, 1))
     seen = (auc + error * noise).clip(0, 1)
     study, step, case = np.indices(auc.shape).reshape(3, -1)
-    full = {name: value for name, value in FULL.items()}
     areas = pd.DataFrame(
         {
             "finetune_seed": study,
             "checkpoint": np.array(STEPS)[step],
-            **full,
+            **FULL,
             "suite": "ood",
             "case": [f"a{i}" for i in case],
             "case_group": "all",
@@ -63,7 +62,7 @@ def fine_tunings(
         {
             "finetune_seed": study,
             "checkpoint": np.array(STEPS)[step],
-            **full,
+            **FULL,
             "suite": [f"i{i}" for i in suite],
             "role": "id",
             "case": [f"i{i}" for i in suite],
@@ -74,7 +73,7 @@ def fine_tunings(
             "margin": 1.0,
         }
     )
-    shared = areas[["finetune_seed", "checkpoint", *full, "suite", "case", "n"]]
+    shared = areas[["finetune_seed", "checkpoint", *FULL, "suite", "case", "n"]]
     ood = shared.assign(role="ood", case_kind="adversarial", correct=0, kl=0.0, margin=0.0)
     evaluations = pd.concat([known, ood])
     return EVALUATIONS.conform(evaluations), DISCRIMINATION.conform(areas)
