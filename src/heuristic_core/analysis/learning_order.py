@@ -12,12 +12,11 @@ from scipy import stats
 from ..columns import Column, Table
 from .accuracies import CASE, means_by_kind
 from .evidence import Evidence
-from .intervals import EQUAL, Estimate, wilson
+from .intervals import Estimate, wilson
+from .learning_times import CLEAR, LEARNED, above_learned, order_of_rise
 from .question import Answer, Figure, Question, Verdict, decide
 from .separation import auc_interval, auc_z
 
-#: The task is learned at this share of the final in-domain accuracy.
-_LEARNED = 0.9
 #: Fewer trained checkpoints decide nothing.
 _ENOUGH_CHECKPOINTS = 3
 #: Columns of mean accuracies, and what their cases are called on the page.
@@ -98,22 +97,36 @@ def _answer(evidence: Evidence, seed: int, rows: pd.DataFrame) -> Answer:
     loss = logged.sort_values("step").set_index("step")["loss"]
     means = means_by_kind(rows, "checkpoint").reindex(columns=list(_KINDS))
     full = means.assign(training_loss=loss.asof(means.index)).reset_index()
-    in_domain = means["in_domain"].dropna()
-    in_domain = in_domain[in_domain.index > 0]
-    reached = in_domain.index[in_domain > _LEARNED * in_domain.iloc[-1:].max() - EQUAL]
-    learned = int(reached[0]) if len(reached) else None
+    above = above_learned(rows[rows["checkpoint"] > 0])
+    before, after = _around(above)
+    by_case = dict(iter(aurocs[aurocs["checkpoint"] > 0].groupby(CASE)))
+    cases = [
+        {
+            "suite": case[0],
+            "case": case[1],
+            "rises_at": time,
+            "not_learned_at": before,
+            "learned_at": after,
+            "order": None if time is None else order_of_rise(by_case[case], before, after),
+        }
+        for case, time in times.items()
+    ]
     return Answer(
         subject={"finetune_seed": seed},
-        verdict=_verdict(times, learned, len(in_domain)),
+        verdict=_verdict(cases, before, after, len(above)),
         rows={
             "full-model": full.to_dict("records"),
-            "learning-order": [
-                {"suite": suite, "case": case, "rises_at": time, "learned_at": learned}
-                for (suite, case), time in times.items()
-            ],
+            "learning-order": cases,
             "learning-cases": _cases(rows, aurocs, means, times),
         },
     )
+
+
+def _around(above: pd.Series) -> tuple[int | None, int | None]:
+    """Find the last step at which the task is clearly not learned, and from which on it is."""
+    steps, z = above.index.tolist(), above.to_numpy()
+    before = [step for step, at in zip(steps, z, strict=True) if at < -CLEAR]
+    return (before[-1] if before else None), since(steps, z > CLEAR)
 
 
 def _cases(
@@ -145,33 +158,36 @@ def _cases(
     return listed
 
 
-def _verdict(times: dict[Case, int | None], learned: int | None, n_trained: int) -> Verdict:
-    rising = [time for time in times.values() if time is not None]
+def _verdict(cases: list[dict], before: int | None, after: int | None, n_trained: int) -> Verdict:
+    rising = [case for case in cases if case["rises_at"] is not None]
     open_because = ""
     if n_trained < _ENOUGH_CHECKPOINTS:
         open_because = f"this takes {_ENOUGH_CHECKPOINTS} trained checkpoints with in-domain cases"
-    elif not times:
+    elif not cases:
         open_because = "without friendly cases no rise can be separated from label bias"
     elif not rising:
-        open_because = f"the AUROC rises in none of {len(times)} adversarial cases"
-    if learned is None or open_because:
+        open_because = f"the AUROC rises in none of {len(cases)} adversarial cases"
+    if open_because:
         return decide(QUESTION.claim, "", open_because=open_because, measure=_MEASURE)
-    # Which of two events at the same checkpoint came first cannot be seen.
-    later = sum(time > learned for time in rising)
-    earlier = sum(time < learned for time in rising)
+    later, earlier = (
+        sum(case["order"] == order for case in rising) for order in ("later", "earlier")
+    )
+    learned = [f"clearly learned from step {after} on"] if after is not None else []
+    learned += [f"clearly not yet at step {before}"] if before is not None else []
     return decide(
         QUESTION.claim,
-        f"the task is learned at step {learned}; the AUROC rises in {len(rising)} of {len(times)} "
-        f"adversarial cases: in {earlier} earlier, in {len(rising) - earlier - later} then and in "
-        f"{later} later",
-        supported=later == len(rising),
-        contradicted=earlier == len(rising),
+        f"the task is {' and '.join(learned) or 'not clearly learned at any step'}; the AUROC "
+        f"rises in {len(rising)} of {len(cases)} adversarial cases: in {earlier} clearly earlier, "
+        f"in {later} clearly later",
+        # Most, so that few cases whose time is not clear do not hide the order of the others.
+        supported=later > len(rising) / 2 and not earlier,
+        contradicted=earlier > len(rising) / 2 and not later,
         measure=_MEASURE,
         effect=Estimate(later / len(rising)),
     )
 
 
-_MEASURE = "share of rising cases that rise after the task is learned"
+_MEASURE = "share of rising cases that rise clearly after the task is learned"
 
 
 QUESTION = Question(
@@ -227,11 +243,28 @@ QUESTION = Question(
                 optional=True,
             ),
             Column(
+                "not_learned_at",
+                "the last trained checkpoint at which mean in-domain accuracy is clearly below "
+                f"{LEARNED:.0%} of its final value; missing: none",
+                "int",
+                "task not yet learned at step",
+                optional=True,
+            ),
+            Column(
                 "learned_at",
-                "the first trained checkpoint at which mean in-domain accuracy is "
-                f"{_LEARNED:.0%} of its final value",
+                "the first trained checkpoint from which on it is clearly above; missing: none",
                 "int",
                 "task learned at step",
+                optional=True,
+            ),
+            Column(
+                "order",
+                "whether the case rises clearly earlier than the task is learned (it has clearly "
+                "made most of its rise while the task is clearly not learned) or later "
+                "(not half of it while it is); missing: neither is clear",
+                "str",
+                "order",
+                choices=("earlier", "later"),
                 optional=True,
             ),
             title="When the AUROC of each adversarial case rises",

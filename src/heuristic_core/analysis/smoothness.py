@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
-from scipy import optimize
 
 from ..columns import Column, Table
+from ..writing import p_text
 from .accuracies import KINDS, full_model, judged_by, means_by_kind, subnetworks_of
 from .evidence import Evidence
+from .falling_curves import steepest
 from .intervals import EQUAL, Estimate, estimate_text, student
 from .question import Answer, Figure, Question, Verdict, decide
 from .systems import BY_METHOD, by_system
@@ -18,14 +18,10 @@ from .systems import BY_METHOD, by_system
 _ENOUGH_SPARSITIES, _ENOUGH_SEEDS = 5, 3
 #: A smaller fall has no shape.
 _FALL_POINTS = 10.0
-#: The middle 80 % of a gentle fall takes at least this share of the range of sparsities.
-_GENTLE = 1 / 3
-#: A difference of BIC from which on one shape is clearly better (Kass and Raftery 1995: strong).
-_CLEAR = 6.0
-#: A fall is not smooth if one step holds more than this share of it, and not sharp if none does.
-_HALF = 0.5
-
-Points = Float[np.ndarray, " point"]
+#: A fall is sharp if this share of the range of sparsities holds half of it, and else smooth.
+_WINDOW, _HALF = 1 / 8, 0.5
+#: Either hypothesis is rejected below this p-value: one of two tests at 5 % together.
+_CLEAR = 0.025
 
 
 def smoothness(evidence: Evidence) -> list[Answer]:
@@ -43,7 +39,8 @@ def smoothness(evidence: Evidence) -> list[Answer]:
         if judged is None:
             continue
         curves = means[judged].unstack("sparsity").sort_index(axis=1)
-        curves = curves[curves.notna().sum(axis=1) >= _ENOUGH_SPARSITIES]
+        # Seeds that change nothing are no replicates of a search.
+        curves = curves[curves.notna().sum(axis=1) >= _ENOUGH_SPARSITIES].drop_duplicates()
         if len(curves):
             shape = {"data": judged, **_shape(curves.dropna(axis=1, how="all"))}
             accuracies = _accuracies(full_model(grid, *key[:2]), means, judged)
@@ -53,72 +50,24 @@ def smoothness(evidence: Evidence) -> list[Answer]:
     return answers
 
 
-def change_point_rss(x: Points, y: Points) -> float:
-    """Compute the least squared error of two levels with a change point between them.
-
-    Args:
-        x: Sparsity of each point.
-        y: Its accuracy.
-    """
-    levels = np.unique(x)
-    return min(
-        float(sum(np.square(part - part.mean()).sum() for part in (y[x <= cut], y[x > cut])))
-        for cut in levels[:-1]
-    )
-
-
-def gentle_rss(x: Points, y: Points) -> float:
-    """Compute the least squared error of a gentle logistic fall.
-
-    The middle 80 % of the fall take at least a third of the range of x. The widest fall is nearly
-    a straight line.
-
-    Args:
-        x: Sparsity of each point.
-        y: Its accuracy.
-    """
-    low, high = x.min(), x.max()
-    centres = np.linspace(low, high, 41)
-    # A logistic curve goes from 10 % to 90 % within 2 ln 9 times its scale.
-    scales = (high - low) * np.geomspace(_GENTLE, 10, 20) / (2 * np.log(9))
-    centre, scale = (grid.ravel()[:, None] for grid in np.meshgrid(centres, scales))
-    shape = 1 / (1 + np.exp((x - centre) / scale))
-    shape -= shape.mean(1, keepdims=True)
-    deviation = y - y.mean()
-    # Least squares for both levels. Where the curve rises, the best fall is a constant.
-    explained = np.square(np.maximum(shape @ deviation, 0)) / np.square(shape).sum(1)
-    return float(max(np.square(deviation).sum() - explained.max(), 0.0))
-
-
 def _shape(curves: pd.DataFrame) -> dict:
     """Describe the fall of accuracies by seed (rows) and sparsity (columns)."""
     levels = curves.columns.to_numpy(dtype=np.float64)
+    span = float(levels[-1] - levels[0])
     each = [(levels[curve.notna()], curve.dropna().to_numpy()) for _, curve in curves.iterrows()]
-    span = 100 * (levels[-1] - levels[0])
-    falls = [_steps(y) for _, y in each]
-    shares = np.array([steps.max() / steps.sum() for steps in falls if steps.sum() > 0])
-    x, y = (np.concatenate(part) for part in zip(*each, strict=True))
-    # Errors below the accuracies' own resolution say nothing of the shape.
-    floor = len(y) * 1e-8
-    ratio = (change_point_rss(x, y) + floor) / (gentle_rss(x, y) + floor)
-    steepest = int(_steps(curves.mean().to_numpy()).argmax())
+    # A narrower window than a step of the grid cannot hold a whole step.
+    width = max(_WINDOW * span, float(np.diff(levels).max()))
+    window = steepest(levels, curves.to_numpy(dtype=np.float64), width, _HALF)
+    slopes = np.array([-100 * span * np.polyfit(x, y, 1)[0] for x, y in each])
     return {
         "n_seeds": len(curves),
-        "fall_points": student(np.array([-span * np.polyfit(x, y, 1)[0] for x, y in each])),
-        "largest_share": student(shares, (0.0, 1.0)) if len(shares) else None,
-        "steepest_from": float(levels[steepest]),
-        "steepest_to": float(levels[steepest + 1]),
-        # Two levels and a change point, against two levels, a centre and a width.
-        "evidence": float(len(y) * np.log(ratio) - np.log(len(y))),
+        "fall_points": student(slopes),
+        "largest_share": None if np.isnan(window.share) else window.share,
+        "steepest_from": window.start,
+        "steepest_to": window.end,
+        "p_sharp": window.p_sharp,
+        "p_smooth": window.p_smooth,
     }
-
-
-def _steps(curve: Points) -> Points:
-    """Compute the falls between neighbours in the falling curve that is nearest to a curve.
-
-    A dip that is made up for later is averaged out first, so that it does not count as a fall.
-    """
-    return -np.diff(optimize.isotonic_regression(curve, increasing=False).x)
 
 
 def _accuracies(full: pd.DataFrame, means: pd.DataFrame, judged: str) -> list[dict]:
@@ -136,26 +85,35 @@ def _accuracies(full: pd.DataFrame, means: pd.DataFrame, judged: str) -> list[di
 
 
 def _verdict(shape: dict) -> Verdict:
-    fall, share, evidence = (shape[name] for name in ("fall_points", "largest_share", "evidence"))
+    claim = f"{shape['data']} {QUESTION.claim}"
+    fall, share = shape["fall_points"], shape["largest_share"]
     reason = f"accuracy falls by {estimate_text(fall, '{:.1f}'.format)} points"
     open_because = ""
-    if shape["n_seeds"] < _ENOUGH_SEEDS:
-        open_because = f"there are fewer than {_ENOUGH_SEEDS} seeds"
+    if shape["n_seeds"] < _ENOUGH_SEEDS or np.isnan(shape["p_sharp"]):
+        open_because = (
+            f"this takes {_ENOUGH_SEEDS} seeds whose curves differ at the same sparsities"
+        )
     elif fall.low <= 0 or fall.value < _FALL_POINTS - EQUAL or share is None:
         open_because = f"a clear fall of at least {_FALL_POINTS:g} points is needed"
-    else:
-        better = "a gentle fall" if evidence > 0 else "one change point"
-        reason += f", {share.value:.0%} of it in one step; "
-        reason += f"{better} fits better by {abs(evidence):.0f} in BIC"
+    if share is None or open_because:
+        return decide(claim, reason, open_because=open_because, measure=_MEASURE)
+    ends = (f"{shape[end]:.0%}" for end in ("steepest_from", "steepest_to"))
+    p_sharp, p_smooth = shape["p_sharp"], shape["p_smooth"]
+    reason += f", {share:.0%} of it between sparsity {' and '.join(ends)}, where it is steepest; "
+    reason += f"{p_text(p_sharp)} for at least half in so narrow a part, "
+    reason += f"{p_text(p_smooth)} for at most half"
     return decide(
-        f"{shape['data']} {QUESTION.claim}",
+        claim,
         reason,
-        supported=evidence >= _CLEAR and share is not None and share.value < _HALF,
-        contradicted=evidence <= -_CLEAR and share is not None and share.value > _HALF,
-        open_because=open_because,
-        measure="BIC of one change point minus BIC of a gentle fall",
-        effect=Estimate(evidence, np.nan, np.nan),
+        supported=shape["p_sharp"] < _CLEAR,
+        contradicted=shape["p_smooth"] < _CLEAR,
+        measure=_MEASURE,
+        effect=Estimate(share),
+        p=min(p_sharp, p_smooth),
     )
+
+
+_MEASURE = "largest share of the fall within an eighth of the range of sparsities"
 
 
 QUESTION = Question(
@@ -179,7 +137,7 @@ QUESTION = Question(
                 "accuracy",
                 choices=("balanced", "adversarial"),
             ),
-            Column("n_seeds", "search seeds, one curve each", "int", "seeds"),
+            Column("n_seeds", "search seeds whose curves differ, one curve each", "int", "seeds"),
             Column(
                 "fall_points",
                 "fall of a line fitted to a seed's curve, over the range of sparsities, in "
@@ -190,13 +148,12 @@ QUESTION = Question(
             ),
             Column(
                 "largest_share",
-                "the largest fall between two neighbouring sparsities as a share of the whole "
-                "fall, in the falling curve nearest to a seed's; 100 % is a single step, and "
-                "noise raises it",
-                title="largest step",
+                "the largest share of the fall within an eighth of the range of sparsities, or one "
+                "step of the grid where that is wider, in the falling curve nearest to the mean "
+                "over seeds; noise raises it",
+                title="in the steepest eighth",
                 digits=0,
                 form="percent",
-                interval=True,
                 optional=True,
             ),
             Column(
@@ -208,18 +165,25 @@ QUESTION = Question(
             ),
             Column(
                 "steepest_to",
-                "the next sparsity, where that step ends",
+                "the sparsity where that part ends",
                 title="to",
                 digits=0,
                 form="percent",
             ),
             Column(
-                "evidence",
-                "BIC of two levels with one change point minus BIC of the best gentle fall; "
-                "above 0 the gentle fall fits better, beyond 6 either way clearly",
-                title="BIC",
-                digits=1,
-                form="signed",
+                "p_sharp",
+                "p-value of the hypothesis that some part so narrow holds at least half of the "
+                "fall; missing: the noise is not known",
+                title="p of at least half",
+                form="probability",
+                optional=True,
+            ),
+            Column(
+                "p_smooth",
+                "p-value of the hypothesis that none holds more than half; missing likewise",
+                title="p of at most half",
+                form="probability",
+                optional=True,
             ),
             title="The fall of accuracy with sparsity",
         ),
@@ -288,5 +252,8 @@ QUESTION = Question(
             ),
         ),
     ),
-    limits=("A transition narrower than the step between sparsities cannot be seen.",),
+    limits=(
+        "A transition narrower than the step between sparsities cannot be seen.",
+        "What is smooth over an eighth of the range may be sharp in a narrower part.",
+    ),
 )
