@@ -102,6 +102,35 @@ def hits_distribution(
     return functools.reduce(np.convolve, parts)
 
 
+def labelled_sum(
+    values: Int[np.ndarray, " head"],
+    pools: Int[np.ndarray, " head"],
+    labelled: Bool[np.ndarray, " head"],
+) -> Float[np.ndarray, " n_sums"]:
+    """Compute the distribution of a sum over labelled heads if labels were permuted within pools.
+
+    What the values have in common, whatever the reason, stays as it is. The result is exact.
+
+    Args:
+        values: A count for each head, not negative.
+        pools: The pool of each head.
+        labelled: Which heads are labelled.
+
+    Returns:
+        Probabilities of the sums 0, 1, ...
+    """
+    parts = []
+    for pool in np.unique(pools):
+        own, n = values[pools == pool], int(labelled[pools == pool].sum())
+        # Row k: in how many ways k of the heads so far make each sum.
+        ways = np.zeros((n + 1, int(own.sum()) + 1))
+        ways[0, 0] = 1
+        for value in own.tolist():
+            ways[1:, value:] += ways[:-1, : ways.shape[1] - value].copy()
+        parts.append(ways[n] / ways[n].sum())
+    return functools.reduce(np.convolve, parts)
+
+
 def at_least(distribution: Float[np.ndarray, " n_plus_1"], observed: int) -> Chance:
     """Compare a count with its exact distribution."""
     return Chance(
