@@ -81,27 +81,6 @@ def pooled_intersection(
     return functools.reduce(np.convolve, parts)
 
 
-def hits_distribution(
-    pools: Sequence[int], targets: Sequence[int], counts: Int[np.ndarray, "set pool"]
-) -> Float[np.ndarray, " n_hits_plus_1"]:
-    """Compute the distribution of how often random sets hit some fixed heads, summed over the sets.
-
-    Args:
-        pools: Number of heads of each pool.
-        targets: How many of the fixed heads lie in each pool.
-        counts: How many of each pool each set keeps.
-
-    Returns:
-        Probabilities of 0, 1, ... hits.
-    """
-    parts = (
-        _step(n, int(kept))[target, : target + 1]
-        for row in counts
-        for n, target, kept in zip(pools, targets, row, strict=True)
-    )
-    return functools.reduce(np.convolve, parts)
-
-
 def labelled_sum(
     values: Int[np.ndarray, " head"],
     pools: Int[np.ndarray, " head"],

@@ -14,10 +14,10 @@ from ..writing import p_text
 from .accuracies import (
     CASE,
     case_labels,
+    distinct_subnetworks,
     full_model,
     means_by_kind,
     subnetwork_means,
-    subnetworks_of,
 )
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, change_text, correlation, holm, student
@@ -41,11 +41,14 @@ def spread(evidence: Evidence) -> list[Answer]:
     Returns:
         One answer per fine-tuning, checkpoint, method and sparsity whose full model was evaluated.
     """
-    accuracies, rows = evidence.once(subnetwork_means), evidence["evaluations"]
-    rows = rows.assign(accuracy=rows["correct"] / rows["n"])
+    accuracies = evidence.once(subnetwork_means)
+    rows, found = (
+        table.assign(accuracy=table["correct"] / table["n"])
+        for table in (evidence["evaluations"], distinct_subnetworks(evidence, "evaluations"))
+    )
     sizes = _sizes(evidence["subnetworks"])
     answers = []
-    for key, some in by_system(subnetworks_of(rows), BY_SPARSITY):
+    for key, some in by_system(found, BY_SPARSITY):
         of_full = full_model(rows, key[0], key[1])
         if of_full.empty:
             continue
