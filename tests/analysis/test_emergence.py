@@ -68,7 +68,7 @@ MAIN = subnetworks(
 EARLY = {
     100: [{"L0H0", "L0H2"}, {"L0H0", "L1H3"}, {"L0H0", "L1H1"}],
     200: [CORE, CORE | {"L0H2"}, CORE | {"L0H3"}],
-    300: [CORE, CORE, CORE | {"L0H4"}],
+    300: [CORE, CORE | {"L0MLP"}, CORE | {"L0H4"}],
 }
 
 
