@@ -9,6 +9,7 @@ from heuristic_core.analysis.intervals import (
     Estimate,
     change_text,
     correlation,
+    crossed_share,
     estimate_text,
     holm,
     student,
@@ -95,3 +96,33 @@ def test_holm_never_lowers_and_keeps_the_order(p):
     assert (corrected <= 1).all()
     order = np.argsort(values, kind="stable")
     assert (np.diff(corrected[order]) >= 0).all()
+
+
+def test_a_share_over_items_and_samples_by_hand():
+    # Where samples agree, the items alone count: Wilson's interval for two of three.
+    alike = crossed_share(np.array([[1, 1], [1, 1], [0, 0]], bool))
+    known = wilson(2, 3)
+    assert (alike.value, alike.low, alike.high) == pytest.approx(
+        (known.value, known.low, known.high)
+    )
+    # Means 1, 1/2, 0 and 1/2: between 1/3, within 1/4, so r = 1/7 and n = 8 / (8/7) = 7; t(3).
+    mixed = crossed_share(np.array([[1, 1], [1, 0], [0, 0], [0, 1]], bool))
+    squared = 3.182446**2 / 7
+    half = (squared / 4 + squared**2 / 4) ** 0.5 / (1 + squared)
+    assert (mixed.value, mixed.low, mixed.high) == pytest.approx((0.5, 0.5 - half, 0.5 + half))
+    assert np.isnan(crossed_share(np.ones((1, 3), bool)).low)
+    assert crossed_share(np.ones((12, 3), bool)).low == pytest.approx(0.757, abs=1e-3)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.65, 0.8])
+@pytest.mark.parametrize("correlation", [0.0, 0.2, 0.5, 0.8])
+@pytest.mark.parametrize("items", [12, 24])
+def test_the_interval_of_a_share_over_items_and_samples_covers(items, correlation, share):
+    rng = np.random.default_rng(0)
+    strength = (1 - correlation) / correlation if correlation else np.inf
+    covered = 0
+    for _ in range(1000):
+        p = rng.beta(share * strength, (1 - share) * strength, items) if correlation else share
+        interval = crossed_share(np.reshape(p, (-1, 1)) > rng.random((3, items)).T)
+        covered += interval.low <= share <= interval.high
+    assert 0.93 <= covered / 1000 <= 0.985

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from heuristic_core.analysis.nulls import (
     at_least,
     expected_jaccard,
-    hits_distribution,
     intersection_distribution,
+    labelled_sum,
     pooled_intersection,
     relabelled,
 )
@@ -98,15 +98,18 @@ def test_the_papers_own_expectation():
     assert whole.expected == pytest.approx(144 * (43 * 44 / 144**2) ** 6, rel=1e-9)
 
 
-def test_hits_equal_counting_all_possibilities():
-    pools, counts = (3, 4), [[1, 2], [2, 3]]
-    targets = {(0, 0), (0, 1), (1, 3)}
-    truth = np.zeros(7)
-    for combination in itertools.product(*(sets_of(pools, row) for row in counts)):
-        truth[sum(len(one & targets) for one in combination)] += 1
-    truth /= truth.sum()
-    exact = hits_distribution(pools, [2, 1], np.array(counts))
-    assert exact == pytest.approx(truth, abs=1e-12)
+def test_sums_over_labelled_heads_equal_counting_all_labellings():
+    values, pools = np.array([3, 0, 1, 2, 2, 0, 3]), np.array([0, 0, 0, 1, 1, 1, 1])
+    labelled = np.array([1, 0, 1, 0, 1, 0, 0], bool)
+    truth = np.zeros(values.sum() + 1)
+    for first, second in itertools.product(
+        itertools.combinations(values[:3], 2), itertools.combinations(values[3:], 1)
+    ):
+        truth[sum(first) + sum(second)] += 1 / 12
+    assert labelled_sum(values, pools, labelled) == pytest.approx(truth, abs=1e-12)
+    for all_or_none in (np.ones(7, bool), np.zeros(7, bool)):
+        certain = labelled_sum(values, pools, all_or_none)
+        assert certain[values[all_or_none].sum()] == 1
 
 
 @pytest.mark.parametrize(

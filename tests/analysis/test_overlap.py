@@ -19,7 +19,7 @@ BY_HAND = {
     (2, 0.5): {"L0H0", "L0H2", "L1H0", "L1H1", "L0MLP"},
     (3, 0.5): {"L0H0", "L0H1", "L1H2", "L1H3", "L0MLP"},
     (1, 0.7): {"L0H0", "L1H0"},
-    (2, 0.7): {"L0H0", "L1H0"},
+    (2, 0.7): {"L0H0", "L1H0", "L0MLP"},
     (3, 0.7): {"L0H0", "L1H2"},
 }
 
@@ -77,9 +77,7 @@ def test_exact_expectations_equal_the_draws():
 
 def test_p_values_equal_counting():
     """Two searches that keep the same one of three heads: by chance in one of three."""
-    kept = np.zeros((1, 1, 2, 1, 3), bool)
-    kept[..., 1] = True
-    (result,) = answers(table_of(kept, 3), 6000)
+    (result,) = answers(subnetworks({(0, 0.5): {"L0H1"}, (1, 0.5): {"L0H1", "L0MLP"}}, 1, 3), 6000)
     assert levels(result)[0]["p_in_layers"] == pytest.approx(1 / 3, abs=0.03)
     assert result.verdict.p == pytest.approx(1 / 3, abs=0.03)
     assert "p = 1 for so much or less" in result.verdict.reason
@@ -88,9 +86,7 @@ def test_p_values_equal_counting():
 
 def test_both_directions_are_tested():
     """Two searches that keep the same one of 20 heads, p = 1/20: half of 5 % is for either."""
-    kept = np.zeros((1, 1, 2, 1, 20), bool)
-    kept[..., 0] = True
-    (result,) = answers(table_of(kept, 20), 4000)
+    (result,) = answers(subnetworks({(0, 0.5): {"L0H0"}, (1, 0.5): {"L0H0", "L0MLP"}}, 1, 20), 4000)
     assert result.verdict.p == pytest.approx(1 / 20, abs=0.015)
     assert result.verdict.decision == "not decided by these data"
 
@@ -181,10 +177,28 @@ def test_too_little_is_not_decided():
     # Everything kept, nothing kept: chance can do no different.
     every = {f"L{i}H{j}" for i in range(2) for j in range(4)}
     for heads in (every, set()):
-        (whole,) = answers(subnetworks({(s, 0.0): heads for s in range(3)}), 50)
+        (whole,) = answers(subnetworks({(0, 0.0): heads, (1, 0.0): heads | {"L0MLP"}}), 50)
         assert levels(whole)[0]["jaccard"].value == 1
         assert whole.verdict.p is None
         assert whole.verdict.decision == "not decided by these data"
+
+
+@pytest.mark.parametrize("method", ["learned", "magnitude"])
+def test_the_same_subnetwork_of_several_seeds_counts_once(method):
+    kept = {(s, level): {"L0H0", "L1H3"} for s in range(8) for level in (0.5, 0.7)}
+    (result,) = answers(subnetworks(kept).assign(method=method), 50)
+    assert levels(result) == []
+    assert result.verdict.decision == "not decided by these data"
+    assert result.verdict.reason == "all 8 searches gave one subnetwork, which counts once"
+    assert result.verdict.claim == QUESTION.claim
+    # Of two that differ, each counts once, however often it was found.
+    (result,) = answers(subnetworks(kept | {(8, 0.5): {"L0H0"}}).assign(method=method), 50)
+    assert [level["n"] for level in levels(result)] == [2]
+
+
+def test_one_ranking_on_other_examples_is_another_claim():
+    (result,) = answers(subnetworks(BY_HAND).assign(method="gradient"), 50)
+    assert result.verdict.claim == f"{QUESTION.claim} (one ranking, resampled examples)"
 
 
 def test_searches_that_miss_a_level_and_the_order_of_rows():

@@ -130,7 +130,8 @@ def test_the_full_model_stands_beside_every_sparsity():
 
 
 def test_sizes_come_from_the_units():
-    units = subnetworks({(seed, 0.5): {"L0H0", "L1H1", "L1H2", "L1MLP"} for seed in range(2)})
+    heads = ({"L0H0", "L1H1", "L1H2"}, {"L0H0", "L1H1", "L1H3"})
+    units = subnetworks({(seed, 0.5): heads[seed] | {"L1MLP"} for seed in range(2)})
     tables = {"evaluations": table(), "subnetworks": units}
     frame = conclude(Evidence(tables), (QUESTION,)).tables["subnetwork-accuracies"]
     first, last = frame.iloc[0], frame.iloc[2]

@@ -34,6 +34,19 @@ def widest_span(rows: pd.DataFrame, column: str) -> float:
     return float((values.max() - values.min()).max())
 
 
+def core_minus_others(rows: pd.DataFrame, column: str) -> float:
+    """Compare each core head with the mean of the other heads of its layer."""
+    heads = rows[rows["unit"].map(lambda unit: Unit.parse(unit).is_head)]
+    layers = heads["unit"].map(lambda unit: Unit.parse(unit).layer)
+    differences = [
+        one - some.loc[~some["in_core"], column].mean()
+        for _, some in heads.groupby(layers)
+        for one in some.loc[some["in_core"], column]
+        if not some["in_core"].all()
+    ]
+    return float(np.mean(differences))
+
+
 def spread(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
     compared = rows[
         (rows["section"] != "means over cases") & (rows["series"] != "outside the margin")
@@ -88,10 +101,7 @@ def emergence(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
 
 
 def attention_patterns(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
-    shallow = rows[rows["pattern"].isin(["repeated", "previous", "next", "sep"])]
-    clear = shallow[shallow["clear"].fillna(False).astype(bool)]
-    heads = {unit for unit in clear["unit"] if re.fullmatch(r"L\d+H\d+", unit)}
-    return len(heads), said(verdict, r"^(\d+) of \d+ core heads")
+    return core_minus_others(rows, "strength"), effect(verdict)
 
 
 def repeated_tokens(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
@@ -101,16 +111,7 @@ def repeated_tokens(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]
 
 
 def single_removal(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
-    """Compare each core head with the mean of the other heads of its layer."""
-    heads = rows[rows["unit"].map(lambda unit: Unit.parse(unit).is_head)]
-    layers = heads["unit"].map(lambda unit: Unit.parse(unit).layer)
-    differences = [
-        one - some.loc[~some["in_core"], "change"].mean()
-        for _, some in heads.groupby(layers)
-        for one in some.loc[some["in_core"], "change"]
-        if not some["in_core"].all()
-    ]
-    return float(np.mean(differences)), effect(verdict)
+    return core_minus_others(rows, "change"), effect(verdict)
 
 
 def core_removal(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:

@@ -6,7 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tables_by_hand import subnetworks
 
+from heuristic_core.analysis.core import core
+from heuristic_core.analysis.evidence import Evidence
+from heuristic_core.analysis.overlap import overlap
 from heuristic_core.errors import InputError
 from heuristic_core.measure.accuracy import predict
 from heuristic_core.models.loading import load_model
@@ -19,6 +23,8 @@ from heuristic_core.search.find import (
 )
 from heuristic_core.search.gate_training import kl_divergence
 from heuristic_core.search.learned import target_schedule
+from heuristic_core.search.options import DeterministicOptions as Fixed
+from heuristic_core.tables import DETERMINISTIC, UNDECIDED
 from heuristic_core.units import n_kept
 from tiny import IDLE, plant_idle_units, save_tiny
 
@@ -35,7 +41,7 @@ QUICK = {
     "magnitude": {"batch_size": 16},
     "random": {"layer_matched": True},
 }
-#: What looks at all examples and draws nothing gives every seed the same subnetwork.
+#: What draws nothing gives every seed the same subnetwork.
 NOTHING_DRAWN = {"fisher", "gradient", "integrated", "greedy", "magnitude"}
 
 
@@ -116,16 +122,36 @@ def test_a_seed_finds_the_same_whatever_the_default_dtype(tiny, data, method):
     assert np.array_equal(one.soft, two.soft)
 
 
+@pytest.mark.parametrize("resample", [False, True])
 @pytest.mark.parametrize("method", sorted(NOTHING_DRAWN))
-def test_the_seed_draws_the_examples_where_there_are_more_than_asked_for(tiny, data, method):
-    options = QUICK[method] | {"examples": 8}
+def test_the_seed_draws_the_examples_only_if_asked(tiny, data, method, resample):
+    options = QUICK[method] | {"examples": 8, "resample": resample}
     one, two, other = (
         find_subnetwork(tiny, data, 0.5, seed=seed, method=method, **options).provenance
         for seed in (1, 1, 2)
     )
     found = "removals" if method == "greedy" else "scores"
     assert one[found] == two[found]
-    assert one[found] != other[found]
+    assert (one[found] != other[found]) == resample
+
+
+def test_the_methods_of_which_nothing_is_random_are_those_that_analyses_know():
+    options = {name for name, method in METHODS.items() if issubclass(method.options, Fixed)}
+    assert options == set(DETERMINISTIC) == NOTHING_DRAWN
+
+
+@pytest.mark.parametrize("method", sorted(NOTHING_DRAWN))
+def test_eight_seeds_of_such_a_method_are_one_subnetwork_and_decide_nothing(tiny, data, method):
+    options = QUICK[method] | {"examples": 8}
+    found = [find_subnetwork(tiny, data, 0.5, seed=s, method=method, **options) for s in range(8)]
+    assert all(one == found[0] for one in found)
+    kept = {(s, 0.5): {str(unit) for unit in one.kept} for s, one in enumerate(found)}
+    table = subnetworks(kept, len(tiny.space.heads), tiny.space.heads[0]).assign(method=method)
+    evidence = Evidence({"subnetworks": table})
+    for question in (core, overlap):
+        (answer,) = question(evidence)
+        assert answer.verdict.decision == UNDECIDED
+        assert answer.verdict.reason == "all 8 searches gave one subnetwork, which counts once"
 
 
 @pytest.mark.parametrize("method", list(METHODS))

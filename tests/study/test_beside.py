@@ -16,12 +16,13 @@ OTHER = {"L0H3", "L1H2", "L2H1", "L3H0"}
 
 
 def write_run(folder: Path, kept: set[str], model: str, n_heads=4, method="learned") -> Path:
-    """A run folder in which each of four searches found the same heads of four layers."""
+    """A run folder of four searches that found the same heads of four layers, and an MLP each."""
     config = check_study({"name": "by-hand"}).model_dump(mode="json")
     write_json(folder / "study.json", config)
     cells = [{"name": f"finetune-f1-{model}", "kind": "finetune"}, {"name": "x", "kind": "search"}]
     write_json(folder / "manifest.json", {"config": config, "cells": cells})
-    found = subnetworks({(seed, 0.5): kept for seed in range(4)} if kept else {}, 4, n_heads)
+    sets = {(seed, 0.5): kept | {f"L{seed}MLP"} for seed in range(4)} if kept else {}
+    found = subnetworks(sets, 4, n_heads)
     tables = {
         "subnetworks": found.assign(method=method),
         "evaluations": EVALUATIONS.empty(),

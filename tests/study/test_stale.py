@@ -13,6 +13,7 @@ from command import hcore
 from heuristic_core.errors import InputError
 from heuristic_core.storage import file_digest, read_json, write_json
 from heuristic_core.study.analyses import analyze_run, open_finished
+from heuristic_core.study.plan import make_plan
 from heuristic_core.study.run import (
     RunOptions,
     evaluate_run,
@@ -180,3 +181,18 @@ def test_evaluating_a_run_of_another_version_says_so(run, newer):
         InputError, match=r"of another version of the code \(search\); compute it again"
     ):
         evaluate_run(config, suites, "", options(run), quiet())
+
+
+def test_only_searches_whose_examples_are_others_now_are_computed_again(tiny_folder):
+    """Once each seed drew its own examples; those of seed 0 are taken by all seeds now."""
+
+    def named(method: str, **options) -> list[bool]:
+        search = {"method": method, "sparsities": [0.5], "seeds": [0, 1], "options": options}
+        config = study(tiny_folder, search=search)
+        cells = make_plan(config, load_study_task(config, None)).cells
+        return ["drawn_by" in cell.spec for cell in cells if cell.kind == "search"]
+
+    assert named("magnitude", examples=31) == [False, True]
+    assert named("magnitude", examples=32) == [False, False]
+    assert named("magnitude", examples=31, resample=True) == [False, False]
+    assert named("learned") == [False, False]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from .evidence import Evidence
 from .intervals import EQUAL
+from .kept import repeated
 from .systems import BY_SPARSITY, by_system
 
 #: The columns that name a case.
@@ -27,6 +28,17 @@ SparsityKey = tuple[int, int, str, float]
 def subnetworks_of(evaluations: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of subnetworks, by seed, so that no rounding depends on the order of rows."""
     return evaluations[evaluations["kind"] == "subnetwork"].sort_values("seed", kind="stable")
+
+
+def distinct_subnetworks(evidence: Evidence, name: str) -> pd.DataFrame:
+    """Return the rows of subnetworks in a table; of those that keep the same units, one's only.
+
+    Args:
+        evidence: What was measured.
+        name: The table's name.
+    """
+    rows, same = subnetworks_of(evidence[name]), evidence.once(repeated)
+    return rows[~rows.set_index(same.names).index.isin(same)] if len(same) else rows
 
 
 def full_model(evaluations: pd.DataFrame, finetune_seed: int, checkpoint: int) -> pd.DataFrame:
@@ -63,9 +75,10 @@ def subnetwork_means(evidence: Evidence) -> dict[SparsityKey, pd.DataFrame]:
     """Compute the mean accuracies of every subnetwork, as :func:`means_by_kind` does.
 
     Returns:
-        One row per search seed, for each fine-tuning, checkpoint, method and sparsity.
+        One row per seed whose subnetwork no lower seed gave, for each fine-tuning, checkpoint,
+        method and sparsity.
     """
-    rows = subnetworks_of(evidence["evaluations"])
+    rows = distinct_subnetworks(evidence, "evaluations")
     return {key: means_by_kind(some) for key, some in by_system(rows, BY_SPARSITY)}
 
 

@@ -26,37 +26,52 @@ CLEAR = 1.5
 NONE = "none"
 OTHERS = "other heads, mean"
 
-_SUBJECT = ("finetune_seed", "checkpoint", "suite", "weighting")
+_SUBJECT = ("finetune_seed", "checkpoint", "weighting")
 
 
 def attention_patterns(evidence: Evidence) -> list[Answer]:
     """Ask what every head attends to, and whether the core's heads differ from their layers.
 
     Returns:
-        One answer per fine-tuning, checkpoint, suite and weighting.
+        One answer per fine-tuning, checkpoint and weighting.
     """
     answers = []
     attention, members = evidence["attention"], evidence.once(supported_cores)
     known = attention[np.isfinite(attention["score"])]
     for finetune_seed, of_model in known.groupby("finetune_seed"):
-        core = members.get(int(finetune_seed), ())
-        groups = [(key, _described(g, core)) for key, g in of_model.groupby(list(_SUBJECT))]
-        contrasts = [_contrast(group, core, evidence.seed) for _, group in groups]
-        corrected = iter(holm(np.array([c.p for c in contrasts if c])))
-        for (key, group), contrast in zip(groups, contrasts, strict=True):
-            shallow = replace(contrast, p=float(next(corrected))) if contrast else None
-            answers.append(_answer(dict(zip(_SUBJECT, key, strict=True)), group, shallow))
+        core, last = members.get(int(finetune_seed), ()), of_model["checkpoint"].max()
+        for checkpoint, rows in of_model.groupby("checkpoint"):
+            by_weighting = [
+                (name, _described(some, core)) for name, some in rows.groupby("weighting")
+            ]
+            contrasts = [_contrast(group, core, evidence.seed) for _, group in by_weighting]
+            # Weightings are several looks at one claim; each checkpoint is a claim of its own.
+            corrected = iter(holm(np.array([c.p for c in contrasts if c])))
+            for (name, group), contrast in zip(by_weighting, contrasts, strict=True):
+                shallow = replace(contrast, p=float(next(corrected))) if contrast else None
+                subject = dict(zip(_SUBJECT, (finetune_seed, checkpoint, name), strict=True))
+                claim = _claim(int(checkpoint), int(last))
+                answers.append(_answer(subject, claim, group, shallow))
     return answers
 
 
-def _described(group: pd.DataFrame, core: Sequence[str]) -> pd.DataFrame:
-    """Add what is core, clearly above chance and a head's highest score, and the strength."""
-    score, error, n = (group[name].to_numpy() for name in ("score", "score_se", "n"))
-    return group.assign(
-        in_core=group["unit"].isin(list(core)),
-        clear=holm(p_above(score, error, n, CLEAR)) < 0.05,
-        best=group.index.isin(group.groupby("unit")["score"].idxmax()),
-        log2_score=_log2(group["score"]),
+def _claim(checkpoint: int, last: int) -> str:
+    if checkpoint == last:
+        return QUESTION.claim
+    when = f"at step {checkpoint}" if checkpoint else "before fine-tuning"
+    return f"already {when}, {QUESTION.claim}"
+
+
+def _described(rows: pd.DataFrame, core: Sequence[str]) -> pd.DataFrame:
+    """Add what is core, clearly above chance, a head's highest score in a suite, and strength."""
+    score, error, n = (rows[name].to_numpy() for name in ("score", "score_se", "n"))
+    p_values = pd.Series(p_above(score, error, n, CLEAR), rows.index)
+    log2_score = _log2(rows["score"])
+    return rows.assign(
+        in_core=rows["unit"].isin(list(core)),
+        clear=p_values.groupby(rows["suite"]).transform(lambda p: holm(p.to_numpy())) < 0.05,
+        best=rows.index.isin(rows.groupby(["suite", "unit"])["score"].idxmax()),
+        log2_score=log2_score,
     )
 
 
@@ -65,22 +80,52 @@ def _log2(scores: pd.Series) -> pd.Series:
     return np.log2(scores.clip(lower=1))
 
 
-def _contrast(group: pd.DataFrame, core: Sequence[str], seed: int) -> Contrast | None:
-    """Compare heads' strongest shallow patterns."""
-    shallow = group["pattern"].isin(SHALLOW)
-    if not shallow.any():
-        return None
-    strength = (
-        group["log2_score"].where(shallow, 0.0).groupby([group["layer"], group["unit"]]).max()
+def _strengths(rows: pd.DataFrame) -> pd.Series:
+    """Return every head's strongest shallow pattern, mean over suites; none without any."""
+    shallow = rows[rows["pattern"].isin(SHALLOW)]
+    return (
+        shallow.groupby(["unit", "suite"], sort=False)["log2_score"]
+        .max()
+        .groupby("unit", sort=False)
+        .mean()
     )
-    return core_within_layers("shallow", strength.droplevel("layer").to_dict(), core, seed)
 
 
-def _answer(subject: dict, group: pd.DataFrame, shallow: Contrast | None) -> Answer:
-    heads = group[group["best"]]
-    follow = group.loc[group["clear"] & group["pattern"].isin(SHALLOW), "unit"]
+def _contrast(rows: pd.DataFrame, core: Sequence[str], seed: int) -> Contrast | None:
+    return core_within_layers("shallow", _strengths(rows).to_dict(), core, seed)
+
+
+def _answer(subject: dict, claim: str, rows: pd.DataFrame, shallow: Contrast | None) -> Answer:
+    suites = dict(list(rows.groupby("suite", sort=False)))
+    strengths = _strengths(rows)
+    core = strengths.index.isin(rows.loc[rows["in_core"], "unit"])
+    return Answer(
+        subject=subject,
+        verdict=_verdict(claim, rows, shallow),
+        rows={
+            "head-types": [{"suite": name} | _types(some) for name, some in suites.items()],
+            "shallow-strengths": [
+                {"unit": unit, "strength": float(strength), "in_core": bool(mine)}
+                for (unit, strength), mine in zip(strengths.items(), core, strict=True)
+            ],
+            "attention-by-head": [
+                {"suite": name} | row for name, some in suites.items() for row in _rows(some)
+            ],
+        },
+    )
+
+
+def _follow(rows: pd.DataFrame) -> set[str]:
+    """Name the heads that clearly follow a shallow pattern."""
+    return set(rows.loc[rows["clear"] & rows["pattern"].isin(SHALLOW), "unit"])
+
+
+def _types(rows: pd.DataFrame) -> dict:
+    """Count the types of core heads and of others on one suite."""
+    heads = rows[rows["best"]]
     heads = heads.assign(
-        type=heads["pattern"].where(heads["clear"], NONE), shallow=heads["unit"].isin(follow)
+        type=heads["pattern"].where(heads["clear"], NONE),
+        shallow=heads["unit"].isin(_follow(rows)),
     )
     summary: dict = {}
     for name, some in (("core", heads[heads["in_core"]]), ("other", heads[~heads["in_core"]])):
@@ -88,22 +133,15 @@ def _answer(subject: dict, group: pd.DataFrame, shallow: Contrast | None) -> Ans
         summary[f"{name}_types"] = ", ".join(f"{pattern} {n}" for pattern, n in types)
         if len(some):
             summary[f"{name}_shallow"] = wilson(int(some["shallow"].sum()), len(some))
-    if shallow:
-        summary |= {"difference": shallow.difference, "p": shallow.p}
-    measured = [name for name in SHALLOW if name in set(group["pattern"])]
-    return Answer(
-        subject=subject,
-        verdict=_verdict(heads.loc[heads["in_core"], "shallow"], measured, shallow),
-        rows={"head-types": [summary], "attention-by-head": _rows(group)},
-    )
+    return summary
 
 
-def _rows(group: pd.DataFrame) -> list[dict]:
-    """Return a row per core head and pattern, then one per pattern for all other heads."""
-    core, others = group[group["in_core"]], group[~group["in_core"]]
+def _rows(rows: pd.DataFrame) -> list[dict]:
+    """Return a row per core head and pattern of a suite, then one per pattern for all others."""
+    core, others = rows[rows["in_core"]], rows[~rows["in_core"]]
     if core.empty:
         return []
-    rows = [
+    listed = [
         {
             "unit": row.unit,
             "pattern": row.pattern,
@@ -117,26 +155,32 @@ def _rows(group: pd.DataFrame) -> list[dict]:
         for row in core.itertuples()
     ]
     means = others.groupby("pattern", sort=False)["score"].mean()
-    return rows + [
+    return listed + [
         {"unit": OTHERS, "pattern": pattern, "score": Estimate(score), "log2_score": log2_score}
         for pattern, score, log2_score in zip(means.index, means, _log2(means), strict=True)
     ]
 
 
-def _verdict(of_core: pd.Series, measured: list[str], shallow: Contrast | None) -> Verdict:
-    if not len(of_core):
-        return decide(QUESTION.claim, "this fine-tuning has no supported core")
+def _verdict(claim: str, rows: pd.DataFrame, shallow: Contrast | None) -> Verdict:
+    of_core = rows[rows["in_core"]]
+    if of_core.empty:
+        return decide(claim, "this fine-tuning has no supported core")
+    measured = [name for name in SHALLOW if name in set(rows["pattern"])]
     if not measured:
-        return decide(QUESTION.claim, "no shallow pattern has a target in these examples")
+        return decide(claim, "no shallow pattern has a target in these examples")
     kinds = " or ".join(", ".join(measured).replace("sep", "[SEP]").rsplit(", ", 1))
-    clear = f"{of_core.sum()} of {len(of_core)} core heads clearly attend to {kinds} tokens"
+    suites = list(of_core.groupby("suite", sort=False))
+    counts = [f"{len(_follow(some))} ({name})" for name, some in suites]
+    n_clear = ", ".join(counts) if len(suites) > 1 else f"{len(_follow(of_core))}"
+    clear = f"{n_clear} of {of_core['unit'].nunique()} core heads clearly attend to {kinds} tokens"
     if shallow is None:
-        return decide(QUESTION.claim, f"{clear}, but no layer has both core heads and others")
+        return decide(claim, f"{clear}, but no layer has both core heads and others")
     difference, p = shallow.difference, shallow.p
     return decide(
-        QUESTION.claim,
-        f"{clear}; log2 of attention over chance of their strongest such pattern exceeds that of "
-        f"other heads of the same layers by {change_text(difference, 2)} (corrected {p_text(p)})",
+        claim,
+        f"{clear}; log2 of attention over chance of their strongest such pattern"
+        f"{', mean over suites,' if len(suites) > 1 else ''} exceeds that of other heads of the "
+        f"same layers by {change_text(difference, 2)} ({p_text(p)})",
         supported=p < 0.05 and difference.value > 0,
         contradicted=p < 0.05,
         measure="strongest shallow pattern, log2 of attention over chance",
@@ -144,6 +188,8 @@ def _verdict(of_core: pd.Series, measured: list[str], shallow: Contrast | None) 
         p=p,
     )
 
+
+_SUITE = Column("suite", "the suite of examples", "str", "suite", key=True, brief=True)
 
 QUESTION = Question(
     key="attention_patterns",
@@ -159,6 +205,7 @@ QUESTION = Question(
             "head-types",
             "What heads attend to most, if clearly above 1.5 times chance. Shallow: repeated "
             "tokens (in pairs of texts), the previous token, the next one, or [SEP].",
+            _SUITE,
             Column("core_types", "core heads by type", "str", "core", brief=True),
             Column("other_types", "other heads by type", "str", "others"),
             Column(
@@ -181,27 +228,22 @@ QUESTION = Question(
                 optional=True,
                 brief=True,
             ),
-            Column(
-                "difference",
-                "strength of core heads minus that of other heads of their layers; strength: log2 "
-                "of attention over chance, of a head's strongest shallow pattern",
-                title="difference",
-                interval=True,
-                optional=True,
-            ),
-            Column(
-                "p",
-                "two-sided, corrected over checkpoints, suites and weightings",
-                title="p",
-                form="probability",
-                optional=True,
-                brief=True,
-            ),
             title="What the core's heads attend to",
+        ),
+        Table(
+            "shallow-strengths",
+            "How strongly one head attends to shallow features: log2 of attention over chance of "
+            "its strongest shallow pattern, mean over suites.",
+            Column("unit", "the head", "str", "head", key=True),
+            Column("strength", "log2 of attention over chance; 0 below chance", low=0, digits=1),
+            Column("in_core", "whether it is a core head", "bool", "in the core"),
+            title="How strongly every head attends to shallow features",
+            folded=True,
         ),
         Table(
             "attention-by-head",
             "How much a core head, or all other heads on average, attend to one pattern.",
+            replace(_SUITE, brief=False),
             Column("unit", "the head, or other heads", "str", "head", key=True),
             Column("pattern", "the pattern", "str", "pattern", key=True),
             Column(
@@ -253,9 +295,26 @@ QUESTION = Question(
     ),
     figures=(
         Figure(
+            kind="units",
+            table="shallow-strengths",
+            columns={"unit": "unit", "value": "strength", "outline": "in_core"},
+            last=True,
+            title="How strongly every head attends to shallow features",
+            caption="Log2 of attention over chance of a head's strongest pattern among repeated, "
+            "previous, next and [SEP] tokens, mean over suites: 2 is four times as much as uniform "
+            "attention gives. The core's heads are outlined.",
+            label="log2 of attention over chance",
+        ),
+        Figure(
             kind="heatmap",
             table="attention-by-head",
-            columns={"x": "pattern", "y": "unit", "value": "log2_score", "outline": "is_type"},
+            columns={
+                "x": "pattern",
+                "y": "unit",
+                "value": "log2_score",
+                "outline": "is_type",
+                "section": "suite",
+            },
             last=True,
             title="What the core's heads attend to",
             caption="Log2 of the mean attention to a kind of token over what uniform attention "

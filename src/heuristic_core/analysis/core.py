@@ -7,11 +7,12 @@ import numpy as np
 from ..columns import Column, Table
 from ..tables import CONTRADICTED, SUPPORTED
 from ..writing import p_text, small
-from .cores import Core, cores, whole_cores
+from .cores import ENOUGH, Core, cores, whole_cores
 from .evidence import Evidence
 from .intervals import Estimate, wilson
+from .kept import too_few
 from .question import Answer, Figure, Question, Verdict, decide
-from .systems import BY_SPARSITY
+from .systems import BY_SPARSITY, claim_on
 
 
 def core(evidence: Evidence) -> list[Answer]:
@@ -66,8 +67,8 @@ def _frequencies(core: Core, whole: Core) -> list[dict]:
 
 def _verdict(core: Core) -> Verdict:
     n, n_sets = len(core.heads), len(core.sets)
-    if n_sets < 2:
-        return decide(QUESTION.claim, "a core needs at least two independent searches")
+    if n_sets < ENOUGH:
+        return decide(QUESTION.claim, too_few(core.n_searches, n_sets, ENOUGH))
     p = core.none_shared if core.decision == CONTRADICTED else core.p_value
     reason = (
         f"{n_sets} independent sets share {n} of {len(core.kept.heads)} heads; "
@@ -75,7 +76,7 @@ def _verdict(core: Core) -> Verdict:
         "higher of two null models)"
     )
     return decide(
-        QUESTION.claim,
+        claim_on(core.method, QUESTION.claim),
         reason,
         supported=core.decision == SUPPORTED,
         contradicted=core.decision == CONTRADICTED,
@@ -99,8 +100,9 @@ QUESTION = Question(
             "core",
             "The heads that all subnetworks of one sparsity, or of all sparsities, share. "
             "Over all sparsities, the heads that the subnetworks of one search seed share count "
-            "as one set, since these subnetworks may come from one run.",
-            Column("subnetworks", "subnetworks", "int", "n", brief=True),
+            "as one set, since these subnetworks may come from one run. The same subnetwork of "
+            "several seeds counts once.",
+            Column("subnetworks", "different subnetworks", "int", "n", brief=True),
             Column("size", "heads that all of them keep", "int", "shared", brief=True),
             Column("heads", "heads of the model", "int", "of", brief=True),
             Column(
@@ -138,8 +140,8 @@ QUESTION = Question(
             "frequencies",
             "How many subnetworks keep one head or MLP.",
             Column("unit", "the head or MLP", "str", "unit", key=True),
-            Column("kept", "subnetworks that keep it", "int", "kept"),
-            Column("of", "subnetworks", "int", "of"),
+            Column("kept", "different subnetworks that keep it", "int", "kept"),
+            Column("of", "different subnetworks", "int", "of"),
             Column("in_all", "whether all of these keep it", "bool"),
             Column(
                 "in_core",

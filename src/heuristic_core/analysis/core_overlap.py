@@ -13,11 +13,12 @@ from ..tables import SUPPORTED
 from ..writing import p_text, small
 from .cores import Core, cores, shared_by_chance, whole_cores
 from .evidence import Evidence
-from .intervals import EQUAL, Estimate, holm, wilson
+from .intervals import Estimate, holm, wilson
 from .nulls import at_least
 from .question import Answer, Question, Verdict, decide
+from .systems import claim_on
 
-#: Two cores are mostly the same if at least this share of the smaller one is in both.
+#: Two cores are mostly the same if more than this share of the smaller one is in both.
 MOST = 0.5
 _SUBJECT = ("finetune_seed", "checkpoint", "method", "other_finetune_seed", "other_checkpoint")
 
@@ -99,11 +100,11 @@ def _verdict(one: Core, other: Core, row: dict, p: float) -> Verdict:
     if share is None or any(core.decision != SUPPORTED for core in (one, other)):
         return decide(QUESTION.claim, "one of the models has no core beyond chance")
     return decide(
-        QUESTION.claim,
+        claim_on(one.method, QUESTION.claim),
         f"{row['shared']} heads are in both cores, {share.value:.0%} of the smaller "
         f"[{share.low:.0%}, {share.high:.0%}]; {small(row['in_layers'])} are expected by chance "
         f"within layers (corrected {p_text(p)}, under both null models)",
-        supported=p < 0.05 and share.value > MOST - EQUAL,
+        supported=p < 0.05 and share.low > MOST,
         contradicted=p >= 0.05 and share.high < MOST,
         measure="shared heads, share of the smaller core",
         effect=share,

@@ -17,6 +17,10 @@ from .kept import Kept
 from .nulls import Chance, at_least, intersection_distribution, pooled_intersection
 from .systems import BY_METHOD, by_system
 
+#: What two sets share is the overlap of one pair, and of two of two kept the interval of the share
+#: of searches that keep a head begins at 34 %.
+ENOUGH = 3
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Core:
@@ -27,7 +31,8 @@ class Core:
         checkpoint: Its step.
         method: How the subnetworks were found.
         sparsity: Their sparsity; ``None`` for all sparsities together.
-        kept: The subnetworks.
+        kept: The subnetworks; the same ones of several seeds count once.
+        n_searches: How many searches gave these, and those that are the same as an earlier one's.
         sets: Heads kept, a row per independent set: a subnetwork at one sparsity, or over all
             sparsities what all subnetworks of one search seed share.
         heads: The shared heads.
@@ -41,6 +46,7 @@ class Core:
     method: str
     sparsity: float | None
     kept: Kept
+    n_searches: int
     sets: Bool[np.ndarray, "set head"]
     heads: tuple[str, ...]
     anywhere: Chance
@@ -65,7 +71,7 @@ class Core:
     @property
     def decision(self) -> Decision:
         """Whether there is a core beyond chance: supported, contradicted or not decided."""
-        if len(self.sets) < 2:
+        if len(self.sets) < ENOUGH:
             return UNDECIDED
         # A preference for the same layers is no core: particular heads must be shared beyond it.
         if self.heads and self.p_value < 0.05:
@@ -128,6 +134,8 @@ def shared_by_chance(
 
 
 def _core(key: tuple[Any, ...], kept: Kept, sparsity: float | None) -> Core:
+    n_searches = kept.table.index.unique("seed").size
+    kept = kept.independent()
     # Subnetworks of one seed may come from one run, so they are not independent draws: over all
     # sparsities each seed counts once, with the heads that all its subnetworks share.
     sets = kept.table[list(kept.heads)].groupby(level="seed").all().to_numpy()
@@ -137,6 +145,7 @@ def _core(key: tuple[Any, ...], kept: Kept, sparsity: float | None) -> Core:
         **dict(zip(BY_METHOD, key, strict=True)),
         sparsity=sparsity,
         kept=kept,
+        n_searches=n_searches,
         sets=sets,
         heads=heads,
         anywhere=at_least(anywhere, len(heads)),

@@ -14,9 +14,9 @@ from .accuracies import (
     CASE,
     SparsityKey,
     case_labels,
+    distinct_subnetworks,
     full_model,
     subnetwork_means,
-    subnetworks_of,
 )
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, correlation, holm, student
@@ -44,7 +44,7 @@ def separation_cases(evidence: Evidence) -> dict[SparsityKey, pd.DataFrame]:
     table = evidence["discrimination"]
     return {
         key: _cases(rows, full_model(table, key[0], key[1]))
-        for key, rows in by_system(subnetworks_of(table), BY_SPARSITY)
+        for key, rows in by_system(distinct_subnetworks(evidence, "discrimination"), BY_SPARSITY)
     }
 
 
@@ -56,7 +56,7 @@ def discrimination(evidence: Evidence) -> list[Answer]:
     """
     table, accuracies = evidence["discrimination"], evidence.once(subnetwork_means)
     answers = []
-    for key, rows in by_system(subnetworks_of(table), BY_SPARSITY):
+    for key, rows in by_system(distinct_subnetworks(evidence, "discrimination"), BY_SPARSITY):
         full, cases = full_model(table, key[0], key[1]), evidence.once(separation_cases)[key]
         tables = {
             "separation": [_overview(rows, full, accuracies.get(key, pd.DataFrame()))],
@@ -154,7 +154,7 @@ QUESTION = Question(
     "only in label bias",
     page="discrimination",
     subject=BY_SPARSITY,
-    needs=("discrimination", "evaluations"),
+    needs=("discrimination", "evaluations", "subnetworks"),
     answer=discrimination,
     tables=(
         Table(

@@ -12,15 +12,19 @@ from ..tables import SUPPORTED
 from ..writing import p_text
 from .cores import Core, cores_of
 from .evidence import Evidence
-from .intervals import EQUAL, estimate_text, student
-from .kept import Kept
+from .intervals import crossed_share, estimate_text
+from .kept import Kept, too_few
 from .learning_order import rises, since
-from .nulls import at_least, hits_distribution, pooled_intersection
+from .nulls import at_least, labelled_sum, pooled_intersection
 from .question import Answer, Figure, Question, Verdict, decide
-from .systems import by_system
+from .systems import by_system, claim_on
 
-#: A head is in most subnetworks, and the core is present, from this share on.
+#: The core is there if a subnetwork keeps more than this share of it.
+_THERE = 0.5
+#: A head is in most subnetworks from this share on.
 _MOST = 0.8
+#: Whether a core is kept beyond its layers' other heads cannot rest on one search.
+_ENOUGH = 2
 _SUBJECT = ("finetune_seed", "method", "sparsity")
 
 
@@ -55,11 +59,11 @@ def _last(rows: pd.DataFrame) -> pd.DataFrame:
 def _answer(final: Core, grid: pd.DataFrame, rise: int | None) -> Answer:
     grid = grid[(grid["sparsity"] == final.sparsity) & (grid["checkpoint"] <= final.checkpoint)]
     by_step = grid.groupby("checkpoint")
-    kept = {int(step): Kept.of(rows) for step, rows in by_step if final.heads}
+    kept = {int(step): Kept.of(rows).distinct() for step, rows in by_step if final.heads}
     points = [_point(step, some, final) for step, some in kept.items()]
     return Answer(
         subject={name: getattr(final, name) for name in _SUBJECT},
-        verdict=_verdict(final, points, rise),
+        verdict=_verdict(final, points, rise, by_step["seed"].nunique().to_dict()),
         rows={"emergence": points, "emergence-heads": _heads(final, kept, rise)},
     )
 
@@ -93,29 +97,25 @@ def _point(checkpoint: int, kept: Kept, final: Core) -> dict:
     n_shared = int((in_all & in_core).sum())
     both = kept.counts(np.stack([in_all, in_core]))
     shared_by_chance = at_least(pooled_intersection(kept.pools, both), n_shared)
-    counts, size = kept.counts(kept.masks), len(final.heads)
-    hits = kept.masks[:, in_core].sum(1)
-    targets = kept.counts(in_core[None])[0].tolist()
-    by_chance = at_least(hits_distribution(kept.pools, targets, counts), int(hits.sum()))
-    alone = [
-        at_least(hits_distribution(kept.pools, targets, counts[i : i + 1]), int(n)).p_value
-        for i, n in enumerate(hits)
-    ]
+    # Of the searches nothing is assumed: which heads are core is what chance would change.
+    times = kept.masks.sum(0)
+    by_chance = at_least(labelled_sum(times, kept.layers, in_core), int(times[in_core].sum()))
     return {
         "checkpoint": checkpoint,
         "n": len(kept.masks),
-        "share": student(hits / size, (0.0, 1.0)),
-        "share_by_chance": by_chance.expected / (size * len(kept.masks)),
+        "share": crossed_share(kept.masks[:, in_core].T),
+        "share_by_chance": by_chance.expected / (in_core.sum() * len(kept.masks)),
         "share_p_value": by_chance.p_value,
-        "p_if_alike": min(1.0, 2 * float(np.mean(alone))),
-        "final_size": size,
+        "final_size": len(final.heads),
         "shared": n_shared,
         "expected": shared_by_chance.expected,
         "p_value": shared_by_chance.p_value,
     }
 
 
-def _verdict(final: Core, points: Sequence[dict], rise: int | None) -> Verdict:
+def _verdict(
+    final: Core, points: Sequence[dict], rise: int | None, searches: Mapping[int, int]
+) -> Verdict:
     # The classifier of the untrained model is random, so its subnetworks mean nothing.
     before = [point for point in points if rise is not None and 0 < point["checkpoint"] < rise]
     open_because = ""
@@ -123,19 +123,22 @@ def _verdict(final: Core, points: Sequence[dict], rise: int | None) -> Verdict:
         open_because = "there is no core beyond chance at the last checkpoint"
     elif rise is None:
         open_because = "the AUROC of no case rises over fine-tuning"
-    elif not before or before[-1]["n"] < 2:
-        open_because = f"this takes two subnetworks of a trained checkpoint before step {rise}"
+    elif not before:
+        open_because = f"this takes subnetworks of a trained checkpoint before step {rise}"
+    elif before[-1]["n"] < _ENOUGH:
+        step, n = before[-1]["checkpoint"], before[-1]["n"]
+        open_because = f"at step {step}, {too_few(searches[step], n, _ENOUGH)}"
     if open_because:
         return decide(QUESTION.claim, "", open_because=open_because, measure=_MEASURE)
     last = before[-1]
-    share, chance, p = last["share"], last["share_by_chance"], last["p_if_alike"]
+    share, chance, p = last["share"], last["share_by_chance"], last["share_p_value"]
     return decide(
-        QUESTION.claim,
+        claim_on(final.method, QUESTION.claim),
         f"at step {last['checkpoint']}, the last before any AUROC rises (step {rise}), subnetworks "
         f"keep {estimate_text(share, '{:.0%}'.format)} of the core's {last['final_size']} "
-        f"heads; {chance:.0%} are expected by chance ({p_text(p)})",
-        supported=p < 0.05 and share.value > _MOST - EQUAL and share.low > chance,
-        contradicted=last["share_p_value"] >= 0.05 and share.high < _MOST,
+        f"heads; {chance:.0%} are expected by chance within layers ({p_text(p)})",
+        supported=p < 0.05 and share.low > _THERE,
+        contradicted=p >= 0.05 and share.high < _THERE,
         measure=_MEASURE,
         effect=share,
         p=p,
@@ -159,10 +162,11 @@ QUESTION = Question(
             "emergence",
             "The subnetworks of one checkpoint compared with the final core.",
             _STEP,
-            Column("n", "subnetworks of the checkpoint", "int", "n"),
+            Column("n", "different subnetworks of the checkpoint", "int", "n"),
             Column(
                 "share",
-                "share of the final core that a subnetwork keeps, mean over subnetworks",
+                "share of the final core that a subnetwork keeps, mean over subnetworks; interval "
+                "over core heads and subnetworks",
                 title="share kept",
                 digits=0,
                 form="percent",
@@ -170,22 +174,15 @@ QUESTION = Question(
             ),
             Column(
                 "share_by_chance",
-                "the same if each subnetwork kept its number of heads of every layer at random",
+                "the same if as many heads of every layer were the core, at random",
                 title="by chance",
                 digits=0,
                 form="percent",
             ),
             Column(
                 "share_p_value",
-                "p of at least this share by chance, if searches are independent",
+                "p of at least this share by chance, however much the subnetworks agree",
                 title="p",
-                form="probability",
-            ),
-            Column(
-                "p_if_alike",
-                "the same however much the searches of a checkpoint agree: twice the mean of "
-                "each one's own p (Vovk and Wang 2020)",
-                title="p if alike",
                 form="probability",
             ),
             Column("final_size", "heads of the final core", "int", "core"),
@@ -209,7 +206,7 @@ QUESTION = Question(
             "How many subnetworks of one checkpoint keep one head of the final core.",
             Column("unit", "a head of the final core", "str", "head", key=True),
             _STEP,
-            Column("n", "subnetworks of the checkpoint", "int", "n"),
+            Column("n", "different subnetworks of the checkpoint", "int", "n"),
             Column(
                 "share",
                 "share of these that keep it",

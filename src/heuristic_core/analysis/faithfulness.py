@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..columns import Column, Table
-from .accuracies import subnetworks_of
+from .accuracies import distinct_subnetworks
 from .evidence import Evidence
 from .intervals import change_text, student
 from .question import Answer, Question, decide
@@ -23,7 +23,7 @@ def faithfulness(evidence: Evidence) -> list[Answer]:
         One answer per fine-tuning, checkpoint, method and sparsity with both kinds of cases.
     """
     answers = []
-    for key, rows in by_system(subnetworks_of(evidence["evaluations"]), BY_SPARSITY):
+    for key, rows in by_system(distinct_subnetworks(evidence, "evaluations"), BY_SPARSITY):
         kl = rows.pivot_table(index="seed", columns="role", values="kl", aggfunc="mean")
         if {"id", "ood"} <= set(kl):
             answers.append(_answer(dict(zip(BY_SPARSITY, key, strict=True)), kl.dropna()))
@@ -55,7 +55,7 @@ QUESTION = Question(
     claim="subnetworks diverge more from the full model out of domain than in-domain",
     page="faithfulness",
     subject=BY_SPARSITY,
-    needs=("evaluations",),
+    needs=("evaluations", "subnetworks"),
     answer=faithfulness,
     tables=(
         Table(

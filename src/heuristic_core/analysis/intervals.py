@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy import stats
 
 from ..writing import signed
@@ -125,3 +125,41 @@ def holm(p_values: Float[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:
     corrected = np.empty_like(p)
     corrected[order] = np.minimum(stepped, 1.0)
     return corrected
+
+
+def crossed_share(holds: Bool[np.ndarray, "item sample"]) -> Estimate:
+    """Compute the share of items that hold in samples, and its 95 % interval over both.
+
+    An item that holds in one sample is likelier to hold in another. The items therefore count as
+    n = items x samples / (1 + (samples - 1) r) independent ones, where r is the correlation of one
+    item's samples, from the analysis of variance. The interval is Wilson's for n, with Student's t
+    of the items for the normal quantile, as r is estimated; where samples agree on every item, n is
+    the number of items and the interval is Wilson's own.
+
+    Args:
+        holds: Whether each item holds in each sample; at least one of either.
+
+    Returns:
+        The estimate; the ends of its interval are not numbers for a single item.
+
+    Source:
+        For the number of independent items and Student's t, Korn and Graubard 1998; for the
+        correlation, Donner 1986.
+    """
+    items, samples = holds.shape
+    value = float(holds.mean())
+    if items < 2:
+        return Estimate(value)
+    means = holds.mean(1)
+    within = float(np.square(holds - means[:, None]).sum())
+    n, quantile = float(items), float(stats.norm.ppf(0.975))
+    if within > EQUAL:
+        within /= items * (samples - 1)
+        between = samples * float(means.var(ddof=1))
+        r = (between - within) / (between + (samples - 1) * within)
+        n *= samples / (1 + (samples - 1) * max(0.0, r))
+        quantile = float(stats.t.ppf(0.975, items - 1))
+    squared = quantile**2 / n
+    centre = (value + squared / 2) / (1 + squared)
+    half = math.sqrt(squared * value * (1 - value) + squared**2 / 4) / (1 + squared)
+    return Estimate(value, max(0.0, centre - half), min(1.0, centre + half))

@@ -9,6 +9,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int
 
+from .evidence import Evidence
+from .systems import BY_SPARSITY
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -52,5 +55,50 @@ class Kept:
 
     def at(self, sparsity: float) -> Kept:
         """Return the subnetworks of one sparsity."""
-        table = self.table[self.table.index.get_level_values("sparsity") == sparsity]
-        return Kept(table, self.heads, self.mlps, self.layers)
+        return self._where(self.table.index.get_level_values("sparsity") == sparsity)
+
+    @cached_property
+    def new(self) -> Bool[np.ndarray, " subnetwork"]:
+        """Whether no lower seed gave the very same subnetwork, in the table's order."""
+        return ~self.table.reset_index("sparsity").duplicated().to_numpy()
+
+    def distinct(self) -> Kept:
+        """Return the subnetworks that differ: of those alike, that of the lowest seed."""
+        return self._where(self.new)
+
+    def independent(self) -> Kept:
+        """Return all subnetworks of the searches that gave any which no lower seed gave."""
+        seeds = self.table.index.get_level_values("seed")
+        return self._where(seeds.isin(seeds[self.new]))
+
+    def _where(self, chosen: Bool[np.ndarray, " subnetwork"]) -> Kept:
+        return Kept(self.table[chosen], self.heads, self.mlps, self.layers)
+
+
+def repeated(evidence: Evidence) -> pd.MultiIndex:
+    """Name the subnetworks that are the same as one of a lower seed.
+
+    Returns:
+        Their ``systems.BY_SPARSITY`` and seeds.
+    """
+    table = evidence["subnetworks"].pivot(
+        index=[*BY_SPARSITY, "seed"], columns="unit", values="kept"
+    )
+    same = table.reset_index([*BY_SPARSITY]).duplicated().to_numpy(dtype=bool)
+    return table.index[same]
+
+
+def too_few(n_searches: int, n_different: int, needed: int) -> str:
+    """Say that searches gave too few different subnetworks to decide anything.
+
+    Args:
+        n_searches: The searches.
+        n_different: How many different subnetworks they gave.
+        needed: How many it takes.
+    """
+    if n_different == 1 < n_searches:
+        return f"all {n_searches} searches gave one subnetwork, which counts once"
+    return (
+        f"this takes {needed} different subnetworks, and there "
+        f"{'is' if n_different == 1 else 'are'} {n_different}"
+    )

@@ -81,24 +81,32 @@ def pooled_intersection(
     return functools.reduce(np.convolve, parts)
 
 
-def hits_distribution(
-    pools: Sequence[int], targets: Sequence[int], counts: Int[np.ndarray, "set pool"]
-) -> Float[np.ndarray, " n_hits_plus_1"]:
-    """Compute the distribution of how often random sets hit some fixed heads, summed over the sets.
+def labelled_sum(
+    values: Int[np.ndarray, " head"],
+    pools: Int[np.ndarray, " head"],
+    labelled: Bool[np.ndarray, " head"],
+) -> Float[np.ndarray, " n_sums"]:
+    """Compute the distribution of a sum over labelled heads if labels were permuted within pools.
+
+    What the values have in common, whatever the reason, stays as it is. The result is exact.
 
     Args:
-        pools: Number of heads of each pool.
-        targets: How many of the fixed heads lie in each pool.
-        counts: How many of each pool each set keeps.
+        values: A count for each head, not negative.
+        pools: The pool of each head.
+        labelled: Which heads are labelled.
 
     Returns:
-        Probabilities of 0, 1, ... hits.
+        Probabilities of the sums 0, 1, ...
     """
-    parts = (
-        _step(n, int(kept))[target, : target + 1]
-        for row in counts
-        for n, target, kept in zip(pools, targets, row, strict=True)
-    )
+    parts = []
+    for pool in np.unique(pools):
+        own, n = values[pools == pool], int(labelled[pools == pool].sum())
+        # Row k: in how many ways k of the heads so far make each sum.
+        ways = np.zeros((n + 1, int(own.sum()) + 1))
+        ways[0, 0] = 1
+        for value in own.tolist():
+            ways[1:, value:] += ways[:-1, : ways.shape[1] - value].copy()
+        parts.append(ways[n] / ways[n].sum())
     return functools.reduce(np.convolve, parts)
 
 

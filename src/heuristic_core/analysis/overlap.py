@@ -18,11 +18,11 @@ from .agreement import (
 )
 from .evidence import Evidence
 from .intervals import Estimate, correlation, estimate_text
-from .kept import Kept
+from .kept import Kept, too_few
 from .nulls import Chance, expected_jaccard, relabelled
 from .pairs import jaccard, pair_mean
 from .question import Answer, Question, Verdict, decide
-from .systems import BY_METHOD, by_system
+from .systems import BY_METHOD, by_system, claim_on
 
 #: Both directions are tested, so each takes half of 5 %.
 _LEVEL = 0.025
@@ -41,11 +41,13 @@ def overlap(evidence: Evidence, n_draws: int = 2000) -> list[Answer]:
     """
     answers = []
     for key, group in by_system(evidence["subnetworks"], BY_METHOD):
-        levels, neighbours, together = _compare(Kept.of(group), evidence.seed, n_draws)
+        kept = Kept.of(group).distinct()
+        levels, neighbours, together = _compare(kept, evidence.seed, n_draws)
+        n_searches = group["seed"].nunique()
         answers.append(
             Answer(
                 subject=dict(zip(BY_METHOD, key, strict=True)),
-                verdict=_verdict(levels, together),
+                verdict=_verdict(key[-1], n_searches, levels, together),
                 rows={"overlap": levels, "overlap-neighbours": neighbours},
             )
         )
@@ -116,17 +118,21 @@ def _correlated(name: str, pair: Frequencies | None, draws: Float[np.ndarray, " 
     return {name: estimate, f"{name}_by_chance": chance.expected, f"p_{name}": chance.p_value}
 
 
-def _verdict(levels: list[dict], together: tuple[float, float] | None) -> Verdict:
+def _verdict(
+    method: str, n_searches: int, levels: list[dict], together: tuple[float, float] | None
+) -> Verdict:
     if not levels:
-        return decide(QUESTION.claim, "this takes two searches at one sparsity")
+        # Without two at any sparsity, each has one.
+        return decide(QUESTION.claim, too_few(n_searches, 1, 2))
+    claim = claim_on(method, QUESTION.claim)
     lowest = levels[0]
     effect: Estimate = lowest["jaccard"]
     if together is None:
         reason = "every layer keeps all of its heads or none, which leaves nothing to chance"
-        return decide(QUESTION.claim, reason, measure=_MEASURE, effect=effect)
+        return decide(claim, reason, measure=_MEASURE, effect=effect)
     p_above, p_below = together
     return decide(
-        QUESTION.claim,
+        claim,
         f"at {lowest['sparsity']:.0%} sparsity the mean Jaccard index is "
         f"{estimate_text(effect, '{:.2f}'.format)}, expected by chance "
         f"{lowest['in_layers']:.2f}; over all sparsities, {p_text(p_above)} for so much overlap or "
@@ -154,7 +160,7 @@ QUESTION = Question(
             "How many heads two subnetworks of one sparsity share. Jaccard index: the heads "
             "in both over the heads in either.",
             Column("sparsity", "sparsity of both", title="sparsity", low=0, high=1, key=True),
-            Column("n", "subnetworks, each from a search of its own", "int", "n"),
+            Column("n", "different subnetworks, each from a search of its own", "int", "n"),
             Column(
                 "jaccard",
                 "mean Jaccard index of heads over pairs",

@@ -10,7 +10,7 @@ from scipy import stats
 
 from ..columns import Column, Table
 from ..writing import p_text
-from .accuracies import CASE, SparsityKey, case_labels, subnetwork_means, subnetworks_of
+from .accuracies import CASE, SparsityKey, case_labels, distinct_subnetworks, subnetwork_means
 from .discrimination import separation_cases
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, correlation
@@ -32,10 +32,10 @@ def ranks(evidence: Evidence) -> list[Answer]:
     Returns:
         One answer per fine-tuning, checkpoint, method and sparsity with an adversarial case.
     """
-    aurocs = dict(by_system(subnetworks_of(evidence["discrimination"]), BY_SPARSITY))
+    aurocs = dict(by_system(distinct_subnetworks(evidence, "discrimination"), BY_SPARSITY))
     return [
         _answer(evidence, key, rows[rows["case_kind"] == "adversarial"], aurocs.get(key))
-        for key, rows in by_system(subnetworks_of(evidence["evaluations"]), BY_SPARSITY)
+        for key, rows in by_system(distinct_subnetworks(evidence, "evaluations"), BY_SPARSITY)
         if (rows["case_kind"] == "adversarial").any()
     ]
 
@@ -162,7 +162,7 @@ QUESTION = Question(
     source="section 4, finding 1",
     page="spread",
     subject=BY_SPARSITY,
-    needs=("evaluations", "discrimination"),
+    needs=("evaluations", "discrimination", "subnetworks"),
     answer=ranks,
     tables=(
         Table(

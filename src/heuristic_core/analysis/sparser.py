@@ -87,7 +87,7 @@ QUESTION = Question(
     source="section 4, finding 2",
     page="sparsity",
     subject=(*BY_SPARSITY, "other_sparsity"),
-    needs=("evaluations", "discrimination"),
+    needs=("evaluations", "discrimination", "subnetworks"),
     answer=sparser,
     tables=(
         Table(

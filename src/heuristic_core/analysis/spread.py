@@ -14,10 +14,10 @@ from ..writing import p_text
 from .accuracies import (
     CASE,
     case_labels,
+    distinct_subnetworks,
     full_model,
     means_by_kind,
     subnetwork_means,
-    subnetworks_of,
 )
 from .equality import cohen_h, equivalence, homogeneity, unpacked
 from .evidence import Evidence
@@ -46,11 +46,14 @@ def spread(evidence: Evidence) -> list[Answer]:
     Returns:
         One answer per fine-tuning, checkpoint, method and sparsity whose full model was evaluated.
     """
-    accuracies, rows = evidence.once(subnetwork_means), evidence["evaluations"]
-    rows = rows.assign(accuracy=rows["correct"] / rows["n"])
+    accuracies = evidence.once(subnetwork_means)
+    rows, distinct = (
+        table.assign(accuracy=table["correct"] / table["n"])
+        for table in (evidence["evaluations"], distinct_subnetworks(evidence, "evaluations"))
+    )
     sizes, answered = _sizes(evidence["subnetworks"]), evidence.once(answers_by_case)
     answers = []
-    for key, some in by_system(subnetworks_of(rows), BY_SPARSITY):
+    for key, some in by_system(distinct, BY_SPARSITY):
         of_full = full_model(rows, key[0], key[1])
         if of_full.empty:
             continue
@@ -100,7 +103,7 @@ def answers_by_case(evidence: Evidence) -> dict[Any, dict[Any, pd.DataFrame]]:
         For each fine-tuning, checkpoint, method and sparsity, by suite and case, a row per search
         seed and a column per example; nothing where single predictions were not kept.
     """
-    rows = subnetworks_of(evidence["predictions"]).drop_duplicates([*SYSTEM_NAMES, *CASE])
+    rows = distinct_subnetworks(evidence, "predictions").drop_duplicates([*SYSTEM_NAMES, *CASE])
     return {
         key: {case: unpacked(of_case) for case, of_case in some.groupby(CASE)}
         for key, some in by_system(rows, BY_SPARSITY)

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..models.classifier import Classifier
 from ..progress import Progress
 from .data import SearchData
-from .options import Count, MethodOptions
+from .options import Count, DeterministicOptions
 from .problem import Problem, no_progress
 
 Target = Annotated[
@@ -22,7 +22,7 @@ Target = Annotated[
 ]
 
 
-class GradientSettings(MethodOptions):
+class GradientSettings(DeterministicOptions):
     """Settings of all searches that score units by gradients of their gates."""
 
     examples: Count = Field(2000, description="Use at most so many examples.")
@@ -66,7 +66,7 @@ def mean_gradients(
     """Average each example's gradients over levels to which all prunable gates are opened.
 
     Args:
-        problem: What is searched; its seed draws the examples where there are more than wanted.
+        problem: What is searched.
         settings: How many examples, and which class is followed.
         levels: Values of the prunable gates, in [0, 1]; the other gates stay open.
 
@@ -74,7 +74,7 @@ def mean_gradients(
         The gradients of the log-probability in nats, in float64 on the CPU, and which class was
         followed.
     """
-    data = problem.data.sample(settings.examples, problem.seed)
+    data = problem.sample(settings)
     classes, followed = target_classes(data, settings.target)
     total = torch.zeros(len(data.encoded), len(problem.prunable), dtype=torch.float64)
     for i, level in enumerate(levels):

@@ -15,12 +15,12 @@ from ..models.classifier import Classifier
 from ..units import n_kept
 from .data import SearchData
 from .gate_training import kl_divergence
-from .options import Count, MethodOptions
+from .options import Count, DeterministicOptions
 from .problem import Problem
 from .ranking import Ranking
 
 
-class GreedyOptions(MethodOptions):
+class GreedyOptions(DeterministicOptions):
     """Settings of greedy removal."""
 
     examples: Count = Field(64, description="Examples on which every removal is tried.")
@@ -50,7 +50,7 @@ def greedy(problem: Problem, options: GreedyOptions) -> list[Ranking]:
             f"greedy removal tries all of {n_units} units one by one, more than max_units = "
             f"{options.max_units}; raise max_units, or take another method, such as 'learned'"
         )
-    model, data = problem.model, problem.data.sample(options.examples, problem.seed)
+    model, data = problem.model, problem.sample(options)
     n_removals = n_units - min(problem.keep)
     kept = np.ones(len(problem.prunable), dtype=bool)
     soft = np.ones(len(kept))

@@ -17,12 +17,12 @@ from ..models.classifier import Classifier
 from ..models.hooks import Change, on_heads, on_mlp
 from ..progress import Progress
 from .data import SearchData
-from .options import Count, MethodOptions
+from .options import Count, DeterministicOptions
 from .problem import Problem, no_progress
 from .ranking import Ranking, from_scores
 
 
-class MagnitudeOptions(MethodOptions):
+class MagnitudeOptions(DeterministicOptions):
     """Settings of the search by magnitude."""
 
     examples: Count = Field(2000, description="Use at most so many examples.")
@@ -39,7 +39,7 @@ def magnitude(problem: Problem, options: MagnitudeOptions) -> list[Ranking]:
     Returns:
         The same ranking for every number of units, the scores among its facts.
     """
-    data = problem.data.sample(options.examples, problem.seed)
+    data = problem.sample(options)
     scores = mean_distances(
         problem.model, data, batch_size=options.batch_size, progress=problem.progress
     )

@@ -28,3 +28,18 @@ class MethodOptions(BaseModel):
             sparsities: The sparsities asked for, rising.
         """
         raise NotImplementedError
+
+
+class DeterministicOptions(MethodOptions):
+    """Settings of a method of which nothing is random but, if asked, its examples."""
+
+    examples: Count
+    resample: bool = Field(
+        False,
+        description="Draw other examples for each seed; otherwise every seed takes the same ones, "
+        "and finds the same subnetwork.",
+    )
+
+    def drawn_by(self, seed: int) -> int:
+        """Return the seed that draws a search's examples, where there are more than it takes."""
+        return seed if self.resample else 0

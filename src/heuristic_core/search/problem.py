@@ -12,6 +12,7 @@ from torch import Tensor
 from ..models.classifier import Classifier
 from ..progress import Progress
 from .data import SearchData
+from .options import DeterministicOptions
 
 
 def no_progress(done: int, of: int) -> None:
@@ -45,6 +46,10 @@ class Problem:
     def n_prunable(self) -> int:
         """Number of units to choose from."""
         return int(self.prunable.sum())
+
+    def sample(self, options: DeterministicOptions) -> SearchData:
+        """Return the data with at most as many examples as a search takes."""
+        return self.data.sample(options.examples, options.drawn_by(self.seed))
 
     def stage(self, i: int, n: int) -> Progress:
         """Return the progress callback of stage ``i`` of ``n`` stages that take equally long."""

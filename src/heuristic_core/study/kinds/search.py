@@ -8,7 +8,8 @@ from typing import Any
 
 from ...models.classifier import Classifier
 from ...progress import Progress
-from ...search.find import find_subnetworks, search_effort
+from ...search.find import find_subnetworks, method_options, search_effort
+from ...search.options import DeterministicOptions
 from ...subnetwork import Subnetwork
 from ..bench import Workbench
 from ..config import SearchConfig
@@ -41,12 +42,25 @@ def plan_search(
             "sparsities": sorted(search.sparsities),
             "units": search.units,
             "seed": seed,
-        },
+        }
+        | _examples_spec(planner, seed, search),
         inputs=(*prepared.inputs, prepared),
         system=checkpoint.columns | {"seed": seed},
         effort=effort_of(planner, search, search.sparsities),
         disk=len(search.sparsities) * 5e4,
     )
+
+
+def _examples_spec(planner: Planner, seed: int, search: SearchConfig) -> dict[str, Any]:
+    """Say which examples a method takes of which nothing else is random.
+
+    Each seed once drew its own. Only searches whose examples are others now are named anew.
+    """
+    options = method_options(search.method, search.options)
+    if not isinstance(options, DeterministicOptions):
+        return {}
+    drawn = len(planner.task.search) > options.examples
+    return {"drawn_by": 0} if drawn and options.drawn_by(seed) != seed else {}
 
 
 def effort_of(planner: Planner, search: SearchConfig, sparsities: Sequence[float]) -> float:
@@ -114,4 +128,4 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
     return {}
 
 
-SEARCH = Kind(name="search", version=2, efficiency=0.38, work=_work)
+SEARCH = Kind(name="search", version=3, efficiency=0.38, work=_work)
