@@ -194,13 +194,12 @@ def _verdict(systems: pd.DataFrame, cases: pd.DataFrame, margin: float) -> Verdi
     wide = (cases["h"] > WIDE - EQUAL) & (cases["p"] < 0.05)
     alike = cases["p_equal"].max()
     no_room = cases["highest"].max() == 0 or cases["lowest"].min() == 1
-    if not wide.any():
-        within += f"; that no two differ by half as much is tested with {p_text(alike)}"
+    excluded = f"; {p_text(alike)} if some two differed by {NARROW:g}" if not wide.any() else ""
     return decide(
         QUESTION.claim,
         f"{within}; {wide.sum()} of {len(cases)} cases span {_WIDE_SAID} beyond noise; the widest, "
         f"{top.name[1]}, goes from {top['lowest']:.1%} to {top['highest']:.1%} "
-        f"({p_text(top['p'])})",
+        f"({p_text(top['p'])}){excluded}",
         supported=wide.any(),
         contradicted=matching >= ENOUGH_SUBNETWORKS and alike < 0.05,
         open_because="every accuracy is at the end of its scale" if no_room else "",
