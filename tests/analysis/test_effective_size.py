@@ -296,9 +296,12 @@ def share_decided(tables, data, *wanted):
 def test_a_constant_true_size_is_rarely_decided(n_seeds, step, at, falls, more):
     more = dict(more)
     rng = np.random.default_rng(n_seeds)
-    tables = fine_tunings(rng, more.pop("n_studies", 100), n_seeds, step, at, falls, **more)
+    n_studies = more.pop("n_studies", 100)
+    tables = fine_tunings(rng, n_studies, n_seeds, step, at, falls, **more)
     for data in ("adversarial", "balanced"):
-        assert share_decided(tables, data, "supported", "contradicted") <= 0.09
+        # Of thirty studies a true 5 % is more than this once in 300.
+        most = 0.09 if n_studies >= 100 else 0.17
+        assert share_decided(tables, data, "supported", "contradicted") <= most
 
 
 @pytest.mark.parametrize(("n_seeds", "least"), [(3, 0.5), slow(6, 0.5)])

@@ -103,10 +103,13 @@ def disjoint_evidence(
 
 
 def attention_evidence(model: hc.Classifier, task: Task, core: Iterable[str]) -> Evidence:
-    """Measure attention, beside five subnetworks that keep a core and nothing else."""
+    """Measure attention, beside subnetworks that keep a core and each one more head."""
     kept = frozenset(map(hc.Unit.parse, core))
-    only = hc.Subnetwork(model.space, kept, provenance={"method": "by hand"})
-    found = {(seed, 0.7): only for seed in range(5)}
+    others = [unit for unit in model.space.units if unit.is_head and unit not in kept]
+    found = {
+        (seed, 0.7): hc.Subnetwork(model.space, kept | {other}, provenance={"method": "by hand"})
+        for seed, other in enumerate(others[:5])
+    }
     attention = named(attention_patterns(model, task.search), ATTENTION)
     return Evidence({"attention": attention, "subnetworks": subnetwork_table(found)})
 

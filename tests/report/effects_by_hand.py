@@ -87,11 +87,16 @@ def effective_size(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
 
 
 def learning_order(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
-    """The task is learned at the first trained checkpoint with 90 % of the last accuracy."""
+    """The drawn mean reaches 90 % of its last value where the reason says that it clearly has."""
     mean = rows[(rows["cases"] == "in-domain") & rows["case"].isna()].set_index("checkpoint")
     trained = mean.loc[mean.index > 0, "accuracy"].sort_index()
-    learned = trained.index[trained >= 0.9 * trained.iloc[-1]][0]
-    return int(learned), said(verdict, r"learned at step (\d+)")
+    learned = trained >= 0.9 * trained.iloc[-1]
+    after = re.search(r"clearly learned from step (\d+) on", verdict["reason"])
+    before = re.search(r"clearly not yet at step (\d+)", verdict["reason"])
+    agree = [
+        learned[int(step[1])] == wanted for step, wanted in ((after, True), (before, False)) if step
+    ]
+    return float(np.mean(agree)), 1.0
 
 
 def emergence(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
