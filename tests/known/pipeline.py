@@ -103,10 +103,13 @@ def disjoint_evidence(
 
 
 def attention_evidence(model: hc.Classifier, task: Task, core: Iterable[str]) -> Evidence:
-    """Measure attention, beside five subnetworks that keep a core and nothing else."""
+    """Measure attention, beside five subnetworks that keep a core, and each other MLPs."""
     kept = frozenset(map(hc.Unit.parse, core))
-    only = hc.Subnetwork(model.space, kept, provenance={"method": "by hand"})
-    found = {(seed, 0.7): only for seed in range(5)}
+    mlps = [unit for unit in model.space if not unit.is_head]
+    found = {}
+    for seed in range(5):
+        own = kept.union(mlp for i, mlp in enumerate(mlps) if seed >> i & 1)
+        found[seed, 0.7] = hc.Subnetwork(model.space, own, provenance={"method": "by hand"})
     attention = named(attention_patterns(model, task.search), ATTENTION)
     return Evidence({"attention": attention, "subnetworks": subnetwork_table(found)})
 
