@@ -286,8 +286,7 @@ def test_noise_decides_nothing_where_the_grid_has_the_core():
         (0.5, 40, 0.8),
         pytest.param(0.0, 200, 0.8, marks=pytest.mark.slow),
         pytest.param(0.5, 200, 0.8, marks=pytest.mark.slow),
-        # Three searches that agree on every head are one.
-        pytest.param(1.0, 200, 0.7, marks=pytest.mark.slow),
+        pytest.param(1.0, 200, 0.8, marks=pytest.mark.slow),
     ],
 )
 def test_verdicts_are_right_where_the_truth_is_known(agreement, n, power):
