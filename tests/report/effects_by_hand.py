@@ -87,16 +87,14 @@ def effective_size(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
 
 
 def learning_order(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
-    """The drawn mean reaches 90 % of its last value where the reason says that it clearly has."""
+    """The first checkpoint with 90 % of the last accuracy is where the reason puts it."""
     mean = rows[(rows["cases"] == "in-domain") & rows["case"].isna()].set_index("checkpoint")
     trained = mean.loc[mean.index > 0, "accuracy"].sort_index()
-    learned = trained >= 0.9 * trained.iloc[-1]
-    after = re.search(r"clearly learned from step (\d+) on", verdict["reason"])
-    before = re.search(r"clearly not yet at step (\d+)", verdict["reason"])
-    agree = [
-        learned[int(step[1])] == wanted for step, wanted in ((after, True), (before, False)) if step
-    ]
-    return float(np.mean(agree)), 1.0
+    learned = trained.index[trained >= 0.9 * trained.iloc[-1]][0]
+    # Where the task is clearly not learned at any trained checkpoint, it may be from the first on.
+    not_yet = re.search(r"not yet at step (\d+)", verdict["reason"])
+    before = int(not_yet.group(1)) if not_yet else 0
+    return float(before < learned <= said(verdict, r"learned from step (\d+) on")), 1.0
 
 
 def emergence(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:

@@ -12,13 +12,15 @@ from scipy import stats
 from ..columns import Column, Table
 from .accuracies import CASE, means_by_kind
 from .evidence import Evidence
-from .intervals import Estimate, wilson
+from .intervals import EQUAL, Estimate, wilson
 from .learning_times import CLEAR, LEARNED, above_learned, order_of_rise
 from .question import Answer, Figure, Question, Verdict, decide
 from .separation import auc_interval, auc_z
 
 #: Fewer trained checkpoints decide nothing.
 _ENOUGH_CHECKPOINTS = 3
+#: Cases of which so large a share clearly rises on one side are not hidden by a few unclear ones.
+_MOST = 0.8
 #: Columns of mean accuracies, and what their cases are called on the page.
 _KINDS = {"in_domain": "in-domain", "adversarial": "adversarial", "friendly": "friendly"}
 #: The suite and the name of a case.
@@ -172,6 +174,7 @@ def _verdict(cases: list[dict], before: int | None, after: int | None, n_trained
     later, earlier = (
         sum(case["order"] == order for case in rising) for order in ("later", "earlier")
     )
+    enough = _MOST * len(rising) - EQUAL
     learned = [f"clearly learned from step {after} on"] if after is not None else []
     learned += [f"clearly not yet at step {before}"] if before is not None else []
     return decide(
@@ -179,9 +182,8 @@ def _verdict(cases: list[dict], before: int | None, after: int | None, n_trained
         f"the task is {' and '.join(learned) or 'not clearly learned at any step'}; the AUROC "
         f"rises in {len(rising)} of {len(cases)} adversarial cases: in {earlier} clearly earlier, "
         f"in {later} clearly later",
-        # Most, so that few cases whose time is not clear do not hide the order of the others.
-        supported=later > len(rising) / 2 and not earlier,
-        contradicted=earlier > len(rising) / 2 and not later,
+        supported=later >= enough and not earlier,
+        contradicted=earlier >= enough and not later,
         measure=_MEASURE,
         effect=Estimate(later / len(rising)),
     )
