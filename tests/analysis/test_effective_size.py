@@ -151,6 +151,21 @@ def test_a_falling_size_supports():
     assert results["adversarial"].verdict.decision == "supported"
 
 
+def test_one_step_between_sparsities_is_no_change():
+    """The sparsest that passes keeps 60 % at first and 40 % at last: one step of the grid."""
+    passing = [[49, 49, 10, 10], [52, 52, 10, 10], [70, 70, 70, 10], [90, 90, 90, 10]]
+    (one, two) = (
+        by_data(grid([*passing[:1], first, *passing[2:]], n=1_000_000))["adversarial"]
+        for first in ([52, 52, 10, 10], [52, 10, 10, 10])
+    )
+    for answer, points in ((one, -20), (two, -40)):
+        change = changes(answer)[SPANS[0]]["points"]
+        assert change.value == pytest.approx(points)
+        assert change.high < 0
+    assert one.verdict.decision == "not decided by these data"
+    assert two.verdict.decision == "supported"
+
+
 def test_label_bias_is_no_small_size():
     """In the end the sparsest subnetworks get everything adversarial right."""
     biased = [*FALLING[:3], [90, 90, 90, 100]]

@@ -187,7 +187,7 @@ def _verdict(
 ) -> Verdict:
     """Decide on the change from the first to the last trained checkpoint.
 
-    A change below the step between sparsities cannot be distinguished from none.
+    A change of one step between sparsities cannot be distinguished from none.
     """
     claim = f"the model's effective size on {data} data falls as it generalises"
     measure = "change of the effective size, % of units"
@@ -197,7 +197,7 @@ def _verdict(
         takes = "this takes two trained checkpoints and OOD cases"
         return decide(claim, "", open_because=takes, measure=measure, effect=points)
     first, last = (row for row in rows if row["checkpoint"] in (change["before"], change["after"]))
-    falls = points.high < 0 and -points.value > step - EQUAL
+    falls = points.high < 0 and -points.value > step + EQUAL
     open_because = ""
     if change["n_seeds"] < _ENOUGH_SEEDS:
         open_because = f"there are fewer than {_ENOUGH_SEEDS} seeds"
@@ -213,7 +213,7 @@ def _verdict(
         f"{change_text(points, 1)} % of the units, and "
         f"{judged} accuracy by {signed(change['ood_points'], 1)} points",
         supported=falls,
-        contradicted=points.low > 0 and points.value > step - EQUAL,
+        contradicted=points.low > 0 and points.value > step + EQUAL,
         open_because=open_because,
         measure=measure,
         effect=points,
