@@ -75,6 +75,12 @@ GRID = Table(
     *EVALUATIONS.columns,
 )
 
+_CASE_GROUP = Column(
+    "case_group",
+    "what the case shares with its counterparts, such as the heuristic",
+    "str",
+    formerly="group",
+)
 PREDICTIONS = Table(
     "predictions",
     "What a system answers to every example of one case, in the suite's order.",
@@ -88,6 +94,7 @@ PREDICTIONS = Table(
         "str",
         key=True,
     ),
+    _CASE_GROUP,
     _N,
     Column(
         "correct",
@@ -126,12 +133,6 @@ GRID_SUBNETWORKS = Table(
     *SUBNETWORKS.columns,
 )
 
-_CASE_GROUP = Column(
-    "case_group",
-    "what the case shares with its friendly counterparts, such as the heuristic",
-    "str",
-    formerly="group",
-)
 _N_FRIENDLY = Column("n_friendly", "examples of all friendly cases of the group", "int", low=1)
 _AUROC = Column(
     "auc",

@@ -85,5 +85,7 @@ def fine_tunings(
     kept = (which[3] > 0) | (which[2] == 0)  # the full model is the first seed's
     by_row = every[which[4], which[0], which[1], which[2], which[3]][kept]
     bits = pd.DataFrame({"correct": by_row}, table.index)
-    predictions = table.drop(columns="correct").join(bits).assign(label="", scores=None)
+    predictions = (
+        table.drop(columns="correct").join(bits).assign(label="", case_group="", scores=None)
+    )
     return {"grid": table, "grid_predictions": GRID_PREDICTIONS.conform(predictions)}

@@ -43,7 +43,7 @@ def with_answers(rows, right):
         np.packbits(right[case][seed]).tobytes()
         for case, seed in zip(some["case"], some["seed"], strict=True)
     ]
-    predictions = some.assign(correct=packed, label="", scores=None)
+    predictions = some.assign(correct=packed, label="", case_group="", scores=None)
     return {"evaluations": rows, "predictions": PREDICTIONS.conform(predictions)}
 
 

@@ -53,6 +53,9 @@ def test_scores_give_the_areas(suites):
     (suite,) = (suite for suite in suites if suite.role == "ood")
     logits = logits_of(suite, 1)
     packed = predictions(suite, LABELS, logits).set_index(["case", "label"])
+    assert packed["case_group"].to_dict() == {
+        (case, label): suite.group(case) for case, label in packed.index
+    }
     for row in discriminate(suite, LABELS, logits).to_dict("records"):
         (label,) = {label for case, label in packed.index if case == row["case"]}
         friendly = [
@@ -75,7 +78,7 @@ def test_cases_without_counterparts_have_no_scores(suites):
     (suite,) = (suite for suite in suites if suite.role == "id")
     packed = predictions(suite, LABELS, logits_of(suite))
     assert packed["scores"].isna().all()
-    assert (packed["label"] == "").all()
+    assert (packed[["label", "case_group"]] == "").all(axis=None)
 
 
 def test_saturated_scores_stay_finite(suites):

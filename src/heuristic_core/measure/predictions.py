@@ -55,9 +55,11 @@ def predictions(suite: Suite, model_labels: tuple[str, ...], logits: Logits) -> 
             "correct": np.packbits(correct[of_case]).tobytes(),
         }
         rows += [
-            row | {"label": suite.examples.labels[label], "scores": packed(scores[label][of_case])}
+            row
+            | {"label": suite.examples.labels[label], "case_group": suite.group(case)}
+            | {"scores": packed(scores[label][of_case])}
             for label in sorted(labels[case])
-        ] or [row | {"label": "", "scores": None}]
+        ] or [row | {"label": "", "case_group": "", "scores": None}]
     return pd.DataFrame(rows, columns=PREDICTIONS.without(SYSTEM_NAMES).names)
 
 
