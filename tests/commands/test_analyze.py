@@ -120,14 +120,21 @@ def test_mistakes_end_in_one_line(place, other, arguments, message):
     assert after.keys() == before.keys()
 
 
-@pytest.mark.parametrize("command", ["show", "report", "analyze --beside runs/other"])
-def test_a_damaged_table_is_told_by_what_reads_it(place, other, tmp_path, command):
+@pytest.mark.parametrize(
+    ("command", "table", "remedy"),
+    [
+        ("show", "attention", "`hcore analyze runs/smoke --tables-only`"),
+        ("report", "attention", "`hcore analyze runs/smoke --tables-only`"),
+        ("analyze --beside runs/other", "subnetworks", "`hcore run`"),
+    ],
+)
+def test_a_damaged_table_is_told_by_what_reads_it(place, other, tmp_path, command, table, remedy):
     shutil.copytree(place / "runs", tmp_path / "runs")
-    (tmp_path / "runs/smoke/tables/attention.parquet").write_bytes(b"PAR1")
+    (tmp_path / f"runs/smoke/tables/{table}.parquet").write_bytes(b"PAR1")
     name, *options = command.split()
     said = mistake(name, "runs/smoke", *options, cwd=tmp_path)
-    assert "the table attention of runs/smoke cannot be used" in said
-    assert "`hcore analyze runs/smoke --tables-only`" in said
+    assert f"the table {table} of runs/smoke cannot be used" in said
+    assert remedy in said
     hcore("analyze", "runs/smoke", "--tables-only", cwd=tmp_path)
     hcore(name, "runs/smoke", *options, cwd=tmp_path)
 

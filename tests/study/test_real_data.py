@@ -30,7 +30,7 @@ def test_a_study_of_real_data(tiny_folder, tmp_path, study, told):
     hcore("run", path, *data, *settings, cwd=tmp_path)
     shown = hcore("analyze", f"runs/{study}", *data, cwd=tmp_path).stdout
     assert not re.search(r"\b(nan|None|inf)\b", shown)
-    lean = "Without friendly cases a lean to one label cannot be told from generalisation."
+    lean = "Without friendly cases, label bias cannot be separated from generalisation."
     assert (lean in " ".join(shown.split())) == ("friendly" not in kinds)
     results = read_results(tmp_path / "runs" / study)
     found = results.measured["evaluations"].drop_duplicates(["suite", "case"])
