@@ -7,7 +7,6 @@ is 20 points about one half, from 0.4 to 0.6, and 4 points from 0.
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Bool, Float, Int
 from scipy import stats
 
@@ -88,17 +87,3 @@ def equivalence(
     # Answers that are all alike say nothing of how systems differ on other examples.
     error = np.sqrt(2 * np.maximum(1 - r, 1 / n) / n)
     return float(stats.norm.cdf((np.abs(h[one] - h[other]) - bar) / error).max(initial=0.0))
-
-
-def unpacked(rows: pd.DataFrame) -> pd.DataFrame:
-    """Unpack which examples of one case systems answer correctly.
-
-    Args:
-        rows: Rows as in ``tables.PREDICTIONS`` of one case, one per search seed.
-
-    Returns:
-        A row per search seed and a column per example.
-    """
-    n = int(rows["n"].iloc[0])
-    packed = np.frombuffer(b"".join(rows["correct"]), np.uint8).reshape(len(rows), -1)
-    return pd.DataFrame(np.unpackbits(packed, axis=1, count=n).astype(bool), rows["seed"])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .accuracies import CASE
+from .predictions import unpacked
 
 #: Bootstrap draws of the examples.
 DRAWS = 1000
@@ -48,8 +49,7 @@ def drawn_means(
         n = int(rows["n"].iloc[0])
         if (rows["n"] != n).any():
             return {}
-        packed = np.frombuffer(b"".join(rows["correct"]), np.uint8).reshape(len(rows), -1)
-        correct = np.unpackbits(packed, axis=1, count=n).astype(np.float32)
+        correct = unpacked(rows).astype(np.float32)
         times = rng.multinomial(n, np.full(n, 1 / n), DRAWS).astype(np.float32)
         # Whole numbers are exact in float32, so systems that answer alike are equal in every draw.
         counts = (times @ correct.T).astype(np.float64)

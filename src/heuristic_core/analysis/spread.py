@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from ..columns import Column, Table
-from ..tables import SYSTEM_NAMES
 from ..writing import p_text
 from .accuracies import (
     CASE,
@@ -19,9 +18,10 @@ from .accuracies import (
     means_by_kind,
     subnetwork_means,
 )
-from .equality import cohen_h, equivalence, homogeneity, unpacked
+from .equality import cohen_h, equivalence, homogeneity
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, change_text, correlation, holm, student
+from .predictions import answers_by_case
 from .question import Answer, Figure, Question, Row, Verdict, decide
 from .systems import BY_SPARSITY, by_system
 
@@ -94,20 +94,6 @@ def _sizes(subnetworks: pd.DataFrame) -> dict[Any, dict[str, int]]:
         kept = subnetworks[is_part].groupby([*BY_SPARSITY, "seed"])["kept"]
         counts |= {f"{name}_kept": kept.sum(), name: kept.size()}
     return pd.DataFrame(counts).to_dict("index")
-
-
-def answers_by_case(evidence: Evidence) -> dict[Any, dict[Any, pd.DataFrame]]:
-    """Unpack which examples every subnetwork answers correctly.
-
-    Returns:
-        For each fine-tuning, checkpoint, method and sparsity, by suite and case, a row per search
-        seed and a column per example; nothing where single predictions were not kept.
-    """
-    rows = distinct_subnetworks(evidence, "predictions").drop_duplicates([*SYSTEM_NAMES, *CASE])
-    return {
-        key: {case: unpacked(of_case) for case, of_case in some.groupby(CASE)}
-        for key, some in by_system(rows, BY_SPARSITY)
-    }
 
 
 def _cases(
