@@ -35,7 +35,8 @@ def index() -> str:
             "*contradicted* or *not decided by these data*, with the numbers behind the decision.",
             "",
             "[Known answers](known-answers.md) describes the tests on models whose mechanism is "
-            "known. [Tables](../tables.md) lists the columns of all tables.",
+            "known. [Power](power.md) says what a verdict that is not decided would take. "
+            "[Tables](../tables.md) lists the columns of all tables.",
             "",
             "| question | page | key | measured tables | paper |",
             "|---|---|---|---|---|",

@@ -392,5 +392,11 @@ VERDICTS = Table(
         optional=True,
     ),
     Column("reason", "the numbers behind the decision", "str"),
+    Column(
+        "power",
+        "what data would find the effect that the claim asks for; empty where it is decided or "
+        "more data would not help",
+        "str",
+    ),
     Column("caveat", "what these data leave open; may be empty", "str"),
 )

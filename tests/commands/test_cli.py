@@ -56,6 +56,10 @@ def test_plan_starts_nothing(place, tiny_folder):
     plan = json.loads(hcore(*arguments, "--out", "planned", "--json", cwd=place).stdout)
     assert plan["missing_seconds"] > 0
     assert all(not row["finished"] for row in plan["cells"])
+    # A question that it can hardly decide is named with the reason.
+    reason = plan["hardly_decided"]["core"]
+    assert "it takes 3 searches" in reason
+    assert f"core can hardly be decided: {reason}" in done.stdout
     plan = json.loads(hcore(*arguments, "--json", cwd=place).stdout)
     assert all(row["finished"] for row in plan["cells"])
     assert plan["missing_seconds"] == 0

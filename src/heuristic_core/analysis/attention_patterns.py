@@ -15,6 +15,7 @@ from .cores import supported_cores
 from .evidence import Evidence
 from .intervals import Estimate, change_text, holm, wilson
 from .matched import Contrast, core_within_layers
+from .power import by_interval, outlook
 from .question import Answer, Figure, Question, Verdict, decide
 from .scores import mean_interval, p_above
 
@@ -22,6 +23,8 @@ from .scores import mean_interval, p_above
 SHALLOW = ("repeated", "previous", "next", "sep")
 #: A pattern counts where its score is above this beyond noise; chance is 1.
 CLEAR = 1.5
+#: The difference, in doublings, whose power is reported.
+PLANNED_DOUBLINGS = 0.8
 #: The type of a head that clearly follows no pattern.
 NONE = "none"
 OTHERS = "other heads, mean"
@@ -186,6 +189,16 @@ def _verdict(claim: str, rows: pd.DataFrame, shallow: Contrast | None) -> Verdic
         measure="strongest shallow pattern, log2 of attention over chance",
         effect=difference,
         p=p,
+        power=outlook(
+            f"a difference of {PLANNED_DOUBLINGS:g} doublings",
+            PLANNED_DOUBLINGS,
+            by_interval(
+                "core heads (further fine-tunings have theirs)",
+                difference,
+                shallow.n_heads,
+                freedom=rows["unit"].nunique() - 1,
+            ),
+        ),
     )
 
 

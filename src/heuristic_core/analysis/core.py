@@ -7,12 +7,18 @@ import numpy as np
 from ..columns import Column, Table
 from ..tables import CONTRADICTED, SUPPORTED
 from ..writing import p_text, small
-from .cores import ENOUGH, Core, cores, whole_cores
+from .cores import ENOUGH, Core, cores, shared_by_chance, whole_cores
+from .design import Design
 from .evidence import Evidence
 from .intervals import Estimate, wilson
 from .kept import too_few
+from .nulls import at_least
+from .power import least_number, too_few_planned
 from .question import Answer, Figure, Question, Verdict, decide
 from .systems import BY_SPARSITY, claim_on
+
+#: The core, in heads, whose power is reported.
+PLANNED_CORE = 3
 
 
 def core(evidence: Evidence) -> list[Answer]:
@@ -67,8 +73,14 @@ def _frequencies(core: Core, whole: Core) -> list[dict]:
 
 def _verdict(core: Core) -> Verdict:
     n, n_sets = len(core.heads), len(core.sets)
+    power = least_number(
+        f"a core of {PLANNED_CORE} heads",
+        "searches with different results",
+        n_sets,
+        lambda sets: sets >= ENOUGH and _beyond_chance(core, sets),
+    )
     if n_sets < ENOUGH:
-        return decide(QUESTION.claim, too_few(core.n_searches, n_sets, ENOUGH))
+        return decide(QUESTION.claim, too_few(core.n_searches, n_sets, ENOUGH), power=power)
     p = core.none_shared if core.decision == CONTRADICTED else core.p_value
     reason = (
         f"{n_sets} independent sets share {n} of {len(core.kept.heads)} heads; "
@@ -83,7 +95,19 @@ def _verdict(core: Core) -> Verdict:
         measure="shared heads",
         effect=Estimate(float(n), np.nan, np.nan),
         p=core.p_value,
+        power=power,
     )
+
+
+def _beyond_chance(core: Core, n_sets: int) -> bool:
+    """Check that so many sets, each like one of the core's, share few heads by chance."""
+    sets = np.resize(core.sets, (n_sets, core.sets.shape[1]))
+    nulls = shared_by_chance(core.kept, sets)
+    return all(at_least(null, PLANNED_CORE).p_value < 0.05 for null in nulls)
+
+
+def _plan(design: Design) -> str:
+    return too_few_planned(design.different, ENOUGH, "searches with different results")
 
 
 QUESTION = Question(
@@ -187,4 +211,5 @@ QUESTION = Question(
         "also makes a core.",
         "MLPs are counted separately; they are not part of the core or of its null models.",
     ),
+    plan=_plan,
 )

@@ -11,15 +11,19 @@ from ..columns import Column, Table
 from ..errors import InputError
 from ..tables import SUPPORTED
 from ..writing import p_text, small
-from .cores import Core, cores, shared_by_chance, whole_cores
+from .cores import ENOUGH, Core, cores, shared_by_chance, whole_cores
+from .design import Design
 from .evidence import Evidence
 from .intervals import Estimate, holm, wilson
 from .nulls import at_least
+from .power import least_number, too_few_planned
 from .question import Answer, Question, Verdict, decide
 from .systems import claim_on
 
 #: Two cores are mostly the same if more than this share of the smaller one is in both.
 MOST = 0.5
+#: The share whose power is reported.
+PLANNED_SHARE = 0.8
 _SUBJECT = ("finetune_seed", "checkpoint", "method", "other_finetune_seed", "other_checkpoint")
 
 
@@ -109,6 +113,20 @@ def _verdict(one: Core, other: Core, row: dict, p: float) -> Verdict:
         measure="shared heads, share of the smaller core",
         effect=share,
         p=p,
+        power=least_number(
+            f"a share of {PLANNED_SHARE:.0%}",
+            "heads in the smaller core (lower sparsities give more)",
+            min(len(one.heads), len(other.heads)),
+            lambda n: wilson(round(PLANNED_SHARE * n), n).low > MOST,
+        ),
+    )
+
+
+def _plan(design: Design) -> str:
+    if design.fine_tunings < 2:
+        return ""
+    return too_few_planned(
+        design.different, ENOUGH, "searches with different results of each model"
     )
 
 
@@ -176,4 +194,5 @@ QUESTION = Question(
         "The fine-tunings start from the same pretrained model, without which their heads could "
         "not be compared.",
     ),
+    plan=_plan,
 )

@@ -12,9 +12,11 @@ from scipy import stats
 from ..columns import Column, Table
 from ..units import Unit
 from ..writing import p_text
+from .design import Design
 from .evidence import Evidence
 from .intervals import change_text
 from .matched import CONTRAST_COLUMNS, Contrast, core_within_layers
+from .power import by_interval, outlook, too_few_planned
 from .question import Answer, Figure, Question, Verdict, decide
 from .scores import mean_interval, p_above
 from .systems import BY_MODEL, by_system
@@ -125,7 +127,9 @@ def _verdict(
         math.comb(len(x), int(x.sum())) for _, x in is_core.groupby(level="layer")
     )
     if not contrasts or exchanges < _ENOUGH_EXCHANGES:
-        return decide(QUESTION.claim, f"{heads}, with added heads above, are too few to compare")
+        reason = f"{heads}, with added heads above, are too few to compare"
+        power = f"with more senders and controls, as {_ENOUGH_EXCHANGES} exchanges of the two ask"
+        return decide(QUESTION.claim, reason, power=power)
     judged = ((path, change, margin) for path, (change, margin) in contrasts.items() if margin)
     path, *both = next(judged, ("",))
     if not both:
@@ -145,6 +149,11 @@ def _verdict(
         measure="change of added heads, share of their distance from their means",
         effect=change,
         p=both[0].p,
+        power=outlook(
+            f"a difference of {LEAST_DIFFERENCE:.0%}",
+            LEAST_DIFFERENCE,
+            by_interval("core heads as senders", change, both[0].n_heads, len(senders) - 1),
+        ),
     )
 
 
@@ -158,6 +167,13 @@ _PATH_COLUMN = Column(
     choices=("direct", "total"),
     key=True,
 )
+
+
+def _plan(design: Design) -> str:
+    n = design.exchanges
+    name = "exchanges of core heads and their controls"
+    return "" if n is None else too_few_planned(n, _ENOUGH_EXCHANGES, name)
+
 
 QUESTION = Question(
     key="dependency",
@@ -257,4 +273,5 @@ QUESTION = Question(
         ),
     ),
     limits=("Paths are patched one at a time; the joint effect of two paths is not measured.",),
+    plan=_plan,
 )

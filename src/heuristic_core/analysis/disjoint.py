@@ -8,8 +8,10 @@ import pandas as pd
 from ..columns import Column, Table
 from ..writing import signed
 from .accuracies import full_model, means_by_kind
+from .design import Design
 from .evidence import Evidence
 from .intervals import EQUAL, change_text, student, wilson
+from .power import by_interval, outlook, too_few_planned
 from .question import Answer, Figure, Question, Verdict, decide
 from .systems import BY_SPARSITY, by_system
 
@@ -146,10 +148,21 @@ def _verdict(subnetworks: pd.DataFrame, margin: float) -> Verdict:
         open_because=open_because,
         measure="ID accuracy minus the full model's with all heads forbidden, points",
         effect=off,
+        power=outlook(
+            "a match within the margin",
+            margin,
+            by_interval("pairs", off, len(apart)),
+            both_sides=True,
+        ),
     )
 
 
 _DIFFERENCE = "accuracy minus that of the ordinary subnetwork whose heads were forbidden, points"
+
+
+def _plan(design: Design) -> str:
+    return too_few_planned(design.pairs, ENOUGH_PAIRS, "disjoint pairs") if design.pairs else ""
+
 
 QUESTION = Question(
     key="disjoint",
@@ -255,4 +268,5 @@ QUESTION = Question(
         ),
     ),
     limits=("A search that finds no such pair does not prove that there is none.",),
+    plan=_plan,
 )

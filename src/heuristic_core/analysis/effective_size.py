@@ -13,11 +13,13 @@ from ..columns import Column, Table
 from ..tables import UNDECIDED
 from ..writing import signed
 from .accuracies import CASE, judged_by, means_by_kind
+from .design import Design
 from .evidence import Evidence
 from .intervals import EQUAL, change_text
 from .paired import drawn_means
+from .power import POWER, ErrorSource, found, outlook, too_few_planned
 from .question import Answer, Figure, Question, Verdict, decide
-from .size_rule import drawn_sizes, estimate, paired_sizes, sizes_of, variances
+from .size_rule import drawn_sizes, estimate, paired_sizes, sizes_of, variance_parts, variances
 from .systems import by_system
 
 #: The margins, in points, at which the size is also computed.
@@ -28,6 +30,12 @@ SPANS = ("first to last", "where the margin is meaningful", "steepest rise of OO
 _ENOUGH_SEEDS = 3
 #: The model comes to generalise if its OOD accuracy rises by so many points.
 _RISE_POINTS = 10.0
+#: The fall, in per cent of units, whose power is reported.
+PLANNED_FALL = 20.0
+_PLANNED = f"a fall of {PLANNED_FALL:g} % of the units"
+#: Standard deviation over search seeds of the change over fine-tuning, root mean square over the
+#: models and kinds of data of docs/results/minilm-mnli-hans.md; per cent of units.
+SEED_SPREAD = 11.0
 _SUBJECT = ("finetune_seed", "method", "data")
 _DATA = ("in-domain", "adversarial", "balanced", "mixed")
 #: Label bias alone can make a subnetwork good enough, or not, on these data.
@@ -160,9 +168,14 @@ def _answer(
         if len(by_seed := (size[after, margin] - size[before, margin]).dropna())
     ]
     step = 100 * float(np.median(np.diff(levels))) if len(levels) > 1 else 0.0
+    sources: tuple[ErrorSource, ...] = ()
+    if spans := _spans(rows, ood).get(SPANS[0]):
+        before, after = spans
+        by_seed = (size[after, margin] - size[before, margin]).dropna()
+        sources = _sources(by_seed, drawn[after] - drawn[before])
     return Answer(
         subject=subject,
-        verdict=_verdict(data, rows, changes, step, judged),
+        verdict=_verdict(data, rows, changes, step, judged, sources),
         rows={
             "effective-size": rows,
             "effective-size-changes": changes,
@@ -182,8 +195,24 @@ def _spans(rows: list[dict], ood: pd.Series | None) -> dict[str, tuple[int, int]
     return {span: (steps[0], steps[-1]) for span, steps in spans if len(steps) > 1}
 
 
+def _sources(by_seed: pd.Series, drawn: pd.DataFrame) -> tuple[ErrorSource, ...]:
+    """Return what the error of a change comes from; nothing if a single seed says nothing."""
+    if len(by_seed) < 2:
+        return ()
+    seeds, examples = variance_parts(by_seed, drawn)
+    return (
+        ErrorSource("search seeds", seeds, len(by_seed)),
+        ErrorSource("examples of each case", examples, len(drawn), counted=False),
+    )
+
+
 def _verdict(
-    data: str, rows: list[dict], changes: list[dict], step: float, judged: str | None
+    data: str,
+    rows: list[dict],
+    changes: list[dict],
+    step: float,
+    judged: str | None,
+    sources: tuple[ErrorSource, ...],
 ) -> Verdict:
     """Decide on the change from the first to the last trained checkpoint.
 
@@ -217,6 +246,7 @@ def _verdict(
         open_because=open_because,
         measure=measure,
         effect=points,
+        power=outlook(_PLANNED, PLANNED_FALL, *sources) if sources else "",
     )
 
 
@@ -232,6 +262,18 @@ def _beside(answer: Answer, balanced: Verdict) -> Answer:
         return answer
     reason = f"{verdict.reason}; not so on balanced data, so label bias may be the cause"
     return replace(answer, verdict=replace(verdict, decision=UNDECIDED, reason=reason))
+
+
+def _plan(design: Design) -> str:
+    if not design.grid_searches:
+        return ""
+    few = too_few_planned(design.grid_steps, 2, "trained checkpoints of the grid")
+    seeds = design.grid_different
+    few = few or too_few_planned(seeds, _ENOUGH_SEEDS, "grid searches with different results")
+    error = ErrorSource("search seeds", SEED_SPREAD**2 / max(seeds, 1), seeds)
+    if few or found(PLANNED_FALL, error) >= POWER:
+        return few
+    return f"even if examples added no error, {outlook(_PLANNED, PLANNED_FALL, error)}"
 
 
 QUESTION = Question(
@@ -372,4 +414,5 @@ QUESTION = Question(
         "Effective size rests on a margin and on how well the search finds subnetworks.",
         "On adversarial and mixed data label bias can pass for accuracy; balanced data show it.",
     ),
+    plan=_plan,
 )

@@ -10,17 +10,21 @@ import pandas as pd
 from ..columns import Column, Table
 from ..tables import SUPPORTED
 from ..writing import p_text
-from .cores import Core, cores_of
+from .cores import ENOUGH, Core, cores_of
+from .design import Design
 from .evidence import Evidence
-from .intervals import crossed_share, estimate_text
+from .intervals import crossed_share, estimate_text, mean_share
 from .kept import Kept, too_few
 from .learning_order import rises, since
 from .nulls import at_least, labelled_sum, pooled_intersection
+from .power import least_number, too_few_planned
 from .question import Answer, Figure, Question, Verdict, decide
 from .systems import by_system, claim_on
 
 #: The core is there if a subnetwork keeps more than this share of it.
 _THERE = 0.5
+#: The share kept whose power is reported.
+PLANNED_SHARE = 0.9
 #: A head is in most subnetworks from this share on.
 _MOST = 0.8
 #: Whether a core is kept beyond its layers' other heads cannot rest on one search.
@@ -142,11 +146,26 @@ def _verdict(
         measure=_MEASURE,
         effect=share,
         p=p,
+        power=least_number(
+            f"{PLANNED_SHARE:.0%} of the core kept",
+            "heads in the final core (lower sparsities give more)",
+            last["final_size"],
+            lambda n: n > 1 and mean_share(PLANNED_SHARE, n).low > _THERE,
+        ),
     )
 
 
 _MEASURE = "share of the final core that a subnetwork keeps"
 _STEP = Column("checkpoint", "optimiser step of the model", "int", "step", key=True)
+
+
+def _plan(design: Design) -> str:
+    if not design.grid_searches:
+        return ""
+    return too_few_planned(
+        design.different or design.grid_different, ENOUGH, "searches with different results"
+    ) or too_few_planned(design.grid_steps, 2, "trained checkpoints of the grid")
+
 
 QUESTION = Question(
     key="emergence",
@@ -256,4 +275,5 @@ QUESTION = Question(
         "Where the grid has no sparsity of the main searches, the core is that of its own last "
         "checkpoint, which then keeps all of it.",
     ),
+    plan=_plan,
 )

@@ -77,13 +77,26 @@ def equivalence(
         Berger 1982 for the union of nulls; each is tested one-sided, by the normal distribution.
     """
     one, other = np.triu_indices(len(share), 1)
-    h = cohen_h(share)
+    h, error = cohen_h(share), pair_errors(len(share), n, answers)
+    return float(stats.norm.cdf((np.abs(h[one] - h[other]) - bar) / error).max(initial=0.0))
+
+
+def pair_errors(
+    k: int, n: int, answers: Bool[np.ndarray, "system example"] | None = None
+) -> Float[np.ndarray, " pair"]:
+    """Compute the standard error of the difference of every pair of systems, in Cohen's h.
+
+    Args:
+        k: How many systems there are.
+        n: How many examples there are.
+        answers: As for :func:`equivalence`.
+    """
+    one, other = np.triu_indices(k, 1)
     r = np.zeros(len(one))
     if answers is not None:
         varied = answers.any(axis=1) & ~answers.all(axis=1)
-        known = np.zeros((len(share), len(share)))
+        known = np.zeros((k, k))
         known[np.ix_(varied, varied)] = np.corrcoef(answers[varied]) if varied.any() else 0.0
         r = known[one, other]
     # Answers that are all alike say nothing of how systems differ on other examples.
-    error = np.sqrt(2 * np.maximum(1 - r, 1 / n) / n)
-    return float(stats.norm.cdf((np.abs(h[one] - h[other]) - bar) / error).max(initial=0.0))
+    return np.sqrt(2 * np.maximum(1 - r, 1 / n) / n)

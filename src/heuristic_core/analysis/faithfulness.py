@@ -7,8 +7,10 @@ import pandas as pd
 
 from ..columns import Column, Table
 from .accuracies import distinct_subnetworks
+from .design import Design
 from .evidence import Evidence
 from .intervals import change_text, student
+from .power import by_interval, outlook, too_few_planned
 from .question import Answer, Question, decide
 from .systems import BY_SPARSITY, by_system
 
@@ -44,9 +46,18 @@ def _answer(subject: dict, kl: pd.DataFrame) -> Answer:
         open_because=f"there are fewer than {_ENOUGH} subnetworks" if len(kl) < _ENOUGH else "",
         measure="KL divergence out of domain minus in-domain, nats",
         effect=difference,
+        power=outlook(
+            "twice the in-domain divergence",
+            in_domain.value,
+            by_interval("different subnetworks", difference, len(kl)),
+        ),
     )
     row = {"n": len(kl), "in_domain": in_domain, "ood": ood, "difference": difference}
     return Answer(subject=subject, verdict=verdict, rows={"faithfulness": [row]})
+
+
+def _plan(design: Design) -> str:
+    return too_few_planned(design.different, _ENOUGH, "searches with different results")
 
 
 QUESTION = Question(
@@ -74,4 +85,5 @@ QUESTION = Question(
         ),
     ),
     limits=("The interval is over searches: all subnetworks answer the same examples.",),
+    plan=_plan,
 )

@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import optimize, stats
 
+#: Either hypothesis is rejected below this p-value: one of two tests at 5 % together.
+CLEAR = 0.025
 #: Smaller variances than that of one hundredth of a point say nothing of the shape.
 _LEAST_VARIANCE = 1e-8
 
@@ -27,6 +29,7 @@ class Steepest:
         end: Where it ends.
         p_sharp: p-value of the hypothesis that some window holds at least a share of the fall.
         p_smooth: p-value of the hypothesis that no window holds more than this share.
+        variance: Of one seed's curve at one level; not a number where it is not known.
     """
 
     share: float
@@ -34,6 +37,7 @@ class Steepest:
     end: float
     p_sharp: float
     p_smooth: float
+    variance: float
 
 
 def steepest(levels: Levels, curves: Curves, width: float, bound: float) -> Steepest:
@@ -62,7 +66,7 @@ def steepest(levels: Levels, curves: Curves, width: float, bound: float) -> Stee
     total = float(falling[0] - falling[-1])
     shares = windows @ falling / total if total > 0 else np.full(len(starts), np.nan)
     where = int(shares.argmax())
-    p_sharp = p_smooth = np.nan
+    p_sharp = p_smooth = variance = np.nan
     # One mean for each level, and one constant for each seed but one.
     freedom = int(known.sum()) - len(levels) - len(curves) + 1
     if len(curves) > 1 and freedom > 0:
@@ -88,7 +92,34 @@ def steepest(levels: Levels, curves: Curves, width: float, bound: float) -> Stee
             for distance in (sharp, smooth)
         )
     start = float(starts[where])
-    return Steepest(float(shares[where]), start, start + width, p_sharp, p_smooth)
+    share = float(shares[where])
+    return Steepest(share, start, start + width, p_sharp, p_smooth, float(variance))
+
+
+def straight_found(
+    levels: Levels, fall: float, variance: float, width: float, bound: float, n_seeds: int
+) -> float:
+    """Compute how often a straight fall is distinguished from a sharp one.
+
+    Args:
+        levels: Where the curves are known, ascending.
+        fall: How far it falls.
+        variance: Of one seed's curve at one level.
+        width: Width of the window, as for :func:`steepest`.
+        bound: The share that a window holds of a sharp fall.
+        n_seeds: Curves.
+
+    Returns:
+        The share of studies, at most: a line is nearest to one condition, and noise to several.
+    """
+    freedom = (n_seeds - 1) * (len(levels) - 1)
+    if freedom < 1:
+        return 0.0
+    line = fall * (levels[-1] - levels) / (levels[-1] - levels[0])
+    starts = _starts(levels, width)
+    more = _falls(levels, starts, starts + width) - bound * _falls(levels, levels[:1], levels[-1:])
+    squared = np.square(more @ line) / (np.square(more).sum(1) * variance / n_seeds)
+    return float(stats.nct.sf(stats.t.isf(CLEAR, freedom), freedom, squared.min() ** 0.5))
 
 
 def _starts(levels: Levels, width: float) -> Levels:

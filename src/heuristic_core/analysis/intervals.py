@@ -159,6 +159,21 @@ def crossed_share(holds: Bool[np.ndarray, "item sample"]) -> Estimate:
         r = (between - within) / (between + (samples - 1) * within)
         n *= samples / (1 + (samples - 1) * max(0.0, r))
         quantile = float(stats.t.ppf(0.975, items - 1))
+    return _share_interval(value, n, quantile)
+
+
+def mean_share(value: float, items: int) -> Estimate:
+    """Compute what :func:`crossed_share` does where samples of an item agree, on average.
+
+    Args:
+        value: The share.
+        items: The items, at least two.
+    """
+    return _share_interval(value, items, float(stats.t.ppf(0.975, items - 1)))
+
+
+def _share_interval(value: float, n: float, quantile: float) -> Estimate:
+    """Compute Wilson's interval of a share of n, for a quantile of any distribution."""
     squared = quantile**2 / n
     centre = (value + squared / 2) / (1 + squared)
     half = math.sqrt(squared * value * (1 - value) + squared**2 / 4) / (1 + squared)

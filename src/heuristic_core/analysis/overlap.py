@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
+from scipy import stats
 
 from ..columns import Column, Table
 from ..writing import p_text
@@ -16,14 +19,18 @@ from .agreement import (
     frequencies,
     split_frequencies,
 )
+from .design import Design
 from .evidence import Evidence
 from .intervals import Estimate, correlation, estimate_text
 from .kept import Kept, too_few
 from .nulls import Chance, expected_jaccard, relabelled
 from .pairs import jaccard, pair_mean
+from .power import POWER, least_number, too_few_planned
 from .question import Answer, Question, Verdict, decide
 from .systems import BY_METHOD, by_system, claim_on
 
+#: The excess of the Jaccard index over chance whose power is reported.
+PLANNED_EXCESS = 0.05
 #: Both directions are tested, so each takes half of 5 %.
 _LEVEL = 0.025
 _MEASURE = "mean Jaccard index of heads at the lowest sparsity"
@@ -42,12 +49,12 @@ def overlap(evidence: Evidence, n_draws: int = 2000) -> list[Answer]:
     answers = []
     for key, group in by_system(evidence["subnetworks"], BY_METHOD):
         kept = Kept.of(group).distinct()
-        levels, neighbours, together = _compare(kept, evidence.seed, n_draws)
+        levels, neighbours, together, error = _compare(kept, evidence.seed, n_draws)
         n_searches = group["seed"].nunique()
         answers.append(
             Answer(
                 subject=dict(zip(BY_METHOD, key, strict=True)),
-                verdict=_verdict(key[-1], n_searches, levels, together),
+                verdict=_verdict(key[-1], n_searches, levels, together, error),
                 rows={"overlap": levels, "overlap-neighbours": neighbours},
             )
         )
@@ -56,12 +63,12 @@ def overlap(evidence: Evidence, n_draws: int = 2000) -> list[Answer]:
 
 def _compare(
     kept: Kept, seed: int, n_draws: int
-) -> tuple[list[dict], list[dict], tuple[float, float] | None]:
-    """Compute the rows of both tables, and the p-values of all sparsities together."""
+) -> tuple[list[dict], list[dict], tuple[float, float] | None, float]:
+    """Compute the rows of both tables, the p-values of all sparsities, and chance's spread."""
     per_level = kept.table.groupby(level="sparsity").size()
     levels = [float(level) for level in per_level.index[per_level >= 2]]
     if not levels:
-        return [], [], None
+        return [], [], None, 0.0
     masks, exists = _by_search(kept, levels)
     layers, anywhere = (
         Agreement.of(relabelled(masks, pools, n_draws, np.random.default_rng(seed)), exists)
@@ -77,7 +84,8 @@ def _compare(
         | _correlated("halves", split_frequencies(masks[None], exists, low), layers.halves[:, low])
         for low in range(len(levels) - 1)
     ]
-    return rows, neighbours, all_levels(np.array([r["jaccard"].value for r in rows]), layers.mean)
+    together = all_levels(np.array([r["jaccard"].value for r in rows]), layers.mean)
+    return rows, neighbours, together, float(layers.mean[:, 0].std())
 
 
 def _by_search(
@@ -119,7 +127,11 @@ def _correlated(name: str, pair: Frequencies | None, draws: Float[np.ndarray, " 
 
 
 def _verdict(
-    method: str, n_searches: int, levels: list[dict], together: tuple[float, float] | None
+    method: str,
+    n_searches: int,
+    levels: list[dict],
+    together: tuple[float, float] | None,
+    error: float,
 ) -> Verdict:
     if not levels:
         # Without two at any sparsity, each has one.
@@ -142,7 +154,23 @@ def _verdict(
         measure=_MEASURE,
         effect=effect,
         p=p_above,
+        power=least_number(
+            f"a Jaccard index {PLANNED_EXCESS:g} above chance",
+            "searches with different results",
+            lowest["n"],
+            lambda n: _found(error * (math.comb(lowest["n"], 2) / math.comb(n, 2)) ** 0.5),
+        ),
     )
+
+
+def _found(error: float) -> bool:
+    """Check that the planned excess is found in 80 % of studies with an error by chance."""
+    quantile = float(stats.norm.isf(_LEVEL) + stats.norm.isf(1 - POWER))
+    return quantile * error <= PLANNED_EXCESS
+
+
+def _plan(design: Design) -> str:
+    return too_few_planned(design.different, 2, "searches with different results")
 
 
 QUESTION = Question(
@@ -273,4 +301,5 @@ QUESTION = Question(
         ),
     ),
     limits=("Agreement between searches does not show that the model has no other solution.",),
+    plan=_plan,
 )

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from ..columns import Table
 from ..errors import expect_known
 from ..tables import CONTRADICTED, SUBJECT, SUPPORTED, TABLES, UNDECIDED, Decision
+from .design import Design
 from .evidence import Evidence
 from .intervals import Estimate
 
@@ -35,6 +36,7 @@ class Verdict:
         measure: What the effect is measured in, such as ``balanced margin, nats``.
         effect: The effect that decides, with its 95 % interval.
         p: Its p-value, corrected where several are tested.
+        power: Where it is open, what data would find the effect that the claim asks for.
     """
 
     claim: str
@@ -43,6 +45,7 @@ class Verdict:
     measure: str = ""
     effect: Estimate | None = None
     p: float | None = None
+    power: str = ""
 
 
 def decide(
@@ -55,6 +58,7 @@ def decide(
     measure: str = "",
     effect: Estimate | None = None,
     p: float | None = None,
+    power: str = "",
 ) -> Verdict:
     """Build a verdict.
 
@@ -67,15 +71,18 @@ def decide(
         measure: What the effect is measured in.
         effect: The effect.
         p: Its p-value.
+        power: What data would find the effect that the claim asks for; kept if it is undecided.
     """
     decision = SUPPORTED if supported else CONTRADICTED if contradicted else UNDECIDED
+    decision = UNDECIDED if open_because else decision
     return Verdict(
         claim=claim,
-        decision=UNDECIDED if open_because else decision,
+        decision=decision,
         reason="; ".join(filter(None, (reason, open_because))),
         measure=measure,
         effect=effect,
         p=p,
+        power=power if decision == UNDECIDED else "",
     )
 
 
@@ -142,6 +149,8 @@ class Question:
             put before their own. A table without key columns has one row for each subject.
         figures: What is drawn of them.
         limits: What its verdicts cannot tell, whatever the data.
+        plan: Why a study as planned can hardly decide it, as a clause; empty if it can, or does
+            not ask it.
     """
 
     key: str
@@ -155,6 +164,7 @@ class Question:
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     limits: tuple[str, ...] = ()
+    plan: Callable[[Design], str] | None = None
 
     def __post_init__(self) -> None:
         subject = tuple(column for column in SUBJECT if column.name in self.subject)

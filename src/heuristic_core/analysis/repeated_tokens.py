@@ -11,11 +11,15 @@ from jaxtyping import Float
 from ..columns import Column, Table
 from .attention_patterns import CLEAR
 from .cores import supported_cores
+from .design import Design
 from .evidence import Evidence
 from .intervals import Estimate, holm
+from .power import ErrorSource, outlook
 from .question import Answer, Figure, Question, Verdict, decide
 from .scores import mean_interval, p_above
 
+#: The score, in multiples of chance, of a head whose power is reported.
+PLANNED_SCORE = 2.0
 _EXAMPLES = ["suite", "weighting"]
 _SUBJECT = ("finetune_seed", "checkpoint", *_EXAMPLES)
 BEFORE, AFTER = "before fine-tuning", "after fine-tuning"
@@ -86,6 +90,7 @@ def _verdict(heads: pd.DataFrame, has_core: bool) -> Verdict:
         reason = "no core head clearly attends to repeated tokens after fine-tuning"
         return decide(QUESTION.claim, reason)
     already, not_yet = (int((heads["clear"] == clear).sum()) for clear in ("yes", "no"))
+    widest = heads.loc[heads["score_se_before"].idxmax()]
     return decide(
         QUESTION.claim,
         f"of {n} core head{'s' * (n > 1)} that clearly attend to repeated tokens, {already} "
@@ -94,7 +99,19 @@ def _verdict(heads: pd.DataFrame, has_core: bool) -> Verdict:
         contradicted=not_yet >= n / 2,
         measure="share of these heads that clearly did so before",
         effect=Estimate(already / n, np.nan, np.nan),
+        power=outlook(
+            f"a head at {PLANNED_SCORE:g} times chance",
+            PLANNED_SCORE - CLEAR,
+            ErrorSource(
+                "examples", widest["score_se_before"] ** 2, int(widest["n_before"]), counted=False
+            ),
+            p=0.05 / n,
+        ),
     )
+
+
+def _plan(design: Design) -> str:
+    return "" if design.before else "checkpoint 0, the model before fine-tuning, is not kept"
 
 
 QUESTION = Question(
@@ -149,4 +166,5 @@ QUESTION = Question(
         ),
     ),
     limits=("What a head attends to does not say what it does with it.",),
+    plan=_plan,
 )

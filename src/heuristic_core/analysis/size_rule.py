@@ -139,8 +139,7 @@ def estimate(by_seed: pd.Series, drawn: pd.DataFrame | None, least: float) -> Es
     value, n = float(by_seed.mean()), len(by_seed)
     if n < 2 or drawn is None:
         return Estimate(value, np.nan, np.nan)
-    over_seeds = float(by_seed.var(ddof=1)) / n
-    over_draws = float(drawn[by_seed.index].mean(axis=1).var(ddof=1))
+    over_seeds, over_draws = variance_parts(by_seed, drawn)
     variance = over_seeds + over_draws
     if variance == 0:
         return Estimate(value, value, value)
@@ -148,6 +147,17 @@ def estimate(by_seed: pd.Series, drawn: pd.DataFrame | None, least: float) -> Es
     half = float(stats.t.ppf(0.975, free)) * variance**0.5
     low, high = np.clip([value - half, value + half], least, 100.0)
     return Estimate(value, float(low), float(high))
+
+
+def variance_parts(by_seed: pd.Series, drawn: pd.DataFrame) -> tuple[float, float]:
+    """Return what search seeds, and what examples, add to the variance of the mean over seeds.
+
+    Args:
+        by_seed: One number for each of at least two search seeds.
+        drawn: The same in each draw (row) of the examples.
+    """
+    over_draws = drawn[by_seed.index].mean(axis=1).var(ddof=1)
+    return float(by_seed.var(ddof=1)) / len(by_seed), float(over_draws)
 
 
 def _shares(seed: list[int]) -> Float[np.ndarray, " draw"]:

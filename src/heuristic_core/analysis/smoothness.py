@@ -8,9 +8,11 @@ import pandas as pd
 from ..columns import Column, Table
 from ..writing import p_text
 from .accuracies import KINDS, full_model, judged_by, means_by_kind, subnetworks_of
+from .design import Design
 from .evidence import Evidence
-from .falling_curves import steepest
+from .falling_curves import CLEAR, steepest, straight_found
 from .intervals import EQUAL, Estimate, estimate_text, student
+from .power import POWER, least_number, too_few_planned
 from .question import Answer, Figure, Question, Verdict, decide
 from .systems import BY_METHOD, by_system
 
@@ -20,8 +22,6 @@ _ENOUGH_SPARSITIES, _ENOUGH_SEEDS = 5, 3
 _FALL_POINTS = 10.0
 #: A fall is sharp if this share of the range of sparsities holds half of it, and else smooth.
 _WINDOW, _HALF = 1 / 8, 0.5
-#: Either hypothesis is rejected below this p-value: one of two tests at 5 % together.
-_CLEAR = 0.025
 
 
 def smoothness(evidence: Evidence) -> list[Answer]:
@@ -42,16 +42,18 @@ def smoothness(evidence: Evidence) -> list[Answer]:
         # Seeds that change nothing are no replicates of a search.
         curves = curves[curves.notna().sum(axis=1) >= _ENOUGH_SPARSITIES].drop_duplicates()
         if len(curves):
-            shape = {"data": judged, **_shape(curves.dropna(axis=1, how="all"))}
+            known = curves.dropna(axis=1, how="all")
+            row, power = _shape(known)
+            shape = {"data": judged, **row}
             accuracies = _accuracies(full_model(grid, *key[:2]), means, judged)
             rows = {"smoothness": [shape], "accuracy-by-sparsity": accuracies}
             subject = dict(zip(BY_METHOD, key, strict=True))
-            answers.append(Answer(subject=subject, verdict=_verdict(shape), rows=rows))
+            answers.append(Answer(subject=subject, verdict=_verdict(shape, power), rows=rows))
     return answers
 
 
-def _shape(curves: pd.DataFrame) -> dict:
-    """Describe the fall of accuracies by seed (rows) and sparsity (columns)."""
+def _shape(curves: pd.DataFrame) -> tuple[dict, str]:
+    """Describe the fall of accuracies by seed and sparsity, and what would decide on its shape."""
     levels = curves.columns.to_numpy(dtype=np.float64)
     span = float(levels[-1] - levels[0])
     each = [(levels[curve.notna()], curve.dropna().to_numpy()) for _, curve in curves.iterrows()]
@@ -59,15 +61,28 @@ def _shape(curves: pd.DataFrame) -> dict:
     width = max(_WINDOW * span, float(np.diff(levels).max()))
     window = steepest(levels, curves.to_numpy(dtype=np.float64), width, _HALF)
     slopes = np.array([-100 * span * np.polyfit(x, y, 1)[0] for x, y in each])
-    return {
+    fall = student(slopes)
+    power = ""
+    if np.isfinite(window.variance):
+        # What a fall would have to be, as the claim does not say how far accuracy falls.
+        least, n = max(fall.value, _FALL_POINTS) / 100, len(curves)
+        rest = (width, _HALF)
+        power = least_number(
+            f"a straight fall by {100 * least:.0f} points",
+            "search seeds with different curves",
+            n,
+            lambda n: straight_found(levels, least, window.variance, *rest, n) >= POWER,
+        )
+    row = {
         "n_seeds": len(curves),
-        "fall_points": student(slopes),
+        "fall_points": fall,
         "largest_share": None if np.isnan(window.share) else window.share,
         "steepest_from": window.start,
         "steepest_to": window.end,
         "p_sharp": window.p_sharp,
         "p_smooth": window.p_smooth,
     }
+    return row, power
 
 
 def _accuracies(full: pd.DataFrame, means: pd.DataFrame, judged: str) -> list[dict]:
@@ -84,7 +99,7 @@ def _accuracies(full: pd.DataFrame, means: pd.DataFrame, judged: str) -> list[di
     return long.dropna(subset="accuracy").to_dict("records")
 
 
-def _verdict(shape: dict) -> Verdict:
+def _verdict(shape: dict, power: str) -> Verdict:
     claim = f"{shape['data']} {QUESTION.claim}"
     fall, share = shape["fall_points"], shape["largest_share"]
     reason = f"accuracy falls by {estimate_text(fall, '{:.1f}'.format)} points"
@@ -96,7 +111,9 @@ def _verdict(shape: dict) -> Verdict:
     elif fall.low <= 0 or fall.value < _FALL_POINTS - EQUAL or share is None:
         open_because = f"a clear fall of at least {_FALL_POINTS:g} points is needed"
     if share is None or open_because:
-        return decide(claim, reason, open_because=open_because, measure=_MEASURE)
+        few = shape["n_seeds"] < _ENOUGH_SEEDS
+        needed = power if few else ""  # without a fall, no number of seeds gives it a shape
+        return decide(claim, reason, open_because=open_because, measure=_MEASURE, power=needed)
     ends = (f"{shape[end]:.0%}" for end in ("steepest_from", "steepest_to"))
     p_sharp, p_smooth = shape["p_sharp"], shape["p_smooth"]
     reason += f", {share:.0%} of it between sparsity {' and '.join(ends)}, where it is steepest; "
@@ -105,15 +122,24 @@ def _verdict(shape: dict) -> Verdict:
     return decide(
         claim,
         reason,
-        supported=shape["p_sharp"] < _CLEAR,
-        contradicted=shape["p_smooth"] < _CLEAR,
+        supported=shape["p_sharp"] < CLEAR,
+        contradicted=shape["p_smooth"] < CLEAR,
         measure=_MEASURE,
         effect=Estimate(share),
         p=min(p_sharp, p_smooth),
+        power=power,
     )
 
 
 _MEASURE = "largest share of the fall within an eighth of the range of sparsities"
+
+
+def _plan(design: Design) -> str:
+    if not design.grid_searches:
+        return ""
+    return too_few_planned(
+        design.grid_different, _ENOUGH_SEEDS, "grid searches with different results"
+    ) or too_few_planned(design.grid_sparsities, _ENOUGH_SPARSITIES, "sparsities of the grid")
 
 
 QUESTION = Question(
@@ -256,4 +282,5 @@ QUESTION = Question(
         "A transition narrower than the step between sparsities cannot be seen.",
         "What is smooth over an eighth of the range may be sharp in a narrower part.",
     ),
+    plan=_plan,
 )

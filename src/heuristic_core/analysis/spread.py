@@ -18,9 +18,11 @@ from .accuracies import (
     means_by_kind,
     subnetwork_means,
 )
-from .equality import cohen_h, equivalence, homogeneity
+from .design import Design
+from .equality import cohen_h, equivalence, homogeneity, pair_errors
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, change_text, correlation, holm, student
+from .power import ErrorSource, outlook, too_few_planned
 from .predictions import answers_by_case
 from .question import Answer, Figure, Question, Row, Verdict, decide
 from .systems import BY_SPARSITY, by_system
@@ -72,7 +74,7 @@ def spread(evidence: Evidence) -> list[Answer]:
         shown = [*(kind for kind in _MEANS if kind in systems), "difference", "kl"]
         tables = {
             "by-sparsity": list(_overview(means, systems["matches"].sum())),
-            "cases": cases.reset_index().to_dict("records"),
+            "cases": cases.drop(columns="error").reset_index().to_dict("records"),
             "subnetwork-accuracies": [
                 {"seed": seed, **row, **sizes.get((*key, seed), {})}
                 for seed, row in systems[[*shown]].to_dict("index").items()
@@ -107,18 +109,24 @@ def _cases(
     cases["span"] = 100 * (cases["highest"] - cases["lowest"])
     cases["h"] = cohen_h(cases["highest"]) - cohen_h(cases["lowest"])
     tests = [_tests(some, answers.get(case)) for case, some in groups]
-    cases["p"], cases["p_equal"] = holm(np.array([p for p, _ in tests])), [p for _, p in tests]
+    cases["p"] = holm(np.array([p for p, *_ in tests]))
+    cases["p_equal"], cases["error"] = ([test[i] for test in tests] for i in (1, 2))
     return cases.sort_values("h", ascending=False, kind="stable")
 
 
-def _tests(some: pd.DataFrame, answers: pd.DataFrame | None) -> tuple[float, float]:
-    """Test whether the subnetworks of one case are equally accurate, and whether almost."""
+def _tests(some: pd.DataFrame, answers: pd.DataFrame | None) -> tuple[float, float, float]:
+    """Test whether the subnetworks of one case are equally accurate, and whether almost.
+
+    Returns:
+        The p-values, and the error of the difference between two subnetworks in Cohen's h.
+    """
     known = answers is not None and set(some["seed"]) <= set(answers.index)
     of_seeds = answers.loc[some["seed"]].to_numpy() if answers is not None and known else None
     n = int(some["n"].iloc[0])
     return (
         homogeneity(some["correct"].to_numpy(), n, of_seeds),
         equivalence(some["accuracy"].to_numpy(), n, NARROW, of_seeds),
+        float(np.median(pair_errors(len(some), n, of_seeds))) if len(some) > 1 else np.nan,
     )
 
 
@@ -192,6 +200,12 @@ def _verdict(systems: pd.DataFrame, cases: pd.DataFrame, margin: float) -> Verdi
         measure="span of the widest case, Cohen's h",
         effect=Estimate(top["h"]),
         p=top["p"],
+        power=outlook(
+            f"a difference of {WIDE:g} in one case",
+            WIDE,
+            ErrorSource("examples of each case", top["error"] ** 2, int(top["n"]), counted=False),
+            p=0.05 / len(cases),
+        ),
     )
 
 
@@ -203,6 +217,12 @@ def _caveat(systems: pd.DataFrame) -> str:
         "Subnetworks better on adversarial cases are worse on friendly ones "
         f"(r = {change_text(r, 2)}), so part of the spread can be label bias."
     )
+
+
+def _plan(design: Design) -> str:
+    if not design.ood_cases:
+        return "it takes an out-of-domain case"
+    return too_few_planned(design.different, 2, "searches with different results")
 
 
 QUESTION = Question(
@@ -464,4 +484,5 @@ QUESTION = Question(
         "adversarial label is more accurate on every adversarial case.",
         "The data do not tell why subnetworks differ, nor whether those of other models would.",
     ),
+    plan=_plan,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from rich.table import Table
@@ -22,6 +22,7 @@ def print_plan(
     others: Sequence[Cell] = (),
     later: Sequence[str] = (),
     stale: Collection[str] = (),
+    warnings: Mapping[str, str] | None = None,
 ) -> None:
     """Print cells with forecasts of their time and disk space.
 
@@ -34,6 +35,7 @@ def print_plan(
         others: Further cells, whose times improve the forecast if they are finished.
         later: Tables of ``[analysis]`` whose cells are added later and are not known yet.
         stale: Labels of the cells that another version of the code computed.
+        warnings: Why questions, by their keys, can hardly be decided.
     """
     store = Store(folder) if (folder / "cells").is_dir() else None
     forecasts = forecast(cells, store, device, others)
@@ -50,6 +52,7 @@ def print_plan(
                 "missing_seconds": seconds,
                 "missing_megabytes": megabytes,
                 "planned_later": list(later),
+                "hardly_decided": dict(warnings or {}),
             }
         )
         return
@@ -72,6 +75,8 @@ def print_plan(
             "are about the core's heads and are planned after the searches",
             soft_wrap=True,
         )
+    for key, reason in (warnings or {}).items():
+        out().print(f"{key} can hardly be decided: {reason}", markup=False, soft_wrap=True)
 
 
 def _row(f: Forecast) -> dict[str, object]:

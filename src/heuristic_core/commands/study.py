@@ -13,6 +13,7 @@ from ..errors import InputError, unknown
 from ..study.analyses import analyze_run, open_finished, plan_run, stale_remark
 from ..study.beside import beside
 from ..study.config import load_study
+from ..study.design import design_of, warnings
 from ..study.run import RunOptions, load_study_task, pick_device, run_study
 from ..study.store import Store
 from ..study.watch import Watch
@@ -79,7 +80,13 @@ def run(
         task = load_study_task(config, data)
         planned, later = plan_run(config, task, Store(options.out, make=False))
         print_plan(
-            config.name, options.out, planned.cells, pick_device(device), as_json, later=later
+            config.name,
+            options.out,
+            planned.cells,
+            pick_device(device),
+            as_json,
+            later=later,
+            warnings=warnings(design_of(config, task)),
         )
         return
     results = run_study(config, options, Watch(err()), kinds=UNTIL[until] if until else None)

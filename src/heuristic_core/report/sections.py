@@ -48,6 +48,7 @@ class Card:
         decision: Supported, contradicted, or not decided by these data.
         reason: The numbers behind it.
         caveat: What these data leave open; may be empty.
+        power: What data would find the effect that the claim asks for; may be empty.
     """
 
     where: str
@@ -55,6 +56,7 @@ class Card:
     decision: str
     reason: str
     caveat: str
+    power: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,5 +137,9 @@ def _word(
 
 
 def _card(question: Question, row: Mapping[str, Any], several: frozenset[str]) -> Card:
-    texts = {key: name(row[key], 2000) for key in ("claim", "decision", "reason", "caveat")}
+    texts = {
+        key: name(row[key], 2000) for key in ("claim", "decision", "reason", "caveat", "power")
+    }
+    if texts["power"]:
+        texts["power"] = f"What would decide it: {texts['power']}."
     return Card(where=where(question.subject, row, several), **texts)

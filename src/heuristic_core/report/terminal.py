@@ -66,7 +66,7 @@ def _section(console: Console, section: Section) -> None:
         if card.where:
             line.append(f" ({_unbroken(card.where)})")
         console.print(Padding(line, (0, 0, 0, 2), expand=False))
-        for text in filter(None, (card.reason, card.caveat)):
+        for text in filter(None, (card.reason, card.caveat, card.power)):
             console.print(Padding(Text(text, style="dim"), (0, 0, 0, 4), expand=False))
 
 

@@ -1,0 +1,183 @@
+"""What an open verdict would take: how much more data would find the effect that a claim asks for.
+
+That effect is stated beforehand. Of the data only the errors count: the power to find what was
+observed says no more than its p-value (Hoenig and Heisey 2001).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from scipy import stats
+
+from .effect import Effect
+from .intervals import Estimate
+
+#: The share of studies in which the effect should be found.
+POWER = 0.8
+#: More than so many times the data is no advice.
+MOST = 64
+#: Above so many degrees of freedom, Student's t is normal, and SciPy is slow.
+_NORMAL = 1000.0
+
+
+@dataclass(frozen=True)
+class ErrorSource:
+    """What one part of the data adds to the error of an effect.
+
+    Args:
+        name: What there would have to be more of, in the plural, such as ``search seeds``.
+        variance: What it adds to the variance of the effect.
+        n: How many there are.
+        counted: Whether a reader can count them; else advice is in multiples, as of examples that
+            several cases have.
+    """
+
+    name: str
+    variance: float
+    n: float
+    counted: bool = True
+
+    def times(self, factor: float) -> ErrorSource:
+        """Return what it would add with so many times the data."""
+        return replace(self, variance=self.variance / factor, n=self.n * factor)
+
+
+def found(effect: float, *sources: ErrorSource, p: float = 0.05) -> float:
+    """Compute how often an effect is found, and in the right direction, by a two-sided t-test.
+
+    Args:
+        effect: The true effect.
+        sources: What its error comes from.
+        p: The p-value below which it counts as found.
+
+    Returns:
+        The share of studies.
+    """
+    parts = [source for source in sources if source.variance > 0]
+    variance = sum(source.variance for source in parts)
+    if not parts:
+        return 1.0
+    if any(source.n <= 1 for source in parts):
+        return 0.0
+    # Welch's approximation.
+    freedom = variance**2 / sum(source.variance**2 / (source.n - 1) for source in parts)
+    away = abs(effect) / variance**0.5
+    if freedom > _NORMAL:
+        return float(stats.norm.sf(stats.norm.isf(p / 2) - away))
+    return float(stats.nct.sf(stats.t.isf(p / 2, freedom), freedom, away))
+
+
+def outlook(
+    said: str, effect: float, *sources: ErrorSource, p: float = 0.05, both_sides: bool = False
+) -> str:
+    """Say what would find an effect in 80 % of studies.
+
+    Args:
+        said: The effect in words, such as ``a fall of 20 points``.
+        effect: The effect.
+        sources: What its error comes from.
+        p: The p-value below which it counts as found.
+        both_sides: Whether an interval has to exclude the effect and its negative.
+
+    Returns:
+        A clause without its full stop. It names the least that is enough of one source, else of
+        all.
+    """
+
+    def power(chosen: tuple[ErrorSource, ...], more: float) -> float:
+        one_side = found(effect, *(s.times(more) if s in chosen else s for s in sources), p=p)
+        return max(0.0, 2 * one_side - 1) if both_sides else one_side
+
+    now = power((), 1)
+    if now >= POWER:
+        return f"{said} would have been found in {now:.0%} of such studies"
+    plans = []
+    for chosen in (*((source,) for source in sources), sources):
+        more = _least(partial(power, chosen))
+        if more is not None:
+            plans.append((len(chosen) * more, chosen, more))
+    if not plans:
+        return (
+            f"{said} would be found in {now:.0%} of such studies, and not in {POWER:.0%} with "
+            f"{MOST} times the data"
+        )
+    _, chosen, more = min(plans, key=lambda plan: plan[0])
+    needed = " and ".join(_amount(source, more) for source in chosen)
+    return f"with {needed}, {said} would be found in {POWER:.0%} of such studies; now in {now:.0%}"
+
+
+def _least(power: Callable[[float], float]) -> float | None:
+    """Find the least multiple of the data whose power is enough; power rises with it."""
+    if power(MOST) < POWER:
+        return None
+    low, high = 0.0, math.log2(MOST)
+    for _ in range(16):
+        middle = (low + high) / 2
+        low, high = (low, middle) if power(2**middle) >= POWER else (middle, high)
+    return 2**high
+
+
+def _amount(source: ErrorSource, times: float) -> str:
+    if source.counted:
+        return f"{math.ceil(source.n * times - 0.01)} {source.name} instead of {source.n:.0f}"
+    tenths = math.ceil(10 * times - 0.1)
+    return f"{tenths / 10 if tenths < 100 else math.ceil(times):g} times as many {source.name}"
+
+
+def by_interval(name: str, estimate: Estimate, n: int, freedom: int | None = None) -> ErrorSource:
+    """Read the error of a source off Student's interval.
+
+    Args:
+        name: What there would have to be more of, in the plural.
+        estimate: An estimate with its 95 % interval.
+        n: How many there are.
+        freedom: Its degrees of freedom; ``n - 1`` if not given.
+    """
+    half = (estimate.high - estimate.low) / 2
+    free = n - 1 if freedom is None else freedom
+    # Of a single one the error is not known, and found() asks for two.
+    error = half / float(stats.t.isf(0.025, free)) if free > 0 else 1.0
+    return ErrorSource(name, error**2, n)
+
+
+def by_examples(effect: Effect) -> ErrorSource:
+    """Return an effect's error over examples."""
+    freedom = min(effect.freedom, default=1.0)
+    return ErrorSource("examples", float(np.sum(effect.variances)), freedom + 1, counted=False)
+
+
+def too_few_planned(n: int, needed: int, name: str) -> str:
+    """Say that a study plans fewer of something than a verdict takes; nothing if it does not.
+
+    Args:
+        n: How many it plans.
+        needed: How many it takes.
+        name: What, in the plural.
+    """
+    return (
+        f"it takes {needed} {name}, and {n} {'is' if n == 1 else 'are'} planned"
+        if n < needed
+        else ""
+    )
+
+
+def least_number(said: str, name: str, n: int, enough: Callable[[int], bool]) -> str:
+    """Say how many of something it takes, by a rule that is tried from the present number on.
+
+    Args:
+        said: The effect in words.
+        name: What there would have to be more of, in the plural.
+        n: How many there are.
+        enough: Whether a number is enough.
+    """
+    if enough(n):
+        return f"{said} would have been found"
+    for more in range(n + 1, MOST + 1):
+        if enough(more):
+            return f"with {more} {name} instead of {n}, {said} would be found"
+    return f"{said} would not be found with {MOST} {name} either"
