@@ -35,7 +35,7 @@ def index() -> str:
             "*contradicted* or *not decided by these data*, with the numbers behind the decision.",
             "",
             "[Known answers](known-answers.md) describes the tests on models whose mechanism is "
-            "known. [Power](power.md) says what a verdict that is not decided would take. "
+            "known. [What an open verdict would take](undecided.md) says how that is computed. "
             "[Tables](../tables.md) lists the columns of all tables.",
             "",
             "| question | page | key | measured tables | paper |",
