@@ -81,13 +81,12 @@ def over_both(by_seed: pd.Series, shared: float) -> Estimate:
         The estimate; the interval of a single seed is not a number.
 
     Source:
-        The variance of two crossed random effects; degrees of freedom by Satterthwaite 1946.
+        Two crossed random effects; their sum has the interval of Banerjee 1960, which covers at
+        least 95 %. That by Satterthwaite's degrees of freedom covers 92.5 % at three seeds.
     """
     value, n = float(by_seed.mean()), len(by_seed)
     if n < 2:
         return Estimate(value)
-    over_seeds, over_examples = float(by_seed.var(ddof=1)) / n, max(0.0, shared)
-    variance = over_seeds + over_examples
-    free = (n - 1) * (variance / over_seeds) ** 2 if over_seeds > 0 else np.inf
-    half = float(stats.t.ppf(0.975, free)) * variance**0.5
+    over_seeds = stats.t.ppf(0.975, n - 1) ** 2 * by_seed.var(ddof=1) / n
+    half = float(over_seeds + stats.norm.ppf(0.975) ** 2 * max(0.0, shared)) ** 0.5
     return Estimate(value, value - half, value + half)
