@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 from simulated import decisions
-from simulated_scores import scored
+from simulated_scores import by_example, scored
 from tables_by_hand import FULL, evaluation, evaluations, found
 
 from heuristic_core.analysis.conclusions import conclude
@@ -56,13 +57,16 @@ def test_different_aurocs_support():
     assert widest["p"] == pytest.approx(2 * np.exp(-chi2 / 2))
     assert (other["span"], other["p"]) == (0, 1)
     assert answer.verdict.decision == "supported"
-    assert answer.verdict.effect.value == pytest.approx(0.4)
+    h = 2 * np.arcsin(0.9**0.5) - 2 * np.arcsin(0.5**0.5)
+    assert (answer.verdict.effect.value, widest["h"]) == pytest.approx((h, h))
+    assert "as if on different examples" in answer.verdict.reason
+    assert not widest["paired"]
     assert answer.verdict.p == widest["p"]
 
 
 def test_label_bias_alone_contradicts():
     """Adversarial accuracies from 10 to 90 %, and all AUROCs alike."""
-    rows = table({"aswap": [0.8, 0.81, 0.79, 0.8, 0.8]}, biases=[-2, -1, 0, 1, 2.0])
+    rows = table({"aswap": [0.8, 0.81, 0.79, 0.8, 0.8]}, n=900, biases=[-2, -1, 0, 1, 2.0])
     right = evaluations(
         *[evaluation({"i": 99, "aswap": k}, **found(s)) for s, k in enumerate((10, 30, 50, 70, 90))]
     )
@@ -112,7 +116,7 @@ def test_too_little_is_not_decided():
     assert few_examples.verdict.decision == "not decided by these data"
     (perfect,) = answers(table({"aswap": [1.0, 1.0, 1.0]}))
     assert perfect.rows["separation-cases"][0]["p"] == 1
-    assert perfect.verdict.decision == "contradicted"
+    assert perfect.verdict.decision == "not decided by these data"
 
 
 @pytest.mark.parametrize("sure", [False, True])
@@ -172,3 +176,42 @@ def test_saturated_models_of_equal_separation_are_not_taken_for_different(n, n_f
     results = answers(DISCRIMINATION.frame(rows))
     assert len(results) == 100
     assert decisions(results).count("supported") <= 9
+
+
+def test_a_ceiling_leaves_no_room():
+    """Accuracies from 24 to 65 % at AUROCs of 1.00 show no equality."""
+    rows = table({"aswap": [0.999, 1.0, 0.998, 1.0], "aif": [0.8] * 4}, n=5000)
+    (answer,) = answers(rows)
+    assert answer.verdict.decision == "not decided by these data"
+    assert "in 1 of 2 cases the mean AUROC is within 0.2 of the end" in answer.verdict.reason
+    (with_room,) = answers(rows[rows["case"] == "aif"])
+    assert with_room.verdict.decision == "contradicted"
+
+
+def test_equality_asks_for_enough_examples():
+    for n, decision in ((60, "not decided by these data"), (900, "contradicted")):
+        (answer,) = answers(table({"aswap": [0.8, 0.8, 0.81]}, n=n))
+        assert answer.verdict.decision == decision
+
+
+@pytest.mark.parametrize(
+    ("studies", "sure"),
+    [(100, False), *(pytest.param(1000, x, marks=pytest.mark.slow) for x in (False, True))],
+)
+@pytest.mark.parametrize("alike", [0.5, 0.9])
+def test_the_same_examples_are_known(studies, sure, alike):
+    """Equal systems are not told to differ, and those at the bar not to be equal."""
+    rng = np.random.default_rng(11)
+    bias = rng.normal(0, 2, size=(studies, 1, 4, 1, 1))
+    # An AUROC of 0.8, or of 0.874, which is 0.2 more in h.
+    scale = 1.0 if sure else 2**0.5
+    low, high = scale * stats.norm.ppf([0.8, np.sin(np.arcsin(0.8**0.5) + 0.1) ** 2])
+    for values, wrong in (([low] * 4, "supported"), ([low, high, low, low], "contradicted")):
+        distance = np.broadcast_to(np.array(values)[:, None, None], (studies, 1, 4, 1, 1))
+        drawn = by_example(rng, distance, bias, n=80, n_friendly=300, alike=alike, sure=sure)
+        results = discrimination(Evidence(drawn))
+        assert all(answer.rows["separation-cases"][0]["paired"] for answer in results)
+        assert decisions(results).count(wrong) <= 0.065 * studies
+        if alike == 0.9 and not sure:
+            right = "contradicted" if wrong == "supported" else "supported"
+            assert decisions(results).count(right) >= 0.55 * studies

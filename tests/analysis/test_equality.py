@@ -7,8 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from heuristic_core.analysis.equality import cohen_h, equivalence, homogeneity
+from heuristic_core.analysis.equality import (
+    auroc_equivalence,
+    auroc_homogeneity,
+    cohen_h,
+    equivalence,
+    homogeneity,
+)
 from heuristic_core.analysis.predictions import unpacked
+from heuristic_core.analysis.separation import auc_variance, auc_z
 
 
 def test_the_scale_by_hand():
@@ -47,6 +54,38 @@ def test_equivalence_of_two_by_hand():
     # The pair that differs most decides.
     three = np.array([0.5, 0.55, 0.52])
     assert equivalence(three, 400, 0.2) == pytest.approx(expected)
+
+
+UNKNOWN = np.full(2, np.nan)
+
+
+def test_two_aurocs_by_hand():
+    """For two systems the test is that of their difference, whose variance is 2 v (1 - r)."""
+    auc, r = np.array([0.7, 0.8]), 0.6
+    alike = np.array([[1, r], [r, 1]])
+    z = 0.1 / (2 * auc_variance(0.75, 80, 200) * (1 - r)) ** 0.5
+    assert auroc_homogeneity(auc, 80, 200, UNKNOWN, alike) == pytest.approx(2 * stats.norm.sf(z))
+    one, other, unknown, both = (np.array([x]) for x in (0.8, 0.7, np.nan, r))
+    assert auc_z(one, other, 80, 200, unknown, both) == pytest.approx([z])
+    # Variances of h are those of the AUROCs over A (1 - A).
+    variance = auc_variance(auc, 80, 200) / (auc * (1 - auc))
+    error = (variance.sum() - 2 * r * np.prod(variance) ** 0.5) ** 0.5
+    h = abs(np.diff(cohen_h(auc))[0])
+    expected = stats.norm.cdf((h - 0.5) / error)
+    assert auroc_equivalence(auc, 80, 200, 0.5, UNKNOWN, alike) == pytest.approx(expected)
+    # Errors over examples that are twice those by formula count.
+    errors = 2 * auc_variance(auc, 80, 200) ** 0.5
+    expected = stats.norm.cdf((h - 0.5) / (2 * error))
+    assert auroc_equivalence(auc, 80, 200, 0.5, errors, alike) == pytest.approx(expected)
+
+
+def test_independent_aurocs_have_the_chi_squared_test():
+    auc = np.array([0.7, 0.8, 0.65])
+    chi2 = np.square(auc - auc.mean()).sum() / auc_variance(auc.mean(), 60, 90)
+    expected = stats.chi2.sf(chi2, 2)
+    assert auroc_homogeneity(auc, 60, 90, np.full(3, np.nan)) == pytest.approx(expected)
+    assert auroc_homogeneity(np.ones(3), 60, 90, np.full(3, np.nan)) == 1
+    assert auroc_equivalence(np.ones(3), 60, 90, 0.2, np.full(3, np.nan)) < 1
 
 
 def test_packed_answers_come_back():

@@ -62,7 +62,13 @@ def test_correlation_by_hand():
     assert e.low == pytest.approx(np.tanh(1.098612 - 1.96 / 2**0.5), abs=1e-5)
     ranks = correlation(x**3, np.exp(y), rank=True)
     assert ranks.value == pytest.approx(0.8)
-    assert ranks.low < e.low
+    assert np.isnan([ranks.low, ranks.high]).all()  # five points are too few
+    many, others = np.arange(10.0), np.array([1.0, 0, 3, 2, 5, 4, 7, 6, 9, 8])
+    ten = correlation(many, others, rank=True)
+    r = 1 - 6 * 10 / (10 * 99)
+    assert (ten.value, ten.low) == pytest.approx(
+        (r, np.tanh(np.arctanh(r) - 1.96 * ((1 + r**2 / 2) / 7) ** 0.5))
+    )
     perfect = correlation(x, 2 * x)
     assert perfect.value == pytest.approx(1)
     assert perfect.low <= perfect.value <= perfect.high <= 1
@@ -70,17 +76,20 @@ def test_correlation_by_hand():
     assert correlation(x[:3], y[:3]) is None
 
 
-@pytest.mark.parametrize("rank", [False, True])
-def test_correlation_covers(rank):
+@pytest.mark.parametrize(
+    ("rank", "n"), [(False, 4), (False, 12), (True, 10), (True, 12), (True, 20)]
+)
+@pytest.mark.parametrize("r", [0.0, 0.6, 0.9])
+def test_correlation_covers(rank, n, r):
     rng = np.random.default_rng(0)
-    # Spearman's correlation of a normal pair with Pearson's 0.6 is 6 / pi asin(0.3).
-    truth = 6 / np.pi * np.arcsin(0.3) if rank else 0.6
+    # Spearman's correlation of a normal pair with Pearson's r is 6 / pi asin(r / 2).
+    truth = 6 / np.pi * np.arcsin(r / 2) if rank else r
     hits = 0
-    for _ in range(400):
-        x, noise = rng.normal(size=(2, 12))
-        e = correlation(x, 0.6 * x + 0.8 * noise, rank=rank)
+    for _ in range(1000):
+        x, noise = rng.normal(size=(2, n))
+        e = correlation(x, r * x + (1 - r**2) ** 0.5 * noise, rank=rank)
         hits += e.low <= truth <= e.high
-    assert 0.90 <= hits / 400 <= 0.99
+    assert 0.93 <= hits / 1000 <= 0.985
 
 
 def test_holm_by_hand():

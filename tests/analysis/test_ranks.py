@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from simulated import decisions, simulated
-from simulated_scores import scored
+from simulated_scores import by_example, scored
 from tables_by_hand import areas, discriminations, evaluation, evaluations, found
 
 from heuristic_core.analysis import discrimination
 from heuristic_core.analysis.conclusions import conclude
+from heuristic_core.analysis.equality import auroc_homogeneity
 from heuristic_core.analysis.evidence import Evidence
+from heuristic_core.analysis.rank_reversals import accuracy_z
 from heuristic_core.analysis.ranks import QUESTION, kendall_w, ranks
-from heuristic_core.analysis.separation import conservative_variance
 
 
 def table(**cases):
@@ -175,8 +176,8 @@ def test_aurocs_decide_where_they_were_measured():
 def test_the_aurocs_are_compared_once_for_both_questions(monkeypatch):
     calls = []
     monkeypatch.setattr(
-        "heuristic_core.analysis.discrimination.conservative_variance",
-        lambda *values: calls.append(values) or conservative_variance(*values),
+        "heuristic_core.analysis.discrimination.auroc_homogeneity",
+        lambda *values: calls.append(values) or auroc_homogeneity(*values),
     )
     some = [areas({"a1": x, "a2": 0.6}, **found(s)) for s, x in enumerate((0.9, 0.7, 0.5, 0.6))]
     rows = table(i=[99, 98, 97, 98], a1=[90, 10, 50, 50], a2=[10, 70, 40, 45])
@@ -203,3 +204,45 @@ def test_neither_noise_nor_different_label_biases_decide(spread, sure):
 def test_true_reversals_are_found():
     distance = np.tile([[0.0, 0.0, 2.5, 2.5], [2.5, 2.5, 0.0, 0.0]], (4, 1))[:, None, :]
     assert studies(distance, np.zeros((1, 1, 1, 1, 1))).count("supported") >= 190
+
+
+def test_paired_differences_are_mcnemar_s():
+    """Of 50 examples 5 only the first answers correctly, 1 only the second, and 30 both do."""
+    correct, n = np.array([[35.0], [31.0]]), np.full((2, 1), 50)
+    assert accuracy_z(correct, n, np.array([[30.0]])).item() == pytest.approx(4 / 6**0.5)
+    pooled = 66 / 100
+    expected = 0.08 / (2 * pooled * (1 - pooled) / 50) ** 0.5
+    assert accuracy_z(correct, n, np.array([[np.nan]])).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("by_auroc", [True, False])
+def test_pairing_finds_more_reversals(by_auroc):
+    """Systems that answer alike but for a small reversal between two cases."""
+    rng = np.random.default_rng(5)
+    distance = np.tile([[0.8, 1.1], [1.1, 0.8]], (2, 1))[:, None, :]
+    drawn = by_example(
+        rng,
+        np.broadcast_to(distance, (40, 1, 4, 1, 2)),
+        np.full((1,) * 5, -1.0),
+        n=150,
+        alike=0.95,
+    )
+    names = ["evaluations", "predictions", *(["discrimination"] if by_auroc else [])]
+    with_pairs = decisions(ranks(Evidence({name: drawn[name] for name in names})))
+    without = decisions(
+        answers(drawn["evaluations"], drawn["discrimination"] if by_auroc else None)
+    )
+    assert with_pairs.count("supported") >= 28 > 12 > without.count("supported")
+
+
+@pytest.mark.parametrize(
+    ("studies", "alike"),
+    [(100, 0.9), pytest.param(1000, 0.9, marks=pytest.mark.slow)],
+)
+def test_noise_of_searches_that_answer_alike_decides_nothing(studies, alike):
+    rng = np.random.default_rng(6)
+    distance = np.full((studies, 1, 6, 1, 3), 0.8)
+    drawn = by_example(rng, distance, np.zeros((1,) * 5), n=80, n_friendly=300, alike=alike)
+    decided = decisions(ranks(Evidence(drawn)))
+    assert len(decided) == studies
+    assert decided.count("not decided by these data") >= 0.935 * studies

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from ..columns import Column, Table
 from ..writing import p_text
@@ -18,16 +17,20 @@ from .accuracies import (
     full_model,
     subnetwork_means,
 )
+from .covariances import Covariances, subnetwork_covariances
+from .equality import auroc_equivalence, auroc_homogeneity, cohen_h
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, correlation, holm, student
 from .question import Answer, Figure, Question, Row, Verdict, decide
-from .separation import auc_interval, conservative_variance
+from .separation import auc_interval
 from .systems import BY_SPARSITY, by_system
 
-#: Subnetworks differ in a case if their AUROCs span at least this.
-WIDE_AUROC = 0.1
-#: Fewer subnetworks, or fewer examples of either kind, cannot show that there is no difference.
-ENOUGH_SUBNETWORKS, ENOUGH_EXAMPLES = 3, 50
+#: Subnetworks differ in a case if their AUROCs span at least this in Cohen's h: 10 points about
+#: one half. Where their mean is so near an end of the scale there is no room for a difference.
+WIDE = 0.2
+_WIDE_SAID = f"{WIDE:g} or more in Cohen's h (10 points about one half, 1 from 1)"
+#: Fewer subnetworks cannot show that there is no difference.
+ENOUGH_SUBNETWORKS = 3
 
 #: How many of the widest cases are drawn, and what is drawn of them.
 _MOST_DRAWN = 10
@@ -41,9 +44,9 @@ def separation_cases(evidence: Evidence) -> dict[SparsityKey, pd.DataFrame]:
         For each fine-tuning, checkpoint, method and sparsity the rows of the table
         ``separation-cases``, widest first; the suite and the case are their index.
     """
-    table = evidence["discrimination"]
+    table, known = evidence["discrimination"], evidence.once(subnetwork_covariances)
     return {
-        key: _cases(rows, full_model(table, key[0], key[1]))
+        key: _cases(rows, full_model(table, key[0], key[1]), key[-1], known.get(key[:-1]))
         for key, rows in by_system(distinct_subnetworks(evidence, "discrimination"), BY_SPARSITY)
     }
 
@@ -81,13 +84,26 @@ def _overview(rows: pd.DataFrame, full: pd.DataFrame, accuracies: pd.DataFrame) 
     }
 
 
-def _cases(rows: pd.DataFrame, full: pd.DataFrame) -> pd.DataFrame:
+def _cases(
+    rows: pd.DataFrame, full: pd.DataFrame, sparsity: float, known: Covariances | None
+) -> pd.DataFrame:
     groups, of_full = rows.groupby(CASE), full.set_index(CASE)
     cases = groups[["case_group", "n", "n_friendly"]].first()
     cases = cases.join(groups["auc"].agg(lowest="min", highest="max"))
     cases["mean"] = [student(some["auc"].to_numpy(), (0.0, 1.0)) for _, some in groups]
     cases["span"] = cases["highest"] - cases["lowest"]
-    cases["p"] = holm(np.array([_same_auroc(some) for _, some in groups]))
+    cases["h"] = cohen_h(cases["highest"]) - cohen_h(cases["lowest"])
+    tests = []
+    for case, some in groups:
+        systems = [(sparsity, seed) for seed in some["seed"]]
+        auc, errors = (some[name].to_numpy(dtype=float) for name in ("auc", "auc_se"))
+        sizes = int(some["n"].iloc[0]), int(some["n_friendly"].iloc[0])
+        alike = None if known is None else known.alike(case, systems)
+        differ = auroc_homogeneity(auc, *sizes, errors, alike)
+        equal = auroc_equivalence(auc, *sizes, WIDE, errors, alike)
+        tests.append((differ, equal, alike is not None))
+    cases["p"] = holm(np.array([p for p, *_ in tests]))
+    cases["p_equal"], cases["paired"] = [p for _, p, _ in tests], [paired for *_, paired in tests]
     cases = cases.join(groups[["d_prime", "bias"]].mean())
     cases["bias_sd"] = groups["bias"].std()
     cases["full_bias"] = of_full["bias"]
@@ -96,18 +112,7 @@ def _cases(rows: pd.DataFrame, full: pd.DataFrame) -> pd.DataFrame:
         for case, one in of_full[["auc", "n", "n_friendly", "auc_se"]].iterrows()
     }
     cases["full"] = [intervals.get(case) for case in cases.index]
-    return cases.sort_values("span", ascending=False, kind="stable")
-
-
-def _same_auroc(some: pd.DataFrame) -> float:
-    """Test whether AUROCs are equal (chi-squared); 1 where all are perfect."""
-    aurocs = some["auc"].to_numpy()
-    mean = float(aurocs.mean())
-    sizes = int(some["n"].iloc[0]), int(some["n_friendly"].iloc[0])
-    variance = conservative_variance(mean, *sizes, some["auc_se"].to_numpy(dtype=float))
-    if len(aurocs) < 2 or variance <= 0:
-        return 1.0
-    return float(stats.chi2.sf(np.square(aurocs - mean).sum() / variance, len(aurocs) - 1))
+    return cases.sort_values("h", ascending=False, kind="stable")
 
 
 def _marks(rows: pd.DataFrame, cases: pd.DataFrame) -> Iterator[Row]:
@@ -130,19 +135,26 @@ def _verdict(n: int, cases: pd.DataFrame) -> Verdict:
     if n < 2:
         return decide(QUESTION.claim, "", open_because="this takes at least two subnetworks")
     top = cases.iloc[0]
-    wide = (cases["span"] > WIDE_AUROC - EQUAL) & (cases["p"] < 0.05)
-    fewest = cases[["n", "n_friendly"]].min(axis=None)
+    wide = (cases["h"] > WIDE - EQUAL) & (cases["p"] < 0.05)
+    mean = cohen_h(np.array([estimate.value for estimate in cases["mean"]]))
+    no_room = int((np.minimum(mean, np.pi - mean) < WIDE).sum())
+    alike = cases["p_equal"].max()
+    excluded = "" if wide.any() else f"; {p_text(alike)} if some two differed by {WIDE:g}"
+    if no_room and not wide.any():
+        excluded += (
+            f"; in {no_room} of {len(cases)} cases the mean AUROC is within {WIDE:g} of the end of "
+            "the scale, where there is no room for a difference"
+        )
+    how = "on the same examples" if cases["paired"].all() else "as if on different examples"
     return decide(
         QUESTION.claim,
-        f"AUROCs of {n} subnetworks span {WIDE_AUROC:g} or more beyond noise in {wide.sum()} of "
-        f"{len(cases)} cases; the widest, {top.name[1]}, spans {top['span']:.2f} "
-        f"({p_text(top['p'])})",
+        f"AUROCs of {n} subnetworks, compared {how}, span {_WIDE_SAID} beyond noise in "
+        f"{wide.sum()} of {len(cases)} cases; the widest, {top.name[1]}, goes from "
+        f"{top['lowest']:.2f} to {top['highest']:.2f} ({p_text(top['p'])}){excluded}",
         supported=wide.any(),
-        contradicted=n >= ENOUGH_SUBNETWORKS
-        and fewest >= ENOUGH_EXAMPLES
-        and top["span"] < WIDE_AUROC / 2 - EQUAL,
-        measure="AUROC span of the widest case",
-        effect=Estimate(top["span"]),
+        contradicted=n >= ENOUGH_SUBNETWORKS and alike < 0.05 and not no_room,
+        measure="AUROC span of the widest case, Cohen's h",
+        effect=Estimate(top["h"]),
         p=top["p"],
     )
 
@@ -154,7 +166,7 @@ QUESTION = Question(
     "only in label bias",
     page="discrimination",
     subject=BY_SPARSITY,
-    needs=("discrimination", "evaluations", "subnetworks"),
+    needs=("discrimination", "evaluations", "subnetworks", "predictions"),
     answer=discrimination,
     tables=(
         Table(
@@ -227,11 +239,29 @@ QUESTION = Question(
             Column("highest", "highest AUROC of a subnetwork", title="highest", low=0, high=1),
             Column("span", "highest minus lowest", title="span", low=0, high=1),
             Column(
+                "h",
+                "the same in Cohen's h, 2 arcsin(sqrt(AUROC)): 0.2 is 10 points about one half",
+                title="h",
+                low=0,
+            ),
+            Column(
                 "p",
                 "probability of AUROCs this different if all subnetworks' were equal and only "
-                "the sample of examples differed (chi-squared, Holm-corrected over cases)",
+                "the sample of examples differed (ANOVA-type statistic, Holm-corrected over cases)",
                 title="p",
                 form="probability",
+            ),
+            Column(
+                "p_equal",
+                f"probability of AUROCs this alike if some two differed by {WIDE:g} in h",
+                title="p of equality",
+                form="probability",
+            ),
+            Column(
+                "paired",
+                "whether the tests know that all subnetworks score the same examples: single "
+                "predictions were kept",
+                "bool",
             ),
             Column("d_prime", "mean d' over subnetworks", title="d'"),
             Column(

@@ -16,6 +16,8 @@ from ..writing import signed
 _SAME = 1e-12
 #: Numbers that differ by less are equal: rounding alone decides nothing.
 EQUAL = 1e-9
+#: Spearman's interval covers too little over fewer points: 58 % over four.
+ENOUGH_POINTS = 10
 #: The largest correlation whose Fisher's z is finite.
 _ALMOST_1 = 1 - 1e-12
 
@@ -91,7 +93,8 @@ def correlation(
         rank: Whether to compute Spearman's correlation of ranks instead of Pearson's.
 
     Returns:
-        The estimate; ``None`` with fewer than four samples or if x or y is constant.
+        The estimate; ``None`` with fewer than four samples or if x or y is constant. Spearman's
+        has no interval with fewer than ``ENOUGH_POINTS``: its ends are not numbers.
 
     Source:
         For ranks, the standard error of Bonett and Wright 2000.
@@ -104,6 +107,8 @@ def correlation(
     if rank:
         samples = [stats.rankdata(sample) for sample in samples]
     r = float(np.clip(stats.pearsonr(*samples).statistic, -1, 1))
+    if rank and len(samples[0]) < ENOUGH_POINTS:
+        return Estimate(r)
     error = ((1 + r**2 / 2 if rank else 1) / (len(samples[0]) - 3)) ** 0.5
     z = np.arctanh(np.clip(r, -_ALMOST_1, _ALMOST_1))
     low, high = np.tanh([z - 1.96 * error, z + 1.96 * error])

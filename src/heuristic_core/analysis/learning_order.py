@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from scipy import stats
 
 from ..columns import Column, Table
 from .accuracies import CASE, means_by_kind
+from .covariances import Covariances, full_covariances
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, wilson
 from .learning_times import CLEAR, LEARNED, above_learned, order_of_rise
@@ -19,7 +21,9 @@ from .separation import auc_interval, auc_z
 
 #: Fewer trained checkpoints decide nothing.
 _ENOUGH_CHECKPOINTS = 3
-#: Cases of which so large a share clearly rises on one side are not hidden by a few unclear ones.
+#: In a random order fewer cases may all rise on one side: three do so in one model of eleven.
+_ENOUGH_CASES = 4
+#: Cases of which a larger share clearly rises on one side are not hidden by a few unclear ones.
 _MOST = 0.8
 #: Columns of mean accuracies, and what their cases are called on the page.
 _KINDS = {"in_domain": "in-domain", "adversarial": "adversarial", "friendly": "friendly"}
@@ -49,6 +53,7 @@ def rises(evidence: Evidence) -> dict[int, dict[Case, int | None]]:
     """
     times: dict[int, dict[Case, int | None]] = {}
     evaluations, aurocs = evidence["evaluations"], evidence.once(_aurocs)
+    known = evidence.once(full_covariances)
     for seed, rows in evaluations[evaluations["kind"] == "full"].groupby("finetune_seed"):
         trained = aurocs[(aurocs["finetune_seed"] == seed) & (aurocs["checkpoint"] > 0)]
         by_case = dict(iter(trained.groupby(CASE)))
@@ -56,7 +61,7 @@ def rises(evidence: Evidence) -> dict[int, dict[Case, int | None]]:
         n_tests = len(by_case) * (trained["checkpoint"].nunique() - 1)
         cases = rows.loc[rows["case_kind"] == "adversarial", CASE].drop_duplicates()
         times[int(seed)] = {
-            case: _rise(by_case[case], n_tests)
+            case: _rise(by_case[case], n_tests, _alike(known, int(seed), by_case[case]))
             for case in cases.itertuples(index=False, name=None)
             if case in by_case
         }
@@ -82,12 +87,25 @@ def _aurocs(evidence: Evidence) -> pd.DataFrame:
     return aurocs.assign(estimate=estimates)
 
 
-def _rise(aurocs: pd.DataFrame, n_tests: int) -> int | None:
+def _alike(
+    known: Mapping[Any, Covariances], seed: int, aurocs: pd.DataFrame
+) -> Float[np.ndarray, "step step"] | None:
+    """Return how one case's AUROCs at its checkpoints correlate, where that is known."""
+    case = aurocs[CASE].iloc[0]
+    covariances = known.get((seed,))
+    return covariances and covariances.alike(tuple(case), aurocs["checkpoint"].tolist())
+
+
+def _rise(
+    aurocs: pd.DataFrame, n_tests: int, alike: Float[np.ndarray, "step step"] | None
+) -> int | None:
     auc, error = (aurocs[name].to_numpy(dtype=float) for name in ("auc", "auc_se"))
     n, n_friendly = (int(aurocs[name].iloc[0]) for name in ("n", "n_friendly"))
     lowest = int(auc.argmin())
     variances = error**2 + error[lowest] ** 2
-    p_value = stats.norm.sf(auc_z(auc, np.full_like(auc, auc[lowest]), n, n_friendly, variances))
+    r = 0.0 if alike is None else alike[lowest]
+    start = np.full_like(auc, auc[lowest])
+    p_value = stats.norm.sf(auc_z(auc, start, n, n_friendly, variances, r))
     low = np.array([estimate.low for estimate in aurocs["estimate"]])
     noise = (p_value * n_tests >= 0.05) | (low <= 0.5) | (np.arange(len(auc)) <= lowest)
     return since(aurocs["checkpoint"].tolist(), ~noise)
@@ -102,6 +120,11 @@ def _answer(evidence: Evidence, seed: int, rows: pd.DataFrame) -> Answer:
     above = above_learned(rows[rows["checkpoint"] > 0])
     before, after = _around(above)
     by_case = dict(iter(aurocs[aurocs["checkpoint"] > 0].groupby(CASE)))
+    known = evidence.once(full_covariances)
+
+    def order(case: Case) -> str | None:
+        return order_of_rise(by_case[case], before, after, _alike(known, seed, by_case[case]))
+
     cases = [
         {
             "suite": case[0],
@@ -109,7 +132,7 @@ def _answer(evidence: Evidence, seed: int, rows: pd.DataFrame) -> Answer:
             "rises_at": time,
             "not_learned_at": before,
             "learned_at": after,
-            "order": None if time is None else order_of_rise(by_case[case], before, after),
+            "order": None if time is None else order(case),
         }
         for case, time in times.items()
     ]
@@ -174,7 +197,7 @@ def _verdict(cases: list[dict], before: int | None, after: int | None, n_trained
     later, earlier = (
         sum(case["order"] == order for case in rising) for order in ("later", "earlier")
     )
-    enough = _MOST * len(rising) - EQUAL
+    enough = _MOST * len(rising) + EQUAL
     learned = [f"clearly learned from step {after} on"] if after is not None else []
     learned += [f"clearly not yet at step {before}"] if before is not None else []
     return decide(
@@ -182,8 +205,11 @@ def _verdict(cases: list[dict], before: int | None, after: int | None, n_trained
         f"the task is {' and '.join(learned) or 'not clearly learned at any step'}; the AUROC "
         f"rises in {len(rising)} of {len(cases)} adversarial cases: in {earlier} clearly earlier, "
         f"in {later} clearly later",
-        supported=later >= enough and not earlier,
-        contradicted=earlier >= enough and not later,
+        open_because=f"this takes {_ENOUGH_CASES} cases that rise"
+        if len(rising) < _ENOUGH_CASES
+        else "",
+        supported=later > enough and not earlier,
+        contradicted=earlier > enough and not later,
         measure=_MEASURE,
         effect=Estimate(later / len(rising)),
     )
@@ -199,7 +225,7 @@ QUESTION = Question(
     source="section 6, finding 5",
     page="learning_order",
     subject=("finetune_seed",),
-    needs=("evaluations", "discrimination", "finetuning"),
+    needs=("evaluations", "discrimination", "finetuning", "predictions"),
     answer=learning_order,
     tables=(
         Table(

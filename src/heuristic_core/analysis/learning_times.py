@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from .separation import auc_variance
 
@@ -42,7 +43,10 @@ def above_learned(rows: pd.DataFrame) -> pd.Series:
 
 
 def order_of_rise(
-    aurocs: pd.DataFrame, before: int | None, after: int | None
+    aurocs: pd.DataFrame,
+    before: int | None,
+    after: int | None,
+    alike: Float[np.ndarray, "step step"] | None = None,
 ) -> Literal["earlier", "later"] | None:
     """Say whether a case clearly rises earlier or later than the task is learned.
 
@@ -50,16 +54,19 @@ def order_of_rise(
         aurocs: Its AUROCs at trained checkpoints, ascending, as in ``tables.DISCRIMINATION``.
         before: The last checkpoint at which the task is clearly not learned; ``None`` without one.
         after: The first from which on it clearly is; ``None`` without one.
+        alike: How the AUROCs correlate over examples, if known; otherwise they are taken as
+            independent, which is conservative if all score the same examples.
 
     Returns:
         ``earlier`` if more than half of the rise is clearly made at ``before``, ``later`` if
         clearly less is made at ``after``; ``None`` if neither or both.
     """
-    earlier, later = _risen(aurocs, before) > CLEAR, _risen(aurocs, after) < -CLEAR
+    r = np.eye(len(aurocs)) if alike is None else alike
+    earlier, later = _risen(aurocs, before, r) > CLEAR, _risen(aurocs, after, r) < -CLEAR
     return None if earlier == later else "earlier" if earlier else "later"
 
 
-def _risen(aurocs: pd.DataFrame, step: int | None) -> float:
+def _risen(aurocs: pd.DataFrame, step: int | None, alike: Float[np.ndarray, "step step"]) -> float:
     """Compute how far an AUROC is above the middle of its rise, in standard errors."""
     auc, error = (aurocs[name].to_numpy(dtype=float) for name in ("auc", "auc_se"))
     steps, lowest = aurocs["checkpoint"].tolist(), int(auc.argmin())
@@ -73,5 +80,6 @@ def _risen(aurocs: pd.DataFrame, step: int | None) -> float:
         weights[lowest] -= 1 / 2
         start = 0.0
     n, n_friendly = (int(aurocs[name].iloc[0]) for name in ("n", "n_friendly"))
-    variance = np.square(weights) @ np.fmax(error**2, auc_variance(auc, n, n_friendly))
+    weighted = weights * np.sqrt(np.fmax(error**2, auc_variance(auc, n, n_friendly)))
+    variance = weighted @ alike @ weighted
     return float((weights @ auc - start / 2) / variance**0.5) if variance > 0 else 0.0

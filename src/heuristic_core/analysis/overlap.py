@@ -21,7 +21,7 @@ from .agreement import (
 )
 from .design import Design
 from .evidence import Evidence
-from .intervals import Estimate, correlation, estimate_text
+from .intervals import ENOUGH_POINTS, Estimate, correlation, estimate_text
 from .kept import Kept, too_few
 from .nulls import Chance, expected_jaccard, relabelled
 from .pairs import jaccard, pair_mean
@@ -251,7 +251,8 @@ QUESTION = Question(
             Column("other_sparsity", "the higher sparsity", title="to", low=0, high=1),
             Column(
                 "spearman",
-                "Spearman's correlation over heads; its interval takes heads for a sample",
+                "Spearman's correlation over heads; its interval takes heads for a sample and "
+                f"needs {ENOUGH_POINTS}",
                 title="Spearman",
                 interval=True,
                 optional=True,

@@ -1,4 +1,4 @@
-"""Mean accuracies in bootstrap draws of the examples, which are the same for all systems."""
+"""Errors over examples that are the same for all systems, and over search seeds."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from .accuracies import CASE
+from .intervals import Estimate
 from .predictions import unpacked
 
 #: Bootstrap draws of the examples.
@@ -63,3 +65,28 @@ def drawn_means(
     if {"adversarial", "friendly"} <= set(drawn):
         drawn["balanced"] = (drawn["adversarial"] + drawn["friendly"]) / 2
     return drawn
+
+
+def over_both(by_seed: pd.Series, shared: float) -> Estimate:
+    """Estimate a mean over search seeds with its 95 % interval over seeds and examples.
+
+    The variance over seeds has in it what examples do to each seed by itself. What they do to all
+    seeds alike is added.
+
+    Args:
+        by_seed: One number per search seed.
+        shared: The covariance over examples of the numbers of two seeds.
+
+    Returns:
+        The estimate; the interval of a single seed is not a number.
+
+    Source:
+        Two crossed random effects; their sum has the interval of Banerjee 1960, which covers at
+        least 95 %. That by Satterthwaite's degrees of freedom covers 92.5 % at three seeds.
+    """
+    value, n = float(by_seed.mean()), len(by_seed)
+    if n < 2:
+        return Estimate(value)
+    over_seeds = stats.t.ppf(0.975, n - 1) ** 2 * by_seed.var(ddof=1) / n
+    half = float(over_seeds + stats.norm.ppf(0.975) ** 2 * max(0.0, shared)) ** 0.5
+    return Estimate(value, value - half, value + half)

@@ -1,4 +1,4 @@
-"""Which single examples systems answer correctly, unpacked from ``tables.PREDICTIONS``."""
+"""What systems answer to single examples, unpacked from ``tables.PREDICTIONS``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from ..tables import SYSTEM_NAMES
 from .accuracies import CASE, distinct_subnetworks
@@ -22,6 +22,17 @@ def unpacked(rows: pd.DataFrame) -> Bool[np.ndarray, "row example"]:
     """
     packed = np.frombuffer(b"".join(rows["correct"]), np.uint8).reshape(len(rows), -1)
     return np.unpackbits(packed, axis=1, count=int(rows["n"].iloc[0])).astype(bool)
+
+
+def unpacked_scores(rows: pd.DataFrame) -> Float[np.ndarray, "row example"]:
+    """Unpack how systems score the examples of one case, in nats.
+
+    Args:
+        rows: Rows of one case and label as in ``tables.PREDICTIONS``, all with scores of the same
+            examples.
+    """
+    packed = np.frombuffer(b"".join(rows["scores"]), "<f2").reshape(len(rows), -1)
+    return packed.astype(np.float64)
 
 
 def answers_by_case(evidence: Evidence) -> dict[Any, dict[Any, pd.DataFrame]]:

@@ -21,20 +21,25 @@ def index_pairs(n: int) -> tuple[np.ndarray, np.ndarray]:
     return one, other
 
 
-def accuracy_z(correct: Values, n: Values) -> Differences:
+def accuracy_z(correct: Values, n: Values, both: Differences) -> Differences:
     """Compute differences of every two subnetworks' accuracies in standard errors.
-
-    The accuracies are treated as independent, which is conservative, since all subnetworks answer
-    the same examples.
 
     Args:
         correct: Examples answered correctly.
         n: Examples.
+        both: Examples that both answer correctly. Where this is not a number, accuracies are
+            treated as independent, which is conservative if both answer the same examples.
+
+    Source:
+        McNemar 1947, where it is known.
     """
     one, other = index_pairs(len(correct))
     n = np.minimum(n[one], n[other]).astype(np.float64)
-    pooled = (correct[one] + correct[other]) / (2 * n)
-    error = np.sqrt(2 * pooled * (1 - pooled) / n)
+    either = correct[one] + correct[other]
+    pooled = either / (2 * n)
+    error = np.sqrt(
+        np.where(np.isnan(both), 2 * pooled * (1 - pooled), (either - 2 * both) / n) / n
+    )
     difference = (correct[one] - correct[other]) / n
     return np.divide(difference, error, out=np.zeros_like(difference), where=error > 0)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,11 @@ from scipy import stats
 from ..columns import Column, Table
 from ..writing import p_text
 from .accuracies import CASE, SparsityKey, case_labels, distinct_subnetworks, subnetwork_means
+from .covariances import Covariances, subnetwork_covariances
 from .discrimination import separation_cases
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, correlation
+from .predictions import answers_by_case
 from .question import Answer, Question, Row, Verdict, decide
 from .rank_reversals import Differences, Values, accuracy_z, index_pairs, rank_reversals
 from .separation import auc_z
@@ -59,10 +62,11 @@ def _answer(
     if aurocs is None:
         measure, differ = "accuracy", True
         correct, n = (_by_case(rows, column) for column in ("correct", "n"))
-        values, z = correct / n, accuracy_z(correct.to_numpy(), n.to_numpy())
+        both = _both_correct(correct, evidence.once(answers_by_case).get(key, {}))
+        values, z = correct / n, accuracy_z(correct.to_numpy(), n.to_numpy(), both)
     else:
         measure, values = "AUROC", _by_case(aurocs, "auc")
-        z = _auroc_z(values, aurocs)
+        z = _auroc_z(values, aurocs, evidence.once(subnetwork_covariances).get(key[:-1]), key[-1])
         # The cases of a group share friendly examples, so noise alone makes them rank alike.
         differ = (evidence.once(separation_cases)[key]["p"] < 0.05).any()
     shares = values.to_numpy(dtype=np.float64)
@@ -90,16 +94,32 @@ def _by_case(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     return rows.pivot(index="seed", columns=CASE, values=column).dropna()
 
 
-def _auroc_z(values: pd.DataFrame, aurocs: pd.DataFrame) -> Differences:
+def _both_correct(values: pd.DataFrame, answers: Mapping[Any, pd.DataFrame]) -> Differences:
+    """Count what both of every two subnetworks answer correctly; not a number where unknown."""
+    one, other = index_pairs(len(values))
+    both = np.full((len(one), values.shape[1]), np.nan)
+    for i, case in enumerate(values.columns):
+        if case in answers and set(values.index) <= set(answers[case].index):
+            right = answers[case].loc[values.index].to_numpy()
+            both[:, i] = (right[one] & right[other]).sum(axis=1)
+    return both
+
+
+def _auroc_z(
+    values: pd.DataFrame, aurocs: pd.DataFrame, known: Covariances | None, sparsity: float
+) -> Differences:
     """Compute differences of every two subnetworks' AUROCs in standard errors."""
     one, other = index_pairs(len(values))
     sizes = aurocs.groupby(CASE)[["n", "n_friendly"]].min()
     variances = aurocs.pivot(index="seed", columns=CASE, values="auc_se") ** 2
+    systems = [(sparsity, seed) for seed in values.index]
     z = []
     for case, of_case in values.items():
         x, v = of_case.to_numpy(), variances.loc[values.index, case].to_numpy()
         n, n_friendly = (int(size) for size in sizes.loc[case])
-        z.append(auc_z(x[one], x[other], n, n_friendly, v[one] + v[other]))
+        alike = None if known is None else known.alike(case, systems)
+        r = 0.0 if alike is None else alike[one, other]
+        z.append(auc_z(x[one], x[other], n, n_friendly, v[one] + v[other], r))
     return np.stack(z, axis=1)
 
 
@@ -162,7 +182,7 @@ QUESTION = Question(
     source="section 4, finding 1",
     page="spread",
     subject=BY_SPARSITY,
-    needs=("evaluations", "discrimination", "subnetworks"),
+    needs=("evaluations", "discrimination", "subnetworks", "predictions"),
     answer=ranks,
     tables=(
         Table(

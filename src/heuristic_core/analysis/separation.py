@@ -141,11 +141,9 @@ def auc_z(
     n: int,
     n_friendly: int,
     variances: Float[np.ndarray, " pair"],
+    alike: Float[np.ndarray, " pair"] | float = 0.0,
 ) -> Float[np.ndarray, " pair"]:
     """Compute differences of two AUROCs in standard errors.
-
-    The AUROCs are treated as independent, which is conservative if both systems score the same
-    examples.
 
     Args:
         one: The AUROCs of one system of each pair.
@@ -154,12 +152,16 @@ def auc_z(
         n_friendly: Friendly examples.
         variances: The sum of both AUROCs' variances over examples; not a number where unknown. The
             variance of :func:`auc_variance` at their mean replaces it if larger.
+        alike: How both AUROCs correlate over examples; 0, if unknown, is conservative where both
+            systems score the same examples.
 
     Returns:
         Standard normal if the two are equal; 0 where both are perfect.
     """
     by_formula = 2 * auc_variance((one + other) / 2, n, n_friendly)
-    error = np.sqrt(np.fmax(by_formula, variances))
+    # Two AUROCs that are all alike say nothing of how they differ on other examples.
+    unlike = np.maximum(1 - alike, 1 / min(n, n_friendly))
+    error = np.sqrt(np.fmax(by_formula, variances) * unlike)
     return np.divide(one - other, error, out=np.zeros_like(error), where=error > 0)
 
 

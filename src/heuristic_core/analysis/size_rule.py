@@ -74,30 +74,32 @@ def drawn_sizes(
     return pd.DataFrame(sizes(grid.to_numpy(), levels, threshold + error * scale), None, grid.index)
 
 
-def variances(full: pd.DataFrame) -> dict[str, pd.Series]:
-    """Compute the sampling variance of the full model's mean accuracies over cases.
+def variances(rows: pd.DataFrame, by: str = "checkpoint") -> dict[str, pd.Series]:
+    """Compute the sampling variance of systems' mean accuracies over cases.
 
     Args:
-        full: Rows as in ``tables.EVALUATIONS`` of the full models of one fine-tuning.
+        rows: Rows as in ``tables.EVALUATIONS`` of systems, such as one fine-tuning's full models.
+        by: The column that names a system.
 
     Returns:
-        For each kind of data the variance by checkpoint; empty where there are no such cases.
+        For each kind of data the variance by system; empty where there are no such cases.
     """
-    share = full["correct"] / full["n"]
-    full = full.assign(variance=share * (1 - share) / (full["n"] - 1).clip(lower=1))
+    share = rows["correct"] / rows["n"]
+    rows = rows.assign(variance=share * (1 - share) / (rows["n"] - 1).clip(lower=1))
 
-    def of_mean(rows: pd.Series) -> pd.Series:
-        cases = full[rows].groupby("checkpoint")["variance"]
+    def of_mean(some: pd.Series) -> pd.Series:
+        cases = rows[some].groupby(by)["variance"]
         return cases.mean() / cases.size()
 
     in_domain, adversarial, friendly = (
-        of_mean(full["case_kind"] == kind) for kind in ("id", "adversarial", "friendly")
+        of_mean(rows["case_kind"] == kind) for kind in ("id", "adversarial", "friendly")
     )
     return {
         "in-domain": in_domain,
         "adversarial": adversarial,
+        "friendly": friendly,
         "balanced": (adversarial + friendly) / 4,
-        "mixed": of_mean(full["case_kind"] != "friendly"),
+        "mixed": of_mean(rows["case_kind"] != "friendly"),
     }
 
 

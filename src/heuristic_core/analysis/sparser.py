@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..columns import Column, Table
 from ..tables import SUPPORTED
-from .accuracies import subnetwork_means, subnetworks_of
+from .accuracies import CASE, distinct_subnetworks, subnetwork_means
+from .covariances import accuracy_covariances, subnetwork_covariances
 from .evidence import Evidence
-from .intervals import change_text, student
+from .intervals import change_text
+from .paired import over_both
 from .question import Answer, Question, Row, decide
-from .systems import BY_SPARSITY, by_system
+from .separation import auc_variance
+from .size_rule import variances
+from .systems import BY_METHOD, BY_SPARSITY, by_system
 
 #: Fewer pairs of subnetworks decide nothing.
 ENOUGH_PAIRS = 3
@@ -33,38 +41,115 @@ def sparser(evidence: Evidence) -> list[Answer]:
     Returns:
         One answer per fine-tuning, checkpoint, method and pair of neighbouring sparsities.
     """
-    aurocs = {
-        key: rows.groupby("seed")["auc"].mean()
-        for key, rows in by_system(subnetworks_of(evidence["discrimination"]), BY_SPARSITY)
-    }
-    means = {
-        key: rows.join(aurocs[key]) if key in aurocs else rows
-        for key, rows in evidence.once(subnetwork_means).items()
-    }
+    levels, errors = evidence.once(_levels), evidence.once(_paired)
     answers = []
-    for low, high in itertools.pairwise(sorted(means)):
-        change = 100 * (means[high] - means[low])
-        if low[:-1] == high[:-1] and "adversarial" in change:
-            change = change.dropna(subset="adversarial")
-            subject = {**dict(zip(BY_SPARSITY, high, strict=True)), "other_sparsity": low[-1]}
-            answers += [_answer(subject, change)] if len(change) else []
+    for low, high in itertools.pairwise(sorted(levels)):
+        if low[:-1] != high[:-1]:
+            continue
+        denser, sparse = levels[low], levels[high]
+        points = 100 * (sparse.means - denser.means)
+        if "adversarial" not in points or points["adversarial"].isna().all():
+            continue
+        points = points[points["adversarial"].notna()]
+        rows: list[Row] = []
+        for name, measure in _MEASURES.items():
+            if name not in points or points[name].isna().all():
+                continue
+            change, covariance = points[name].dropna(), errors.get(low[:-1], {}).get(name)
+            shared = _shared(covariance, low[-1], high[-1], change.index)
+            row = {"measure": measure, "n": len(change), "paired": shared is not None}
+            if shared is None:  # at most, all searches answer alike
+                shared = denser.variances[name] + sparse.variances[name]
+            rows.append(row | {"change": over_both(change, 1e4 * shared)})
+        subject = {**dict(zip(BY_SPARSITY, high, strict=True)), "other_sparsity": low[-1]}
+        answers.append(_answer(subject, rows))
     return answers
 
 
-def _answer(subject: Row, points: pd.DataFrame) -> Answer:
-    """Draw conclusions from the changes of each pair, in points."""
-    rows: list[Row] = [
-        {"measure": measure, "n": len(some), "change": student(some.to_numpy(dtype=float))}
-        for name, measure in _MEASURES.items()
-        if name in points and len(some := points[name].dropna())
-    ]
+@dataclass(frozen=True, eq=False)
+class _Level:
+    """The subnetworks of one sparsity.
+
+    Args:
+        means: Means of every measure over cases, by search seed.
+        rows: Rows as in ``tables.EVALUATIONS``.
+        aurocs: Rows as in ``tables.DISCRIMINATION``, if there are any.
+    """
+
+    means: pd.DataFrame
+    rows: pd.DataFrame
+    aurocs: pd.DataFrame | None
+
+    @cached_property
+    def variances(self) -> dict[str, float]:
+        """Variances of a single subnetwork's means over examples."""
+        by_seed = {k.replace("-", "_"): x for k, x in variances(self.rows, "seed").items()}
+        if self.aurocs is not None:
+            by_seed["auc"] = _auroc_variances(self.aurocs)
+        return {name: float(some.mean()) for name, some in by_seed.items()}
+
+
+def _levels(evidence: Evidence) -> dict[Any, _Level]:
+    aurocs = dict(by_system(distinct_subnetworks(evidence, "discrimination"), BY_SPARSITY))
+    levels = {}
+    for key, rows in by_system(distinct_subnetworks(evidence, "evaluations"), BY_SPARSITY):
+        means, measured = evidence.once(subnetwork_means)[key], aurocs.get(key)
+        if measured is not None:
+            means = means.join(measured.groupby("seed")["auc"].mean())
+        levels[key] = _Level(means, rows, measured)
+    return levels
+
+
+def _auroc_variances(rows: pd.DataFrame) -> pd.Series:
+    """Bound the variance over examples of each seed's mean AUROC over cases."""
+    by_formula = auc_variance(rows["auc"], rows["n"], rows["n_friendly"])
+    rows = rows.assign(error=np.fmax(by_formula, rows["auc_se"] ** 2) ** 0.5)
+    # Cases of one group share friendly examples; at most, their errors are all the same.
+    of_groups = rows.groupby(["seed", "suite", "case_group"])["error"].sum() ** 2
+    return of_groups.groupby("seed").sum() / rows.groupby("seed").size() ** 2
+
+
+def _paired(evidence: Evidence) -> dict[Any, dict[str, pd.DataFrame]]:
+    """Compute how measures of the subnetworks of a search method vary together over examples.
+
+    Returns:
+        By fine-tuning, checkpoint and method, and by measure, covariances of systems named by
+        sparsity and search seed; nothing where single predictions were not kept.
+    """
+    known: dict[Any, dict[str, pd.DataFrame]] = {
+        key: {"auc": some.of_mean} for key, some in evidence.once(subnetwork_covariances).items()
+    }
+    cases = evidence["evaluations"].drop_duplicates(CASE).set_index(CASE)["case_kind"].to_dict()
+    for key, rows in by_system(distinct_subnetworks(evidence, "predictions"), BY_METHOD):
+        accuracies = accuracy_covariances(rows, cases, ["sparsity", "seed"])
+        known[key] = accuracies | known.get(key, {})
+    return known
+
+
+def _shared(
+    covariance: pd.DataFrame | None, low: float, high: float, seeds: pd.Index
+) -> float | None:
+    """Compute the covariance over examples of the changes of two seeds, on average over seeds."""
+    if covariance is None:
+        return None
+    n, systems = len(seeds), [(sparsity, seed) for sparsity in (low, high) for seed in seeds]
+    if n < 2 or not set(systems) <= set(covariance.index):
+        return None
+    changes = np.concatenate([-np.eye(n), np.eye(n)])
+    of_changes = changes.T @ covariance.loc[systems, systems].to_numpy() @ changes
+    return float(of_changes.sum() - np.trace(of_changes)) / (n * (n - 1))
+
+
+def _answer(subject: Row, rows: list[Row]) -> Answer:
+    """Draw conclusions from the changes of each measure, in points."""
     # Every subnetwork has in-domain cases, so the last row is theirs.
     in_domain = rows[-1]["change"]
-    judged, n, change = (rows[0][name] for name in ("measure", "n", "change"))
+    judged, n, change, paired = (rows[0][name] for name in ("measure", "n", "change", "paired"))
+    how = "the same examples" if paired else "examples taken as different at either sparsity"
     verdict = decide(
         f"subnetworks at {subject['sparsity']:.0%} sparsity generalise worse than at "
         f"{subject['other_sparsity']:.0%}",
-        f"{judged} changes by {change_text(change, 1)} points over {n} pairs",
+        f"{judged} changes by {change_text(change, 1)} points over {n} pairs, on {how}",
         supported=change.high < 0,
         contradicted=change.low > 0,
         open_because=f"this takes {ENOUGH_PAIRS} pairs" if n < ENOUGH_PAIRS else "",
@@ -87,7 +172,7 @@ QUESTION = Question(
     source="section 4, finding 2",
     page="sparsity",
     subject=(*BY_SPARSITY, "other_sparsity"),
-    needs=("evaluations", "discrimination", "subnetworks"),
+    needs=("evaluations", "discrimination", "subnetworks", "predictions"),
     answer=sparser,
     tables=(
         Table(
@@ -98,11 +183,17 @@ QUESTION = Question(
             Column(
                 "change",
                 "mean change from the lower to the higher sparsity, in points of accuracy or "
-                "hundredths of AUROC, with Student's interval over pairs",
+                "hundredths of AUROC, with its interval over pairs and examples",
                 title="change",
                 digits=1,
                 form="signed",
                 interval=True,
+            ),
+            Column(
+                "paired",
+                "whether the interval knows that both subnetworks answer the same examples: "
+                "single predictions were kept",
+                "bool",
             ),
             title="Change from one sparsity to the next",
         ),

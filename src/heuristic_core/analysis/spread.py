@@ -19,7 +19,7 @@ from .accuracies import (
     subnetwork_means,
 )
 from .design import Design
-from .equality import cohen_h, equivalence, homogeneity, pair_errors
+from .equality import accuracy_errors, cohen_h, equivalence, homogeneity
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, change_text, correlation, holm, student
 from .power import ErrorSource, outlook, too_few_planned
@@ -126,7 +126,7 @@ def _tests(some: pd.DataFrame, answers: pd.DataFrame | None) -> tuple[float, flo
     return (
         homogeneity(some["correct"].to_numpy(), n, of_seeds),
         equivalence(some["accuracy"].to_numpy(), n, NARROW, of_seeds),
-        float(np.median(pair_errors(len(some), n, of_seeds))) if len(some) > 1 else np.nan,
+        float(np.median(accuracy_errors(len(some), n, of_seeds))) if len(some) > 1 else np.nan,
     )
 
 

@@ -1,0 +1,171 @@
+"""How systems' accuracies and AUROCs vary together over the examples that all of them answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from .accuracies import CASE, distinct_subnetworks
+from .evidence import Evidence
+from .predictions import unpacked, unpacked_scores
+from .separation import placements
+from .systems import BY_METHOD, BY_MODEL, by_system
+
+
+@dataclass(frozen=True, eq=False)
+class Covariances:
+    """Covariances of systems' AUROCs over examples.
+
+    Args:
+        by_case: By suite and adversarial case, a row and a column per system.
+        of_mean: The same of the mean AUROC over all cases, which may share friendly examples.
+    """
+
+    by_case: dict[Any, pd.DataFrame]
+    of_mean: pd.DataFrame
+
+    def alike(self, case: Any, systems: Sequence[Any]) -> Float[np.ndarray, "system system"] | None:
+        """Compute how systems' AUROCs in one case correlate.
+
+        Args:
+            case: The suite and the case.
+            systems: The names of the systems, as in ``by_case``.
+
+        Returns:
+            Correlations, 0 with a system of which all examples lie alike; ``None`` if a system is
+            not known.
+        """
+        if not set(systems) <= set(self.of_mean.index):
+            return None
+        covariance = self.by_case[case].loc[systems, systems].to_numpy()
+        error = np.sqrt(np.diag(covariance))
+        scale = np.outer(error, error)
+        r = np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)
+        np.fill_diagonal(r, 1.0)
+        return r
+
+
+def subnetwork_covariances(evidence: Evidence) -> dict[tuple[Any, ...], Covariances]:
+    """Compute covariances of the AUROCs of the subnetworks of each model and search method.
+
+    Returns:
+        By fine-tuning, checkpoint and method the covariances of systems named by sparsity and
+        search seed; nothing where scores of single examples were not kept for all of them.
+    """
+    rows = distinct_subnetworks(evidence, "predictions")
+    return _known(evidence, rows, BY_METHOD, ["sparsity", "seed"])
+
+
+def full_covariances(evidence: Evidence) -> dict[tuple[Any, ...], Covariances]:
+    """Compute covariances of the AUROCs of each full model at its checkpoints.
+
+    Returns:
+        By fine-tuning the covariances of systems named by checkpoint; nothing where scores of
+        single examples were not kept for all of them.
+    """
+    rows = evidence["predictions"]
+    return _known(evidence, rows[rows["kind"] == "full"], BY_MODEL[:1], ["checkpoint"])
+
+
+def _known(
+    evidence: Evidence, rows: pd.DataFrame, columns: Sequence[str], names: list[str]
+) -> dict[tuple[Any, ...], Covariances]:
+    measured = evidence["discrimination"].drop_duplicates(["finetune_seed", *CASE])
+    of_models = dict(by_system(measured.set_index(CASE), BY_MODEL[:1]))
+    found = {
+        key: auroc_covariances(some, of_models[key[:1]], names)
+        for key, some in by_system(rows, columns)
+        if key[:1] in of_models
+    }
+    return {key: some for key, some in found.items() if some is not None}
+
+
+def auroc_covariances(
+    predictions: pd.DataFrame, cases: pd.DataFrame, names: list[str]
+) -> Covariances | None:
+    """Compute covariances of systems' AUROCs over examples.
+
+    Args:
+        predictions: Rows as in ``tables.PREDICTIONS`` of systems that score the same examples.
+        cases: Adversarial cases, by suite and case, with the columns ``n`` and ``n_friendly``.
+        names: The columns that name a system.
+
+    Returns:
+        The covariances; ``None`` if a system lacks scores of some example of a case, or there are
+        fewer than two examples of a kind.
+
+    Source:
+        DeLong, DeLong and Clarke-Pearson 1988.
+    """
+    rows = predictions.dropna(subset="scores").drop_duplicates([*names, *CASE, "label"])
+    rows = rows.sort_values(names)
+    systems = pd.MultiIndex.from_frame(rows[names].drop_duplicates())
+    own: dict[Any, Any] = {}
+    friendly: dict[Any, list[Any]] = {}
+    for (suite, case, label), some in rows.groupby([*CASE, "label"]):
+        if len(some) != len(systems) or some["n"].nunique() != 1:
+            return None
+        # Adversarial cases of one group and label have the same counterparts.
+        group, scores = (suite, some["case_group"].iloc[0], label), unpacked_scores(some)
+        if (suite, case) in cases.index:
+            own[suite, case] = group, scores
+        else:
+            friendly.setdefault(group, []).append(scores)
+    counterparts = {group: np.concatenate(some, axis=1) for group, some in friendly.items()}
+    by_case: dict[Any, np.ndarray] = {}
+    shared: dict[Any, Any] = {}
+    alone: Any = 0.0
+    for case, n, n_friendly in cases[["n", "n_friendly"]].itertuples(name=None):
+        group, scores = own.get(case, (None, None))
+        others = counterparts.get(group)
+        if others is None or (scores.shape[1], others.shape[1]) != (n, n_friendly):
+            return None
+        if min(n, n_friendly) < 2:
+            return None
+        placed = [placements(*both) for both in zip(scores, others, strict=True)]
+        of_own, of_friendly = (np.stack(kind) for kind in zip(*placed, strict=True))
+        by_case[case] = _of_mean(of_own) + _of_mean(of_friendly)
+        alone += _of_mean(of_own)
+        shared[group] = shared.get(group, 0.0) + of_friendly
+    together = (alone + sum(map(_of_mean, shared.values()))) / len(cases) ** 2
+    index = systems if len(names) > 1 else systems.get_level_values(0)
+    tables = {case: pd.DataFrame(some, index, index) for case, some in by_case.items()}
+    return Covariances(tables, pd.DataFrame(together, index, index))
+
+
+def accuracy_covariances(
+    predictions: pd.DataFrame, kinds: Mapping[Any, str], names: list[str]
+) -> dict[str, pd.DataFrame]:
+    """Compute covariances of systems' mean accuracies over examples.
+
+    Args:
+        predictions: Rows as in ``tables.PREDICTIONS`` of systems that answer the same examples.
+        kinds: The kind of each case, by suite and case.
+        names: The columns that name a system.
+
+    Returns:
+        By the names of :func:`accuracies.means_by_kind`, a row and a column per system; nothing if
+        a system lacks a case, or a case has fewer than two examples.
+    """
+    rows = predictions.drop_duplicates([*names, *CASE]).sort_values(names)
+    systems = pd.MultiIndex.from_frame(rows[names].drop_duplicates())
+    by_kind: dict[str, list[np.ndarray]] = {}
+    for case, some in rows.groupby(CASE):
+        if len(some) != len(systems) or some["n"].nunique() != 1 or some["n"].iloc[0] < 2:
+            return {}
+        kind = "in_domain" if kinds[case] == "id" else kinds[case]
+        by_kind.setdefault(kind, []).append(_of_mean(unpacked(some).astype(np.float64)))
+    found = {kind: np.sum(some, axis=0) / len(some) ** 2 for kind, some in by_kind.items()}
+    if {"adversarial", "friendly"} <= set(found):
+        found["balanced"] = (found["adversarial"] + found["friendly"]) / 4
+    return {kind: pd.DataFrame(some, systems, systems) for kind, some in found.items()}
+
+
+def _of_mean(values: Float[np.ndarray, "system example"]) -> Float[np.ndarray, "system system"]:
+    """Compute the covariances of systems' means over examples."""
+    return np.atleast_2d(np.cov(values)) / values.shape[1]
