@@ -367,7 +367,12 @@ SUBJECT = (
     _subject("readout", READOUT.meaning, "str", "readout"),
     _subject("suite", _SUITE.meaning, "str", "suite"),
     _subject("weighting", "how attention is weighted", "str", "weighting"),
-    _subject("data", "kind of examples: in-domain, adversarial, balanced or mixed", "str", "data"),
+    _subject(
+        "data",
+        "kind of examples: in-domain, adversarial, balanced, by accuracy or by AUROC, or mixed",
+        "str",
+        "data",
+    ),
     _subject("group", "the study's own group of units", "str", "group"),
 )
 

@@ -14,8 +14,9 @@ from heuristic_core.analysis.conclusions import conclude
 from heuristic_core.analysis.effective_size import QUESTION, SPANS, effective_size
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.intervals import student
-from heuristic_core.analysis.paired import drawn_means
+from heuristic_core.analysis.paired import drawn_aurocs, drawn_means
 from heuristic_core.analysis.size_rule import estimate, sizes
+from heuristic_core.tables import EVALUATIONS, GRID_PREDICTIONS
 
 LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8)
 STEPS = (0, 100, 200, 300)
@@ -276,6 +277,109 @@ def test_systems_of_other_examples_are_not_paired():
     assert (
         drawn_means(rows, dict.fromkeys([("ood", "a"), ("ood", "f"), ("id", "i")], "id"), [0]) == {}
     )
+
+
+def with_scores(distance, n=200, n_friendly=300, seed=0):
+    """A grid of one adversarial and one friendly case, by distance of (step, seed, sparsity).
+
+    The first sparsity is 0, the full model's, and the same for all seeds.
+    """
+    rng = np.random.default_rng(seed)
+    hard, friendly = rng.standard_normal(n), rng.standard_normal(n_friendly)
+    evaluated, answered = [], []
+    for step, of_step in zip((100, 300), distance, strict=True):
+        for search, of_search in enumerate(of_step, 1):
+            for sparsity, apart in zip((0.0, *LEVELS[1:]), of_search, strict=True):
+                if sparsity == 0 and search > 1:
+                    continue
+                full = sparsity == 0
+                system = {
+                    "finetune_seed": 0,
+                    "checkpoint": step,
+                    "kind": "full" if full else "subnetwork",
+                    "method": "" if full else "learned",
+                    "sparsity": sparsity,
+                    "seed": -1 if full else search,
+                }
+                scores = {"a": hard + apart, "f": friendly}
+                for case, some in scores.items():
+                    kind = {"a": "adversarial", "f": "friendly"}[case]
+                    right = some > 0 if case == "a" else some < 0
+                    row = {**system, "suite": "ood", "case": case, "n": len(some)}
+                    evaluated.append(
+                        row
+                        | {"role": "ood", "case_kind": kind, "correct": right.sum()}
+                        | {"kl": 0.0, "margin": 0.0}
+                    )
+                    answered.append(
+                        row
+                        | {"label": "no", "case_group": "all"}
+                        | {"correct": np.packbits(right).tobytes()}
+                        | {"scores": some.astype("<f2").tobytes()}
+                    )
+    return {
+        "grid": EVALUATIONS.frame(evaluated),
+        "grid_predictions": GRID_PREDICTIONS.frame(answered),
+    }, (hard, friendly)
+
+
+def falling(*at):
+    """Distances over sparsities, 2 up to one of them and then 0, by step and seed."""
+    return [[[2.0, *(2.0 * (level <= a) for level in LEVELS[1:])]] * 3 for a in at]
+
+
+def test_areas_have_a_size_of_their_own():
+    tables, (hard, friendly) = with_scores(falling(0.4, 0.8))
+    answer = {a.subject["data"]: a for a in effective_size(Evidence(tables))}["balanced AUROC"]
+    scores = [x.astype("<f2").astype(float) for x in (hard + 2, friendly)]
+    by_hand = stats.mannwhitneyu(*scores).statistic
+    full = by_hand / (len(hard) * len(friendly))
+    assert [row["accuracy"] for row in sizes_at(answer)] == pytest.approx([full] * 2, abs=1e-4)
+    assert values(answer) == pytest.approx([60, 20])
+    assert answer.verdict.claim.startswith("the model's effective size by AUROC")
+
+
+def test_label_bias_moves_no_area():
+    distance = falling(0.8, 0.8)
+    tables, _ = with_scores(distance)
+    shifted = tables["grid_predictions"].copy()
+    of_subnetworks = shifted["kind"] == "subnetwork"
+    shifted.loc[of_subnetworks, "scores"] = [
+        (np.frombuffer(x, "<f2") + np.float16(4)).astype("<f2").tobytes()
+        for x in shifted.loc[of_subnetworks, "scores"]
+    ]
+    one, other = (
+        {a.subject["data"]: values(a) for a in effective_size(Evidence(some))}["balanced AUROC"]
+        for some in (tables, tables | {"grid_predictions": shifted})
+    )
+    assert one == other == pytest.approx([20, 20])
+
+
+def test_errors_of_areas_are_those_of_a_bootstrap_of_single_examples():
+    tables, (hard, friendly) = with_scores(falling(0.4, 0.8), n=60, n_friendly=80)
+    kinds = {("ood", "a"): "adversarial", ("ood", "f"): "friendly"}
+    areas, drawn = drawn_aurocs(tables["grid_predictions"], kinds, [0])
+    rng = np.random.default_rng(1)
+    by_hand = []
+    for _ in range(2000):
+        one, other = rng.choice(hard, len(hard)), rng.choice(friendly, len(friendly))
+        by_hand.append([np.mean(one[:, None] + apart > other) for apart in (2.0, 0.0)])
+    systems = [(100, 1, 0.2), (100, 1, 0.8)]
+    expected = np.cov(np.array(by_hand).T)
+    assert areas[systems].to_numpy() == pytest.approx(np.mean(by_hand, axis=0), abs=0.01)
+    assert drawn[systems].cov().to_numpy() == pytest.approx(expected, rel=0.12)
+    # Subnetworks that score alike have one error.
+    same = drawn[[(100, 1, 0.2), (300, 3, 0.8)]].to_numpy()
+    assert np.ptp(same, axis=1).max() < 1e-12
+
+
+def test_without_scores_there_is_no_size_by_area():
+    tables, _ = with_scores(falling(0.4, 0.8))
+    without = tables["grid_predictions"].assign(scores=None)
+    data = {
+        a.subject["data"] for a in effective_size(Evidence({**tables, "grid_predictions": without}))
+    }
+    assert data == {"adversarial", "balanced"}
 
 
 def test_changes_end_at_all_units():

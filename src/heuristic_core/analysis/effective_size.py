@@ -16,7 +16,7 @@ from .accuracies import CASE, judged_by, means_by_kind
 from .design import Design
 from .evidence import Evidence
 from .intervals import EQUAL, change_text
-from .paired import drawn_means
+from .paired import drawn_aurocs, drawn_means
 from .power import POWER, ErrorSource, found, outlook, too_few_planned
 from .question import Answer, Figure, Question, Verdict, decide
 from .size_rule import drawn_sizes, estimate, paired_sizes, sizes_of, variance_parts, variances
@@ -37,7 +37,10 @@ _PLANNED = f"a fall of {PLANNED_FALL:g} % of the units"
 #: models and kinds of data of docs/results/minilm-mnli-hans.md; per cent of units.
 SEED_SPREAD = 11.0
 _SUBJECT = ("finetune_seed", "method", "data")
-_DATA = ("in-domain", "adversarial", "balanced", "mixed")
+_AUROC = "balanced AUROC"
+_DATA = ("in-domain", "adversarial", "balanced", _AUROC, "mixed")
+#: A constant answer, or a constant score, has half of these.
+_CHANCE = {"balanced": 0.5, _AUROC: 0.5}
 #: Label bias alone can make a subnetwork good enough, or not, on these data.
 _BIASED = ("adversarial", "mixed")
 
@@ -59,13 +62,20 @@ def effective_size(evidence: Evidence) -> list[Answer]:
         full = full[full["checkpoint"].isin(rows["checkpoint"])]
         accuracies, variance = _by_data(full, ["checkpoint"]), variances(full)
         of_subnetworks = _by_data(rows, ["checkpoint", "seed", "sparsity"])
-        paired = _paired(evidence, key, full)
+        paired, aurocs = _paired(evidence, key, full)
+        if aurocs is not None:
+            of_full = aurocs.xs((-1, 0.0), level=("seed", "sparsity"))
+            accuracies[_AUROC], of_subnetworks[_AUROC] = of_full, aurocs
         of_model = []
         for data in [name for name in _DATA if name in of_subnetworks and name in accuracies]:
             table = of_subnetworks[data].unstack("sparsity").sort_index(axis=1)
             grids = {int(step): table.loc[step].dropna(how="all") for step in accuracies.index}
             subject = dict(zip(_SUBJECT, (*key, data), strict=True))
-            drawn = _drawn(evidence, grids, paired.get(data), accuracies[data], variance[data])
+            if data in paired:
+                bar = evidence.margin_points / 100
+                drawn = {s: paired_sizes(paired[data], one, s, bar) for s, one in grids.items()}
+            else:
+                drawn = _drawn(evidence, grids, accuracies[data], variance[data])
             of_model.append(_answer(evidence, subject, accuracies, drawn, grids))
         balanced = [one.verdict for one in of_model if one.subject["data"] == "balanced"]
         answers += [_beside(one, balanced[0]) if balanced else one for one in of_model]
@@ -81,28 +91,36 @@ def _by_data(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return means
 
 
-def _paired(evidence: Evidence, key: tuple[Any, ...], full: pd.DataFrame) -> dict:
-    """Draw mean accuracies of a fine-tuning's systems, if single predictions were kept."""
+def _paired(
+    evidence: Evidence, key: tuple[Any, ...], full: pd.DataFrame
+) -> tuple[dict[str, pd.DataFrame], pd.Series | None]:
+    """Draw mean accuracies and AUROCs of a fine-tuning's systems over their examples.
+
+    Returns:
+        The draws, by kind of data, and the AUROCs; neither where single predictions were not kept.
+    """
     table = evidence["grid_predictions"]
     of_method = (table["method"] == key[1]) | (table["kind"] == "full")
     rows = table[of_method & (table["finetune_seed"] == key[0])]
     kinds = full.drop_duplicates(CASE).set_index(CASE)["case_kind"]
-    return drawn_means(rows, kinds.to_dict(), [evidence.seed, key[0]]) if len(rows) else {}
+    if rows.empty:
+        return {}, None
+    seed = [evidence.seed, key[0]]
+    drawn = drawn_means(rows, kinds.to_dict(), seed)
+    aurocs = drawn_aurocs(rows, kinds.to_dict(), seed)
+    return (drawn, None) if aurocs is None else (drawn | {_AUROC: aurocs[1]}, aurocs[0])
 
 
 def _drawn(
     evidence: Evidence,
     grids: Mapping[int, pd.DataFrame],
-    paired: pd.DataFrame | None,
     accuracy: pd.Series,
     variance: pd.Series,
 ) -> dict[int, pd.DataFrame]:
-    """Draw each seed's size by checkpoint, over examples or over the threshold's error alone."""
-    margin = evidence.margin_points / 100
-    if paired is not None:
-        return {step: paired_sizes(paired, grid, step, margin) for step, grid in grids.items()}
+    """Draw each seed's size by checkpoint, over the threshold's error alone."""
+    bars = accuracy - evidence.margin_points / 100
     return {
-        step: drawn_sizes(grid, accuracy[step] - margin, variance[step], [evidence.seed, step])
+        step: drawn_sizes(grid, bars[step], variance[step], [evidence.seed, step])
         for step, grid in grids.items()
     }
 
@@ -141,7 +159,7 @@ def _answer(
             "n_failed": int((size[step, margin] == 100).sum()),
             "at_most": bool((size[step, margin] <= smallest + EQUAL).any()),
             "meaningful": bool(accuracy[step] >= 3 * margin / 100)
-            and not (data == "balanced" and bars[step, margin] <= 0.5),
+            and bars[step, margin] > _CHANCE.get(data, 0.0),
         }
         for step, grid in grids.items()
     ]
@@ -218,7 +236,8 @@ def _verdict(
 
     A change of one step between sparsities cannot be distinguished from none.
     """
-    claim = f"the model's effective size on {data} data falls as it generalises"
+    on = "by AUROC" if data == _AUROC else f"on {data} data"
+    claim = f"the model's effective size {on} falls as it generalises"
     measure = "change of the effective size, % of units"
     change = next((row for row in changes if row["over"] == SPANS[0]), None)
     points: Any = None if change is None else change["points"]
@@ -294,9 +313,9 @@ QUESTION = Question(
             ),
             Column(
                 "accuracy",
-                "the full model's mean accuracy on the data; balanced is the mean of "
-                "adversarial and friendly accuracy, mixed takes all in-domain and adversarial "
-                "cases alike",
+                "the full model's mean accuracy on the data, or its mean AUROC over adversarial "
+                "cases; balanced is the mean of adversarial and friendly accuracy, mixed takes all "
+                "in-domain and adversarial cases alike",
                 title="accuracy",
                 digits=1,
                 form="percent",
@@ -327,7 +346,7 @@ QUESTION = Question(
             Column(
                 "meaningful",
                 "whether the margin is; it is not where almost anything passes as accuracy is "
-                "below three margins, or where a constant answer passes on balanced data",
+                "below three margins, or where a constant answer or score passes on balanced data",
                 "bool",
                 "margin meaningful",
             ),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from scipy import stats
 
 from .accuracies import CASE
 from .intervals import Estimate
-from .predictions import unpacked
+from .predictions import unpacked, unpacked_scores
+from .separation import placements
 
 #: Bootstrap draws of the examples.
 DRAWS = 1000
@@ -65,6 +68,73 @@ def drawn_means(
     if {"adversarial", "friendly"} <= set(drawn):
         drawn["balanced"] = (drawn["adversarial"] + drawn["friendly"]) / 2
     return drawn
+
+
+def drawn_aurocs(
+    predictions: pd.DataFrame, kinds: Mapping[tuple[str, str], str], seed: list[int]
+) -> tuple[pd.Series, pd.DataFrame] | None:
+    """Compute mean AUROCs over adversarial cases, and the same in bootstrap draws of the examples.
+
+    A draw changes an AUROC by how its examples are placed among those of the other kind, to first
+    order; examples are the same for all systems, and friendly ones for the cases of a group.
+
+    Args:
+        predictions: As for :func:`drawn_means`.
+        kinds: The kind of each case, by suite and case.
+        seed: Seed of the draws.
+
+    Returns:
+        By system, named by checkpoint, search seed and sparsity, the mean AUROC, and a row per
+        draw; ``None`` where scores of single examples were not kept for all systems and cases.
+
+    Source:
+        For placements, DeLong, DeLong and Clarke-Pearson 1988.
+    """
+    rng = np.random.default_rng(seed)
+    rows = predictions.drop_duplicates([*_SYSTEM, *CASE, "label"]).sort_values(_SYSTEM)
+    systems = pd.MultiIndex.from_frame(rows[_SYSTEM].drop_duplicates())
+    of_kind = [kinds.get(case) for case in rows[CASE].itertuples(index=False, name=None)]
+    means: Any = 0.0
+    drawn: Any = 0.0
+    n_cases = 0
+    rows = rows.assign(kind=of_kind).query("kind in ('adversarial', 'friendly')")
+    for _, group in rows.groupby(["suite", "case_group", "label"], sort=False):
+        by_case = [
+            (kind, some["scores"].notna().all() and len(some) == len(systems), some)
+            for (kind, _), some in group.groupby(["kind", "case"], sort=False)
+        ]
+        if not all(complete for _, complete, _ in by_case):
+            return None
+        scores = {
+            kind: [unpacked_scores(some) for one, _, some in by_case if one == kind]
+            for kind in ("adversarial", "friendly")
+        }
+        if not all(scores.values()):
+            return None
+        friendly = np.concatenate(scores["friendly"], axis=1)
+        on_friendly: Any = 0.0
+        for own in scores["adversarial"]:
+            placed = [placements(*both) for both in zip(own, friendly, strict=True)]
+            of_own, of_others = (np.stack(kind) for kind in zip(*placed, strict=True))
+            means += of_own.mean(1)
+            drawn += _drawn(of_own, rng)
+            on_friendly += of_others
+            n_cases += 1
+        drawn += _drawn(on_friendly, rng)
+    if not n_cases:
+        return None
+    return pd.Series(means / n_cases, systems), pd.DataFrame(
+        (means + drawn) / n_cases, columns=systems
+    )
+
+
+def _drawn(
+    values: Float[np.ndarray, "system example"], rng: np.random.Generator
+) -> Float[np.ndarray, "draw system"]:
+    """Compute how draws of the examples change systems' means over them."""
+    n = values.shape[1]
+    times = rng.multinomial(n, np.full(n, 1 / n), DRAWS) - 1
+    return times @ values.T / n
 
 
 def over_both(by_seed: pd.Series, shared: float) -> Estimate:

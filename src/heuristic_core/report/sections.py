@@ -29,6 +29,7 @@ _WORDS = {
 }
 #: What values are called where their own name does not say enough.
 _CALLED = {
+    ("data", "balanced AUROC"): "AUROC on balanced data",
     ("readout", "model"): "",
     ("readout", "probe"): "a probe on the frozen encoder",
     ("weighting", "attention"): "attention weights",

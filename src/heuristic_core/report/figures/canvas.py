@@ -73,6 +73,7 @@ _SERIES = {
     "adversarial": Style(ORANGE, "^"),
     "friendly": Style(BLUE, "s"),
     "balanced": Style(GREY, "D"),
+    "balanced AUROC": Style(GREY, "d"),
     "balanced OOD": Style(GREY, "D"),
     "mixed": Style(PURPLE, "v"),
     "before fine-tuning": Style(BLUE, "s"),
