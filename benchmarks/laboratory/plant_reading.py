@@ -53,7 +53,9 @@ class Attending:
         strength = (of_head + own + self.more * core[:, None]).clip(0)
         np.put_along_axis(log2, np.broadcast_to(main, (*shape[:-1], 1)), strength, axis=-1)
         if self.repeated_before is not None:
-            before = rng.random((n_studies, 1, n)) < self.repeated_before
+            rank = np.zeros((n_studies, 1, n), int)
+            rank[..., core] = rng.random((n_studies, 1, core.sum())).argsort(-1).argsort(-1)
+            before = rank < round(self.repeated_before * core.sum())
             log2[:, 1, :, core, 0] = 2.0
             at_first = np.where(before, 2.0, 0.0) + np.zeros((1, len(SUITES), 1))
             log2[:, 0, :, core, 0] = np.moveaxis(at_first[..., core], -1, 0)

@@ -175,6 +175,37 @@ def test_a_world_is_fitted_to_a_study(out, tmp_path):
     assert world.load(path) == world.load(kept)
 
 
+def test_a_fit_recovers_the_world():
+    """From simulated tables the fit reads what they were drawn with."""
+    fit, world, plant = (
+        importlib.import_module(f"laboratory.{name}")
+        for name in ("fit", "world", "plant_subnetworks")
+    )
+    kept = world.load(ROOT / "benchmarks/verdicts.toml")
+    draw = plant.Searched(
+        world=kept,
+        seeds=40,
+        sample=plant.sample(8000, 4000, 0.4, 0.6, friendly=8000),
+        full=(1.2, -0.4),
+        distance_sd=0.3,
+        lean_sd=0.2,
+        distance_change=(-0.1, -0.5),
+        lean_change=(0.0, -0.3),
+    )
+    numbers = fit.systems(draw(np.random.default_rng(0), 1))
+    for name, expected, within in (
+        ("distance", 1.2, 0.05),
+        ("lean", -0.4, 0.05),
+        ("distance_change", (-0.1, -0.5), 0.15),
+        ("distance_sd", (0.3, 0.3), 0.08),
+        ("lean_change", (0.0, -0.3), 0.1),
+        ("lean_sd", (0.2, 0.2), 0.06),
+        ("alike_full", 0.4, 0.05),
+        ("alike", 0.6, 0.05),
+    ):
+        assert numbers[name][0] == pytest.approx(expected, abs=within), name
+
+
 def test_placements_are_those_of_the_analyses():
     scores = importlib.import_module("laboratory.scores")
     rng = np.random.default_rng(0)
