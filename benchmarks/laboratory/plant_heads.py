@@ -220,12 +220,14 @@ class Apart:
         seeds: Pairs.
         points: Their in-domain accuracy minus the full model's, in points.
         n: In-domain examples.
+        same: Whether all studies have the same examples.
     """
 
     world: World
     seeds: int
     points: float
     n: int = 500
+    same: bool = False
 
     def __call__(self, rng: np.random.Generator, n_studies: int) -> Tables:
         """Draw the tables of so many studies."""
@@ -233,7 +235,7 @@ class Apart:
         sd = np.array([world.ordinary_sd, world.forbidden_sd]) / 100
         shift = np.array([world.ordinary, self.points]) / 100
         # Paired on examples: what all get wrong together is in the full model's accuracy too.
-        hard = rng.normal(0, (world.alike / self.n / 4) ** 0.5, (n_studies, 1, 1))
+        hard = rng.normal(0, (world.alike / self.n / 4) ** 0.5, (n_studies, 1, 1)) * (not self.same)
         noise = rng.normal(0, ((1 - world.alike) / self.n / 4) ** 0.5, (n_studies, 2, self.seeds))
         true = shift[:, None] + sd[:, None] * rng.standard_normal((n_studies, 2, self.seeds))
         share = (accuracy + true + hard + noise).clip(0, 1)
@@ -241,12 +243,13 @@ class Apart:
         case = {"suite": "i", "role": "id", "case": "i", "case_kind": "id", "n": self.n}
         rows = {"finetune_seed": study, "checkpoint": 4000, "kind": "subnetwork"}
         rows |= {"method": "learned", "sparsity": SPARSITY, "seed": seed, **case}
-        rows |= {"correct": np.round(self.n * share).astype(int).ravel(), "kl": 0.1}
+        rows |= {"correct": np.round(self.n * share).astype(int).ravel()}
+        rows |= {"kl": np.exp(rng.normal(world.kl[0], world.kl_sd[0], share.size))}
         rows |= {"margin": 1.0, "forbidden": forbidden.astype(float), "other_heads": 20}
         rows |= {"heads": 20, "shared_heads": np.where(forbidden, 0, 20), "units": 26}
         full = {"finetune_seed": np.arange(n_studies), "checkpoint": 4000, "kind": "full"}
         full |= {"method": "", "sparsity": 0.0, "seed": -1, **case, "kl": 0.0, "margin": 1.0}
-        own = rng.normal(0, ((1 - world.alike) / self.n / 4) ** 0.5, n_studies)
+        own = rng.normal(0, ((1 - world.alike) / self.n / 4) ** 0.5, n_studies) * (not self.same)
         correct = np.round(self.n * (accuracy + hard[:, 0, 0] + own)).astype(int)
         return {
             "disjoint": DISJOINT.conform(pd.DataFrame(rows)),
@@ -255,12 +258,13 @@ class Apart:
 
 
 def _apart(world: World) -> Iterator[Planted]:
-    for seeds in (4, 12):
+    for seeds, same in ((4, False), (12, False), (4, True)):
         # Nothing, the margin, a design choice, and what was measured.
         for points in (0.0, -3.0, -10.0, world.forbidden):
+            examples = "the same examples in all studies" if same else "500 in-domain"
             yield Planted(
                 effect=f"disjoint ones lose {abs(points):.0f} points",
-                design=f"{seeds} pairs, 500 in-domain",
+                design=f"{seeds} pairs, {examples}",
                 claims=(
                     Claim(
                         question="disjoint",
@@ -268,6 +272,6 @@ def _apart(world: World) -> Iterator[Planted]:
                         effect=points,
                     ),
                 ),
-                draw=Apart(world=world, seeds=seeds, points=points),
+                draw=Apart(world=world, seeds=seeds, points=points, same=same),
                 covered=("disjoint",),
             )

@@ -125,6 +125,8 @@ def _designs(world: World) -> Iterator[tuple[str, Searched, bool]]:
         some = sample(220, IN_DOMAIN, *alike)
         yield f"12 seeds, 220, {words}", Searched(world=world, seeds=12, sample=some), False
     some = sample(220, IN_DOMAIN, world.alike_full, world.alike)
+    same = Searched(world=world, seeds=12, sample=replace(some, same=True))
+    yield "12 seeds, 220, the same examples in all studies", same, False
     # A design choice: 7 % of adversarial examples are right, as the model leans.
     leaning = Searched(world=world, seeds=12, sample=some, full=(1.5, -2.2))
     yield "12 seeds, 220, leaning model", leaning, False

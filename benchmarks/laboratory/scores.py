@@ -107,11 +107,14 @@ class Sample:
         n: Examples by case.
         alike_full: Correlation of a subnetwork's scores with the full model's.
         alike: That of two subnetworks' scores; at least as high.
+        same: Whether all studies have the same examples: then intervals over searches alone hold
+            what further searches would give on these.
     """
 
     n: Mapping[str, int]
     alike_full: float
     alike: float
+    same: bool = False
 
     def scores(
         self, rng: np.random.Generator, systems: Systems, means: Means, n_studies: int
@@ -120,17 +123,15 @@ class Sample:
         full = systems.full[:, None]
         drawn = {}
         for case, n in self.n.items():
-            hard, shared = (
-                rng.standard_normal((n_studies, 1, n), np.float32),
-                rng.standard_normal((n_studies, 1, n), np.float32),
-            )
+            source = np.random.default_rng(list(case.encode())) if self.same else rng
+            shape = (1 if self.same else n_studies, 1, n)
+            hard, shared = (source.standard_normal(shape, np.float32) for _ in range(2))
             own = rng.standard_normal((n_studies, len(systems.seed), n), np.float32)
             own *= np.where(full, 1 - self.alike_full, 1 - self.alike).astype(np.float32) ** 0.5
             own += np.float32(self.alike_full**0.5) * hard
             # Subnetworks share with each other what they do not share with the full model.
             between = np.where(full, 0.0, self.alike - self.alike_full).astype(np.float32) ** 0.5
             own += between * shared
-            # A right answer in-domain and on friendly examples is as easy to all alike.
             drawn[case] = own + means.of(case)[..., None].astype(np.float32)
         return drawn
 
