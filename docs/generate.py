@@ -1,7 +1,7 @@
-"""Write the pages that are generated from declarations: the index of analyses and the tables.
+"""Write the pages that are generated: the index of analyses, the tables, the power of verdicts.
 
-Run it after a change to a question, a table or a column: ``python docs/generate.py``. A test
-compares the pages with what it writes.
+Run it after a change to a question, a table, a column or the results of ``benchmarks/verdicts.py``:
+``python docs/generate.py``. A test compares the pages with what it writes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from heuristic_core.study.kinds import KINDS
 from heuristic_core.tables import TABLES, VERDICTS
 
 HERE = Path(__file__).parent
+LABORATORY = HERE.parent / "benchmarks/results/verdicts.md"
 
 
 def index() -> str:
@@ -35,7 +36,9 @@ def index() -> str:
             "*contradicted* or *not decided by these data*, with the numbers behind the decision.",
             "",
             "[Known answers](known-answers.md) describes the tests on models whose mechanism is "
-            "known. [What an open verdict would take](undecided.md) says how that is computed. "
+            "known. [How often verdicts are right](power.md) is measured on simulated studies; "
+            "[What an open verdict would take](undecided.md) says how that is computed. "
+            "[Tables](../tables.md) lists the columns of all tables.",
             "[Tables](../tables.md) lists the columns of all tables.",
             "",
             "| question | page | key | measured tables | paper |",
@@ -109,7 +112,15 @@ def _type(column: Column) -> str:
     return ", ".join(words)
 
 
-PAGES = {"analyses/README.md": index, "tables.md": tables}
+def power() -> str:
+    """Write the page on error and power, with the laboratory's tables."""
+    measured = LABORATORY.read_text(encoding="utf-8")
+    # Without its title; the text on how to read it is this page's.
+    _, setting, _, found = measured.split("\n\n", 3)
+    return (HERE / "power.md.in").read_text(encoding="utf-8").format(setting=setting, found=found)
+
+
+PAGES = {"analyses/README.md": index, "tables.md": tables, "analyses/power.md": power}
 
 if __name__ == "__main__":
     for name, write in PAGES.items():

@@ -8,8 +8,10 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from heuristic_core.analysis.separation import placements
 from heuristic_core.search.find import METHODS
 
 ROOT = Path(__file__).parents[2]
@@ -137,6 +139,83 @@ def test_rounding(toy):
         assert 0 <= row["differ"][0] <= 1
         assert 0 <= row["accuracy"] <= 1
         assert row["n"] == (40 if row["suite"] == "id" else 30)
+
+
+def test_verdicts(toy):
+    """Large planted effects are found, and where nothing is planted nothing is."""
+    content, printed = toy("verdicts", "verdicts")
+    rows = {(row["question"], row["effect"]): row for row in content["shares"]}
+    for question, found in {
+        "core": "a core kept to 90 %",
+        "core_overlap": "all of both cores shared",
+        "faithfulness": "as fitted",
+        "overlap": "searches as alike as fitted",
+        "smoothness": "a straight line",
+    }.items():
+        assert rows[question, found]["supported"] >= 0.75
+    assert rows["disjoint", "disjoint ones lose 34 points"]["contradicted"] >= 0.75
+    assert rows["smoothness", "one step"]["contradicted"] == 1
+    for row in content["shares"]:
+        assert row["supported"] + row["contradicted"] + row["undecided"] == pytest.approx(1)
+        assert row["supported"] <= 0.25 or row["truth"] == "holds"
+    assert all(0 <= row["coverage"] <= 1 for row in content["coverage"])
+    assert {row["question"] for row in content["coverage"]} >= {"core", "disjoint", "overlap"}
+    assert "| a straight line |" in printed
+
+
+def test_a_world_is_fitted_to_a_study(out, tmp_path):
+    """Fitting the kept tables gives the world that is kept."""
+    kept = ROOT / "benchmarks/verdicts.toml"
+    first, _ = kept.read_text(encoding="utf-8").split("\n", 1)
+    study = first.removesuffix(".").rsplit(" ", 1)[1]
+    path = tmp_path / "world.toml"
+    verdicts = importlib.import_module("verdicts")
+    verdicts.main(["--fit", str(ROOT / study), "--world", str(path)])
+    world = importlib.import_module("laboratory.world")
+    assert world.load(path) == world.load(kept)
+
+
+def test_a_fit_recovers_the_world():
+    """From simulated tables the fit reads what they were drawn with."""
+    fit, world, plant = (
+        importlib.import_module(f"laboratory.{name}")
+        for name in ("fit", "world", "plant_subnetworks")
+    )
+    kept = world.load(ROOT / "benchmarks/verdicts.toml")
+    draw = plant.Searched(
+        world=kept,
+        seeds=40,
+        sample=plant.sample(8000, 4000, 0.4, 0.6, friendly=8000),
+        full=(1.2, -0.4),
+        distance_sd=0.3,
+        lean_sd=0.2,
+        distance_change=(-0.1, -0.5),
+        lean_change=(0.0, -0.3),
+    )
+    numbers = fit.systems(draw(np.random.default_rng(0), 1))
+    for name, expected, within in (
+        ("distance", 1.2, 0.05),
+        ("lean", -0.4, 0.05),
+        ("distance_change", (-0.1, -0.5), 0.15),
+        ("distance_sd", (0.3, 0.3), 0.08),
+        ("lean_change", (0.0, -0.3), 0.1),
+        ("lean_sd", (0.2, 0.2), 0.06),
+        ("alike_full", 0.4, 0.05),
+        ("alike", 0.6, 0.05),
+    ):
+        assert numbers[name][0] == pytest.approx(expected, abs=within), name
+
+
+def test_placements_are_those_of_the_analyses():
+    scores = importlib.import_module("laboratory.scores")
+    rng = np.random.default_rng(0)
+    # Scores of 0.01 nats and more apart, so that none are ties.
+    drawn = rng.permuted(np.tile(np.arange(50) / 100, (3, 1)), axis=1)
+    one, other = scores.placements(drawn[:, :20], drawn[:, 20:])
+    for row, of_row in enumerate(drawn):
+        expected = placements(of_row[:20], of_row[20:])
+        np.testing.assert_allclose(one[row], expected[0])
+        np.testing.assert_allclose(other[row], expected[1])
 
 
 def test_rounding_needs_a_run(out, capsys):

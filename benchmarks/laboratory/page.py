@@ -1,0 +1,121 @@
+"""The tables of how often verdicts are right, and of coverage, as markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from common import table
+from heuristic_core.analysis.questions import QUESTIONS
+
+#: A true 5 % is at most so large in 98 of 100 laboratories of 1,000 studies.
+MOST_WRONG = 0.065
+#: What a nominal 95 % interval should cover.
+COVERED = (0.93, 0.985)
+
+Cells = Sequence[dict[str, Any]]
+_TRUTHS = {"holds": "true", "absent": "false", "nothing": "nothing", "between": "between"}
+
+
+def beyond(shares: Cells) -> list[str]:
+    """Say which verdicts are wrong more often, or right less often, than they should be."""
+    found = []
+    for row in shares:
+        what = f"`{row['question']}` {row['where']}, {row['effect']}, {row['design']}"
+        what = what.replace("  ", " ").replace(" ,", ",")
+        if row["wrong"] > MOST_WRONG:
+            found.append(f"- {what}: wrong in {row['wrong']:.1%} of {row['n']:,}")
+        if row["right"] < row["bar"]:
+            found.append(
+                f"- {what}: right in {row['right']:.1%} of {row['n']:,}, wanted: {row['bar']:.0%}"
+            )
+    return found
+
+
+def share_tables(shares: Cells) -> str:
+    """Write a table of decisions for each question, in the order of the questions."""
+    head = ["planted", "design", "claim", "n", "supported", "contradicted", "not decided", "wrong"]
+    parts = []
+    for question in QUESTIONS:
+        rows = [row for row in shares if row["question"] == question.key]
+        if not rows:
+            continue
+        lines = [
+            [
+                row["effect"],
+                " ".join(
+                    filter(None, (row["design"], f"({row['where']})" if row["where"] else ""))
+                ),
+                _TRUTHS[row["truth"]],
+                f"{row['n']:,}",
+                *(_percent(row[name]) for name in ("supported", "contradicted", "undecided")),
+                "" if row["truth"] == "between" else _flagged(row["wrong"]),
+            ]
+            for row in rows
+        ]
+        parts.append(table(head, lines, f"### `{question.key}`"))
+    return "\n".join(parts)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _flagged(wrong: float) -> str:
+    return f"**{_percent(wrong)}**" if wrong > MOST_WRONG else _percent(wrong)
+
+
+def coverage_table(cells: Cells) -> str:
+    """Write one line for each column: the coverage over all designs, and where it is worst."""
+    lines = []
+    rows = sorted(cells, key=_column)
+    for (question, column), some in groupby(rows, _column):
+        of_column = list(some)
+        low, high = (pick(of_column, key=lambda row: row["coverage"]) for pick in (min, max))
+        notes = [
+            words
+            for name, words in (("on_a_grid", "few values"), ("at_an_end", "end of the scale"))
+            if any(row[name] for row in of_column)
+        ]
+        widths = [row["half_width"] for row in of_column]
+        lines.append(
+            [
+                f"`{question}`",
+                column,
+                f"{len(of_column)}",
+                f"{min(row['n'] for row in of_column):,}",
+                f"{_covered(low['coverage'])} to {_covered(high['coverage'])}",
+                f"{min(widths):.2g} to {max(widths):.2g}",
+                "; ".join([*notes, f"least: {low['effect']}, {low['design']}"]),
+            ]
+        )
+    head = ["question", "column", "designs", "draws", "coverage, %", "half width", "note"]
+    return table(head, lines)
+
+
+def _column(row: dict[str, Any]) -> tuple[str, str]:
+    return row["question"], row["column"]
+
+
+def _covered(share: float) -> str:
+    inside = COVERED[0] <= share <= COVERED[1]
+    return _percent(share) if inside else f"**{_percent(share)}**"
+
+
+def not_covered(cells: Cells) -> str:
+    """List the columns with intervals whose coverage was not measured."""
+    known = {_column(row) for row in cells}
+    missing = [
+        f"`{question.key}`: {declared.name}, {column.name}"
+        for question in QUESTIONS
+        for declared in question.tables
+        for column in declared.columns
+        if column.interval and (question.key, f"{declared.name}, {column.name}") not in known
+    ]
+    return "; ".join(missing)
+
+
+def collected(results: Iterable[dict[str, Any]], what: str) -> list[dict[str, Any]]:
+    """Join the rows of all results."""
+    return [row for result in results for row in result[what]]
