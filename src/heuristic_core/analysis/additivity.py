@@ -31,9 +31,10 @@ from .separable_cases import SEPARABLE_CASES_ONLY
 from .separation import auc_variance
 
 _NO_ROOM = "the single removals cost more than the full model has to lose"
-#: Above this AUROC a model has too few examples in the wrong order to tell its d'. Then several
-#: removals do more than their sum if more than this share of what they do is beyond it.
-_MOST_AUROC, _SHARE_BEYOND = 0.99, 0.75
+#: If the full model puts fewer adversarial examples than this among the friendly ones, its d' is
+#: not known. Then several removals do more than their sum if more than this share of what they do
+#: to the margin is beyond it.
+_LEAST_MISPLACED, _SHARE_BEYOND = 0.75, 0.75
 _MORE, _LESS, _UNCLEAR = "more than the sum", "less than the sum", "not clear"
 
 
@@ -127,7 +128,9 @@ def _together(
 ) -> str:
     sign = clear_sign(group.margin_interaction, p_value)
     # The margin decides in two directions; that AUROC agrees is asked in one.
-    if model.full_auc is not None and model.full_auc > _MOST_AUROC:
+    if model.full_auc is not None and (
+        (1 - model.full_auc) * model.auc_sizes[0] < _LEAST_MISPLACED
+    ):
         agrees = _mostly_beyond(group)
     else:
         agrees = clear_sign(separation, p_separation / 2) == sign
@@ -139,7 +142,8 @@ def _together(
 def _mostly_beyond(group: RemovalEffects) -> bool:
     """Check that little of what a removal does to the margin is the sum of single removals."""
     interaction, change = group.margin_interaction, group.margin[group.ood].value
-    return interaction is not None and interaction.value / change > _SHARE_BEYOND
+    beyond = 0.0 if interaction is None else interaction.value
+    return beyond * change > 0 and abs(beyond) > _SHARE_BEYOND * abs(change)
 
 
 def _room(model: ModelRemovals, group: RemovalEffects) -> bool:

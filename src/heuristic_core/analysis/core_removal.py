@@ -122,8 +122,7 @@ def _verdict(
     reason = (
         f"{model.without_room}without the core, {core.measure} changes by "
         f"{change_text(judged['core'], 3)}, by {change_text(beyond, 3)} beyond the mean of "
-        f"{n_controls} matched groups"
-        + ("" if p is None else f" ({p_text(p)})")
+        f"{n_controls} matched groups" + ("" if p is None else f" ({p_text(p)})")
     )
     open_because, sign = "too few heads outside the core for a comparison", 0
     if alone is not None:

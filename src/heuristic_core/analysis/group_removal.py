@@ -39,7 +39,10 @@ def _of_model(model: ModelRemovals) -> list[Answer]:
 def _answer(model: ModelRemovals, name: str, p_value: float) -> Answer:
     group = model.own[name]
     change, extra = group.changes[group.measure].estimate(), group.beyond_sum
-    reason = f"{model.without_room}{group.measure} changes by {change_text(change, 3)} ({p_text(p_value)})"
+    reason = (
+        f"{model.without_room}{group.measure} changes by {change_text(change, 3)} "
+        f"({p_text(p_value)})"
+    )
     if extra is not None:
         beyond = change_text(extra.estimate(), 3)
         reason += f", by {beyond} beyond the sum of its {len(group.removed)} single removals"

@@ -233,9 +233,7 @@ def _of_model(key: tuple[Any, ...], margins: _Rows, *aurocs: _Rows) -> ModelRemo
     groups: dict[str, dict[str, RemovalEffects]] = {}
     for removal, rows in margins.items():
         if removal != _NONE:
-            effects = _effects(
-                rows, full, by_margin, *(some.get(removal, []) for some in aurocs)
-            )
+            effects = _effects(rows, full, by_margin, *(some.get(removal, []) for some in aurocs))
             groups.setdefault(removal[0], {}).setdefault(removal[2], effects)
     by_kind = _grouped(full, _kind)
     singles, pairs, cores, controls = (

@@ -43,7 +43,7 @@ def single_removal(evidence: Evidence) -> list[Answer]:
 
 def _of_model(model: ModelRemovals, singles: Sequence[RemovalEffects], seed: int) -> Answer:
     rows = sorted(_rows(model, singles), key=lambda row: row["change"].value)
-    measures = dict.fromkeys((singles[0].measure, f"{singles[0].ood} margin"))
+    measures = dict.fromkeys((singles[0].measure, AUROC, f"{singles[0].ood} margin"))
     contrasts = list(filter(None, (model.core_heads(measure, seed) for measure in measures)))
     return Answer(
         subject=model.subject,
@@ -90,9 +90,7 @@ def _beyond_in_domain(model: ModelRemovals, effects: RemovalEffects) -> Effect |
     return effects.margin[effects.ood] - effects.margin["in_domain"] * (ood / in_domain)
 
 
-def _verdict(
-    model: ModelRemovals, core: Sequence[dict], contrasts: Sequence[Contrast]
-) -> Verdict:
+def _verdict(model: ModelRemovals, core: Sequence[dict], contrasts: Sequence[Contrast]) -> Verdict:
     claim = QUESTION.claim
     if not contrasts:
         few = "no layer has enough heads in and outside the core" if core else "no core was removed"
@@ -105,13 +103,17 @@ def _verdict(
         sum(sign * clear_sign(row["beyond_in_domain"], row["p_beyond"]) > 0 for row in rows)
         for rows, sign in ((hurt, -1), (lost, 1))
     )
-    sign = clear_sign(contrast.difference, contrast.p)
+    # Where a margin decides, AUROC, if measured, must agree.
+    judged = {contrast.measure, AUROC}
+    signs = {clear_sign(one.difference, one.p) for one in contrasts if one.measure in judged}
+    sign = signs.pop() if len(signs) == 1 else 0
     # That one head matters no more OOD than in-domain says little of the others.
     mostly = 2 * less >= len(core)
     has_margins = any(row["beyond_in_domain"] is not None for row in core)
     return decide(
         claim,
-        f"{model.without_room}removing {len(hurt)} of {len(core)} core heads hurts OOD, {more} of them more than ID; "
+        f"{model.without_room}removing {len(hurt)} of {len(core)} core heads hurts OOD, "
+        f"{more} of them more than ID; "
         f"removing {len(lost)} hurts ID, {less} of them more than OOD; {core_heads_text(contrast)}",
         supported=more > 0 and not less and sign < 0,
         contradicted=sign > 0 or (mostly and not more and sign == 0),
