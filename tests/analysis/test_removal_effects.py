@@ -169,8 +169,12 @@ def test_auroc_is_a_mean_over_separable_cases():
 
 @pytest.mark.parametrize(
     ("full_auc", "measure", "where"),
-    [(0.59, "balanced margin", "below 0.6"), (0.6, "AUROC", ""), (0.95, "AUROC", "")]
-    + [(0.96, "balanced margin", "above 0.95")],
+    [
+        (0.59, "balanced margin", "below 0.6"),
+        (0.6, "AUROC", ""),
+        (0.95, "AUROC", ""),
+        (0.96, "balanced margin", "above 0.95"),
+    ],
 )
 def test_the_margin_decides_where_the_full_model_leaves_auroc_no_room(full_auc, measure, where):
     tables = simulate(np.random.default_rng(0), singles(["L0H0"]), full_auc=full_auc)
