@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.question import Answer
+from heuristic_core.analysis.separation import placements
 from heuristic_core.tables import DISCRIMINATION, REMOVAL, REMOVAL_DISCRIMINATION, UNDECIDED
 
 KINDS = {"i": "id", "a": "adversarial", "f": "friendly"}
@@ -124,6 +126,122 @@ def simulate(
         }
     )
     return REMOVAL.conform(table), REMOVAL_DISCRIMINATION.conform(separation)
+
+
+#: The paper's adversarial accuracies on HANS's subject and object swapped, without three heads of
+#: the core one by one, and without all of them. Friendly examples are answered as well as those of
+#: the authors' PAWS: 95 %.
+FULL, ALONE, TOGETHER, FRIENDLY = 0.867, (0.703, 0.686, 0.454), 0.036, 0.95
+
+
+def probits() -> tuple[np.ndarray, float]:
+    """What each of the three heads takes from the scores, and what all take beyond the sum."""
+    alone = norm.ppf(FULL) - norm.ppf(ALONE)
+    return alone, float(norm.ppf(FULL) - norm.ppf(TOGETHER) - alone.sum())
+
+
+def of_scores(
+    rng: np.random.Generator,
+    removals: Sequence[Named],
+    *,
+    loss: np.ndarray,
+    lean: np.ndarray | float = 0.0,
+    shrink: np.ndarray | float = 0.0,
+    adversarial: float = FULL,
+    friendly: float = FRIENDLY,
+    saturation: float = np.inf,
+    n: tuple[int, int, int] = (80, 300, 100),
+    noise: float = 0.2,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Simulate the tables from the scores of examples, by the model of signal detection.
+
+    A score is normal with a standard deviation of 1, and its mean says how often it is right. Log-
+    odds are twice the score.
+
+    Args:
+        rng: Source of noise.
+        removals: The removals; those of several units include each of them alone.
+        loss: What each removal takes from the scores of adversarial examples; (study, removal).
+        lean: What it takes from the scores of all OOD examples, for the adversarial label.
+        shrink: The share by which it brings all log-odds nearer to 0.
+        adversarial: Accuracy of the full model.
+        friendly: That on friendly examples.
+        saturation: No log-odds are beyond this.
+        n: Adversarial, friendly and in-domain examples.
+        noise: How much the effect of a loss of 1 differs from example to example.
+    """
+    named = [NONE, *removals]
+    single = {name[2]: i for i, name in enumerate(named) if name[0] == "single"}
+    parts = [[single[unit] for unit in name[2].split("+")] for name in named[1:]]
+    means = (norm.ppf(adversarial), -norm.ppf(friendly), 1.5)
+    rows: list[dict] = []
+    aurocs: list[dict] = []
+    loss, lean, shrink = (
+        np.pad(np.broadcast_to(x, np.shape(loss)), ((0, 0), (1, 0))) for x in (loss, lean, shrink)
+    )
+    for study in range(len(loss)):
+        scores = []
+        for kind, size in enumerate(n):
+            moved = (loss[study] if kind == 0 else 0) + (lean[study] if kind < 2 else 0)
+            own = rng.normal(size=(len(named), size))
+            spread = noise * np.abs(np.broadcast_to(moved, len(named)))[:, None] ** 0.5
+            varied = (rng.normal(size=size) + spread * own) / (1 + spread**2) ** 0.5
+            latent = 2 * (means[kind] - np.broadcast_to(moved, len(named))[:, None] + varied)
+            if np.isfinite(saturation):
+                latent = saturation * np.tanh(latent / saturation)
+            scores.append(latent * (1 - shrink[study])[:, None])
+        placed = [placements(a, f) for a, f in zip(*scores[:2], strict=True)]
+        sides = [np.array(side) for side in zip(*placed, strict=True)]
+        for i, (group, draw, removed) in enumerate(named):
+            units = parts[i - 1] if i and len(parts[i - 1]) > 1 else []
+            names = {"finetune_seed": study, "checkpoint": 100, "readout": "model"}
+            names |= {"group": group, "draw": draw, "removed": removed}
+            for case, of_kind, sign in zip(("a1", "f1", "i1"), scores, (1, -1, 1), strict=True):
+                rows.append(names | _margins(case, sign * of_kind, i, units))
+            aurocs.append(names | _aurocs(sides, i, units))
+    return REMOVAL.conform(pd.DataFrame(rows)), REMOVAL_DISCRIMINATION.conform(pd.DataFrame(aurocs))
+
+
+def _changes(values: np.ndarray, i: int, units: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Changes and interactions of each example; no numbers if there are not several units."""
+    change = values[i] - values[0]
+    alone = (values[list(units)] - values[0]).sum(0) if units else np.nan
+    return change, change - alone
+
+
+def _sem(values: np.ndarray) -> float:
+    return float(values.std(ddof=1) / len(values) ** 0.5)
+
+
+def _margins(case: str, margins: np.ndarray, i: int, units: Sequence[int]) -> dict:
+    change, beyond = _changes(margins, i, units)
+    role = "id" if case[0] == "i" else "ood"
+    names = {"suite": role, "role": role, "case": case, "case_kind": KINDS[case[0]]}
+    names |= {"label": LABELS[case[0]], "n": len(change), "kl": 0.1, "pooled_change": 0.1}
+    return names | {
+        "correct": int((margins[i] > 0).sum()),
+        "margin": margins[i].mean(),
+        "margin_change": change.mean(),
+        "margin_change_se": _sem(change),
+        "interaction": beyond.mean(),
+        "interaction_se": _sem(beyond),
+    }
+
+
+def _aurocs(sides: Sequence[np.ndarray], i: int, units: Sequence[int]) -> dict:
+    (change, beyond), (common, common_beyond) = (_changes(side, i, units) for side in sides)
+    names = {"suite": "ood", "case": "a1", "case_group": "all", "d_prime": 1.0, "bias": 0.0}
+    return names | {
+        "n": len(change),
+        "n_friendly": len(common),
+        "auc": sides[0][i].mean(),
+        "auc_change": change.mean(),
+        "auc_change_se": _sem(change),
+        "auc_change_common_se": _sem(common),
+        "auc_interaction": beyond.mean(),
+        "auc_interaction_se": _sem(beyond),
+        "auc_interaction_common_se": _sem(common_beyond),
+    }
 
 
 def evidence(table: pd.DataFrame, aurocs: pd.DataFrame | None = None, seed: int = 0) -> Evidence:

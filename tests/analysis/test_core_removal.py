@@ -6,9 +6,12 @@ import pytest
 from scipy import stats
 from simulated_removals import (
     CASES,
+    decisions,
     evidence,
     full_aurocs,
     heads,
+    of_scores,
+    probits,
     share_decided,
     simulate,
     singles,
@@ -60,7 +63,7 @@ def test_a_core_that_matters():
     table, aurocs = simulate(
         np.random.default_rng(0),
         removals,
-        auroc=-0.4 * is_core(removals),
+        auroc=-0.4 * of_core(removals),
         change=-2.0 * of_core(removals) * ood,
         n=100,
     )
@@ -210,12 +213,12 @@ def test_a_core_with_the_one_head_that_matters_is_not_decided():
     removals, _ = layout(4, 20)
     has_it = np.array([unit.split("+")[0] == "L0H0" for _, _, unit in removals])[:, None]
     table, aurocs = simulate(
-        np.random.default_rng(0), removals, auroc=-0.4 * has_it, change=-1.0 * has_it, n=100
+        np.random.default_rng(1), removals, auroc=-0.4 * has_it, change=-1.0 * has_it, n=100
     )
     answer = ask(table, aurocs)
     assert answer.rows["core-removal"][0]["beyond"].high < -0.2
     (model,) = read_removals(evidence(table, aurocs))
-    assert model.core_heads("balanced margin", seed=0).p > 0.05
+    assert model.core_heads("AUROC", seed=0).p > 0.05
     assert answer.verdict.decision == "not decided by these data"
 
 
@@ -350,3 +353,69 @@ def test_a_random_core_rarely_decides(setting, power, effects):
     answers = core_removal(evidence(table, aurocs))
     assert len(answers) == 200
     assert share_decided(answers) <= 0.09
+
+
+#: Three core heads among 24, as in the paper's ablation, and 15 groups matched to them.
+SMALL, MEMBER = layout(3, 15, 3, 8)
+CORE_HEAD = np.array([of_core(SMALL)[i, 0] for i, r in enumerate(SMALL) if r[0] == "single"])
+
+
+def from_scores(loss: np.ndarray, lean: np.ndarray | float = 0.0, beyond: float = 0.0, **settings):
+    """Answers on studies whose heads take so much from examples' scores; (study, head)."""
+    rng = np.random.default_rng(8)
+    of_heads = np.broadcast_to(lean, loss.shape)
+    return core_removal(
+        evidence(
+            *of_scores(
+                rng,
+                SMALL,
+                loss=loss @ MEMBER.T + beyond * is_core(SMALL)[:, 0],
+                lean=of_heads @ MEMBER.T,
+                **settings,
+            )
+        )
+    )
+
+
+@pytest.mark.parametrize("friendly", [0.7, 0.95])
+def test_the_effects_of_the_paper_are_found(friendly):
+    alone, beyond = probits()
+    loss = np.random.default_rng(7).normal(0.01, 0.03, (30, len(CORE_HEAD)))
+    loss[:, CORE_HEAD] = alone
+    answers = from_scores(loss, beyond=beyond, friendly=friendly)
+    by_margin = friendly > 0.9
+    assert np.mean([d == "supported" for d in decisions(answers)]) >= 0.9
+    for answer in answers:
+        assert by_margin or answer.verdict.measure == "AUROC"
+        assert ("leaves no room" in answer.verdict.reason) == (answer.verdict.measure != "AUROC")
+
+
+#: Cores without an effect of their own: heads differ at random, or the core's heads lean more than
+#: others while nothing or everything is separated worse.
+LEANING = {
+    "random": lambda rng, shape: (
+        rng.exponential(0.15, shape),
+        rng.exponential(0.2, shape) * rng.choice([-1, 1], shape),
+    ),
+    "the core leans": lambda rng, shape: (
+        np.zeros(shape),
+        rng.normal(0, 0.05, shape) + 0.6 * CORE_HEAD,
+    ),
+    "the core leans, every head separates": lambda rng, shape: (
+        rng.normal(0.25, 0.05, shape),
+        rng.normal(0, 0.05, shape) + 0.6 * CORE_HEAD,
+    ),
+}
+
+
+@pytest.mark.parametrize("adversarial", [0.6, pytest.param(0.95, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "friendly", [0.95, *(pytest.param(x, marks=pytest.mark.slow) for x in (0.5, 0.99))]
+)
+@pytest.mark.parametrize("world", LEANING)
+def test_a_model_that_leans_rarely_decides(world, friendly, adversarial):
+    """Log-odds saturate at 5 nats; there are 1,080 studies in all settings together."""
+    n = 60
+    loss, lean = LEANING[world](np.random.default_rng(9), (n, len(CORE_HEAD)))
+    answers = from_scores(loss, lean, friendly=friendly, adversarial=adversarial, saturation=5.0)
+    assert decisions(answers).count("supported") <= 0.065 * n

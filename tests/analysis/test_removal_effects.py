@@ -165,3 +165,32 @@ def test_auroc_is_a_mean_over_separable_cases():
     assert auroc_changes(one_separable) == pytest.approx((changes["a2"], changes.mean()))
     assert auroc_changes(one_separable, "probe") == pytest.approx((changes.mean(),) * 2)
     assert auroc_changes(full_aurocs(a1=0.4, a2=0.51)) == pytest.approx((changes.mean(),) * 2)
+
+
+@pytest.mark.parametrize(
+    ("full_auc", "measure", "where"),
+    [
+        (0.59, "balanced margin", "below 0.6"),
+        (0.6, "AUROC", ""),
+        (0.95, "AUROC", ""),
+        (0.96, "balanced margin", "above 0.95"),
+    ],
+)
+def test_the_margin_decides_where_the_full_model_leaves_auroc_no_room(full_auc, measure, where):
+    tables = simulate(np.random.default_rng(0), singles(["L0H0"]), full_auc=full_auc)
+    model = read(*tables)
+    assert model.singles[0].measure == measure
+    assert where in model.without_room
+    assert bool(model.without_room) == bool(where)
+    assert model.auc_sizes == (60, 30)
+
+
+def test_the_margin_changes_nothing_if_auroc_does_not():
+    """Label bias that saturates, or less confidence, moves margins only."""
+    for auroc, sign in ((0.0, 0), (-0.2, -1), (0.2, 0)):
+        tables = simulate(
+            np.random.default_rng(0), singles(["L0H0"]), change=-1.0, auroc=auroc, full_auc=0.96
+        )
+        (single,) = read(*tables).singles
+        assert single.generalisation.p_value < 1e-3
+        assert single.sign(single.generalisation.p_value) == sign

@@ -198,7 +198,7 @@ def test_removals_have_the_designed_effects(model, data, toy_task):
     assert answer.verdict.decision == "contradicted"
     rows = by_unit(answer, "removals")
     assert rows[GATHER]["beyond_in_domain"].low > 0
-    assert {unit for unit, row in rows.items() if row["p"] < 0.05} == {OVERLAP, ORDER}
+    assert {unit for unit, row in rows.items() if row["clear"]} == {OVERLAP, ORDER}
     (answer,) = helpful_removal(evidence)
     rows = by_unit(answer, "unit-removal-outcomes")
     for idle in (PREVIOUS_DECOY, REPEATED_DECOY, CONSTANT):

@@ -73,6 +73,6 @@ def test_the_model_rests_on_all_of_them(evidence):
     assert (auroc["core"].value, auroc["controls"], auroc["percentile"]) == (-0.5, 0, 0)
     assert "as no matched group does" in answer.verdict.reason
     (answer,) = single_removal(evidence)
-    alone = answer.rows["core-heads"][-1]
+    alone = answer.rows["core-heads"][0]
     assert alone["measure"] == "balanced margin"
     assert alone["p"] == 1

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from scipy import stats
+
 from ..columns import Column, Table
 from ..writing import p_text
-from .effect import clear_sign, corrected, estimated
+from .effect import Effect, clear_sign, corrected, estimated
 from .evidence import Evidence
 from .intervals import change_text
 from .question import Answer, Verdict, decide
@@ -25,10 +28,13 @@ from .removals import (
     with_unit,
 )
 from .separable_cases import SEPARABLE_CASES_ONLY
+from .separation import auc_variance
 
-_NO_ROOM = "the single removals cost more AUROC than the model has above chance"
-#: The AUROC of a model that separates nothing.
-_CHANCE = 0.5
+_NO_ROOM = "the single removals cost more than the full model has to lose"
+#: If the full model puts fewer adversarial examples than this among the friendly ones, its d' is
+#: not known. Then several removals do more than their sum if more than this share of what they do
+#: to the margin is beyond it.
+_LEAST_MISPLACED, _SHARE_BEYOND = 0.75, 0.75
 _MORE, _LESS, _UNCLEAR = "more than the sum", "less than the sum", "not clear"
 
 
@@ -62,35 +68,89 @@ def interaction_row(effects: RemovalEffects) -> dict[str, Any]:
 
 
 def _rows(model: ModelRemovals, kind: str, removed: Sequence[RemovalEffects | None]) -> list[dict]:
-    groups = [group for group in removed if group is not None and group.beyond_sum is not None]
-    p_values = corrected([group.beyond_sum for group in groups])
-    p_of_margins = corrected([group.margin_interaction for group in groups])
+    groups = [group for group in removed if group is not None and group.margin_interaction]
+    p_values = corrected([group.margin_interaction for group in groups])
+    separations = [_d_prime_beyond_sum(model, group) for group in groups]
     rows = [
         {
             "kind": kind,
             **interaction_row(group),
             "n_units": len(group.removed),
-            # AUROC is bounded by 0.5 and 1, and label bias moves margins: both must agree.
-            "together": _together(group, max(p, p_of_margin)),
+            "d_prime_interaction": estimated(separation),
+            "together": _together(model, group, p, separation, p_separation),
             "room": _room(model, group),
-            "beyond_sum": estimated(group.beyond_sum),
             "p": p,
         }
-        for group, p, p_of_margin in zip(groups, p_values, p_of_margins, strict=True)
+        for group, p, separation, p_separation in zip(
+            groups, p_values, separations, corrected(separations), strict=True
+        )
     ]
-    return sorted(rows, key=lambda row: row["beyond_sum"].value)
+    return sorted(rows, key=lambda row: row["margin_interaction"].value)
 
 
-def _together(group: RemovalEffects, p_value: float) -> str:
-    signs = {clear_sign(effect, p_value) for effect in (group.beyond_sum, group.margin_interaction)}
-    return _MORE if signs == {-1} else _LESS if signs == {1} else _UNCLEAR
+def _d_prime_beyond_sum(model: ModelRemovals, group: RemovalEffects) -> Effect | None:
+    """Compute the change of d', as AUROC gives it, minus the sum of the units' own changes.
+
+    d' = sqrt(2) z(AUROC) has no upper or lower end, and no change of scores that keeps their order
+    moves it: neither label bias nor saturation nor less confidence.
+
+    Returns:
+        The interaction; ``None`` if AUROC was not measured without the group and without each unit.
+    """
+    alone = {single.removed[0]: single.auc for single in model.singles}
+    changes = [effect for unit in group.removed if (effect := alone.get(unit)) is not None]
+    if model.full_auc is None or group.auc is None or len(changes) < len(group.removed):
+        return None
+    changes.append(group.auc)
+    n, n_friendly = model.auc_sizes
+    aucs = np.array([0.0, *(change.value for change in changes)]) + model.full_auc
+    aucs = np.clip(aucs, 0.5 / n, 1 - 0.5 / n)
+    weights = np.array([len(group.removed) - 1, *[-1] * len(group.removed), 1])
+    z = stats.norm.ppf(aucs)
+    slopes = weights / stats.norm.pdf(z)
+    # All are measured on the same examples: the paired errors say how much of each one's error is
+    # that of the full model. What remains is taken as independent.
+    variances = auc_variance(aucs, n, n_friendly)
+    of_changes = np.array([0.0, *(sum(change.variances) for change in changes)])
+    most = np.sqrt(variances / variances[0])
+    shared = np.clip((1 + (variances - of_changes) / variances[0]) / 2, -most, most)
+    own = np.maximum(variances - shared**2 * variances[0], 0)
+    variance = (slopes @ shared) ** 2 * variances[0] + slopes**2 @ own
+    return Effect(float(2**0.5 * weights @ z), (float(2 * variance),), (max(1.0, n - 1.0),))
 
 
-def _room(model: ModelRemovals, effects: RemovalEffects) -> bool:
-    """Check that the model has as much AUROC above chance as the single removals cost."""
-    if effects.auc is None or effects.auc_interaction is None or model.full_auc is None:
-        return False
-    return model.full_auc + effects.auc.value - effects.auc_interaction.value >= _CHANCE
+def _together(
+    model: ModelRemovals,
+    group: RemovalEffects,
+    p_value: float,
+    separation: Effect | None,
+    p_separation: float,
+) -> str:
+    sign = clear_sign(group.margin_interaction, p_value)
+    # The margin decides in two directions; that AUROC agrees is asked in one.
+    if model.full_auc is not None and (
+        (1 - model.full_auc) * model.auc_sizes[0] < _LEAST_MISPLACED
+    ):
+        agrees = _mostly_beyond(group)
+    else:
+        agrees = clear_sign(separation, p_separation / 2) == sign
+    if separation is not None and not agrees:
+        return _UNCLEAR
+    return {-1: _MORE, 0: _UNCLEAR, 1: _LESS}[sign]
+
+
+def _mostly_beyond(group: RemovalEffects) -> bool:
+    """Check that little of what a removal does to the margin is the sum of single removals."""
+    interaction, change = group.margin_interaction, group.margin[group.ood].value
+    beyond = 0.0 if interaction is None else interaction.value
+    return beyond * change > 0 and abs(beyond) > _SHARE_BEYOND * abs(change)
+
+
+def _room(model: ModelRemovals, group: RemovalEffects) -> bool:
+    """Check that the single removals together would leave the full model an OOD margin above 0."""
+    left = model.full_margin.get(group.ood, 0.0) + group.margin[group.ood].value
+    interaction = group.margin_interaction
+    return interaction is not None and left - interaction.value >= 0
 
 
 def _verdict(model: ModelRemovals, rows: Sequence[dict]) -> Verdict:
@@ -102,29 +162,34 @@ def _verdict(model: ModelRemovals, rows: Sequence[dict]) -> Verdict:
     supported = more > 0 and not less
     room = all(row["room"] for row in judged)
     open_because = _NO_ROOM if less and not room else ""
-    if any(row["auc_interaction"] is None for row in judged):
+    if any(row["d_prime_interaction"] is None for row in judged):
         open_because = NO_AUROC
-    reason, effect = (
+    reason, effect, measure = (
         f"of {len(rows)} pairs, {more} hurt more than the sum and {less} hurt less",
         None,
+        "",
     )
     if core is not None:
-        change, effect = core.changes[core.measure], rows[0]["beyond_sum"]
-        supported = supported and clear_sign(change, change.p_value) < 0
+        effect, measure = rows[0]["margin_interaction"], f"{core.ood} margin"
+        change = core.margin[core.ood]
+        falls = [clear_sign(one, one.p_value) for one in (change, core.auc) if one is not None]
+        supported = supported and set(falls) == {-1}
         reason = (
-            f"without the core, {core.measure} changes by {change_text(change.estimate(), 3)}, by "
-            f"{change_text(effect, 3)} beyond the sum of single removals ({p_text(rows[0]['p'])})"
+            f"without the core, the {measure} changes by {change_text(change.estimate(), 3)} nats, "
+            f"by {change_text(effect, 3)} beyond the sum of single removals "
+            f"({p_text(rows[0]['p'])})"
         )
-        if core.auc is not None and core.margin_interaction is not None:
-            beyond = change_text(core.margin_interaction.estimate(), 2)
-            reason += f"; the {core.ood} margin by {beyond} nats beyond its sum"
+        if core.auc is not None:
+            reason += f"; AUROC changes by {change_text(core.auc.estimate(), 3)}"
+        if rows[0]["d_prime_interaction"] is not None:
+            reason += f", d′ by {change_text(rows[0]['d_prime_interaction'], 2)} beyond its sum"
     return decide(
         QUESTION.claim,
         reason,
         supported=supported,
         contradicted=less > 0 and not more and room,
         open_because=open_because,
-        measure="" if core is None else with_unit(core.measure),
+        measure=with_unit(measure) if measure else "",
         effect=effect,
         p=None if core is None else rows[0]["p"],
     )
@@ -165,21 +230,23 @@ QUESTION = removal_question(
             Column("n_units", "how many units they are", "int"),
             Column(
                 "together",
-                "whether the removal clearly hurts more or less than the sum, by AUROC if "
-                "measured and by the margin",
+                "whether the removal clearly hurts more or less than the sum, by the margin and "
+                "by d′",
                 "str",
                 "hurts",
                 choices=(_MORE, _LESS, _UNCLEAR),
             ),
             Column(
                 "room",
-                "whether the full model has as much AUROC above chance as the single removals cost",
+                "whether the full model has as much OOD margin as the single removals cost",
                 "bool",
             ),
-            change_column("beyond_sum", "AUROC’s, else the margin’s change beyond the sum"),
+            change_column(
+                "d_prime_interaction", "change of d′ from AUROC minus the sum", "d′ beyond sum"
+            ),
             Column(
                 "p",
-                "p of that change; Holm-corrected over pairs",
+                "p of the margin’s change beyond the sum; Holm-corrected over pairs",
                 title="p",
                 form="probability",
             ),

@@ -60,12 +60,12 @@ def _of_model(model: ModelRemovals, core: RemovalEffects, seed: int) -> Answer:
         row = against_controls(change.estimate(), changes, heads, members)
         rows.append({"measure": measure, "core_size": len(core.removed), **row})
         marks += _marks(rows[-1], changes)
-    # AUROC ends at 0.5 and 1, where single heads change nothing; margins do not.
-    alone = model.core_heads(f"{core.ood} margin", seed) if widening(heads, members) else None
+    alone = model.core_heads(core.measure, seed) if widening(heads, members) else None
     few = all(n <= _SHARE_TOGETHER * heads[layer] for layer, n in members.items())
+    together = few and _only_together(model, core)
     return Answer(
         subject=model.subject,
-        verdict=_verdict(core, rows[0], alone, few and _only_together(model, core)),
+        verdict=_verdict(model, core, rows, alone, together),
         rows={"core-removal": rows, "core-removal-groups": marks},
     )
 
@@ -105,14 +105,24 @@ def _marks(row: dict, controls: Sequence[float]) -> list[dict]:
     ]
 
 
-def _verdict(core: RemovalEffects, judged: dict, alone: Contrast | None, together: bool) -> Verdict:
-    beyond, n_controls, harm = judged["beyond"], judged["n_controls"], judged["core"].high < 0
+def _verdict(
+    model: ModelRemovals,
+    core: RemovalEffects,
+    rows: Sequence[dict],
+    alone: Contrast | None,
+    together: bool,
+) -> Verdict:
+    (judged,) = (row for row in rows if row["measure"] == core.measure)
+    beyond, n_controls = judged["beyond"], judged["n_controls"]
+    # AUROC, if measured, comes first; where a margin decides, it must agree.
+    both = (rows[0]["beyond"], beyond)
+    harm = core.generalisation is not None and core.sign(core.generalisation.p_value) < 0
     # One group has no spread, so no test.
     p = judged["p_more"] if judged["p_more"] == judged["p_more"] else None
     reason = (
-        f"without the core, {core.measure} changes by {change_text(judged['core'], 3)}, "
-        f"by {change_text(beyond, 3)} beyond the mean of {n_controls} matched groups"
-        + ("" if p is None else f" ({p_text(p)})")
+        f"{model.without_room}without the core, {core.measure} changes by "
+        f"{change_text(judged['core'], 3)}, by {change_text(beyond, 3)} beyond the mean of "
+        f"{n_controls} matched groups" + ("" if p is None else f" ({p_text(p)})")
     )
     open_because, sign = "too few heads outside the core for a comparison", 0
     if alone is not None:
@@ -127,8 +137,8 @@ def _verdict(core: RemovalEffects, judged: dict, alone: Contrast | None, togethe
     return decide(
         QUESTION.claim,
         reason,
-        supported=beyond.high < 0 and harm and (sign < 0 or together),
-        contradicted=beyond.low > 0 and sign > 0,
+        supported=all(one.high < 0 for one in both) and harm and (sign < 0 or together),
+        contradicted=all(one.low > 0 for one in both) and sign > 0,
         open_because=open_because,
         measure=with_unit(core.measure),
         effect=beyond,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..columns import Column, Table
 from ..writing import p_text
 from .additivity import INTERACTION_COLUMNS, interaction_row
-from .effect import clear_sign, corrected
+from .effect import corrected
 from .evidence import Evidence
 from .intervals import change_text
 from .question import Answer, decide
@@ -39,11 +39,14 @@ def _of_model(model: ModelRemovals) -> list[Answer]:
 def _answer(model: ModelRemovals, name: str, p_value: float) -> Answer:
     group = model.own[name]
     change, extra = group.changes[group.measure].estimate(), group.beyond_sum
-    reason = f"{group.measure} changes by {change_text(change, 3)} ({p_text(p_value)})"
+    reason = (
+        f"{model.without_room}{group.measure} changes by {change_text(change, 3)} "
+        f"({p_text(p_value)})"
+    )
     if extra is not None:
         beyond = change_text(extra.estimate(), 3)
         reason += f", by {beyond} beyond the sum of its {len(group.removed)} single removals"
-    sign = clear_sign(change, p_value)
+    sign = group.sign(p_value)
     verdict = decide(
         f"removing the group {name!r} hurts generalisation",
         reason,
@@ -74,7 +77,7 @@ QUESTION = removal_question(
             *INTERACTION_COLUMNS,
             Column(
                 "p",
-                "p of the change of AUROC, else of the margin; Holm-corrected over groups",
+                "p of the change of what decides: AUROC or the margin; Holm-corrected over groups",
                 title="p",
                 form="probability",
             ),

@@ -14,7 +14,7 @@ import pandas as pd
 from ..columns import Column
 from ..tables import GROUPS
 from ..writing import p_text
-from .effect import Effect
+from .effect import Effect, clear_sign
 from .evidence import Evidence
 from .intervals import Estimate, change_text, wilson
 from .matched import Contrast, core_within_layers
@@ -23,6 +23,9 @@ from .separable_cases import separable_cases
 
 #: The measure of generalisation that label bias does not change.
 AUROC = "AUROC"
+#: Outside these bounds the full model leaves AUROC no room: little above chance to lose, or
+#: losses that do not show at the ceiling.
+_LEAST_AUROC, _MOST_AUROC = 0.6, 0.95
 #: The kinds of margin.
 MARGIN_KINDS = ("balanced", "adversarial", "friendly", "in_domain")
 #: Why margins alone decide nothing.
@@ -54,6 +57,8 @@ class RemovalEffects:
 
     Args:
         removed: The units.
+        measure: What generalisation is measured by: AUROC, or the OOD margin where there is no
+            AUROC or the full model leaves it no room.
         margin: Change of the margin by kind of case (``in_domain``, ``adversarial``,
             ``friendly``), each the mean over cases, and ``balanced``, the mean of the last two,
             which label bias does not change.
@@ -66,6 +71,7 @@ class RemovalEffects:
     """
 
     removed: tuple[str, ...]
+    measure: str
     margin: Mapping[str, Effect]
     interaction: Mapping[str, Effect]
     accuracy: Mapping[str, Estimate]
@@ -81,13 +87,21 @@ class RemovalEffects:
 
     @property
     def generalisation(self) -> Effect | None:
-        """The change that says most of generalisation: AUROC, else the OOD margin."""
+        """The change of :attr:`measure`."""
         return self.changes.get(self.measure)
 
-    @property
-    def measure(self) -> str:
-        """What :attr:`generalisation` is a change of."""
-        return f"{self.ood} margin" if self.auc is None else AUROC
+    def sign(self, p_value: float) -> int:
+        """Return the sign of a clear change of generalisation; otherwise 0.
+
+        If a margin decides, AUROC, where measured, must clearly change in the same direction:
+        label bias that saturates, or less confidence, moves margins but not AUROC.
+
+        Args:
+            p_value: p of the change of :attr:`generalisation`, corrected where several are tested.
+        """
+        sign = clear_sign(self.generalisation, p_value)
+        agrees = self.auc is None or clear_sign(self.auc, self.auc.p_value) == sign
+        return sign if self.measure == AUROC or agrees else 0
 
     @property
     def margin_interaction(self) -> Effect | None:
@@ -97,7 +111,7 @@ class RemovalEffects:
     @property
     def beyond_sum(self) -> Effect | None:
         """The interaction of :attr:`generalisation`."""
-        return self.margin_interaction if self.auc is None else self.auc_interaction
+        return self.auc_interaction if self.measure == AUROC else self.margin_interaction
 
     @property
     def changes(self) -> dict[str, Effect]:
@@ -122,6 +136,7 @@ class ModelRemovals:
         full_auc: The full model's mean AUROC over the adversarial cases that it separates;
             ``None`` if not measured.
         full_auc_all: The same over all adversarial cases.
+        auc_sizes: Adversarial and friendly examples behind ``full_auc``.
         n_adversarial: Adversarial examples.
     """
 
@@ -134,7 +149,16 @@ class ModelRemovals:
     full_margin: Mapping[str, float]
     full_auc: float | None
     full_auc_all: float | None
+    auc_sizes: tuple[int, int]
     n_adversarial: int
+
+    @property
+    def without_room(self) -> str:
+        """Why AUROC decides nothing, as the start of a reason; empty if it does."""
+        if self.full_auc is None or not _no_room(self.full_auc):
+            return ""
+        where = f"below {_LEAST_AUROC}" if self.full_auc < _LEAST_AUROC else f"above {_MOST_AUROC}"
+        return f"the full model's AUROC, {self.full_auc:.3f}, is {where} and leaves no room; "
 
     def core_heads(self, measure: str, seed: int) -> Contrast | None:
         """Compare the core's heads, each removed alone, with other heads of their layers.
@@ -196,15 +220,20 @@ def removals(evidence: Evidence) -> list[ModelRemovals]:
     ]
 
 
+def _no_room(full_auc: float) -> bool:
+    return not _LEAST_AUROC <= full_auc <= _MOST_AUROC
+
+
 def _of_model(key: tuple[Any, ...], margins: _Rows, *aurocs: _Rows) -> ModelRemovals:
     full = margins.get(_NONE, [])
     full_auc, full_auc_all = (
         _mean(some[_NONE], "auc") if _NONE in some else None for some in aurocs
     )
+    by_margin = full_auc is None or _no_room(full_auc)
     groups: dict[str, dict[str, RemovalEffects]] = {}
     for removal, rows in margins.items():
         if removal != _NONE:
-            effects = _effects(rows, full, *(some.get(removal, []) for some in aurocs))
+            effects = _effects(rows, full, by_margin, *(some.get(removal, []) for some in aurocs))
             groups.setdefault(removal[0], {}).setdefault(removal[2], effects)
     by_kind = _grouped(full, _kind)
     singles, pairs, cores, controls = (
@@ -220,6 +249,7 @@ def _of_model(key: tuple[Any, ...], margins: _Rows, *aurocs: _Rows) -> ModelRemo
         full_margin=_balanced({kind: _mean(rows, "margin") for kind, rows in by_kind.items()}),
         full_auc=full_auc,
         full_auc_all=full_auc_all,
+        auc_sizes=_sizes(aurocs[0].get(_NONE, [])),
         n_adversarial=sum(row.n for row in by_kind.get("adversarial", [])),
     )
 
@@ -246,19 +276,33 @@ def _mean(rows: Sequence[Any], column: str) -> float:
     return float(np.mean([getattr(row, column) for row in rows]))
 
 
+def _sizes(rows: Sequence[Any]) -> tuple[int, int]:
+    # The cases of a group share their friendly examples.
+    friendly = {(row.suite, row.case_group): row.n_friendly for row in rows}
+    return sum(row.n for row in rows), sum(friendly.values())
+
+
 def _effects(
-    rows: Sequence[Any], full: Sequence[Any], aurocs: Sequence[Any], all_aurocs: Sequence[Any]
+    rows: Sequence[Any],
+    full: Sequence[Any],
+    by_margin: bool,
+    aurocs: Sequence[Any],
+    all_aurocs: Sequence[Any],
 ) -> RemovalEffects:
     kinds = _grouped(rows, _kind)
     before = {(row.suite, row.case): row.correct for row in full}
     labels = _grouped((row for row in rows if row.role == "ood" and row.label), attrgetter("label"))
+    margin = _balanced(_means(kinds, "margin_change"))
+    ood = "balanced" if "balanced" in margin else "adversarial"
+    auc = _auroc(aurocs, "auc_change")
     return RemovalEffects(
         removed=tuple(rows[0].removed.split("+")),
-        margin=_balanced(_means(kinds, "margin_change")),
+        measure=f"{ood} margin" if by_margin or auc is None else AUROC,
+        margin=margin,
         interaction=_balanced(_means(kinds, "interaction")),
         accuracy={f"{kind}_points": _points(some, before) for kind, some in kinds.items() if full},
         by_label=_means(labels, "margin_change"),
-        auc=_auroc(aurocs, "auc_change"),
+        auc=auc,
         auc_interaction=_auroc(aurocs, "auc_interaction"),
         auc_all=_auroc(all_aurocs, "auc_change"),
     )

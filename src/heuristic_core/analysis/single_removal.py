@@ -43,11 +43,11 @@ def single_removal(evidence: Evidence) -> list[Answer]:
 
 def _of_model(model: ModelRemovals, singles: Sequence[RemovalEffects], seed: int) -> Answer:
     rows = sorted(_rows(model, singles), key=lambda row: row["change"].value)
-    measures = dict.fromkeys((singles[0].measure, f"{singles[0].ood} margin"))
+    measures = dict.fromkeys((singles[0].measure, AUROC, f"{singles[0].ood} margin"))
     contrasts = list(filter(None, (model.core_heads(measure, seed) for measure in measures)))
     return Answer(
         subject=model.subject,
-        verdict=_verdict([row for row in rows if row["in_core"]], contrasts),
+        verdict=_verdict(model, [row for row in rows if row["in_core"]], contrasts),
         rows={"removals": rows, "core-heads": [vars(contrast) for contrast in contrasts]},
     )
 
@@ -65,7 +65,7 @@ def _rows(model: ModelRemovals, singles: Sequence[RemovalEffects]) -> list[dict]
             "in_core": unit in core,
             "measure": single.measure,
             "change": estimated(single.generalisation),
-            "clear": p < 0.05,
+            "clear": single.sign(p) != 0,
             "auc": estimated(single.auc),
             **{kind: effect.estimate() for kind, effect in single.margin.items()},
             "beyond_in_domain": estimated(beyond[unit]),
@@ -90,26 +90,30 @@ def _beyond_in_domain(model: ModelRemovals, effects: RemovalEffects) -> Effect |
     return effects.margin[effects.ood] - effects.margin["in_domain"] * (ood / in_domain)
 
 
-def _verdict(core: Sequence[dict], contrasts: Sequence[Contrast]) -> Verdict:
+def _verdict(model: ModelRemovals, core: Sequence[dict], contrasts: Sequence[Contrast]) -> Verdict:
     claim = QUESTION.claim
     if not contrasts:
         few = "no layer has enough heads in and outside the core" if core else "no core was removed"
         return decide(claim, "", open_because=few)
     contrast = contrasts[0]
-    hurt = [row for row in core if clear_sign(row["change"], row["p"]) < 0]
+    hurt = [row for row in core if row["clear"] and row["change"].value < 0]
     lost = [row for row in core if _loses_in_domain(row)]
     # The reverse of harm beyond in-domain harm is a loss in-domain that is larger than OOD.
     more, less = (
         sum(sign * clear_sign(row["beyond_in_domain"], row["p_beyond"]) > 0 for row in rows)
         for rows, sign in ((hurt, -1), (lost, 1))
     )
-    sign = clear_sign(contrast.difference, contrast.p)
+    # Where a margin decides, AUROC, if measured, must agree.
+    judged = {contrast.measure, AUROC}
+    signs = {clear_sign(one.difference, one.p) for one in contrasts if one.measure in judged}
+    sign = signs.pop() if len(signs) == 1 else 0
     # That one head matters no more OOD than in-domain says little of the others.
     mostly = 2 * less >= len(core)
     has_margins = any(row["beyond_in_domain"] is not None for row in core)
     return decide(
         claim,
-        f"removing {len(hurt)} of {len(core)} core heads hurts OOD, {more} of them more than ID; "
+        f"{model.without_room}removing {len(hurt)} of {len(core)} core heads hurts OOD, "
+        f"{more} of them more than ID; "
         f"removing {len(lost)} hurts ID, {less} of them more than OOD; {core_heads_text(contrast)}",
         supported=more > 0 and not less and sign < 0,
         contradicted=sign > 0 or (mostly and not more and sign == 0),
@@ -148,8 +152,7 @@ QUESTION = removal_question(
             *ACCURACY_COLUMNS,
             Column(
                 "p",
-                "p of the change of AUROC, else of the balanced, else of the adversarial "
-                "margin; Holm-corrected over units",
+                "p of the change of that measure; Holm-corrected over units",
                 title="p",
                 form="probability",
             ),
