@@ -39,7 +39,6 @@ def index() -> str:
             "known. [How often verdicts are right](power.md) is measured on simulated studies; "
             "[What an open verdict would take](undecided.md) says how that is computed. "
             "[Tables](../tables.md) lists the columns of all tables.",
-            "[Tables](../tables.md) lists the columns of all tables.",
             "",
             "| question | page | key | measured tables | paper |",
             "|---|---|---|---|---|",

@@ -16,6 +16,7 @@ from ..writing import p_text
 from .effect import Effect, clear_sign, corrected, estimated
 from .evidence import Evidence
 from .intervals import change_text
+from .power import by_examples, outlook
 from .question import Answer, Verdict, decide
 from .removals import (
     ACCURACY_COLUMNS,
@@ -23,6 +24,7 @@ from .removals import (
     ModelRemovals,
     RemovalEffects,
     change_column,
+    planned,
     removal_question,
     removals,
     with_unit,
@@ -192,7 +194,15 @@ def _verdict(model: ModelRemovals, rows: Sequence[dict]) -> Verdict:
         measure=with_unit(measure) if measure else "",
         effect=effect,
         p=None if core is None else rows[0]["p"],
+        power=_power(core if core is not None else model.pairs[0]),
     )
+
+
+def _power(group: RemovalEffects) -> str:
+    interaction, (said, effect) = group.margin_interaction, planned(f"{group.ood} margin")
+    if interaction is None:
+        return ""
+    return outlook(f"{said} beyond the sum", effect, by_examples(interaction))
 
 
 INTERACTION_COLUMNS = (

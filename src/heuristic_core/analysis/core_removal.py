@@ -11,10 +11,12 @@ from ..columns import Column, Table
 from ..units import Unit
 from ..writing import p_text
 from .controls import against_controls, widening
+from .design import Design
 from .effect import clear_sign
 from .evidence import Evidence
 from .intervals import Estimate, change_text
 from .matched import Contrast
+from .power import POWER, by_interval, found, too_few_planned
 from .question import Answer, Figure, Verdict, decide
 from .removals import (
     AUROC,
@@ -22,6 +24,7 @@ from .removals import (
     RemovalEffects,
     change_column,
     core_heads_text,
+    planned,
     removal_question,
     removals,
     with_unit,
@@ -143,7 +146,28 @@ def _verdict(
         measure=with_unit(core.measure),
         effect=beyond,
         p=p,
+        power=_power(core.measure, beyond, n_controls),
     )
+
+
+def _power(measure: str, beyond: Estimate, n_controls: int) -> str:
+    """Say how often a loss is found; what other groups differ by, no data make smaller."""
+    if not np.isfinite(beyond.low):
+        return f"at least {ENOUGH_CONTROLS} matched groups"
+    said, effect = planned(measure)
+    share = found(effect, by_interval("matched groups", beyond, n_controls))
+    return (
+        f"{said} beyond that of matched groups would be found in {share:.0%} of such studies; "
+        "matched groups differ too much for more"
+        if share < POWER
+        else f"{said} beyond that of matched groups would have been found in {share:.0%} of such "
+        "studies"
+    )
+
+
+def _plan(design: Design) -> str:
+    n = design.controls
+    return "" if n is None else too_few_planned(n, ENOUGH_CONTROLS, "matched groups")
 
 
 QUESTION = removal_question(
@@ -268,4 +292,5 @@ QUESTION = removal_question(
         "heads must also stand out alone, or do harm only together.",
         SEPARABLE_CASES_ONLY,
     ),
+    plan=_plan,
 )

@@ -18,9 +18,11 @@ from .accuracies import (
     subnetwork_means,
 )
 from .covariances import Covariances, subnetwork_covariances
-from .equality import auroc_equivalence, auroc_homogeneity, cohen_h
+from .design import Design
+from .equality import auroc_equivalence, auroc_errors, auroc_homogeneity, cohen_h
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, correlation, holm, student
+from .power import ErrorSource, outlook, too_few_planned
 from .question import Answer, Figure, Question, Row, Verdict, decide
 from .separation import auc_interval
 from .systems import BY_SPARSITY, by_system
@@ -63,7 +65,7 @@ def discrimination(evidence: Evidence) -> list[Answer]:
         full, cases = full_model(table, key[0], key[1]), evidence.once(separation_cases)[key]
         tables = {
             "separation": [_overview(rows, full, accuracies.get(key, pd.DataFrame()))],
-            "separation-cases": cases.reset_index().to_dict("records"),
+            "separation-cases": cases.drop(columns="error").reset_index().to_dict("records"),
             "separation-marks": list(_marks(pd.concat([full, rows]), cases)),
         }
         subject = dict(zip(BY_SPARSITY, key, strict=True))
@@ -101,9 +103,11 @@ def _cases(
         alike = None if known is None else known.alike(case, systems)
         differ = auroc_homogeneity(auc, *sizes, errors, alike)
         equal = auroc_equivalence(auc, *sizes, WIDE, errors, alike)
-        tests.append((differ, equal, alike is not None))
+        error = np.median(auroc_errors(auc, *sizes, errors, alike)) if len(auc) > 1 else np.nan
+        tests.append((differ, equal, alike is not None, float(error)))
     cases["p"] = holm(np.array([p for p, *_ in tests]))
-    cases["p_equal"], cases["paired"] = [p for _, p, _ in tests], [paired for *_, paired in tests]
+    of_cases = zip(*tests, strict=True)
+    _, cases["p_equal"], cases["paired"], cases["error"] = (list(some) for some in of_cases)
     cases = cases.join(groups[["d_prime", "bias"]].mean())
     cases["bias_sd"] = groups["bias"].std()
     cases["full_bias"] = of_full["bias"]
@@ -156,7 +160,17 @@ def _verdict(n: int, cases: pd.DataFrame) -> Verdict:
         measure="AUROC span of the widest case, Cohen's h",
         effect=Estimate(top["h"]),
         p=top["p"],
+        power=outlook(
+            f"a difference of {WIDE:g} in one case",
+            WIDE,
+            ErrorSource("examples of each case", top["error"] ** 2, int(top["n"]), counted=False),
+            p=0.05 / len(cases),
+        ),
     )
+
+
+def _plan(design: Design) -> str:
+    return too_few_planned(design.different, 2, "searches with different results")
 
 
 QUESTION = Question(
@@ -318,4 +332,5 @@ QUESTION = Question(
         ),
     ),
     limits=("Each adversarial case is compared with friendly cases of its group only.",),
+    plan=_plan,
 )

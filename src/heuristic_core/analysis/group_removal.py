@@ -8,12 +8,14 @@ from .additivity import INTERACTION_COLUMNS, interaction_row
 from .effect import corrected
 from .evidence import Evidence
 from .intervals import change_text
+from .power import by_examples, outlook
 from .question import Answer, decide
 from .removals import (
     BY_READOUT,
     MEAN_ABLATION,
     NO_AUROC,
     ModelRemovals,
+    planned,
     removal_question,
     removals,
     with_unit,
@@ -56,6 +58,11 @@ def _answer(model: ModelRemovals, name: str, p_value: float) -> Answer:
         measure=with_unit(group.measure),
         effect=change,
         p=p_value,
+        power=outlook(
+            *planned(group.measure),
+            by_examples(group.changes[group.measure]),
+            p=0.05 / len(model.own),
+        ),
     )
     return Answer(
         subject={**model.subject, "group": name},

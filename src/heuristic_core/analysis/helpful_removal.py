@@ -11,6 +11,7 @@ from ..writing import p_text
 from .effect import Effect, clear_sign, corrected, estimated
 from .evidence import Evidence
 from .intervals import change_text
+from .power import by_examples, outlook
 from .question import Answer, Verdict, decide
 from .removals import (
     AUROC,
@@ -18,6 +19,7 @@ from .removals import (
     ModelRemovals,
     RemovalEffects,
     change_column,
+    planned,
     removal_question,
     removals,
     with_unit,
@@ -110,6 +112,11 @@ def _verdict(model: ModelRemovals, rows: list[dict], separation: list[Effect]) -
         measure=with_unit(measure),
         effect=effect,
         p=best["p_separation"],
+        power=outlook(
+            *planned(measure, "gain"),
+            by_examples(max(separation, key=lambda one: sum(one.variances))),
+            p=0.05 / len(rows),
+        ),
     )
 
 

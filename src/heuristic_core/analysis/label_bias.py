@@ -14,6 +14,7 @@ from ..columns import Column, Table
 from .effect import corrected
 from .evidence import Evidence
 from .intervals import change_text
+from .power import by_examples, outlook
 from .question import Answer, decide
 from .removals import ModelRemovals, RemovalEffects, removal_question, removals
 
@@ -51,9 +52,18 @@ def _of_model(model: ModelRemovals, singles: Sequence[RemovalEffects]) -> Answer
             QUESTION.claim,
             "; ".join(_text(row, len(singles)) for row in biased),
             supported=sum(row["n"] > 0 for row in biased) > 1,
+            power=_power(singles),
         ),
         rows={"label-bias": biased, "unit-label-bias": rows},
     )
+
+
+def _power(singles: Sequence[RemovalEffects]) -> str:
+    """Say what would find the least bias that counts, in the unit of which least is known."""
+    changes = [change for single in singles for change in single.by_label.values()]
+    widest = max(changes, key=lambda one: sum(one.variances))
+    said = f"a bias of {_LEAST_BIAS:g} nats"
+    return outlook(said, _LEAST_BIAS, by_examples(widest), p=0.05 / len(singles))
 
 
 def _rows(single: RemovalEffects, labels: Sequence[str], p_value: float) -> Iterator[dict]:

@@ -92,8 +92,9 @@ def _alike(
 ) -> Float[np.ndarray, "step step"] | None:
     """Return how one case's AUROCs at its checkpoints correlate, where that is known."""
     case = aurocs[CASE].iloc[0]
-    covariances = known.get((seed,))
-    return covariances and covariances.alike(tuple(case), aurocs["checkpoint"].tolist())
+    if (covariances := known.get((seed,))) is None:
+        return None
+    return covariances.alike(tuple(case), aurocs["checkpoint"].tolist())
 
 
 def _rise(
@@ -183,6 +184,15 @@ def _cases(
     return listed
 
 
+def _power(before: int | None, after: int | None) -> str:
+    """Say what leaves the order of cases open: checkpoints between which the task is learned."""
+    if after is None:
+        return "a checkpoint at which the task is clearly learned"
+    if before is None:
+        return "a trained checkpoint at which the task is clearly not learned yet"
+    return f"more checkpoints, or more in-domain examples, between steps {before} and {after}"
+
+
 def _verdict(cases: list[dict], before: int | None, after: int | None, n_trained: int) -> Verdict:
     rising = [case for case in cases if case["rises_at"] is not None]
     open_because = ""
@@ -212,6 +222,7 @@ def _verdict(cases: list[dict], before: int | None, after: int | None, n_trained
         contradicted=earlier > enough and not later,
         measure=_MEASURE,
         effect=Estimate(later / len(rising)),
+        power=_power(before, after),
     )
 
 

@@ -26,6 +26,8 @@ AUROC = "AUROC"
 #: Outside these bounds the full model leaves AUROC no room: little above chance to lose, or
 #: losses that do not show at the ceiling.
 _LEAST_AUROC, _MOST_AUROC = 0.6, 0.95
+#: The changes whose power is reported: of AUROC, and of a margin.
+PLANNED_AUROC, PLANNED_NATS = 0.05, 0.5
 #: The kinds of margin.
 MARGIN_KINDS = ("balanced", "adversarial", "friendly", "in_domain")
 #: Why margins alone decide nothing.
@@ -198,6 +200,18 @@ ACCURACY_COLUMNS = tuple(
     change_column(f"{kind}_points", f"change of {kind.replace('_', '-')} accuracy, points")
     for kind in ("adversarial", "friendly", "in_domain")
 )
+
+
+def planned(measure: str, kind: str = "loss") -> tuple[str, float]:
+    """Return the change whose power is reported, in words and as a number.
+
+    Args:
+        measure: What changes.
+        kind: What such a change is called.
+    """
+    if measure == AUROC:
+        return f"a {kind} of {PLANNED_AUROC:g} AUROC", PLANNED_AUROC
+    return f"a {kind} of {PLANNED_NATS:g} nats of the {measure}", PLANNED_NATS
 
 
 def with_unit(measure: str) -> str:

@@ -8,6 +8,7 @@ from ..columns import Column, Table
 from .effect import Effect, clear_sign, corrected, estimated
 from .evidence import Evidence
 from .matched import CONTRAST_COLUMNS, Contrast
+from .power import by_interval, outlook
 from .question import Answer, Figure, Verdict, decide
 from .removals import (
     ACCURACY_COLUMNS,
@@ -18,6 +19,7 @@ from .removals import (
     RemovalEffects,
     change_column,
     core_heads_text,
+    planned,
     removal_question,
     removals,
     with_unit,
@@ -109,6 +111,7 @@ def _verdict(model: ModelRemovals, core: Sequence[dict], contrasts: Sequence[Con
     sign = signs.pop() if len(signs) == 1 else 0
     # That one head matters no more OOD than in-domain says little of the others.
     mostly = 2 * less >= len(core)
+    said, effect = planned(contrast.measure, "mean loss")
     has_margins = any(row["beyond_in_domain"] is not None for row in core)
     return decide(
         claim,
@@ -123,6 +126,13 @@ def _verdict(model: ModelRemovals, core: Sequence[dict], contrasts: Sequence[Con
         measure=with_unit(contrast.measure),
         effect=contrast.difference,
         p=contrast.p,
+        power=outlook(
+            said,
+            effect,
+            by_interval(
+                "core heads", contrast.difference, contrast.n_heads, len(model.singles) - 1
+            ),
+        ),
     )
 
 

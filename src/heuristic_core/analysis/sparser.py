@@ -14,14 +14,18 @@ from ..columns import Column, Table
 from ..tables import SUPPORTED
 from .accuracies import CASE, distinct_subnetworks, subnetwork_means
 from .covariances import accuracy_covariances, subnetwork_covariances
+from .design import Design
 from .evidence import Evidence
 from .intervals import change_text
 from .paired import over_both
+from .power import ErrorSource, outlook, too_few_planned
 from .question import Answer, Question, Row, decide
 from .separation import auc_variance
 from .size_rule import variances
 from .systems import BY_METHOD, BY_SPARSITY, by_system
 
+#: The change, in points, whose power is reported.
+PLANNED_POINTS = 5.0
 #: Fewer pairs of subnetworks decide nothing.
 ENOUGH_PAIRS = 3
 
@@ -52,6 +56,7 @@ def sparser(evidence: Evidence) -> list[Answer]:
             continue
         points = points[points["adversarial"].notna()]
         rows: list[Row] = []
+        sources: tuple[ErrorSource, ...] = ()
         for name, measure in _MEASURES.items():
             if name not in points or points[name].isna().all():
                 continue
@@ -61,8 +66,15 @@ def sparser(evidence: Evidence) -> list[Answer]:
             if shared is None:  # at most, all searches answer alike
                 shared = denser.variances[name] + sparse.variances[name]
             rows.append(row | {"change": over_both(change, 1e4 * shared)})
+            # The first measure is the one that decides.
+            sources = sources or (
+                ErrorSource("pairs of subnetworks", change.var(ddof=1) / len(change), len(change)),
+                ErrorSource("examples", 1e4 * max(0.0, shared), 1000, counted=False),
+            )
         subject = {**dict(zip(BY_SPARSITY, high, strict=True)), "other_sparsity": low[-1]}
-        answers.append(_answer(subject, rows))
+        said = f"a change of {PLANNED_POINTS:g} points"
+        power = outlook(said, PLANNED_POINTS, *sources) if len(points) > 1 else ""
+        answers.append(_answer(subject, rows, power))
     return answers
 
 
@@ -140,7 +152,7 @@ def _shared(
     return float(of_changes.sum() - np.trace(of_changes)) / (n * (n - 1))
 
 
-def _answer(subject: Row, rows: list[Row]) -> Answer:
+def _answer(subject: Row, rows: list[Row], power: str) -> Answer:
     """Draw conclusions from the changes of each measure, in points."""
     # Every subnetwork has in-domain cases, so the last row is theirs.
     in_domain = rows[-1]["change"]
@@ -155,6 +167,7 @@ def _answer(subject: Row, rows: list[Row]) -> Answer:
         open_because=f"this takes {ENOUGH_PAIRS} pairs" if n < ENOUGH_PAIRS else "",
         measure=judged if judged == _MEASURES["auc"] else f"{judged}, points",
         effect=change,
+        power=power,
     )
     caveat = ""
     if verdict.decision == SUPPORTED and in_domain.high < 0:
@@ -163,6 +176,12 @@ def _answer(subject: Row, rows: list[Row]) -> Answer:
             "generalisation is lost."
         )
     return Answer(subject=subject, verdict=verdict, rows={"sparser": rows}, caveat=caveat)
+
+
+def _plan(design: Design) -> str:
+    if design.sparsities < 2:
+        return ""
+    return too_few_planned(design.different, ENOUGH_PAIRS, "searches with different results")
 
 
 QUESTION = Question(
@@ -202,4 +221,5 @@ QUESTION = Question(
         "It compares neighbouring sparsities only, in one model; each pair of subnetworks comes "
         "from one search seed.",
     ),
+    plan=_plan,
 )
