@@ -21,7 +21,7 @@ from .separation import auc_interval, auc_z
 
 #: Fewer trained checkpoints decide nothing.
 _ENOUGH_CHECKPOINTS = 3
-#: In a random order fewer cases may all rise on one side: three do so in one model of eleven.
+#: In a random order fewer cases may all rise on one side: three do so in one model of seven.
 _ENOUGH_CASES = 4
 #: Cases of which a larger share clearly rises on one side are not hidden by a few unclear ones.
 _MOST = 0.8
@@ -91,10 +91,10 @@ def _alike(
     known: Mapping[Any, Covariances], seed: int, aurocs: pd.DataFrame
 ) -> Float[np.ndarray, "step step"] | None:
     """Return how one case's AUROCs at its checkpoints correlate, where that is known."""
-    case = aurocs[CASE].iloc[0]
-    if (covariances := known.get((seed,))) is None:
+    if (seed,) not in known:
         return None
-    return covariances.alike(tuple(case), aurocs["checkpoint"].tolist())
+    case = tuple(aurocs[CASE].iloc[0])
+    return known[(seed,)].alike(case, aurocs["checkpoint"].tolist())
 
 
 def _rise(
