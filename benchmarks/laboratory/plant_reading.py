@@ -19,6 +19,8 @@ from .world import World
 SUITES, EXAMPLES, SEARCHES = ("a", "b", "c"), 250, 8
 PATTERNS = ("repeated", "previous", "next", "sep", "cls")
 STEPS = (0, 4000)
+#: What uniform attention gives a pattern; so many doublings of it are nearly all attention.
+CHANCE, MOST = 0.03, 4.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,7 @@ class Attending:
         # What suites share is the head's; the rest of the variance is theirs.
         own_sd = world.strength_sd * (1 / world.suites_alike - 1) ** 0.5
         own = own_sd * rng.standard_normal((n_studies, len(STEPS), len(SUITES), n, 1))
-        strength = (of_head + own + self.more * core[:, None]).clip(0)
+        strength = (of_head + own + self.more * core[:, None]).clip(0, MOST)
         np.put_along_axis(log2, np.broadcast_to(main, (*shape[:-1], 1)), strength, axis=-1)
         if self.repeated_before is not None:
             rank = np.zeros((n_studies, 1, n), int)
@@ -68,7 +70,8 @@ class Attending:
             | {"suite": np.array(SUITES)[suite], "unit": units}
             | {"layer": self.model.layers[head], "head": [int(x.split("H")[1]) for x in units]}
             | {"pattern": np.array(PATTERNS)[pattern], "weighting": "attention", "n": EXAMPLES}
-            | {"attention": 0.001 * score.ravel(), "chance": 0.001, "score": score.ravel()}
+            | {"attention": (CHANCE * score.ravel()).clip(0, 1), "chance": CHANCE}
+            | {"score": score.ravel()}
             | {"score_se": (error * score).ravel(), "wins": 0.5}
         )
         kept = self.model.searched(rng, (n_studies, 1, SEARCHES), core_kept=1.0)

@@ -40,6 +40,16 @@ def test_the_steepest_window_by_hand():
     assert np.isnan(flat.share)
 
 
+def test_a_share_is_at_most_1_whatever_rounding_does():
+    rng = np.random.default_rng(0)
+    levels = np.round(np.arange(1, 17) * 0.05, 2)
+    curves = np.where(levels < 0.5, *rng.uniform(0, 1, (2, 200, 1))).round(4)
+    falling = [curve for curve in curves if curve[0] > curve[-1]]
+    shares = [steepest(levels, np.array([curve]), 0.75 / 8, 0.5).share for curve in falling]
+    assert max(shares) <= 1
+    assert min(shares) == pytest.approx(1)
+
+
 def test_distances_by_hand():
     # Both seeds differ by 1 at one level, beyond a constant: 4 x 1/4 squared over 3 degrees.
     levels = np.arange(4.0)

@@ -64,7 +64,8 @@ def steepest(levels: Levels, curves: Curves, width: float, bound: float) -> Stee
     starts = _starts(levels, width)
     windows = _falls(levels, starts, starts + width)
     total = float(falling[0] - falling[-1])
-    shares = windows @ falling / total if total > 0 else np.full(len(starts), np.nan)
+    # A window that holds all of the fall may hold more of it by rounding.
+    shares = np.minimum(windows @ falling / total, 1) if total > 0 else np.full(len(starts), np.nan)
     where = int(shares.argmax())
     p_sharp = p_smooth = variance = np.nan
     # One mean for each level, and one constant for each seed but one.
