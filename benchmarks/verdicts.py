@@ -141,6 +141,8 @@ def benchmark(options: argparse.Namespace) -> None:
         coverage_table(covered),
     ]
     content = {"shares": rows, "coverage": covered}
+    for name in ("questions", "design", "jobs", "fit"):  # on which results do not depend
+        delattr(options, name)
     save(options, "verdicts", "How often verdicts are right", INTRO, "\n\n".join(parts), content)
 
 
