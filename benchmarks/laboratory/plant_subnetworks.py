@@ -237,15 +237,12 @@ class Diverging:
 
 
 def _divergence(world: World) -> Iterator[Planted]:
-    # So that the mean KL is the same: that of a log-normal number is exp(mean + sd^2 / 2).
-    gap = (world.kl_sd[0] ** 2 - world.kl_sd[1] ** 2) / 2
-    equal = (world.kl[0], world.kl[0] + gap)
-    means = np.exp(np.array(world.kl) + np.square(world.kl_sd) / 2)
+    equal = (world.kl[0], world.kl[0])
     for seeds in (3, 6, 12):
         draw = Diverging(seeds=seeds, mean=equal, sd=world.kl_sd, alike=world.kl_alike)
         for effect, mean, truth, true in (
-            ("equally faithful", equal, "nothing", 0.0),
-            ("as fitted", world.kl, "holds", float(means[1] - means[0])),
+            ("equally faithful", equal, "nothing", 1.0),
+            ("as fitted", world.kl, "holds", float(np.exp(world.kl[1] - world.kl[0]))),
         ):
             yield Planted(
                 effect=effect,

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from tables_by_hand import evaluation, evaluations, found
 
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.faithfulness import faithfulness
+from heuristic_core.tables import EVALUATIONS
 
 ID = np.array([0.01, 0.02, 0.03, 0.02])
 
@@ -26,13 +28,14 @@ def test_by_hand():
     ood = np.array([0.11, 0.22, 0.13, 0.32])
     result = answer(ood)
     (row,) = result.rows["faithfulness"]
-    difference = ood - ID
-    low, high = stats.t.interval(0.95, 3, difference.mean(), stats.sem(difference))
+    logs = np.log(ood / ID)
+    low, high = np.exp(stats.t.interval(0.95, 3, logs.mean(), stats.sem(logs)))
     assert row["n"] == 4
     assert row["in_domain"].value == pytest.approx(ID.mean())
     assert row["ood"].value == pytest.approx(ood.mean())
-    assert (row["difference"].low, row["difference"].high) == pytest.approx((low, high))
-    assert result.verdict.effect == row["difference"]
+    assert row["ratio"].value == pytest.approx(stats.gmean(ood / ID))
+    assert (row["ratio"].low, row["ratio"].high) == pytest.approx((low, high))
+    assert result.verdict.effect == row["ratio"]
     assert result.verdict.decision == "supported"
 
 
@@ -46,6 +49,40 @@ def test_by_hand():
 )
 def test_decisions(ood, n, decision):
     assert answer(ood, n).verdict.decision == decision
+
+
+def test_subnetworks_that_do_not_diverge_have_no_ratio():
+    ood = np.array([0.0, 0.02, 0.03, 0.02])
+    (row,) = answer(ood).rows["faithfulness"]
+    assert row["n"] == 3
+    assert row["ratio"].value == pytest.approx(1)
+
+
+def test_different_spreads_rarely_decide():
+    """Log-normal divergences with one geometric mean, of which one spreads three times as much."""
+    rng, n = np.random.default_rng(0), 1000
+    id_kl, ood_kl = (np.exp(rng.normal(-3, sd, (n, 12))) for sd in (0.15, 0.45))
+    study, seed, role = np.indices((n, 12, 2)).reshape(3, -1)
+    kind = np.array(["id", "ood"])[role]
+    rows = pd.DataFrame(
+        {
+            "finetune_seed": study,
+            "checkpoint": 300,
+            **found(0, 0.5),
+            "seed": seed,
+            "suite": kind,
+            "role": kind,
+            "case": kind,
+            "case_kind": np.array(["id", "adversarial"])[role],
+            "n": 100,
+            "correct": 50,
+            "kl": np.stack([id_kl, ood_kl], -1).ravel(),
+            "margin": 1.0,
+        }
+    )
+    results = faithfulness(Evidence({"evaluations": EVALUATIONS.conform(rows)}))
+    decided = [not one.verdict.decision.startswith("not") for one in results]
+    assert np.mean(decided) <= 0.065
 
 
 def test_without_ood_cases_there_is_no_answer():

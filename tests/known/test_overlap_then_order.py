@@ -197,7 +197,7 @@ def test_removals_have_the_designed_effects(model, data, toy_task):
     (answer,) = single_removal(evidence)
     assert answer.verdict.decision == "contradicted"
     rows = by_unit(answer, "removals")
-    assert rows[GATHER]["beyond_in_domain"].low > 0
+    assert rows[GATHER]["beyond_in_domain"] > 0
     assert {unit for unit, row in rows.items() if row["clear"]} == {OVERLAP, ORDER}
     (answer,) = helpful_removal(evidence)
     rows = by_unit(answer, "unit-removal-outcomes")

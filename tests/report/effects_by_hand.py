@@ -56,7 +56,9 @@ def spread(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
 
 
 def discrimination(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
-    return widest_span(rows[rows["measure"] == "AUROC"], "score"), effect(verdict)
+    cases = rows[(rows["measure"] == "AUROC") & (rows["mean_or_case"] != "mean over cases")]
+    scale = cases.assign(h=2 * np.arcsin(np.sqrt(cases["score"])))
+    return widest_span(scale, "h"), effect(verdict)
 
 
 def smoothness(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:

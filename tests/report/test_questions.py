@@ -63,7 +63,8 @@ def test_the_rows_that_are_drawn_lead_to_the_verdict(request, question, study):
     for verdict in verdicts[verdicts["effect"].notna()].to_dict("records"):
         # The first figure that the verdict is drawn in; further ones draw the same rows otherwise.
         spec = question.figures[0]
-        measures = [f for f in question.figures if f.where.get("measure") == verdict["measure"]]
+        judged = verdict["measure"].removesuffix(", nats")
+        measures = [f for f in question.figures if f.where.get("measure") == judged]
         spec = measures[0] if measures else spec
         rows = of_subject(conclusions.tables[spec.table], question.subject, verdict)
         if spec.last and verdict["checkpoint"] != verdicts["checkpoint"].max():

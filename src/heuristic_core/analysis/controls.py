@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from .effect import Effect
 from .intervals import Estimate
 from .separation import RESOLUTION
 
@@ -51,7 +52,7 @@ def freedom(heads: Counter[int], core: Counter[int], n_controls: int) -> float:
 
 
 def against_controls(
-    core: Estimate, controls: Sequence[float], heads: Counter[int], members: Counter[int]
+    core: Effect, controls: Sequence[Effect], heads: Counter[int], members: Counter[int]
 ) -> dict[str, Any]:
     """Compare one change without the core with those without control groups.
 
@@ -64,17 +65,21 @@ def against_controls(
     Returns:
         Values by the columns of the table ``core-removal``; NaN where one group gives no spread.
     """
-    values, n = np.array(controls), len(controls)
+    values, n = np.array([control.value for control in controls]), len(controls)
     mean = float(values.mean())
     more, same = (values < core.value).sum(), (values == core.value).sum()
     # Of the distance of one more group to the mean. Groups that differ by rounding do not differ.
     spread = values.std(ddof=1) if n > 1 else np.nan
     wide, free = widening(heads, members) or 1.0, freedom(heads, members, n)
+    # What examples add to the change without a group is in the spread of groups; a core that does
+    # more has a larger error.
+    own, others = (float(np.sum(core.variances)), np.mean([sum(c.variances) for c in controls]))
     error = np.maximum(spread, RESOLUTION) * wide * (1 + 1 / n) ** 0.5
+    error = np.sqrt(error**2 + max(0.0, own - others))
     beyond = core.value - mean
     half = stats.t.ppf(0.975, free) * error
     return {
-        "core": core,
+        "core": core.estimate(),
         "n_controls": n,
         "controls": mean,
         "lowest": float(values.min()),

@@ -59,10 +59,10 @@ def _of_model(model: ModelRemovals, core: RemovalEffects, seed: int) -> Answer:
     rows: list[dict] = []
     marks: list[dict] = []
     for measure, change in core.changes.items():
-        changes = [c.changes[measure].value for c in model.controls if measure in c.changes]
-        row = against_controls(change.estimate(), changes, heads, members)
+        changes = [c.changes[measure] for c in model.controls if measure in c.changes]
+        row = against_controls(change, changes, heads, members)
         rows.append({"measure": measure, "core_size": len(core.removed), **row})
-        marks += _marks(rows[-1], changes)
+        marks += _marks(rows[-1], [one.value for one in changes])
     alone = model.core_heads(core.measure, seed) if widening(heads, members) else None
     few = all(n <= _SHARE_TOGETHER * heads[layer] for layer, n in members.items())
     together = few and _only_together(model, core)

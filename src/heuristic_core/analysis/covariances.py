@@ -13,7 +13,7 @@ from jaxtyping import Float
 from .accuracies import CASE, distinct_subnetworks
 from .evidence import Evidence
 from .predictions import unpacked, unpacked_scores
-from .separation import placements
+from .separation import auc_variance, placements
 from .systems import BY_METHOD, BY_MODEL, by_system
 
 
@@ -164,6 +164,54 @@ def accuracy_covariances(
     if {"adversarial", "friendly"} <= set(found):
         found["balanced"] = (found["adversarial"] + found["friendly"]) / 4
     return {kind: pd.DataFrame(some, systems, systems) for kind, some in found.items()}
+
+
+def measure_covariances(evidence: Evidence) -> dict[tuple[Any, ...], dict[str, pd.DataFrame]]:
+    """Compute how measures of the subnetworks of a search method vary together over examples.
+
+    Returns:
+        By fine-tuning, checkpoint and method, and by measure (``auc`` and those of
+        :func:`accuracy_covariances`), covariances of systems named by sparsity and search seed;
+        nothing where single predictions were not kept.
+    """
+    known: dict[Any, dict[str, pd.DataFrame]] = {
+        key: {"auc": some.of_mean} for key, some in evidence.once(subnetwork_covariances).items()
+    }
+    cases = evidence["evaluations"].drop_duplicates(CASE).set_index(CASE)["case_kind"].to_dict()
+    for key, rows in by_system(distinct_subnetworks(evidence, "predictions"), BY_METHOD):
+        accuracies = accuracy_covariances(rows, cases, ["sparsity", "seed"])
+        known[key] = accuracies | known.get(key, {})
+    return known
+
+
+def shared(covariance: pd.DataFrame | None, systems: Sequence[Any]) -> float | None:
+    """Compute the covariance over examples of two systems, on average over pairs of some.
+
+    Args:
+        covariance: A row and a column per system.
+        systems: Which of them.
+
+    Returns:
+        The mean; ``None`` if a system is not known, or there is a single one.
+    """
+    n = len(systems)
+    if covariance is None or n < 2 or not set(systems) <= set(covariance.index):
+        return None
+    some = covariance.loc[list(systems), list(systems)].to_numpy()
+    return float(some.sum() - np.trace(some)) / (n * (n - 1))
+
+
+def auroc_variances(rows: pd.DataFrame) -> pd.Series:
+    """Bound the variance over examples of each search seed's mean AUROC over cases.
+
+    Args:
+        rows: Rows as in ``tables.DISCRIMINATION`` of the subnetworks of one sparsity.
+    """
+    by_formula = auc_variance(rows["auc"], rows["n"], rows["n_friendly"])
+    rows = rows.assign(error=np.fmax(by_formula, rows["auc_se"] ** 2) ** 0.5)
+    # Cases of one group share friendly examples; at most, their errors are all the same.
+    of_groups = rows.groupby(["seed", "suite", "case_group"])["error"].sum() ** 2
+    return of_groups.groupby("seed").sum() / rows.groupby("seed").size() ** 2
 
 
 def _of_mean(values: Float[np.ndarray, "system example"]) -> Float[np.ndarray, "system system"]:

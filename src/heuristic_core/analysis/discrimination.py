@@ -17,14 +17,15 @@ from .accuracies import (
     full_model,
     subnetwork_means,
 )
-from .covariances import Covariances, subnetwork_covariances
+from .covariances import Covariances, auroc_variances, shared, subnetwork_covariances
 from .design import Design
 from .equality import auroc_equivalence, auroc_errors, auroc_homogeneity, cohen_h
 from .evidence import Evidence
-from .intervals import EQUAL, Estimate, correlation, holm, student
+from .intervals import EQUAL, Estimate, correlation, holm
+from .paired import over_both
 from .power import ErrorSource, outlook, too_few_planned
 from .question import Answer, Figure, Question, Row, Verdict, decide
-from .separation import auc_interval
+from .separation import auc_interval, conservative_variance
 from .systems import BY_SPARSITY, by_system
 
 #: Subnetworks differ in a case if their AUROCs span at least this in Cohen's h: 10 points about
@@ -63,8 +64,10 @@ def discrimination(evidence: Evidence) -> list[Answer]:
     answers = []
     for key, rows in by_system(distinct_subnetworks(evidence, "discrimination"), BY_SPARSITY):
         full, cases = full_model(table, key[0], key[1]), evidence.once(separation_cases)[key]
+        known = evidence.once(subnetwork_covariances).get(key[:-1])
+        of_mean = None if known is None else known.of_mean
         tables = {
-            "separation": [_overview(rows, full, accuracies.get(key, pd.DataFrame()))],
+            "separation": [_overview(rows, full, accuracies.get(key, pd.DataFrame()), of_mean)],
             "separation-cases": cases.drop(columns="error").reset_index().to_dict("records"),
             "separation-marks": list(_marks(pd.concat([full, rows]), cases)),
         }
@@ -74,13 +77,21 @@ def discrimination(evidence: Evidence) -> list[Answer]:
     return answers
 
 
-def _overview(rows: pd.DataFrame, full: pd.DataFrame, accuracies: pd.DataFrame) -> Row:
+def _overview(
+    rows: pd.DataFrame,
+    full: pd.DataFrame,
+    accuracies: pd.DataFrame,
+    covariance: pd.DataFrame | None,
+) -> Row:
     means = rows.groupby("seed")[list(_MEASURES)].mean()
+    systems = [(rows["sparsity"].iloc[0], seed) for seed in means.index]
+    error = shared(covariance, systems)
+    error = auroc_variances(rows).mean() if error is None else error
     both = means.join(accuracies.reindex(columns=["adversarial"]), how="inner").dropna().to_numpy()
     return {
         "n": len(means),
         "full": full["auc"].mean() if len(full) else None,
-        "auc": student(means["auc"].to_numpy(), (0.0, 1.0)),
+        "auc": over_both(means["auc"], error, (0.0, 1.0)),
         "r_auc": correlation(both[:, 2], both[:, 0]),
         "r_bias": correlation(both[:, 2], both[:, 1]),
     }
@@ -92,10 +103,9 @@ def _cases(
     groups, of_full = rows.groupby(CASE), full.set_index(CASE)
     cases = groups[["case_group", "n", "n_friendly"]].first()
     cases = cases.join(groups["auc"].agg(lowest="min", highest="max"))
-    cases["mean"] = [student(some["auc"].to_numpy(), (0.0, 1.0)) for _, some in groups]
     cases["span"] = cases["highest"] - cases["lowest"]
     cases["h"] = cohen_h(cases["highest"]) - cohen_h(cases["lowest"])
-    tests = []
+    tests, means = [], []
     for case, some in groups:
         systems = [(sparsity, seed) for seed in some["seed"]]
         auc, errors = (some[name].to_numpy(dtype=float) for name in ("auc", "auc_se"))
@@ -105,7 +115,11 @@ def _cases(
         equal = auroc_equivalence(auc, *sizes, WIDE, errors, alike)
         error = np.median(auroc_errors(auc, *sizes, errors, alike)) if len(auc) > 1 else np.nan
         tests.append((differ, equal, alike is not None, float(error)))
-    cases["p"] = holm(np.array([p for p, *_ in tests]))
+        both = None if known is None else shared(known.by_case[case], systems)
+        if both is None:
+            both = float(conservative_variance(float(auc.mean()), *sizes, errors))
+        means.append(over_both(some["auc"], both, (0.0, 1.0)))
+    cases["p"], cases["mean"] = holm(np.array([p for p, *_ in tests])), means
     of_cases = zip(*tests, strict=True)
     _, cases["p_equal"], cases["paired"], cases["error"] = (list(some) for some in of_cases)
     cases = cases.join(groups[["d_prime", "bias"]].mean())

@@ -9,7 +9,7 @@ from ..columns import Column, Table
 from .accuracies import distinct_subnetworks
 from .design import Design
 from .evidence import Evidence
-from .intervals import change_text, student
+from .intervals import Estimate, estimate_text, student
 from .power import by_interval, outlook, too_few_planned
 from .question import Answer, Question, decide
 from .systems import BY_SPARSITY, by_system
@@ -27,32 +27,34 @@ def faithfulness(evidence: Evidence) -> list[Answer]:
     answers = []
     for key, rows in by_system(distinct_subnetworks(evidence, "evaluations"), BY_SPARSITY):
         kl = rows.pivot_table(index="seed", columns="role", values="kl", aggfunc="mean")
-        if {"id", "ood"} <= set(kl):
-            answers.append(_answer(dict(zip(BY_SPARSITY, key, strict=True)), kl.dropna()))
+        # What does not diverge at all has no ratio.
+        kl = kl[(kl > 0).all(axis=1)]
+        if {"id", "ood"} <= set(kl) and len(kl):
+            answers.append(_answer(dict(zip(BY_SPARSITY, key, strict=True)), kl))
     return answers
 
 
 def _answer(subject: dict, kl: pd.DataFrame) -> Answer:
-    in_domain, ood, difference = (
-        student(values.to_numpy(), (low, np.inf))
-        for values, low in ((kl["id"], 0), (kl["ood"], 0), (kl["ood"] - kl["id"], -np.inf))
-    )
+    in_domain, ood = (student(kl[role].to_numpy(), (0, np.inf)) for role in ("id", "ood"))
+    # Divergences spread by factors: their logarithms have errors that Student's t describes.
+    logs = student(np.log(kl["ood"] / kl["id"]).to_numpy())
+    ratio = Estimate(*np.exp([logs.value, logs.low, logs.high]).tolist())
     verdict = decide(
         QUESTION.claim,
-        f"mean KL is {in_domain.value:.3f} nats in-domain and {ood.value:.3f} out of domain, a "
-        f"difference of {change_text(difference, 3)} over {len(kl)} subnetworks",
-        supported=difference.low > 0,
-        contradicted=difference.high < 0,
+        f"mean KL is {in_domain.value:.3f} nats in-domain and {ood.value:.3f} out of domain; over "
+        f"{len(kl)} subnetworks the ratio is {estimate_text(ratio, '{:.2f}'.format)}",
+        supported=ratio.low > 1,
+        contradicted=ratio.high < 1,
         open_because=f"there are fewer than {_ENOUGH} subnetworks" if len(kl) < _ENOUGH else "",
-        measure="KL divergence out of domain minus in-domain, nats",
-        effect=difference,
+        measure="KL divergence out of domain over that in-domain",
+        effect=ratio,
         power=outlook(
             "twice the in-domain divergence",
-            in_domain.value,
-            by_interval("different subnetworks", difference, len(kl)),
+            np.log(2),
+            by_interval("different subnetworks", logs, len(kl)),
         ),
     )
-    row = {"n": len(kl), "in_domain": in_domain, "ood": ood, "difference": difference}
+    row = {"n": len(kl), "in_domain": in_domain, "ood": ood, "ratio": ratio}
     return Answer(subject=subject, verdict=verdict, rows={"faithfulness": [row]})
 
 
@@ -78,8 +80,14 @@ QUESTION = Question(
                 for name, what, title in (
                     ("in_domain", "KL(full model || subnetwork) in-domain", "ID"),
                     ("ood", "the same out of domain", "OOD"),
-                    ("difference", "out of domain minus in-domain", "difference"),
                 )
+            ),
+            Column(
+                "ratio",
+                "out of domain over in-domain, geometric mean over subnetworks",
+                title="ratio",
+                interval=True,
+                low=0,
             ),
             title="Divergence from the full model",
         ),

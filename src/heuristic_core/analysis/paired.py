@@ -137,7 +137,9 @@ def _drawn(
     return times @ values.T / n
 
 
-def over_both(by_seed: pd.Series, shared: float) -> Estimate:
+def over_both(
+    by_seed: pd.Series, shared: float, within: tuple[float, float] = (-np.inf, np.inf)
+) -> Estimate:
     """Estimate a mean over search seeds with its 95 % interval over seeds and examples.
 
     The variance over seeds has in it what examples do to each seed by itself. What they do to all
@@ -146,6 +148,7 @@ def over_both(by_seed: pd.Series, shared: float) -> Estimate:
     Args:
         by_seed: One number per search seed.
         shared: The covariance over examples of the numbers of two seeds.
+        within: Bounds of the mean; the interval is cut to them.
 
     Returns:
         The estimate; the interval of a single seed is not a number.
@@ -159,4 +162,5 @@ def over_both(by_seed: pd.Series, shared: float) -> Estimate:
         return Estimate(value)
     over_seeds = stats.t.ppf(0.975, n - 1) ** 2 * by_seed.var(ddof=1) / n
     half = float(over_seeds + stats.norm.ppf(0.975) ** 2 * max(0.0, shared)) ** 0.5
-    return Estimate(value, value - half, value + half)
+    low, high = np.clip([value - half, value + half], *within)
+    return Estimate(value, float(low), float(high))

@@ -70,7 +70,8 @@ def _rows(model: ModelRemovals, singles: Sequence[RemovalEffects]) -> list[dict]
             "clear": single.sign(p) != 0,
             "auc": estimated(single.auc),
             **{kind: effect.estimate() for kind, effect in single.margin.items()},
-            "beyond_in_domain": estimated(beyond[unit]),
+            # Its interval would have to hold the error of the full model's margins too.
+            "beyond_in_domain": None if (one := beyond[unit]) is None else one.value,
             **single.accuracy,
             "p": p,
             "p_in_domain": p_id,
@@ -102,7 +103,7 @@ def _verdict(model: ModelRemovals, core: Sequence[dict], contrasts: Sequence[Con
     lost = [row for row in core if _loses_in_domain(row)]
     # The reverse of harm beyond in-domain harm is a loss in-domain that is larger than OOD.
     more, less = (
-        sum(sign * clear_sign(row["beyond_in_domain"], row["p_beyond"]) > 0 for row in rows)
+        sum(row["p_beyond"] < 0.05 and sign * row["beyond_in_domain"] > 0 for row in rows)
         for rows, sign in ((hurt, -1), (lost, 1))
     )
     # Where a margin decides, AUROC, if measured, must agree.
@@ -158,7 +159,12 @@ QUESTION = removal_question(
             Column("clear", "whether that change is clear after correction", "bool"),
             change_column("auc", "change of the mean AUROC", "AUROC", 3),
             *MARGIN_COLUMNS,
-            change_column("beyond_in_domain", "OOD beyond the same share of the ID margin, nats"),
+            Column(
+                "beyond_in_domain",
+                "OOD beyond the same share of the ID margin, nats",
+                form="signed",
+                optional=True,
+            ),
             *ACCURACY_COLUMNS,
             Column(
                 "p",

@@ -12,17 +12,16 @@ import pandas as pd
 
 from ..columns import Column, Table
 from ..tables import SUPPORTED
-from .accuracies import CASE, distinct_subnetworks, subnetwork_means
-from .covariances import accuracy_covariances, subnetwork_covariances
+from .accuracies import distinct_subnetworks, subnetwork_means
+from .covariances import auroc_variances, measure_covariances
 from .design import Design
 from .evidence import Evidence
 from .intervals import change_text
 from .paired import over_both
 from .power import ErrorSource, outlook, too_few_planned
 from .question import Answer, Question, Row, decide
-from .separation import auc_variance
 from .size_rule import variances
-from .systems import BY_METHOD, BY_SPARSITY, by_system
+from .systems import BY_SPARSITY, by_system
 
 #: The change, in points, whose power is reported.
 PLANNED_POINTS = 5.0
@@ -45,7 +44,7 @@ def sparser(evidence: Evidence) -> list[Answer]:
     Returns:
         One answer per fine-tuning, checkpoint, method and pair of neighbouring sparsities.
     """
-    levels, errors = evidence.once(_levels), evidence.once(_paired)
+    levels, errors = evidence.once(_levels), evidence.once(measure_covariances)
     answers = []
     for low, high in itertools.pairwise(sorted(levels)):
         if low[:-1] != high[:-1]:
@@ -97,7 +96,7 @@ class _Level:
         """Variances of a single subnetwork's means over examples."""
         by_seed = {k.replace("-", "_"): x for k, x in variances(self.rows, "seed").items()}
         if self.aurocs is not None:
-            by_seed["auc"] = _auroc_variances(self.aurocs)
+            by_seed["auc"] = auroc_variances(self.aurocs)
         return {name: float(some.mean()) for name, some in by_seed.items()}
 
 
@@ -110,32 +109,6 @@ def _levels(evidence: Evidence) -> dict[Any, _Level]:
             means = means.join(measured.groupby("seed")["auc"].mean())
         levels[key] = _Level(means, rows, measured)
     return levels
-
-
-def _auroc_variances(rows: pd.DataFrame) -> pd.Series:
-    """Bound the variance over examples of each seed's mean AUROC over cases."""
-    by_formula = auc_variance(rows["auc"], rows["n"], rows["n_friendly"])
-    rows = rows.assign(error=np.fmax(by_formula, rows["auc_se"] ** 2) ** 0.5)
-    # Cases of one group share friendly examples; at most, their errors are all the same.
-    of_groups = rows.groupby(["seed", "suite", "case_group"])["error"].sum() ** 2
-    return of_groups.groupby("seed").sum() / rows.groupby("seed").size() ** 2
-
-
-def _paired(evidence: Evidence) -> dict[Any, dict[str, pd.DataFrame]]:
-    """Compute how measures of the subnetworks of a search method vary together over examples.
-
-    Returns:
-        By fine-tuning, checkpoint and method, and by measure, covariances of systems named by
-        sparsity and search seed; nothing where single predictions were not kept.
-    """
-    known: dict[Any, dict[str, pd.DataFrame]] = {
-        key: {"auc": some.of_mean} for key, some in evidence.once(subnetwork_covariances).items()
-    }
-    cases = evidence["evaluations"].drop_duplicates(CASE).set_index(CASE)["case_kind"].to_dict()
-    for key, rows in by_system(distinct_subnetworks(evidence, "predictions"), BY_METHOD):
-        accuracies = accuracy_covariances(rows, cases, ["sparsity", "seed"])
-        known[key] = accuracies | known.get(key, {})
-    return known
 
 
 def _shared(

@@ -18,13 +18,16 @@ from .accuracies import (
     means_by_kind,
     subnetwork_means,
 )
+from .covariances import measure_covariances, shared
 from .design import Design
 from .equality import accuracy_errors, cohen_h, equivalence, homogeneity
 from .evidence import Evidence
-from .intervals import EQUAL, Estimate, change_text, correlation, holm, student
+from .intervals import EQUAL, Estimate, change_text, correlation, holm
+from .paired import over_both
 from .power import ErrorSource, outlook, too_few_planned
 from .predictions import answers_by_case
 from .question import Answer, Figure, Question, Row, Verdict, decide
+from .size_rule import variances
 from .systems import BY_SPARSITY, by_system
 
 #: A case is spread out if its accuracies span at least so much in Cohen's h: 20 points about one
@@ -54,6 +57,7 @@ def spread(evidence: Evidence) -> list[Answer]:
         for table in (evidence["evaluations"], distinct_subnetworks(evidence, "evaluations"))
     )
     sizes, answered = _sizes(evidence["subnetworks"]), evidence.once(answers_by_case)
+    paired = evidence.once(measure_covariances)
     answers = []
     for key, some in by_system(distinct, BY_SPARSITY):
         of_full = full_model(rows, key[0], key[1])
@@ -67,13 +71,23 @@ def spread(evidence: Evidence) -> list[Answer]:
             kl=some[some["role"] == "id"].groupby("seed")["kl"].mean(),
         )
         both = pd.concat([full, systems])
+        own = variances(some, "seed")
+        alike = {
+            kind: shared(paired.get(key[:-1], {}).get(kind), [(key[-1], s) for s in systems.index])
+            for kind in _MEANS
+        }
+        # At most, all subnetworks answer alike.
+        errors = {
+            name: float(own[name].mean()) if (known := alike[kind]) is None else known
+            for kind, name in _MEANS.items()
+        }
         means = {name: both[kind].dropna() for kind, name in _MEANS.items() if kind in systems}
         within = some["seed"].isin(systems.index[systems["matches"]])
         ood = some[within & (some["role"] == "ood")]
         cases = _cases(ood, of_full, answered.get(key, {}))
         shown = [*(kind for kind in _MEANS if kind in systems), "difference", "kl"]
         tables = {
-            "by-sparsity": list(_overview(means, systems["matches"].sum())),
+            "by-sparsity": list(_overview(means, systems["matches"].sum(), errors)),
             "cases": cases.drop(columns="error").reset_index().to_dict("records"),
             "subnetwork-accuracies": [
                 {"seed": seed, **row, **sizes.get((*key, seed), {})}
@@ -130,15 +144,17 @@ def _tests(some: pd.DataFrame, answers: pd.DataFrame | None) -> tuple[float, flo
     )
 
 
-def _overview(means: dict[str, pd.Series], matching: int) -> Iterator[Row]:
+def _overview(
+    means: dict[str, pd.Series], matching: int, errors: dict[str, float]
+) -> Iterator[Row]:
     for name, both in means.items():
-        full, values = both[-1], both.drop(-1).to_numpy()
+        full, values = both[-1], both.drop(-1)
         yield {
             "mean_over": name,
             "n": len(values),
             "matching": matching if name == "in-domain" else None,
             "full": full,
-            "accuracy": student(values, (0.0, 1.0)),
+            "accuracy": over_both(values, errors[name], (0.0, 1.0)),
             "lowest": values.min(),
             "highest": values.max(),
             "difference": 100 * (values - full).mean(),
@@ -267,8 +283,8 @@ QUESTION = Question(
             ),
             Column(
                 "accuracy",
-                "mean accuracy over cases and subnetworks, with Student's interval over "
-                "subnetworks",
+                "mean accuracy over cases and subnetworks, with its interval over searches and "
+                "examples",
                 title="accuracy",
                 digits=1,
                 form="percent",
