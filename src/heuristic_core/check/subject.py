@@ -136,7 +136,7 @@ def open_subject(
         InputError: If it cannot be loaded, is compacted, or cannot be run on the texts.
     """
     config = check_model(source, fresh_head=True)
-    fresh = not has_head(config)
+    fresh = not has_head(source, config)
 
     def load() -> Classifier:
         if fresh:
