@@ -140,13 +140,16 @@ class Encoded:
                 yield batches[i]
 
 
-def encode(tokenizer: Any, examples: Examples, max_length: int) -> Encoded:
+def encode(
+    tokenizer: Any, examples: Examples, max_length: int, *, token_types: bool | None = None
+) -> Encoded:
     """Tokenise examples, truncating those longer than a limit and counting them.
 
     Args:
         tokenizer: The model's tokenizer, from transformers.
         examples: Texts or pairs.
         max_length: The limit in tokens, special tokens included.
+        token_types: Whether to add token types; as the tokenizer is set if not given.
 
     Raises:
         InputError: If the tokenizer has no padding token, or does not know most of the words.
@@ -157,10 +160,11 @@ def encode(tokenizer: Any, examples: Examples, max_length: int) -> Encoded:
     pair = list(examples.table["text_pair"]) if examples.is_pair else None
     if not text:
         return Encoded({"input_ids": [], "attention_mask": []}, {}, "right", 0)
-    plain = tokenizer(text, pair, truncation=False, verbose=False)
+    types = {} if token_types is None else {"return_token_type_ids": token_types}
+    plain = tokenizer(text, pair, truncation=False, verbose=False, **types)
     n_truncated = sum(len(ids) > max_length for ids in plain["input_ids"])
     if n_truncated:
-        plain = tokenizer(text, pair, truncation=True, max_length=max_length)
+        plain = tokenizer(text, pair, truncation=True, max_length=max_length, **types)
     pads = {
         "input_ids": tokenizer.pad_token_id,
         "attention_mask": 0,

@@ -8,7 +8,8 @@ from typing import Any
 from .families import family_of
 from .fit import takes_token_types
 
-_TYPES = "token_type_ids"
+#: The input that token types are given in.
+TYPES = "token_type_ids"
 
 #: Classes and families that gave no token types before version 5 of transformers; others did.
 _UNTYPED = {"Roberta", "XLMRoberta", "Camembert", "MPNet", "DistilBert", "Bart", "GPT2", "T5"}
@@ -36,12 +37,12 @@ def token_types(config: Any, settings: Mapping[str, Any], tokenizer: Any) -> tup
         return False, "the model has none"
     names = settings.get("model_input_names")
     if isinstance(names, list):
-        return _TYPES in names, "as model_input_names in tokenizer_config.json says"
+        return TYPES in names, "as model_input_names in tokenizer_config.json says"
     version = str(getattr(config, "transformers_version", None) or "")
     major = int(version.partition(".")[0]) if version.partition(".")[0].isdecimal() else None
     # Version 5 writes its backend into the tokenizers that it saves.
     if "backend" in settings and (major is None or major >= 5):
-        return _TYPES in tokenizer.model_input_names, "as its tokenizer in transformers 5"
+        return TYPES in tokenizer.model_input_names, "as its tokenizer in transformers 5"
     named = named_class(settings) or str(getattr(config, "tokenizer_class", None) or "")
     if named:
         given = named.removesuffix("Fast").removesuffix("Tokenizer") not in _UNTYPED
@@ -55,7 +56,7 @@ def token_types(config: Any, settings: Mapping[str, Any], tokenizer: Any) -> tup
 
 def give_types(tokenizer: Any, given: bool) -> None:
     """Let a tokenizer give token types or not, also after it is saved and loaded."""
-    if given != (_TYPES in tokenizer.model_input_names):
-        others = [name for name in tokenizer.model_input_names if name != _TYPES]
-        tokenizer.model_input_names = others + [_TYPES] * given
+    if given != (TYPES in tokenizer.model_input_names):
+        others = [name for name in tokenizer.model_input_names if name != TYPES]
+        tokenizer.model_input_names = others + [TYPES] * given
         tokenizer.init_kwargs["model_input_names"] = tokenizer.model_input_names

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import transformers
+from huggingface_hub import try_to_load_from_cache
 from tokenizers import Tokenizer
 from tokenizers.normalizers import BertNormalizer
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -16,6 +17,7 @@ from ..errors import InputError, one_line
 from ..storage import read_json
 from .families import family_of
 from .fit import check_vocabulary, takes_token_types
+from .sentencepieces import by_sentencepiece, check_packages
 from .token_types import give_types, named_class, token_types
 
 #: Texts on which tokenizers differ: case, accents, scripts, spaces, numbers and punctuation.
@@ -52,51 +54,44 @@ def load_tokenizer(source: object, location: str, config: Any) -> PreTrainedToke
         InputError: If a package that it needs is missing, it has no vocabulary, or its files
             contradict each other.
     """
-    _check_packages(source, location)
+    pieces = _sentence_pieces(source, location)
     try:
-        loaded = AutoTokenizer.from_pretrained(location, trust_remote_code=False)
+        loaded: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            location, trust_remote_code=False
+        )
     except Exception:
+        pieces = _sentence_pieces(source, location)  # the files of a model on the hub are here now
         settings = tokenizer_settings(location)
-        if saved_tokenizer(location) is None or "auto_map" in settings:
+        named = getattr(transformers, named_class(settings) or "PreTrainedTokenizerFast", None)
+        if "auto_map" in settings or named is None:
             raise
-        loaded = PreTrainedTokenizerFast.from_pretrained(location)
+        own = saved_tokenizer(location) is not None
+        loaded = (PreTrainedTokenizerFast if own else named).from_pretrained(location)
     settings = tokenizer_settings(location)
-    typed = takes_token_types(family_of(config.model_type), config)
-    gives_types, _ = token_types(config, settings, loaded)
+    typed, _ = token_types(config, settings, loaded)
     saved = saved_tokenizer(location)
     if saved is not None and first_difference(loaded, saved, typed=typed) is not None:
         _check_settings(source, settings, saved)
         loaded = _as_saved(source, location, loaded, saved, typed)
+    if pieces is not None:
+        named_one = named_class(settings)
+        loaded = by_sentencepiece(source, location, pieces, loaded, named_one, settings, PROBES)
     check_vocabulary(source, loaded)
-    if typed:
-        give_types(loaded, gives_types)
+    if takes_token_types(family_of(config.model_type), config):
+        give_types(loaded, typed)
     return loaded
 
 
-def _check_packages(source: object, location: str) -> None:
-    """Check that sentencepiece is installed if only its model is there to read."""
-    folder = Path(location)
+def _sentence_pieces(source: object, location: str) -> Path | None:
+    """Find a model's vocabulary where it is a sentencepiece model and nothing else."""
+    config = _file(location, "config.json")
+    folder = Path(location) if config is None else config.parent
     models = sorted(folder.glob("*.model")) if folder.is_dir() else []
     others = ("tokenizer.json", "vocab.txt", "vocab.json")
     if not models or any((folder / name).is_file() for name in others):
-        return
-    missing = [
-        package
-        for package, module in (("sentencepiece", "sentencepiece"), ("protobuf", "google.protobuf"))
-        if not _is_installed(module)
-    ]
-    if missing:
-        raise InputError(
-            f"{source} has its vocabulary in {models[0].name} alone, and reading it needs "
-            f"{' and '.join(missing)}; pip install 'heuristic-core[sentencepiece]'"
-        )
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # of the package that it is in
-        return False
+        return None
+    check_packages(source, models[0])
+    return models[0]
 
 
 def tokenizer_settings(location: str) -> Mapping[str, Any]:
@@ -122,8 +117,6 @@ def _file(location: str, name: str) -> Path | None:
     if os.path.isdir(location):
         path = Path(location) / name
         return path if path.is_file() else None
-    from huggingface_hub import try_to_load_from_cache
-
     found = try_to_load_from_cache(location, name)
     return Path(found) if isinstance(found, str) else None
 
