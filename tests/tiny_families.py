@@ -105,8 +105,10 @@ def special_ids(family: str) -> dict[str, int]:
 def save_tokenizer(family: str, folder: Path) -> None:
     """Write a family's own tokenizer as version 4 of transformers did."""
     made = published(family)
-    padded = {"pad_token": made.tokens.get("pad_token") or made.tokens["eos_token"]}
-    replace(made, tokens=made.tokens | padded).save(folder, "4")
+    tokens = {"pad_token": made.tokens.get("eos_token"), **made.tokens}
+    side = "left" if FAMILIES[family].kind == "decoder" else "right"
+    settings = made.settings | {"padding_side": side}
+    replace(made, tokens=tokens, settings=settings).save(folder, "4")
 
 
 def tiny_hf(family: str, labels: tuple[str, ...], seed: int, **changes: Any) -> Any:

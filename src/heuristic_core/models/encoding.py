@@ -160,11 +160,12 @@ def encode(
     pair = list(examples.table["text_pair"]) if examples.is_pair else None
     if not text:
         return Encoded({"input_ids": [], "attention_mask": []}, {}, "right", 0)
-    types = {} if token_types is None else {"return_token_type_ids": token_types}
-    plain = tokenizer(text, pair, truncation=False, verbose=False, **types)
+    # Padded without a mask, texts would be read with their padding.
+    wanted: dict[str, Any] = {"return_attention_mask": True, "return_token_type_ids": token_types}
+    plain = tokenizer(text, pair, truncation=False, verbose=False, **wanted)
     n_truncated = sum(len(ids) > max_length for ids in plain["input_ids"])
     if n_truncated:
-        plain = tokenizer(text, pair, truncation=True, max_length=max_length, **types)
+        plain = tokenizer(text, pair, truncation=True, max_length=max_length, **wanted)
     pads = {
         "input_ids": tokenizer.pad_token_id,
         "attention_mask": 0,
