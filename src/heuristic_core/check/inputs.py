@@ -45,7 +45,8 @@ def token_types_are_those_of_training(subject: Subject) -> Measured:
     settings = tokenizer_settings(resolve(model.name))
     given, reason = token_types(model.hf.config, settings, model.tokenizer)
     if given != (TYPES in subject.encoded.columns):
-        raise Failed(f"types of tokens are {'not ' * given}given, but should be otherwise")
+        are, should = ("not given", "be") if given else ("given", "not be")
+        raise Failed(f"types of tokens are {are}, but should {should}")
     with_types, without = _both_ways(subject, subject.examples)
     own, other = (with_types, without) if given else (without, with_types)
     a, b = (logits_of(model, e.batch(range(len(e)), model.device)).argmax(-1) for e in (own, other))

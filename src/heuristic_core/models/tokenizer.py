@@ -95,9 +95,16 @@ def _sentence_pieces(source: object, location: str) -> Path | None:
 
 
 def tokenizer_settings(location: str) -> Mapping[str, Any]:
-    """Read a model's tokenizer_config.json; empty if it has none."""
+    """Read a model's tokenizer_config.json; empty if it has none.
+
+    Raises:
+        InputError: If it is damaged.
+    """
     path = _file(location, "tokenizer_config.json")
-    settings = read_json(path) if path is not None else {}
+    try:
+        settings = read_json(path) if path is not None else {}
+    except InputError as error:
+        raise InputError(f"{error}; save or fetch the model again") from error
     return settings if isinstance(settings, Mapping) else {}
 
 
