@@ -65,7 +65,7 @@ EVIDENCE = {
     "by a generic class of version 5": (
         "5.3.0",
         {"backend": "tokenizers", "tokenizer_class": "TokenizersBackend"},
-        False,
+        "albert",
     ),
 }
 
@@ -73,6 +73,8 @@ EVIDENCE = {
 @pytest.mark.parametrize(("version", "settings", "given"), EVIDENCE.values(), ids=EVIDENCE)
 @pytest.mark.parametrize("family", TYPED)
 def test_what_the_files_say_decides(tmp_path, family, version, settings, given):
+    if given == "albert":  # whose own class gives none in version 5, as those of others do
+        given = family != "albert"
     folder_of(tmp_path, family, version, **settings)
     expected, otherwise = (by_transformers(tmp_path, g) for g in (given, not given))
     assert not torch.allclose(expected, otherwise, atol=1e-2)

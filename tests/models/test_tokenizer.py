@@ -216,7 +216,7 @@ def test_truncated_texts_are_told_too(tiny, pairs):
 # Padding tokens that were added to the tokenizer alone
 
 
-@pytest.mark.parametrize("said", [None, "beyond"])
+@pytest.mark.parametrize("said", [None, "beyond", -1])
 @pytest.mark.parametrize("family", ["gpt2", "llama", "qwen2"])
 def test_a_decoders_padding_token_without_an_embedding(tmp_path, family, said):
     save_tiny(tmp_path, family=family)
@@ -226,7 +226,7 @@ def test_a_decoders_padding_token_without_an_embedding(tmp_path, family, said):
     tokenizer.save_pretrained(tmp_path)
     file = tmp_path / "config.json"
     config = json.loads(file.read_text())
-    number = None if said is None else tokenizer.pad_token_id
+    number = tokenizer.pad_token_id if said == "beyond" else said
     file.write_text(json.dumps(config | {"pad_token_id": number}))
     model = load_model(tmp_path)
     assert model.tokenizer.pad_token_id == model.hf.config.pad_token_id < config["vocab_size"]

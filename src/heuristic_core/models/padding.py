@@ -49,24 +49,25 @@ def known_padding(source: object, family: Family, config: Any, tokenizer: Any) -
     """
     n_known, own = config.vocab_size, config.pad_token_id
     given = tokenizer.pad_token_id
-    if max(own or 0, given or 0) < n_known:
+    unknown = [i for i in (own, given) if i is not None and not 0 <= i < n_known]
+    if not unknown:
         return {}
-    if own is not None and own < n_known:
+    if own is not None and own not in unknown:
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(own)
         return {}
+    lack = f"{source}: the padding token {unknown[0]} has no embedding (the model has {n_known})"
     if family.kind == "encoder-decoder" or family.positions_after_padding:
         raise InputError(
-            f"{source}: the padding token {own} has no embedding (the model has {n_known}); set "
-            "pad_token_id in config.json and the tokenizer's pad_token to those it was trained with"
+            f"{lack}; set pad_token_id in config.json and the tokenizer's pad_token to those it "
+            "was trained with"
         )
-    if given is None or given >= n_known:
+    if given is None or given in unknown:
         tokenizer.pad_token = None
         try:
             padding_for(tokenizer, n_known)
         except InputError as error:
             raise InputError(
-                f"{source}: the padding token {own} has no embedding (the model has {n_known}); "
-                "set pad_token_id in config.json and the tokenizer's pad_token to a token below "
-                "that, which no text ends with"
+                f"{lack}; set pad_token_id in config.json and the tokenizer's pad_token to a token "
+                "below that, which no text ends with"
             ) from error
     return {"pad_token_id": tokenizer.pad_token_id}

@@ -15,6 +15,11 @@ TYPES = "token_type_ids"
 _UNTYPED = {"Roberta", "XLMRoberta", "Camembert", "MPNet", "DistilBert", "Bart", "GPT2", "T5"}
 _UNTYPED_FAMILIES = {"roberta", "xlm-roberta", "camembert"}
 
+#: The class that reads any tokenizer.json as it is, by its names, and the families whose own
+#: tokenizer gives token types in version 5, where that class no longer does.
+_GENERIC = ("PreTrainedTokenizer", "TokenizersBackend")
+_TYPED_IN_5 = ("bert", "electra", "deberta-v2")
+
 
 def named_class(settings: Mapping[str, Any]) -> str:
     """Return the class that a tokenizer_config.json names, without ``Fast``; empty if none."""
@@ -42,6 +47,8 @@ def token_types(config: Any, settings: Mapping[str, Any], tokenizer: Any) -> tup
     major = int(version.partition(".")[0]) if version.partition(".")[0].isdecimal() else None
     # Version 5 writes its backend into the tokenizers that it saves.
     if "backend" in settings and (major is None or major >= 5):
+        if named_class(settings) in _GENERIC:
+            return config.model_type in _TYPED_IN_5, "as its family's tokenizer in transformers 5"
         return TYPES in tokenizer.model_input_names, "as its tokenizer in transformers 5"
     named = named_class(settings) or str(getattr(config, "tokenizer_class", None) or "")
     if named:
@@ -55,8 +62,7 @@ def token_types(config: Any, settings: Mapping[str, Any], tokenizer: Any) -> tup
 
 
 def give_types(tokenizer: Any, given: bool) -> None:
-    """Let a tokenizer give token types or not, also after it is saved and loaded."""
-    if given != (TYPES in tokenizer.model_input_names):
-        others = [name for name in tokenizer.model_input_names if name != TYPES]
-        tokenizer.model_input_names = others + [TYPES] * given
-        tokenizer.init_kwargs["model_input_names"] = tokenizer.model_input_names
+    """Let a tokenizer give token types or not, and copies of it that are saved say so."""
+    others = [name for name in tokenizer.model_input_names if name != TYPES]
+    tokenizer.model_input_names = others + [TYPES] * given
+    tokenizer.init_kwargs["model_input_names"] = tokenizer.model_input_names
