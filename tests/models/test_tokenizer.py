@@ -16,9 +16,10 @@ from heuristic_core.models.families import FAMILIES
 from heuristic_core.models.loading import load_model
 from heuristic_core.models.tokenizer import first_difference, load_tokenizer, saved_tokenizer
 from heuristic_core.tasks.task import Examples
-from real_tokenizers import ODD, corpus, published
+from real_tokenizers import published
 from tiny import LABELS, save_tiny, some_pairs
 from tiny_families import tiny_hf
+from tokenizer_files import ODD, corpus
 
 TEXTS = (
     *corpus()[:12],
