@@ -100,8 +100,8 @@ def evaluate(
     classifier = load_model(target, device=pick_device(device), dtype=dtype or "float32")
     chosen = _only(suites or list(loaded.suites), case)
     system = _system(classifier, loaded.search, subnetwork, without)
-    _remark_on_texts(classifier, chosen)
     table = evaluate_model(classifier, chosen, subnetwork=system, bf16=bool(bf16))
+    _remark_on_texts(classifier, chosen)
     table.insert(5, "accuracy", table["correct"] / table["n"])
     if as_json:
         print_json(table.to_dict("records"))
