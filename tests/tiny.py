@@ -12,7 +12,7 @@ from transformers import BertConfig, BertForSequenceClassification, BertTokenize
 from heuristic_core.models.classifier import Classifier
 from heuristic_core.tasks.grammar import SUBCASES, generate, training_mix
 from heuristic_core.tasks.task import Examples
-from tiny_families import tiny_hf, tokenizer_for
+from tiny_families import save_tokenizer, tiny_hf
 
 LABELS = ("entailment", "non-entailment")
 IDLE = ("L0H1", "L0H2", "L1H0", "L1H3", "L1MLP")
@@ -50,14 +50,14 @@ def save_tiny(
     family: str = "bert",
     **changes: Any,
 ) -> Path:
-    """Save a tiny random model and a tokenizer of the grammar's words; give the folder.
+    """Save a tiny random model and its tokenizer; give the folder.
 
-    Sizes are those of a BERT; other families have their own, which ``changes`` changes.
+    Sizes are those of a BERT, whose tokenizer knows the grammar's words; other families have their
+    own, which ``changes`` changes, and the tokenizers of their kind.
     """
     if family != "bert":
-        tokenizer = tokenizer_for(family, words())
-        tokenizer.save_pretrained(folder)
-        model = tiny_hf(family, labels, len(tokenizer), seed, **changes)
+        save_tokenizer(family, folder)
+        model = tiny_hf(family, labels, seed, **changes)
         (model if classifier else model.base_model).save_pretrained(folder)
         return folder
     vocabulary = {word: i for i, word in enumerate([*SPECIAL, *words()])}

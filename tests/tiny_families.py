@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from functools import cache
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import (
-    AutoConfig,
-    AutoModelForSequenceClassification,
-    PreTrainedTokenizerFast,
-    Qwen2Tokenizer,
-)
+from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from heuristic_core.models.families import FAMILIES
+from real_tokenizers import published
 
 #: The longest text in tokens that the tiny models have positions for.
 LONGEST = 64
-
-SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 
 _BERT = {"intermediate_size": 64, "num_hidden_layers": 2, "hidden_size": 32}
 _LLAMA = _BERT | {"num_attention_heads": 4, "num_key_value_heads": 2}
@@ -92,65 +85,46 @@ TINY: dict[str, dict[str, Any]] = {
 }
 
 
-@cache
-def byte_pairs(words: tuple[str, ...]) -> tuple[dict[str, int], tuple[tuple[str, str], ...]]:
-    """Pieces of words and how they are merged, learned from words."""
-    pieces = Tokenizer(models.BPE())
-    pieces.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    trainer = trainers.BpeTrainer(special_tokens=list(SPECIAL), show_progress=False)
-    pieces.train_from_iterator([f"{word} {word}" for word in [*words, *SPECIAL]], trainer)
-    model = json.loads(pieces.to_str())["model"]
-    return model["vocab"], tuple((one, two) for one, two in model["merges"])
+def special_ids(family: str) -> dict[str, int]:
+    """What a configuration says of a family's special tokens; decoders pad with the last one."""
+    made = published(family)
+    tokens = made.tokens
+    end = tokens.get("eos_token") or tokens["sep_token"]
+    start = tokens.get("bos_token") or tokens.get("cls_token") or end
+    named = {
+        "pad": tokens.get("pad_token") or end,
+        "bos": start,
+        "cls": start,
+        "eos": end,
+        "sep": end,
+        "decoder_start": tokens["pad_token"] if family == "t5" else end,
+    }
+    return {f"{role}_token_id": made.fast.token_to_id(token) for role, token in named.items()}
 
 
-def tokenizer_for(family: str, words: list[str]) -> Any:
-    """A tokenizer of whole words, with the special tokens around texts that a family expects."""
-    kind = FAMILIES[family].kind
-    names = list(SPECIAL)
-    special = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
-    if family == "qwen2":  # whose tokenizer is made anew as it is loaded, of byte pairs
-        vocabulary, merges = byte_pairs(tuple(words))
-        return Qwen2Tokenizer(vocabulary, list(merges), padding_side="left", **special)
-    vocabulary = {word: i for i, word in enumerate([*names, *words])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex(r"[.,]"), "isolated")]
-    )
-    single, pair = {
-        "encoder": ("<s> $A </s>", "<s> $A </s> $B:1 </s>:1"),
-        "decoder": ("<s> $A", "<s> $A <s> $B"),
-        "encoder-decoder": ("$A </s>", "$A </s> $B </s>"),
-    }[kind]
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=single, pair=pair, special_tokens=[(name, vocabulary[name]) for name in names]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        cls_token="<s>",
-        sep_token="</s>",
-        **special,
-        padding_side="left" if kind == "decoder" else "right",
-    )
+def save_tokenizer(family: str, folder: Path) -> None:
+    """Write a family's own tokenizer as version 4 of transformers did."""
+    made = published(family)
+    tokens = {"pad_token": made.tokens.get("eos_token"), **made.tokens}
+    side = "left" if FAMILIES[family].kind == "decoder" else "right"
+    settings = made.settings | {"padding_side": side}
+    replace(made, tokens=tokens, settings=settings).save(folder, "4")
 
 
-def tiny_hf(family: str, labels: tuple[str, ...], n_words: int, seed: int, **changes: Any) -> Any:
+def tiny_hf(family: str, labels: tuple[str, ...], seed: int, **changes: Any) -> Any:
     """A tiny random classifier, its weights larger than usual so that its units matter."""
+    special = special_ids(family)
+    before = FAMILIES[family].positions_after_padding * (special["pad_token_id"] + 1)
     settings = (
         {
-            "vocab_size": n_words,
-            "max_position_embeddings": LONGEST + 2 * FAMILIES[family].positions_after_padding,
+            "vocab_size": published(family).fast.get_vocab_size(),
+            "max_position_embeddings": LONGEST + before,
             "num_attention_heads": 4,
-            "pad_token_id": 1,
-            "bos_token_id": 0,
-            "cls_token_id": 0,
-            "eos_token_id": 2,
-            "sep_token_id": 2,
-            "decoder_start_token_id": 2,
             "initializer_range": 0.2,
             "id2label": dict(enumerate(labels)),
             "label2id": {label: i for i, label in enumerate(labels)},
         }
+        | special
         | TINY[family]
         | changes
     )

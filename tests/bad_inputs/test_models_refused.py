@@ -116,7 +116,14 @@ FOLDERS: dict[str, tuple[Break, str]] = {
     "config utf-16": (content("config.json", "{}".encode("utf-16")), "no usable config.json"),
     "config a list": (content("config.json", b"[]"), "config.json"),
     "config nested": (content("config.json", b"[" * 100_000), "no usable config.json"),
-    "no model_type": (config(model_type=...), "names no model_type; give a model that"),
+    "no model_type": (
+        config(model_type=...),
+        "names no model_type; .* add .model_type.: .bert. to",
+    ),
+    "no type and no class": (
+        config(model_type=..., architectures=...),
+        "names no model_type; give a model that",
+    ),
     "model_type a number": (config(model_type=7), "names no model_type"),
     "model_type unknown": (config(model_type="ernie99"), "'ernie99' are not supported yet; supp"),
     "model_type hostile": (config(model_type=HOSTILE), "'<script>|'\\[31m<script>"),
@@ -199,6 +206,23 @@ FOLDERS: dict[str, tuple[Break, str]] = {
     "tokenizer missing": (
         without("tokenizer.json", "vocab.txt"),
         "no vocabulary for its tokenizer; save the tokenizer",
+    ),
+    "vocabulary of nothing": (content("tokenizer.json", b"{}"), "cannot load"),
+    "settings of tokens a list": (content("tokenizer_config.json", b"[]"), "cannot load"),
+    "settings of tokens damaged": (
+        content("tokenizer_config.json", b"{"),
+        "tokenizer_config.json is no valid JSON .*; save or fetch the model again",
+    ),
+    "an unmerged adapter": (
+        stored(lambda weights: weights.update({f"{DENSE[:-7]}.lora_A.weight": torch.zeros(2, 64)})),
+        "holds 1 weights of an adapter .such as LoRA. that is not merged",
+    ),
+    "padding without an embedding": (
+        lambda folder, _: (
+            save_tiny(folder, family="roberta")
+            and change_json(folder / "config.json", pad_token_id=10**6)
+        ),
+        "padding token 1000000 has no embedding|cannot load",
     ),
     "layers too few": (
         config(num_hidden_layers=1),

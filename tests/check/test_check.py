@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tokenizers import normalizers
 from torch.nn.functional import linear
 from transformers.models.bert import modeling_bert
 from transformers.models.gpt2 import modeling_gpt2
@@ -185,6 +186,71 @@ BERT = modeling_bert.BertForSequenceClassification
 def test_what_is_broken_is_found(folders, monkeypatch, family, broken, found):
     broken(monkeypatch)
     assert set(found) <= set(failing(folders[family]))
+
+
+TOKENS, TYPES = "tokens are those that were saved", "token types are those of training"
+
+
+def by_name(rows):
+    return {row.what: row for row in rows}
+
+
+def test_tokens_that_are_not_the_saved_ones_are_found(folders):
+    subject = open_subject(folders["bert"])
+    row = by_name(run_checks(subject))[TOKENS]
+    assert row.result == "ok"
+    n = sum(map(len, subject.encoded.columns["input_ids"])) - 3 * len(subject.encoded)
+    assert row.note == f"by BertTokenizer; 0 of {n} tokens of the texts are unknown"
+    backend = subject.model.tokenizer.backend_tokenizer
+    backend.normalizer = normalizers.BertNormalizer(lowercase=False)
+    row = by_name(run_checks(subject))[TOKENS]
+    assert row.result == "failed"
+    assert row.note.startswith("\"The judges near Zoë's")
+
+
+def test_what_token_types_change_is_shown(tmp_path):
+    save_tiny(tmp_path, family="albert")
+    settings = tmp_path / "tokenizer_config.json"
+    given = json.loads(settings.read_text()) | {"model_input_names": ["input_ids"]}
+    settings.write_text(json.dumps(given))
+    examples = some_pairs(40)
+    subject = open_subject(tmp_path, examples=examples)
+    with torch.no_grad():
+        subject.model.hf.albert.embeddings.token_type_embeddings.weight[1] += 1
+    row = by_name(run_checks(subject))[TYPES]
+    # In a second way: pairs one by one, by transformers.
+    answers, model, tokenizer = {}, subject.model.hf, subject.model.tokenizer
+    for types in (True, False):
+        answers[types] = []
+        for one, two in zip(examples.table["text"], examples.table["text_pair"], strict=True):
+            inputs = tokenizer(one, two, return_token_type_ids=types, return_tensors="pt")
+            with torch.no_grad():
+                answers[types].append(int(model(**inputs).logits.argmax()))
+    labels = examples.label_ids
+    right = {t: sum(a == b for a, b in zip(found, labels, strict=True)) / 40
+             for t, found in answers.items()}  # fmt: skip
+    texts = list(examples.table["text"] + examples.table["text_pair"])
+    few = map(texts.index, subject.examples.table["text"] + subject.examples.table["text_pair"])
+    differ = sum(answers[True][i] != answers[False][i] for i in few)
+    assert row.result == "ok"
+    assert row.note == (
+        "not given, as model_input_names in tokenizer_config.json says; with them "
+        f"{differ} of 8 answers differ; on 40 in-domain examples {right[True]:.1%} right with "
+        f"them, {right[False]:.1%} without"
+    )
+    subject.model.tokenizer.model_input_names.append("token_type_ids")
+    del subject.encoded
+    row = by_name(run_checks(subject))[TYPES]
+    assert row.result == "failed"
+    assert row.note == "types of tokens are given, but should not be"
+
+
+def test_other_weights_beside_are_said(tmp_path):
+    save_tiny(tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"x")
+    (tmp_path / "training_args.bin").write_bytes(b"x")
+    loads = run_checks(open_subject(tmp_path))[0].note
+    assert loads.endswith("; pytorch_model.bin beside is not read")
 
 
 def test_weights_that_are_no_numbers_are_named(folders):

@@ -19,6 +19,7 @@ from family_matrix import (
     some_mask,
     some_subnetwork,
 )
+from tokenizers import Tokenizer
 
 from heuristic_core.errors import InputError
 from heuristic_core.models.classifier import Classifier
@@ -159,6 +160,25 @@ def test_half_precision_is_kept(subject):
     wide = {p.dtype for p in small.hf.parameters()} - {torch.bfloat16}
     assert not wide or subject.family == "t5"  # which keeps some of its weights in float32
     torch.testing.assert_close(small.logits(encoded), gated, atol=0.1, rtol=0.1)
+
+
+@for_every_family()
+def test_pairs_are_read_as_tokenizer_json_says(subject):
+    """By the family's own tokenizer class: tokens, special ones and types, where it has them."""
+    file = Tokenizer.from_file(str(subject.folder / "tokenizer.json"))
+    table, columns = pairs().table, subject.encoded.columns
+    texts = list(zip(table["text"], table["text_pair"], strict=True))
+    expected = [file.encode(*both) for both in texts]
+    assert columns["input_ids"] == [encoding.ids for encoding in expected]
+    assert ("token_type_ids" in columns) == (subject.family in ("bert", "electra", "albert"))
+    if "token_type_ids" in columns:
+        assert columns["token_type_ids"] == [encoding.type_ids for encoding in expected]
+        assert {0, 1} == set(columns["token_type_ids"][0])
+    pad = subject.model.tokenizer.pad_token
+    single = Examples.build([f"the {pad} judge"], None, [LABELS[0]], ["x"], LABELS)
+    (found,) = subject.model.encode(single).columns["input_ids"]
+    assert found == file.encode(f"the {pad} judge").ids
+    assert subject.model.tokenizer.pad_token_id in found
 
 
 @for_every_family()

@@ -81,13 +81,16 @@ def test_a_decoder_without_a_padding_token(tmp_path):
     change_config(folder, pad_token_id=None)
     refused(lambda: load_model(folder), "has no padding token; set the tokenizer's pad_token")
     change_config(folder, pad_token_id=2)
-    refused(lambda: load_model(folder), "padding token is 2 in config.json but 1 for the tokenizer")
+    refused(lambda: load_model(folder), "padding token is 2 in config.json but 0 for the tokenizer")
 
 
 def test_a_decoder_whose_texts_end_with_the_padding_token(tmp_path):
     model = load_model(save_tiny(tmp_path, family="llama"))
+    pad = model.tokenizer.pad_token
     model.tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
-        single="$A <pad>", pair="$A $B <pad>", special_tokens=[("<pad>", 1)]
+        single=f"$A {pad}",
+        pair=f"$A $B {pad}",
+        special_tokens=[(pad, model.tokenizer.pad_token_id)],
     )
     refused(lambda: model.encode(some_pairs(4)), "a text's last token is the padding token")
 
@@ -96,7 +99,9 @@ def test_a_decoder_whose_texts_end_with_the_padding_token(tmp_path):
 def test_texts_without_an_end_or_with_several(tmp_path, family):
     model = load_model(save_tiny(tmp_path, family=family))
     texts = Examples.build(["the judge", "the </s> judge"], None, [LABELS[0]] * 2, "x", LABELS)
-    refused(lambda: model.encode(texts), r"end-of-text token 2, and texts have \[1, 2\] of them")
+    end = model.hf.config.eos_token_id
+    message = rf"end-of-text token {end}, and texts have \[1, 2\] of them"
+    refused(lambda: model.encode(texts), message)
     model.tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single="$A", pair="$A $B", special_tokens=[]
     )

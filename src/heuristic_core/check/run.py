@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import one_line
-from . import gating, looking, running, state
+from . import gating, inputs, looking, running, state
 from .results import Failed, Measured, NotForThisModel, Result
 from .subject import Subject
 
 #: What is checked, in order: the row's name and the function.
 CHECKS: dict[str, Callable[[Subject], Measured]] = {
     "loads": running.loads,
+    "tokens are those that were saved": inputs.tokens_are_those_saved,
+    "token types are those of training": inputs.token_types_are_those_of_training,
     "open gates change no bit": gating.open_gates_change_no_bit,
     "units at zero equal edited weights": gating.zeros_equal_edited_weights,
     "units at their means equal edited weights": gating.means_equal_edited_weights,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from ..errors import one_line
 from ..models.loading import load_model
 from ..models.saving import save_model
+from ..models.sources import other_weights, resolve
 from ..models.weights import not_finite
 from .results import Failed, Measured, NotForThisModel, largest_difference
 from .subject import Subject, logits_of
@@ -33,8 +36,17 @@ def loads(subject: Subject) -> Measured:
         str(model.device),
         subject.dtype,
     ]
+    facts += [f"{name} beside is not read" for name in _beside(model.name)]
     head = "; it has no classification head: a fresh one is checked" if subject.fresh_head else ""
     return Measured(note="; ".join(facts) + head)
+
+
+def _beside(source: str) -> list[str]:
+    """List files with the model's weights in other formats."""
+    folder = Path(resolve(source))
+    files = [path for kind in other_weights(folder) for path in kind] if folder.is_dir() else []
+    stems = ("model", "pytorch_model", "tf_model", "flax_model", "rust_model")
+    return [one_line(path.name, 80) for path in files if path.name.startswith(stems)]
 
 
 def attention_implementations_agree(subject: Subject) -> Measured:

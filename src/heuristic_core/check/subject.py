@@ -27,6 +27,9 @@ from ..tasks.task import Examples
 #: How many texts a model is checked on.
 N_TEXTS = 8
 
+#: How many in-domain examples accuracies are compared on.
+N_IN_DOMAIN = 200
+
 #: Labels of a head that is made for the check alone.
 FRESH_LABELS = ("entailment", "non-entailment")
 
@@ -43,12 +46,14 @@ class Subject:
         load: Loads it again.
         examples: Texts or pairs to run it on.
         fresh_head: Whether its classification head was made for the check.
+        in_domain: Labelled examples of the task, if one was given.
     """
 
     model: Classifier
     load: Callable[[], Classifier]
     examples: Examples
     fresh_head: bool = False
+    in_domain: Examples | None = None
 
     @cached_property
     def encoded(self) -> Encoded:
@@ -136,7 +141,7 @@ def open_subject(
         InputError: If it cannot be loaded, is compacted, or cannot be run on the texts.
     """
     config = check_model(source, fresh_head=True)
-    fresh = not has_head(config)
+    fresh = not has_head(source, config)
 
     def load() -> Classifier:
         if fresh:
@@ -145,7 +150,8 @@ def open_subject(
 
     model = load()
     check_classifier(model)
-    subject = Subject(model, load, _some(examples), fresh)
+    in_domain = None if examples is None else examples.sample(N_IN_DOMAIN, seed=0)
+    subject = Subject(model, load, _some(examples), fresh, in_domain)
     if len(subject.encoded) < 2:
         raise InputError("a model is checked on two texts or more; give a task that has them")
     return subject

@@ -100,8 +100,8 @@ def evaluate(
     classifier = load_model(target, device=pick_device(device), dtype=dtype or "float32")
     chosen = _only(suites or list(loaded.suites), case)
     system = _system(classifier, loaded.search, subnetwork, without)
-    _warn_truncated(classifier, chosen)
     table = evaluate_model(classifier, chosen, subnetwork=system, bf16=bool(bf16))
+    _remark_on_texts(classifier, chosen)
     table.insert(5, "accuracy", table["correct"] / table["n"])
     if as_json:
         print_json(table.to_dict("records"))
@@ -213,14 +213,10 @@ def _count(text: str) -> int | None:
     return int(text)
 
 
-def _warn_truncated(classifier: Classifier, suites: list[Suite]) -> None:
+def _remark_on_texts(classifier: Classifier, suites: list[Suite]) -> None:
     for suite in suites:
-        n = classifier.encode(suite.examples).n_truncated
-        if n:
-            err().print(
-                f"{n} of {len(suite.examples)} examples of {suite.name} were cut to "
-                f"{classifier.max_length} tokens"
-            )
+        for remark in classifier.encode(suite.examples).remarks(f"examples of {suite.name}"):
+            err().print(remark, markup=False, soft_wrap=True)
 
 
 def _rich(table: pd.DataFrame) -> Table:

@@ -167,7 +167,11 @@ def prune(
                     }
                 )
     if as_json:
-        print_json({"subnetworks": rows, "truncated": {"search": shared.encoded.n_truncated}})
+        said = {
+            "truncated": {"search": shared.encoded.n_truncated},
+            "unknown": {"search": shared.encoded.n_unknown},
+        }
+        print_json({"subnetworks": rows} | said)
         return
     for row in rows:
         out().print(
@@ -176,8 +180,8 @@ def prune(
             markup=False,
             soft_wrap=True,
         )
-    if shared.encoded.n_truncated:
-        err().print(f"{shared.encoded.n_truncated} mask-learning examples were cut short")
+    for remark in shared.encoded.remarks("mask-learning examples"):
+        err().print(remark, markup=False, soft_wrap=True)
 
 
 def _finished(folder: Path, names: list[str], request: str) -> list[Subnetwork] | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError, expect_whole
+from ..errors import InputError, expect_whole, one_line
 from ..tasks.task import Examples
 
 
@@ -23,12 +24,16 @@ class Encoded:
         pads: What each column is padded with.
         padding_side: ``right`` or ``left``.
         n_truncated: How many examples were longer than the limit and were truncated.
+        n_unknown: How many tokens stand for words that the vocabulary does not have.
+        n_tokens: How many tokens there are, special ones left out.
     """
 
     columns: dict[str, list[list[int]]]
     pads: dict[str, int]
     padding_side: str
     n_truncated: int
+    n_unknown: int = 0
+    n_tokens: int = 0
 
     def __len__(self) -> int:
         return len(self.columns["input_ids"])
@@ -41,8 +46,25 @@ class Encoded:
     def take(self, rows: np.ndarray) -> Encoded:
         """Return the examples at some positions, in the order of the positions."""
         columns = {name: [column[row] for row in rows] for name, column in self.columns.items()}
-        # The count is of all examples: which of them were truncated is not recorded.
-        return Encoded(columns, self.pads, self.padding_side, self.n_truncated)
+        # The counts are of all examples: which of them were truncated is not recorded.
+        return replace(self, columns=columns)
+
+    def remarks(self, what: str) -> list[str]:
+        """Say how many examples were truncated, and how many tokens are unknown, if any.
+
+        Args:
+            what: The examples in a word or two, in the plural.
+        """
+        said = []
+        if self.n_truncated:
+            limit = self.lengths.max()
+            said.append(f"{self.n_truncated} of {len(self)} {what} were cut to {limit} tokens")
+        if self.n_unknown:
+            said.append(
+                f"{self.n_unknown} of {self.n_tokens} tokens of {what} are unknown to the "
+                "tokenizer's vocabulary"
+            )
+        return said
 
     def batch(
         self, rows: Sequence[int] | np.ndarray, device: torch.device, length: int | None = None
@@ -118,16 +140,19 @@ class Encoded:
                 yield batches[i]
 
 
-def encode(tokenizer: Any, examples: Examples, max_length: int) -> Encoded:
+def encode(
+    tokenizer: Any, examples: Examples, max_length: int, *, token_types: bool | None = None
+) -> Encoded:
     """Tokenise examples, truncating those longer than a limit and counting them.
 
     Args:
         tokenizer: The model's tokenizer, from transformers.
         examples: Texts or pairs.
         max_length: The limit in tokens, special tokens included.
+        token_types: Whether to add token types; as the tokenizer is set if not given.
 
     Raises:
-        InputError: If the tokenizer has no padding token.
+        InputError: If the tokenizer has no padding token, or does not know most of the words.
     """
     if tokenizer.pad_token_id is None:
         raise InputError("the tokenizer has no padding token; set one and save it with the model")
@@ -135,14 +160,39 @@ def encode(tokenizer: Any, examples: Examples, max_length: int) -> Encoded:
     pair = list(examples.table["text_pair"]) if examples.is_pair else None
     if not text:
         return Encoded({"input_ids": [], "attention_mask": []}, {}, "right", 0)
-    plain = tokenizer(text, pair, truncation=False, verbose=False)
+    # Padded without a mask, texts would be read with their padding.
+    wanted: dict[str, Any] = {"return_attention_mask": True, "return_token_type_ids": token_types}
+    plain = tokenizer(text, pair, truncation=False, verbose=False, **wanted)
     n_truncated = sum(len(ids) > max_length for ids in plain["input_ids"])
     if n_truncated:
-        plain = tokenizer(text, pair, truncation=True, max_length=max_length)
+        plain = tokenizer(text, pair, truncation=True, max_length=max_length, **wanted)
     pads = {
         "input_ids": tokenizer.pad_token_id,
         "attention_mask": 0,
         "token_type_ids": getattr(tokenizer, "pad_token_type_id", 0),
     }
     columns = {name: list(plain[name]) for name in pads if name in plain}
-    return Encoded(columns, pads, tokenizer.padding_side, n_truncated)
+    n_unknown, n_tokens = _count_unknown(tokenizer, columns["input_ids"])
+    if 2 * n_unknown > n_tokens:
+        raise InputError(
+            f"{n_unknown} of {n_tokens} tokens are unknown to the tokenizer's vocabulary, such as "
+            f"those of {one_line(text[0], 60)!r}; give the model's own tokenizer and vocabulary, "
+            "and for a vocabulary with capitals set do_lower_case to false in "
+            "tokenizer_config.json"
+        )
+    return Encoded(columns, pads, tokenizer.padding_side, n_truncated, n_unknown, n_tokens)
+
+
+def _count_unknown(tokenizer: Any, texts: list[list[int]]) -> tuple[int, int]:
+    """Count tokens for what is unknown, and all that are not special."""
+    unknown = tokenizer.unk_token_id
+    special = {
+        getattr(tokenizer, f"{name}_token_id")
+        for name in ("bos", "eos", "cls", "sep", "pad", "mask")
+    } - {None}
+    tokens = np.fromiter(chain.from_iterable(texts), dtype=np.int64)
+    n_tokens = int((~np.isin(tokens, list(special))).sum())
+    # GPT-2 calls its end-of-text token unknown, and knows all.
+    if unknown is None or unknown in special:
+        return 0, n_tokens
+    return int((tokens == unknown).sum()), n_tokens

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import InputError, fits_one_line, one_line
 from .encoding import Encoded
-from .families import Family, family_of
+from .families import FAMILIES, Family, family_of
 
 
 def longest(family: Family, config: Any) -> int | None:
@@ -34,9 +35,7 @@ def check_config(source: object, raw: Any) -> None:
         InputError: If it names no such family, names its own code, or is quantized.
     """
     if not isinstance(raw, Mapping) or not isinstance(raw.get("model_type"), str):
-        raise InputError(
-            f"{source}: config.json names no model_type; give a model that transformers saved"
-        )
+        raise InputError(f"{source}: config.json names no model_type; {_type_to_add(raw)}")
     for key in (["auto_map"] if raw.get("auto_map") else []) + _implementations(raw):
         raise InputError(
             f"{source}: config.json names code of its own ({key}), which is never run; give a "
@@ -51,6 +50,18 @@ def check_config(source: object, raw: Any) -> None:
         family_of(raw["model_type"])
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
+
+
+def _type_to_add(raw: Any) -> str:
+    named = raw.get("architectures") if isinstance(raw, Mapping) else None
+    for name in named if isinstance(named, list) else ():
+        for family in FAMILIES:
+            stem = family.partition("_text")[0].replace("-", "").replace("_", "")
+            if re.match(
+                rf"{stem}(?:For[A-Z]|Model|LMHead|PreTrained|DoubleHeads)", str(name), re.I
+            ):
+                return f'it is {one_line(str(name), 60)}, so add "model_type": "{family}" to it'
+    return "give a model that transformers saved"
 
 
 def _implementations(raw: Mapping[str, Any]) -> list[str]:
@@ -257,19 +268,3 @@ def check_vocabulary(source: object, tokenizer: Any) -> None:
             f"cannot load {source}: there is no vocabulary for its tokenizer; save the tokenizer "
             "into the model's folder"
         )
-
-
-def padding_for(tokenizer: Any) -> None:
-    """Give a decoder's tokenizer a padding token that no text ends with, if it has none.
-
-    Raises:
-        InputError: If it has no token for that.
-    """
-    if tokenizer.pad_token_id is not None:
-        return
-    last = tokenizer("a")["input_ids"][-1:]
-    for token in (tokenizer.eos_token, tokenizer.unk_token, tokenizer.bos_token):
-        if token is not None and tokenizer.convert_tokens_to_ids([token]) != last:
-            tokenizer.pad_token = token
-            return
-    raise InputError("the tokenizer has no padding token; set its pad_token and save it")

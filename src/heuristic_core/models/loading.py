@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
-    AutoTokenizer,
     PreTrainedConfig,
 )
 from transformers.models.auto.modeling_auto import (
@@ -31,11 +31,12 @@ from .fit import (
     check_label_names,
     check_labels,
     check_sizes,
-    check_vocabulary,
-    padding_for,
 )
+from .padding import known_padding, padding_for
 from .saving import quiet
 from .sources import PACKAGED, check_weights, resolve
+from .stored import check_merged, holds_classifier, stored_names, wrapper_of
+from .tokenizer import load_tokenizer
 from .weights import check_loaded, check_loaded_compact
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -70,10 +71,12 @@ def load_model(
     config = check_model(source, fresh_head=False)
     kept = recorded(source, config)
     if kept is None:
-        hf, tokenizer, info = _load(source, AutoModelForSequenceClassification, device, dtype)
+        hf, tokenizer, info = _load(source, config, device, dtype)
         check_loaded(source, hf, info, fresh_head=False)
         return Classifier(hf, tokenizer, str(source), max_length)
-    hf, tokenizer, info = _load(source, small_class(config, kept), device, dtype)
+    hf, tokenizer, info = _load(
+        source, config, device, dtype, model_class=small_class(config, kept)
+    )
     check_loaded_compact(source, info)
     return CompactClassifier(hf, tokenizer, kept, str(source), max_length)
 
@@ -110,12 +113,10 @@ def new_classifier(
     if config.problem_type is not None:
         extra["problem_type"] = None  # the old head's
     with _seeded(seed):
-        hf, tokenizer, info = _load(
-            source, AutoModelForSequenceClassification, device, dtype, **extra
-        )
+        hf, tokenizer, info = _load(source, config, device, dtype, **extra)
     check_loaded(source, hf, info, fresh_head=True)
     if family_of(config.model_type).kind == "decoder":
-        padding_for(tokenizer)
+        padding_for(tokenizer, hf.config.vocab_size)
         hf.config.pad_token_id = tokenizer.pad_token_id
     return Classifier(hf, tokenizer, str(source), max_length)
 
@@ -129,21 +130,30 @@ def _check_options(device: str | torch.device, dtype: str, max_length: int) -> t
 
 
 def _load(
-    source: str | os.PathLike[str], model_class: Any, device: torch.device, dtype: str, **extra: Any
+    source: str | os.PathLike[str],
+    config: Any,
+    device: torch.device,
+    dtype: str,
+    model_class: Any = AutoModelForSequenceClassification,
+    **extra: Any,
 ) -> tuple[Any, Any, dict[str, Any]]:
     """Read weights and tokenizer; return the model, the tokenizer and which weights had no match.
 
     Args:
         source: A packaged name, a local folder, or a hub id.
-        model_class: A class of transformers, or one like it.
+        config: Its configuration, from transformers.
         device: Where to put the model.
         dtype: Type of the weights.
+        model_class: A class of transformers, or one like it.
         extra: Further settings of the configuration.
     """
     location = resolve(source)
+    family = family_of(config.model_type)
+    prefix = wrapper_of(stored_names(location), family)
     try:
         with quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            tokenizer = load_tokenizer(source, location, config)
             hf, info = model_class.from_pretrained(
                 location,
                 dtype=DTYPES[dtype],
@@ -152,12 +162,15 @@ def _load(
                 # Sizes are checked later: those of a pretrained encoder's own head do not matter.
                 ignore_mismatched_sizes=True,
                 trust_remote_code=False,
+                key_mapping={f"^{re.escape(prefix)}": ""} if prefix else None,
                 # Outputs beside the logits are never used, and keep some models from being saved.
                 output_attentions=False,
                 output_hidden_states=False,
+                **known_padding(source, family, config, tokenizer),
                 **extra,
             )
-            tokenizer = AutoTokenizer.from_pretrained(location, trust_remote_code=False)
+    except InputError:
+        raise
     except SafetensorError as error:
         raise InputError(
             f"cannot load {source}: its safetensors are truncated or damaged "
@@ -172,7 +185,6 @@ def _load(
         raise InputError(
             f"cannot load {source}: {one_line(str(error), 240)}; save or fetch the model again"
         ) from error
-    check_vocabulary(source, tokenizer)
     try:
         hf.to(device)
     except RuntimeError as error:
@@ -195,7 +207,6 @@ def check_model(source: str | os.PathLike[str], *, fresh_head: bool) -> Any:
     """
     location = resolve(source)
     config = _config(source, location, fresh_head)
-    family_of(config.model_type)
     if config.model_type not in CLASSIFIERS:
         raise InputError(f"{source}: transformers has no sequence classifier for this family")
     if not fresh_head:
@@ -203,6 +214,7 @@ def check_model(source: str | os.PathLike[str], *, fresh_head: bool) -> Any:
         check_labels(source, config)
     check_sizes(source, config)
     check_weights(source)
+    check_merged(source, stored_names(location))
     return config
 
 
@@ -230,7 +242,7 @@ def _config(source: str | os.PathLike[str], location: str, fresh_head: bool) -> 
 
 
 def _check_is_classifier(source: str | os.PathLike[str], config: Any) -> None:
-    if not has_head(config):
+    if not has_head(source, config):
         named = ", ".join(_architectures(config)) or "not named"
         raise InputError(
             f"{source} is no sequence classifier (its architecture is {named}); fine-tune it first "
@@ -238,9 +250,17 @@ def _check_is_classifier(source: str | os.PathLike[str], config: Any) -> None:
         )
 
 
-def has_head(config: Any) -> bool:
-    """Return whether a configuration, from transformers, is that of a sequence classifier."""
-    return any(name.endswith("ForSequenceClassification") for name in _architectures(config))
+def has_head(source: str | os.PathLike[str], config: Any) -> bool:
+    """Return whether a model is a sequence classifier, by its configuration or else its weights.
+
+    Args:
+        source: A packaged name, a local folder, or a hub id.
+        config: Its configuration, from transformers.
+    """
+    named = _architectures(config)
+    if not named:
+        return holds_classifier(stored_names(resolve(source)), family_of(config.model_type))
+    return any(name.endswith("ForSequenceClassification") for name in named)
 
 
 def _architectures(config: Any) -> list[str]:

@@ -25,6 +25,16 @@ _KINDS = f"give a packaged name ({', '.join(PACKAGED)}), a folder, or a hub id"
 #: Suffixes of formats that can hold pickled objects.
 _PICKLED = {".bin", ".ckpt", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"}
 
+#: Suffixes of other formats of weights.
+_OTHER = {
+    ".h5": "TensorFlow",
+    ".msgpack": "Flax",
+    ".onnx": "ONNX",
+    ".gguf": "GGUF",
+    ".tflite": "TensorFlow",
+    ".ot": "Rust",
+}
+
 #: What older versions of transformers saved of a layer, and newer ones compute.
 BUFFERS = ("inv_freq", "masked_bias", "attn.bias", "attention.bias", "position_ids")
 
@@ -63,11 +73,9 @@ def resolve(source: str | os.PathLike[str]) -> str:
             raise InputError(
                 f"{one_line(text)} is {what}, not a model folder; give a folder or a hub id"
             )
+        path = _model_inside(text, path)
         if os.path.isfile(path / "adapter_config.json"):
-            raise InputError(
-                f"{text} holds an adapter's weights, which are not read; merge them into the model "
-                "(in peft: merge_and_unload) and save that"
-            )
+            raise InputError(_of_adapter(text, path))
         if not os.path.isfile(path / "config.json"):
             raise InputError(f"{text} is no model folder: it has no config.json")
         return str(path)
@@ -79,6 +87,62 @@ def resolve(source: str | os.PathLike[str]) -> str:
             f"{hint}"
         )
     return text
+
+
+def _of_adapter(text: str, path: Path) -> str:
+    """Say what to do with a folder that an adapter's configuration lies in."""
+    if any(path.glob("adapter_model.*")) or not any(path.glob("model*.safetensors")):
+        return (
+            f"{text} holds an adapter's weights, which are not read; merge them into the model "
+            "(in peft: merge_and_unload) and save that"
+        )
+    return (
+        f"{text} holds the weights of a whole model beside adapter_config.json; if the adapter is "
+        "merged into them, remove adapter_config.json, and if not, merge it (in peft: "
+        "merge_and_unload) and save that"
+    )
+
+
+def _model_inside(text: str, path: Path) -> Path:
+    """Find the model in the output folder of a fine-tuning, or in a folder of the hub's cache.
+
+    Raises:
+        InputError: If there are several.
+    """
+    if os.path.isfile(path / "config.json") or os.path.isfile(path / "adapter_config.json"):
+        return path
+    try:
+        inside = [folder.parent for folder in path.glob("*/config.json")]
+        cached = [folder.parent for folder in path.glob("snapshots/*/config.json")]
+        if not inside and not cached:
+            cached = [folder.parent for folder in path.glob("models--*/snapshots/*/config.json")]
+    except OSError:
+        return path
+    # The number of a checkpoint grows, and a model's name does not say which is the best.
+    found = sorted(inside, key=_number) or _current(path, cached)
+    own = [folder for folder in found if folder in cached or folder.name.startswith("checkpoint-")]
+    if len(found) == 1 and own:
+        return found[0]
+    if found:
+        shown = ", ".join(one_line(str(folder), 200) for folder in found[-3:])
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        which = "one of the models in it" if len(found) > 1 else "the model in it"
+        raise InputError(f"{text} is no model folder, but holds some: give {which}: {shown}{more}")
+    return path
+
+
+def _number(folder: Path) -> tuple[int, str]:
+    last = folder.name.rpartition("-")[2]
+    return (int(last) if last.isdecimal() else -1, folder.name)
+
+
+def _current(path: Path, cached: list[Path]) -> list[Path]:
+    """Keep the snapshot that the hub's main branch had last, if that is known."""
+    try:
+        main = (path / "refs" / "main").read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return sorted(cached)
+    return [folder for folder in cached if folder.name == main] or sorted(cached)
 
 
 def _packaged(name: str) -> Path:
@@ -116,18 +180,36 @@ def check_weights(source: str | os.PathLike[str]) -> None:
     if not folder.is_dir():
         return
     files = sorted(folder.glob("*.safetensors"))
-    for path in files:
-        _check_types(source, path)
-    if files:
+    if os.path.lexists(folder / "model.safetensors") or index.is_file():
+        for path in files:
+            _check_types(source, path)
         return
-    others = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLED)
-    instead = (
-        f"{', '.join(others[:3])}, which can run code, is never opened" if others else "no other"
-    )
+    if files:
+        raise InputError(
+            f"cannot load {source}: its weights are read from model.safetensors, which is missing; "
+            f"it has {_listed(files)}: rename the file if it holds the whole model"
+        )
+    pickled, others = other_weights(folder)
+    instead = [f"{_listed(pickled)}, which can run code, is never opened"] if pickled else []
+    instead += [f"{_listed(others)}, of {_OTHER[others[0].suffix]}, is not read"] if others else []
     raise InputError(
-        f"cannot load {source}: it has no weights in safetensors ({instead}); save the model again "
-        "with save_pretrained, which writes model.safetensors"
+        f"cannot load {source}: it has no weights in safetensors "
+        f"({'; '.join(instead) or 'no other'}); save the model again with save_pretrained, which "
+        "writes model.safetensors"
     )
+
+
+def other_weights(folder: Path) -> tuple[list[Path], list[Path]]:
+    """List a folder's weights in formats that are not read: pickled ones, and others."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return (
+        [path for path in files if path.suffix in _PICKLED],
+        [path for path in files if path.suffix in _OTHER],
+    )
+
+
+def _listed(files: list[Path]) -> str:
+    return ", ".join(one_line(path.name, 80) for path in files[:3])
 
 
 def _check_types(source: object, path: Path) -> None:

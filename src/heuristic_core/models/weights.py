@@ -30,6 +30,13 @@ def check_loaded(source: object, model: Any, info: dict[str, Any], *, fresh_head
     )
     if wrong:
         name, size, needed = wrong[0]
+        pruned = getattr(model.config, "pruned_heads", None)
+        if pruned:
+            raise InputError(
+                f"cannot load {source}: heads were removed from its weights (pruned_heads in "
+                f"config.json: {one_line(str(pruned), 80)}), which transformers 5 cannot load; "
+                "give the model before that"
+            )
         raise InputError(
             f"cannot load {source}: {len(wrong)} of its weights have other sizes than config.json "
             f"says, such as {name} ({_by(size)}, not {_by(needed)}); give a config.json and "

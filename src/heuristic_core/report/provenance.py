@@ -29,7 +29,8 @@ def provenance(results: Results) -> list[Entry]:
         ("Seeds", _pairs(manifest.get("seeds"))),
         ("Data (SHA-256)", _pairs(manifest.get("data"))),
         ("Notes on data", tuple(name(note, 300) for note in manifest.get("notes") or ())),
-        ("Truncated", _truncated(manifest.get("truncated"))),
+        ("Truncated", _counted(manifest.get("truncated"), "example", "truncated")),
+        ("Unknown tokens", _counted(manifest.get("unknown"), "token", "unknown")),
         ("Machine", _pairs(manifest.get("machine"))),
         ("Time", _times(manifest.get("cells"))),
     ]
@@ -54,11 +55,11 @@ def _text(value: Any) -> str:
     return "" if value is None else name(value, 200)
 
 
-def _truncated(counts: Any) -> tuple[str, ...]:
+def _counted(counts: Any, what: str, how: str) -> tuple[str, ...]:
     if not isinstance(counts, Mapping):
         return ()
     total = sum(counts.values())
-    line = f"{count(total, 'example')} {'was' if total == 1 else 'were'} truncated"
+    line = f"{count(total, what)} {'was' if total == 1 else 'were'} {how}"
     parts = [f"{n:,} in {name(part)}" for part, n in counts.items() if n]
     return (f"{line}: {listing(parts)}" if parts else line,)
 

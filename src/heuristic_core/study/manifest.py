@@ -57,6 +57,7 @@ def make_manifest(
         | identity(config.model.source)
         | (shape(config.model.source) or {}),
         "truncated": {name: n for known in facts for name, n in known.truncated.items()},
+        "unknown": {name: n for known in facts for name, n in known.unknown.items()},
         "cells": [
             {"name": c.name, "kind": c.kind, "seconds": r["seconds"], "examples": known.examples}
             for c, r, known in zip(cells, records, facts, strict=True)
@@ -75,6 +76,7 @@ class _Facts(BaseModel):
     """What a cell records of its work; cells of earlier versions record less."""
 
     truncated: dict[str, int] = {}
+    unknown: dict[str, int] = {}
     examples: int = 0
 
 
@@ -110,6 +112,7 @@ class _Manifest(BaseModel):
     notes: list[str] = []
     model: _ModelEntry = _ModelEntry()
     truncated: dict[str, int] = {}
+    unknown: dict[str, int] = {}
     cells: list[_CellEntry] = []
     tables: dict[str, str] = {}
 

@@ -149,8 +149,11 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
     write_table(folder / "table.parquet", scores(bench, model, logits, reference or logits))
     write_table(folder / "discrimination.parquet", rows)
     write_table(folder / "predictions.parquet", packed)
-    truncated = {f"suite/{s.name}": bench.encode(s, model).n_truncated for s in suites}
-    return {"truncated": truncated}
+    encoded = {f"suite/{s.name}": bench.encode(s, model) for s in suites}
+    return {
+        "truncated": {name: of.n_truncated for name, of in encoded.items()},
+        "unknown": {name: of.n_unknown for name, of in encoded.items()},
+    }
 
 
 @dataclass(frozen=True)

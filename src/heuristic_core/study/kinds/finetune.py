@@ -80,9 +80,11 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
         **config.finetune.model_dump(exclude={"seeds"}),
     )
     write_table(folder / "finetuning.parquet", table)
+    encoded = model.encode(train)
     return {
         "examples": config.finetune.steps * config.finetune.batch_size,
-        "truncated": {"train": model.encode(train).n_truncated},
+        "truncated": {"train": encoded.n_truncated},
+        "unknown": {"train": encoded.n_unknown},
     }
 
 

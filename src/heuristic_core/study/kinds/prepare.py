@@ -61,7 +61,10 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
     data = prepare(model, bench.task, ablation=bench.config.search.ablation)
     write_tensors(folder / "reference.safetensors", {"log_p": data.reference.numpy()})
     write_tensors(folder / "values.safetensors", data.values.arrays())
-    return {"truncated": {"search": data.encoded.n_truncated}}
+    return {
+        "truncated": {"search": data.encoded.n_truncated},
+        "unknown": {"search": data.encoded.n_unknown},
+    }
 
 
 PREPARE = Kind(name="prepare", version=1, efficiency=0.4, work=_work)
