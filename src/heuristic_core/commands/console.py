@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shlex
 import signal
 import sys
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ..errors import InputError, one_line
+from ..errors import InputError, Remark, one_line
 
 DataOption = Annotated[
     Path | None,
@@ -57,7 +59,9 @@ def print_json(value: Any) -> None:
     """Print a value as JSON on the output stream."""
     from ..storage import plain  # loads pandas, which some commands do not need
 
-    print(json.dumps(plain(value), indent=2, ensure_ascii=False))
+    # JSON has its own way to write what an encoding lacks.
+    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    print(json.dumps(plain(value), indent=2, ensure_ascii=ascii_only))
 
 
 def command_line() -> str:
@@ -85,6 +89,7 @@ def version_option(
 def run_app(app: typer.Typer) -> None:
     """Run the command line and end with the right exit code."""
     signal.signal(signal.SIGTERM, _as_interrupt)
+    _speak_plainly()
     # Fork warnings of the tokenizers library would break the progress bars.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
@@ -104,6 +109,22 @@ def run_app(app: typer.Typer) -> None:
             file=sys.stderr,
         )
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _speak_plainly() -> None:
+    """Print remarks as plain lines, and any text to streams of any encoding."""
+    show = warnings.showwarning
+
+    def showing(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, Remark):
+            print(f"hcore: note: {message}", file=sys.stderr)
+        else:
+            show(message, category, *place, **more)
+
+    warnings.showwarning = showing
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _fail(message: str) -> None:

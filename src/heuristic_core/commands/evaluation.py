@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,21 +13,23 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import InputError, unknown
+from ..errors import InputError, remark, unknown
 from ..measure.accuracy import evaluate as evaluate_model
+from ..measure.remarks import majorities
 from ..measure.removal import removal
 from ..models.classifier import Classifier
 from ..models.loading import load_model
-from ..search.data import means
 from ..storage import digest, write_table
 from ..study.config import EvaluationConfig
 from ..study.gather import gather
+from ..study.kinds.search import load_subnetwork
 from ..study.run import RunOptions, evaluate_run, load_study_task, pick_device
 from ..study.run_folder import open_run
 from ..study.watch import Watch
 from ..subnetwork import Subnetwork
 from ..tasks import load_suite, load_task
-from ..tasks.task import Suite
+from ..tasks.registry import TASKS_OF
+from ..tasks.task import Suite, Task
 from .console import DataOption, DeviceOption, JsonOption, command_line, err, out, print_json
 
 
@@ -39,7 +42,8 @@ def evaluate(
         str | None,
         typer.Option(
             "--task",
-            help="For a model: task of suites and means, or a task file. [default: hans-grammar]",
+            help="For a model: task, or task file, of the suites and of the means of --without. "
+            "[default: hans-grammar; with --suite, the suite's own]",
             show_default=False,
         ),
     ] = None,
@@ -55,6 +59,20 @@ def evaluate(
         list[str] | None,
         typer.Option(help="For a model: remove this unit, such as L4H0; repeatable."),
     ] = None,
+    ablation: Annotated[
+        str | None,
+        typer.Option(
+            help="What the outputs of --without become: mean, over the task's mask-learning "
+            "examples, or zero. [default: mean]",
+            show_default=False,
+        ),
+    ] = None,
+    other_model: Annotated[
+        bool,
+        typer.Option(
+            "--other-model", help="Accept a --subnetwork that was found in other weights."
+        ),
+    ] = False,
     device: DeviceOption = "auto",
     dtype: Annotated[
         str | None,
@@ -86,6 +104,8 @@ def evaluate(
             "--task": task,
             "--subnetwork": subnetwork,
             "--without": without,
+            "--ablation": ablation,
+            "--other-model": other_model,
             "--dtype": dtype,
         }
         for option, value in for_models.items():
@@ -96,17 +116,29 @@ def evaluate(
     if os.path.isdir(Path(target) / "cells"):
         raise InputError(f"{target} is a run folder without study.json; start the run again")
     _check_rounding(bf16, dtype or "float32")
-    loaded = load_task(task or "hans-grammar", data=data)
+    _check_system(subnetwork, without, ablation, other_model)
+    # Means may need a task of which nothing is evaluated; nothing else does.
+    named = task or (None if suites else "hans-grammar")
+    if without and not named and ablation != "zero":
+        named = _own_task(str(suite))
+    loaded = None if named is None else load_task(named, data=data)
     classifier = load_model(target, device=pick_device(device), dtype=dtype or "float32")
-    chosen = _only(suites or list(loaded.suites), case)
-    system = _system(classifier, loaded.search, subnetwork, without)
+    chosen = _only(suites or list(loaded.suites if loaded else ()), case)
+    system = _system(classifier, loaded, subnetwork, without, ablation)
     _warn_truncated(classifier, chosen)
-    table = evaluate_model(classifier, chosen, subnetwork=system, bf16=bool(bf16))
+    table = evaluate_model(
+        classifier, chosen, subnetwork=system, other_model=other_model, bf16=bool(bf16)
+    )
     table.insert(5, "accuracy", table["correct"] / table["n"])
+    for text in [*_notes_on(loaded), *table.attrs["remarks"]]:
+        remark(text)
     if as_json:
+        table.insert(len(table.columns), "ablation", table.attrs.get("ablation"))
         print_json(table.to_dict("records"))
-    else:
-        out().print(_rich(table))
+        return
+    out().print(_rich(_with_majority(table)))
+    if system is not None:
+        out().print(_replaced(system), markup=False, soft_wrap=True)
 
 
 def _evaluate_run(
@@ -126,7 +158,7 @@ def _evaluate_run(
     if other_type:
         config = config.model_copy(update={"evaluation": EvaluationConfig(bf16=bf16)})
     options = RunOptions(out=folder, device=device, data=data, command=command_line())
-    chosen = _only(suites or list(load_study_task(config, data).suites), cases)
+    chosen = _only(suites or list(load_study_task(config, data, folder).suites), cases)
     # Every selection has a table of its own and overwrites no other.
     selection = [*(s.name for s in chosen), per_case if suites else "own", *(cases or ())]
     if other_type:
@@ -142,10 +174,19 @@ def _evaluate_run(
     write_table(path, table)
     table["accuracy"] = table["correct"] / table["n"]
     summary = _summary(table)
+    shares = [majorities(suite).assign(suite=suite.name) for suite in chosen]
+    summary = summary.merge(pd.concat(shares), on=["suite", "case"], validate="1:1")
+    found = next(
+        (load_subnetwork(store, cell) for cell in plan.cells if cell.system["seed"] >= 0), None
+    )
     if as_json:
-        print_json({"table": str(path), "cases": summary.to_dict("records")})
+        replaced = None if found is None else found.replacement
+        cases_now = summary.to_dict("records")
+        print_json({"table": str(path), "ablation": replaced, "cases": cases_now})
         return
-    out().print(_rich(summary))
+    out().print(_rich(_with_majority(summary)))
+    if found is not None:
+        out().print(f"Output of dropped units: {found.replacement}.", markup=False, soft_wrap=True)
     out().print(f"One row per system and case: {path}", markup=False, soft_wrap=True)
 
 
@@ -181,17 +222,79 @@ def _summary(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _system(
-    classifier: Classifier, examples: Any, subnetwork: Path | None, without: list[str] | None
-) -> Subnetwork | None:
+def _check_system(
+    subnetwork: Path | None, without: list[str] | None, ablation: str | None, other_model: bool
+) -> None:
     if subnetwork and without:
         raise InputError("give --subnetwork or --without, not both")
+    if ablation and not without:
+        raise InputError("--ablation is for --without; a subnetwork has values of its own")
+    if other_model and not subnetwork:
+        raise InputError("--other-model is for --subnetwork; leave it out")
+
+
+def _own_task(suite: str) -> str:
+    """Return the task whose mask-learning examples are averaged over for a suite.
+
+    Raises:
+        InputError: If the suite is of several.
+    """
+    tasks = TASKS_OF[suite]
+    if len(tasks) > 1:
+        raise InputError(
+            f"--without takes means over a task's mask-learning examples, and the suite {suite} is "
+            f"of {' and '.join(tasks)}; name one with --task, or say --ablation zero"
+        )
+    return tasks[0]
+
+
+def _system(
+    classifier: Classifier,
+    task: Task | None,
+    subnetwork: Path | None,
+    without: list[str] | None,
+    ablation: str | None,
+) -> Subnetwork | None:
     if subnetwork:
-        return Subnetwork.load(subnetwork)
+        found = Subnetwork.load(subnetwork)
+        _compare_data(found, task)
+        return found
     if without:
-        removal(classifier, *without)  # an unknown unit fails before the means are computed
-        return removal(classifier, *without, means=means(classifier, examples))
+        ablation = ablation or "mean"
+        over = None if ablation == "zero" else task
+        return removal(classifier, *without, task=over, ablation=ablation)
     return None
+
+
+def _compare_data(subnetwork: Subnetwork, task: Task | None) -> None:
+    """Say if a subnetwork was found, and its means computed, on other data than a task's."""
+    recorded = subnetwork.provenance.get("data")
+    then = recorded.get("search") if isinstance(recorded, Mapping) else None
+    if task is not None and then not in (None, task.search.digest):
+        of = subnetwork.provenance.get("task") or "other examples"
+        remark(
+            f"the subnetwork was found on the mask-learning examples of {of}, which are not those "
+            f"of {task.name}; what replaces its dropped units: {subnetwork.replacement}"
+        )
+
+
+def _replaced(subnetwork: Subnetwork) -> str:
+    """Say in a line what becomes of dropped units."""
+    dropped = [str(unit) for unit in subnetwork.space if unit not in subnetwork]
+    shown = ", ".join(dropped) if len(dropped) <= 8 else f"{len(dropped)} dropped units"
+    return f"Output of {shown}: {subnetwork.replacement}."
+
+
+def _notes_on(task: Task | None) -> list[str]:
+    """Return the sentences on rows that were left out when a task's data were read."""
+    return [] if task is None else [note for note in task.notes if "dropped" in note]
+
+
+def _with_majority(table: pd.DataFrame) -> pd.DataFrame:
+    """Show the most frequent label and its share in one column, beside the accuracies."""
+    labels = table["majority_label"]
+    shown = [f"{share:.1%} {name}" for share, name in zip(table["majority"], labels, strict=True)]
+    return table.drop(columns="majority_label").assign(majority=shown)
 
 
 def _only(suites: list[Suite], cases: list[str] | None) -> list[Suite]:

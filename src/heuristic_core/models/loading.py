@@ -36,11 +36,13 @@ from .fit import (
 )
 from .saving import quiet
 from .sources import PACKAGED, check_weights, resolve
+from .steady import steady
 from .weights import check_loaded, check_loaded_compact
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
+@steady()
 def load_model(
     source: str | os.PathLike[str],
     *,
@@ -78,6 +80,7 @@ def load_model(
     return CompactClassifier(hf, tokenizer, kept, str(source), max_length)
 
 
+@steady()
 def new_classifier(
     source: str | os.PathLike[str],
     labels: tuple[str, ...],

@@ -12,6 +12,7 @@ import pandas as pd
 from ...measure.accuracy import predict, score
 from ...measure.discrimination import discriminate
 from ...measure.predictions import predictions
+from ...measure.remarks import remarks
 from ...models.classifier import Classifier
 from ...progress import Progress, partial_progress
 from ...storage import write_table, write_tensors
@@ -150,7 +151,8 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
     write_table(folder / "discrimination.parquet", rows)
     write_table(folder / "predictions.parquet", packed)
     truncated = {f"suite/{s.name}": bench.encode(s, model).n_truncated for s in suites}
-    return {"truncated": truncated}
+    said = [said for suite in suites for said in remarks(suite, model.labels, logits[suite.name])]
+    return {"truncated": truncated, "remarks": said}
 
 
 @dataclass(frozen=True)
