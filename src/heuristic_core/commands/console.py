@@ -9,6 +9,8 @@ import shlex
 import signal
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -89,11 +91,12 @@ def version_option(
 def run_app(app: typer.Typer) -> None:
     """Run the command line and end with the right exit code."""
     signal.signal(signal.SIGTERM, _as_interrupt)
-    _speak_plainly()
+    _print_anything()
     # Fork warnings of the tokenizers library would break the progress bars.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+        with _remarks_as_lines():
+            code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
     except InputError as error:
         _fail(str(error))
     except _CommandLineError as error:
@@ -111,19 +114,27 @@ def run_app(app: typer.Typer) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _speak_plainly() -> None:
-    """Print remarks as plain lines, and any text to streams of any encoding."""
-    show = warnings.showwarning
+@contextmanager
+def _remarks_as_lines() -> Iterator[None]:
+    """Print remarks as plain lines on the error stream."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Remark)
+        show = warnings.showwarning
 
-    def showing(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(category, Remark):
-            print(f"hcore: note: {message}", file=sys.stderr)
-        else:
-            show(message, category, *place, **more)
+        def showing(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, Remark):
+                print(f"hcore: note: {message}", file=sys.stderr)
+            else:
+                show(message, category, *place, **more)
 
-    warnings.showwarning = showing
+        warnings.showwarning = showing  # type: ignore[assignment]
+        yield
+
+
+def _print_anything() -> None:
+    """Let any text be printed to streams of any encoding, such as that of the locale C."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
             stream.reconfigure(errors="backslashreplace")
 
 

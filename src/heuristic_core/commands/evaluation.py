@@ -287,7 +287,12 @@ def _replaced(subnetwork: Subnetwork) -> str:
 
 def _notes_on(task: Task | None) -> list[str]:
     """Return the sentences on rows that were left out when a task's data were read."""
-    return [] if task is None else [note for note in task.notes if "dropped" in note]
+    notes = () if task is None else task.notes
+    return [
+        note
+        for note in notes
+        if note.endswith(("rows without a gold label dropped", "incomplete rows dropped"))
+    ]
 
 
 def _with_majority(table: pd.DataFrame) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from .anatomy import Anatomy
 from .compaction import compacted
 from .fingerprint import Fingerprint
 from .gates import Gates, gated
+from .hooks import is_hooked
 from .saving import save_model
 from .sharing import separate_layers
 from .steady import steady
@@ -162,6 +163,19 @@ class Classifier(TextClassifier):
             "weights": self.fingerprint.digests(),
             "versions": versions(),
         }
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle holds.
+
+        Raises:
+            InputError: If units are gated or removed right now: they would stay so in the copy.
+        """
+        if is_hooked(self.hf):
+            raise InputError(
+                "the model is within a with block that gates, removes or records units; copy or "
+                "pickle it outside"
+            )
+        return self.__dict__.copy()
 
     def __repr__(self) -> str:
         return f"Classifier({self.name!r}, {self.family.name}, {self.space})"

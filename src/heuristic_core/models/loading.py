@@ -77,6 +77,7 @@ def load_model(
         return Classifier(hf, tokenizer, str(source), max_length)
     hf, tokenizer, info = _load(source, small_class(config, kept), device, dtype)
     check_loaded_compact(source, info)
+    hf.__class__ = type(hf).__base__  # the class made for loading cannot be pickled
     return CompactClassifier(hf, tokenizer, kept, str(source), max_length)
 
 
