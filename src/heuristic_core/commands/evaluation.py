@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 import typer
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from ..errors import InputError, remark, unknown
 from ..measure.accuracy import evaluate as evaluate_model
@@ -31,6 +28,7 @@ from ..tasks import load_suite, load_task
 from ..tasks.registry import TASKS_OF
 from ..tasks.task import Suite, Task
 from .console import DataOption, DeviceOption, JsonOption, command_line, err, out, print_json
+from .evaluation_tables import rich_table, summary, with_majority
 
 
 def evaluate(
@@ -136,7 +134,7 @@ def evaluate(
         table.insert(len(table.columns), "ablation", table.attrs.get("ablation"))
         print_json(table.to_dict("records"))
         return
-    out().print(_rich(_with_majority(table)))
+    out().print(rich_table(with_majority(table)))
     if system is not None:
         out().print(_replaced(system), markup=False, soft_wrap=True)
 
@@ -173,18 +171,18 @@ def _evaluate_run(
     path = folder / "tables" / f"{tag}.parquet"
     write_table(path, table)
     table["accuracy"] = table["correct"] / table["n"]
-    summary = _summary(table)
+    by_case = summary(table)
     shares = [majorities(suite).assign(suite=suite.name) for suite in chosen]
-    summary = summary.merge(pd.concat(shares), on=["suite", "case"], validate="1:1")
+    by_case = by_case.merge(pd.concat(shares), on=["suite", "case"], validate="1:1")
     found = next(
         (load_subnetwork(store, cell) for cell in plan.cells if cell.system["seed"] >= 0), None
     )
     if as_json:
         replaced = None if found is None else found.replacement
-        cases_now = summary.to_dict("records")
+        cases_now = by_case.to_dict("records")
         print_json({"table": str(path), "ablation": replaced, "cases": cases_now})
         return
-    out().print(_rich(_with_majority(summary)))
+    out().print(rich_table(with_majority(by_case)))
     if found is not None:
         out().print(f"Output of dropped units: {found.replacement}.", markup=False, soft_wrap=True)
     out().print(f"One row per system and case: {path}", markup=False, soft_wrap=True)
@@ -193,33 +191,6 @@ def _evaluate_run(
 def _check_rounding(bf16: bool | None, dtype: str) -> None:
     if bf16 and dtype != "float32":
         raise InputError(f"--bf16 is for weights in float32, these are in {dtype}; leave it out")
-
-
-def _summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Return for each case the full model's accuracy and the range over subnetworks."""
-    last = table["checkpoint"].max()
-    rows = []
-    for (suite, case), group in table[table["checkpoint"] == last].groupby(
-        ["suite", "case"], sort=False
-    ):
-        full = group[group["kind"] == "full"]["accuracy"]
-        row: dict[str, Any] = {
-            "suite": suite,
-            "case": case,
-            "kind": group["case_kind"].iloc[0],
-            "n": int(group["n"].iloc[0]),
-            "full model": full.mean(),
-        }
-        subnetworks = group[group["kind"] == "subnetwork"]
-        for sparsity, some in subnetworks.groupby("sparsity"):
-            accuracy = some["accuracy"]
-            row |= {
-                f"{sparsity:.0%} min": accuracy.min(),
-                f"{sparsity:.0%} mean": accuracy.mean(),
-                f"{sparsity:.0%} max": accuracy.max(),
-            }
-        rows.append(row)
-    return pd.DataFrame(rows)
 
 
 def _check_system(
@@ -295,13 +266,6 @@ def _notes_on(task: Task | None) -> list[str]:
     ]
 
 
-def _with_majority(table: pd.DataFrame) -> pd.DataFrame:
-    """Show the most frequent label and its share in one column, beside the accuracies."""
-    labels = table["majority_label"]
-    shown = [f"{share:.1%} {name}" for share, name in zip(table["majority"], labels, strict=True)]
-    return table.drop(columns="majority_label").assign(majority=shown)
-
-
 def _only(suites: list[Suite], cases: list[str] | None) -> list[Suite]:
     if not cases:
         return suites
@@ -329,22 +293,3 @@ def _warn_truncated(classifier: Classifier, suites: list[Suite]) -> None:
                 f"{n} of {len(suite.examples)} examples of {suite.name} were cut to "
                 f"{classifier.max_length} tokens"
             )
-
-
-def _rich(table: pd.DataFrame) -> Table:
-    rich = Table(box=box.SIMPLE_HEAD)
-    for column in table.columns:
-        # The ends of case names distinguish them, so they are not cut.
-        rich.add_column(str(column), no_wrap=column == "case")
-    for record in table.to_dict("records"):
-        cells = []
-        for name in table.columns:
-            value = record[name]
-            share = isinstance(value, float) and name not in ("kl", "margin")
-            cells.append(f"{value:.1%}" if share else _short(value))
-        rich.add_row(*map(Text, cells))  # names of cases are not markup
-    return rich
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
