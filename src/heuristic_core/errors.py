@@ -1,8 +1,9 @@
-"""The one exception a user can cause, and the sentence it carries."""
+"""The one exception that a user can cause, the one warning, and the sentences they carry."""
 
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
@@ -21,6 +22,18 @@ class InputError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message, 1000))
+
+
+class Remark(UserWarning):
+    """What a caller should know of a result that is given all the same.
+
+    The command line prints it as one line on the error stream.
+    """
+
+
+def remark(message: str) -> None:
+    """Warn of something that a caller should know, in one line."""
+    warnings.warn(Remark(one_line(message, 1000)), stacklevel=3)
 
 
 def unknown(kind: str, name: object, options: Iterable[str]) -> InputError:

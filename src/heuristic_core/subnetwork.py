@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -17,13 +17,16 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float
 
-from .errors import InputError, expect, unknown
+from .errors import InputError, expect, one_line, remark, unknown
 from .storage import as_path, json_text, plain, read_json, read_tensors, write_tensors, write_text
 from .units import Unit, UnitSpace
 
 ABLATION_KINDS = ("mean", "zero")
 
 _FORMAT = "heuristic-core/subnetwork/1"
+
+#: The entries of a provenance that are about the ablation values, whatever units are kept.
+_OF_VALUES = ("model", "family", "task", "weights", "data", "values", "versions")
 
 Small = TypeVar("Small", covariant=True)
 
@@ -32,10 +35,12 @@ Small = TypeVar("Small", covariant=True)
 class RunsSubnetworks(Protocol[Small]):
     """A model that subnetworks can be applied to."""
 
-    def running_as(self, subnetwork: Subnetwork) -> AbstractContextManager[None]:
+    def running_as(
+        self, subnetwork: Subnetwork, *, other_model: bool = False
+    ) -> AbstractContextManager[None]:
         """Run as a subnetwork within a ``with`` block."""
 
-    def compact(self, subnetwork: Subnetwork) -> Small:
+    def compact(self, subnetwork: Subnetwork, *, other_model: bool = False) -> Small:
         """Build a smaller model that computes a subnetwork."""
 
 
@@ -54,7 +59,10 @@ class Subnetwork:
             (d_model,); empty for ``zero``.
         soft: One value in [0, 1] per unit, higher for units to keep first; ``None`` where the
             method has none.
-        provenance: Model, checkpoint, task, method, seed and target, as plain JSON values.
+        provenance: Where it came from, as plain JSON values: model, checkpoint, task, method, seed
+            and target; the SHA-256 of the weights (``weights``, by their type) and of the
+            mask-learning examples (``data``); the ``versions``; and over which data the ablation
+            values are means (``values``). Subnetworks of earlier versions lack the hashes.
     """
 
     space: UnitSpace
@@ -112,6 +120,18 @@ class Subnetwork:
         """Share of the heads dropped."""
         return 1 - len(self.heads) / self.space.n_heads
 
+    @property
+    def replacement(self) -> str:
+        """What becomes of the dropped units' outputs, in words that name the data of means."""
+        if self.ablation == "zero":
+            return "zero"
+        source, task = (self.provenance.get(key) for key in ("values", "task"))
+        if isinstance(source, Mapping) and source.get("of"):
+            return f"means over {one_line(str(source['of']), 200)}"
+        if task:
+            return f"means over the mask-learning examples of {one_line(str(task), 120)}"
+        return "means over data that are not recorded"
+
     # --- sets ---------------------------------------------------------------------------------
 
     def __eq__(self, other: object) -> bool:
@@ -133,8 +153,7 @@ class Subnetwork:
 
     def complement(self) -> Subnetwork:
         """Return the subnetwork that keeps exactly the units this one drops."""
-        kept = frozenset(self.space) - self.kept
-        return Subnetwork(self.space, kept, ablation=self.ablation, values=self.values)
+        return self._keeping(frozenset(self.space) - self.kept)
 
     def __contains__(self, unit: object) -> bool:
         return (Unit.parse(unit) if isinstance(unit, str) else unit) in self.kept
@@ -152,8 +171,12 @@ class Subnetwork:
         self._check_space(other)
         if self.ablation != other.ablation:
             raise InputError("subnetworks with different ablation kinds cannot be combined")
-        kept = operation(self.kept, other.kept)
-        return Subnetwork(self.space, kept, ablation=self.ablation, values=self.values)
+        return self._keeping(operation(self.kept, other.kept))
+
+    def _keeping(self, kept: frozenset[Unit]) -> Subnetwork:
+        """Return the subnetwork of other units with the same values, and what is known of these."""
+        facts = {key: self.provenance[key] for key in _OF_VALUES if key in self.provenance}
+        return replace(self, kept=kept, soft=None, provenance=facts)
 
     def _check_space(self, other: Subnetwork) -> None:
         expect("the other subnetwork", other, Subnetwork)
@@ -162,33 +185,39 @@ class Subnetwork:
 
     # --- use ----------------------------------------------------------------------------------
 
-    def applied(self, model: RunsSubnetworks[Any]) -> AbstractContextManager[None]:
+    def applied(
+        self, model: RunsSubnetworks[Any], *, other_model: bool = False
+    ) -> AbstractContextManager[None]:
         """Make a model run as this subnetwork within a ``with`` block, then leave it as found.
 
         Args:
-            model: The model it was found in, or one with the same units.
+            model: The model it was found in.
+            other_model: Accept a model with the same units and other weights, with a
+                :class:`.Remark`.
 
         Raises:
-            InputError: If the model has other units, or the ablation values do not fit it.
+            InputError: If the model has other units or other weights, or the ablation values do
+                not fit it.
         """
         _check_model(model)
-        return model.running_as(self)
+        return model.running_as(self, other_model=other_model)
 
-    def compact(self, model: RunsSubnetworks[Small]) -> Small:
+    def compact(self, model: RunsSubnetworks[Small], *, other_model: bool = False) -> Small:
         """Build a smaller model that returns this subnetwork's logits without any gates.
 
         Args:
             model: The model it was found in, which stays as it is.
+            other_model: As for :meth:`applied`.
 
         Returns:
             A classifier without the dropped units, their ablation values folded into its biases.
 
         Raises:
-            InputError: If the model has other units, the ablation values do not fit it, or its
-                maps are not plain linear ones.
+            InputError: If the model has other units or other weights, the ablation values do not
+                fit it, or its maps are not plain linear ones.
         """
         _check_model(model)
-        return model.compact(self)
+        return model.compact(self, other_model=other_model)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``subnetwork.json`` and ``subnetwork.safetensors`` into a folder, made if needed.
@@ -225,6 +254,25 @@ class Subnetwork:
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Subnetwork:
         """Read a subnetwork from a folder that :meth:`save` wrote.
+
+        One that does not say in which weights it was found, as earlier versions saved them, is
+        read with a :class:`.Remark`: nothing can tell whether it is run on others.
+
+        Raises:
+            InputError: If the folder holds none, or one that is damaged.
+        """
+        subnetwork = cls.read(folder)
+        if "method" in subnetwork.provenance and "weights" not in subnetwork.provenance:
+            remark(
+                f"the subnetwork in {as_path(folder)} does not record the weights that it was "
+                "found in, so it is not checked that it is run on them; find it again to record "
+                "them"
+            )
+        return subnetwork
+
+    @classmethod
+    def read(cls, folder: str | os.PathLike[str]) -> Subnetwork:
+        """Read a subnetwork as :meth:`load` does, without a remark.
 
         Raises:
             InputError: If the folder holds none, or one that is damaged.

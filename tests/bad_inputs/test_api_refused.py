@@ -111,8 +111,10 @@ CALLS: dict[str, tuple[Call, str]] = {
     "predicted by none": (lambda x: hc.predict(x.model, x.encoded, batch_size=-1), "batch_size is"),
     "progress a number": (lambda x: hc.predict(x.model, x.encoded, progress=5), "progress must be"),
     # means and prepare
-    "means over a name": (lambda x: hc.means(x.model, "hans"), "type Task or Examples, not str"),
-    "means over a suite": (lambda x: hc.means(x.model, x.suite), "Task or Examples, not Suite"),
+    "means over a name": (
+        lambda x: hc.means(x.model, "hans"),
+        "Suite or Examples, not str",
+    ),
     "means of a name": (lambda x: hc.means("m", x.pairs), NO_MODEL),
     "means of none": (lambda x: hc.means(x.model, x.pairs, limit=0), "limit is 0"),
     "means of fewer": (lambda x: hc.means(x.model, x.pairs, limit=-1), "limit is -1"),

@@ -77,7 +77,7 @@ def test_accuracy_without(accuracies_without, removed, expected):
 
 
 def test_a_constant_is_missed_only_where_nothing_stands_in_for_it(model, toy_task):
-    with hc.without(model, CONSTANT):
+    with hc.without(model, CONSTANT, ablation="zero"):
         assert accuracies(hc.evaluate(model, toy_task)) == ALWAYS_ENTAILMENT
 
 

@@ -171,11 +171,14 @@ def test_removal_of_named_units(tiny, values, batch):
         removed = logits(tiny, batch)
     assert torch.allclose(removed, by_hand(tiny, batch, mask, values), atol=1e-6)
     zeros = AblationValues.zeros(tiny.anatomy)
-    with without(tiny, "L0H1", "L1MLP"):
+    with without(tiny, "L0H1", "L1MLP", ablation="zero"):
         zeroed = logits(tiny, batch)
     assert torch.allclose(zeroed, by_hand(tiny, batch, mask, zeros), atol=1e-6)
     with pytest.raises(InputError, match="no unit L7H0"), without(tiny, "L7H0"):
         pass
+    # Nothing is ever silently zero.
+    with pytest.raises(InputError, match="nothing says what replaces the removed units"):
+        without(tiny, "L0H1")
 
 
 def test_a_subnetwork_of_another_model_is_refused(tiny):

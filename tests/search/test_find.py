@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import replace
 
@@ -382,6 +383,10 @@ def test_what_excluded_units_did_is_not_seen(tiny, pairs):
         dense = attention.output.dense
         dense.bias += dense.weight[:, :8] @ value
         dense.weight[:, :8] = 0
+    # The data are those of the weights before the change, which is refused unless they forget it.
+    with pytest.raises(InputError, match="search data are of other weights than those of"):
+        find_subnetwork(tiny, data, 0.5, method="gradient", batch_size=16)
+    data = replace(data, values=replace(data.values, source={}))
     without = find_subnetwork(tiny, data, 0.5, method="gradient", batch_size=16)
     # One more unit is left to be dropped there: the one that now does nothing.
     assert without.provenance["scores"]["L0H0"] == 0
@@ -444,7 +449,7 @@ def test_data_of_the_wrong_type_are_refused(tiny):
 
 def undecorated(function):
     """What a user calls: without the tests' own check of types."""
-    return getattr(function, "__wrapped__", function)
+    return inspect.unwrap(function)
 
 
 @pytest.mark.parametrize("turned_off", [torch.no_grad, torch.inference_mode])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shlex
 import signal
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +18,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ..errors import InputError, one_line
+from ..errors import InputError, Remark, one_line
 
 DataOption = Annotated[
     Path | None,
@@ -57,7 +61,9 @@ def print_json(value: Any) -> None:
     """Print a value as JSON on the output stream."""
     from ..storage import plain  # loads pandas, which some commands do not need
 
-    print(json.dumps(plain(value), indent=2, ensure_ascii=False))
+    # JSON has its own way to write what an encoding lacks.
+    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    print(json.dumps(plain(value), indent=2, ensure_ascii=ascii_only))
 
 
 def command_line() -> str:
@@ -85,10 +91,12 @@ def version_option(
 def run_app(app: typer.Typer) -> None:
     """Run the command line and end with the right exit code."""
     signal.signal(signal.SIGTERM, _as_interrupt)
+    _print_anything()
     # Fork warnings of the tokenizers library would break the progress bars.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+        with _remarks_as_lines():
+            code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
     except InputError as error:
         _fail(str(error))
     except _CommandLineError as error:
@@ -104,6 +112,30 @@ def run_app(app: typer.Typer) -> None:
             file=sys.stderr,
         )
     sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextmanager
+def _remarks_as_lines() -> Iterator[None]:
+    """Print remarks as plain lines on the error stream."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Remark)
+        show = warnings.showwarning
+
+        def showing(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, Remark):
+                print(f"hcore: note: {message}", file=sys.stderr)
+            else:
+                show(message, category, *place, **more)
+
+        warnings.showwarning = showing  # type: ignore[assignment]
+        yield
+
+
+def _print_anything() -> None:
+    """Let any text be printed to streams of any encoding, such as that of the locale C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _fail(message: str) -> None:

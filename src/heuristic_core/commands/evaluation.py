@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 import typer
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
-from ..errors import InputError, unknown
+from ..errors import InputError, remark, unknown
 from ..measure.accuracy import evaluate as evaluate_model
+from ..measure.remarks import majorities
 from ..measure.removal import removal
 from ..models.classifier import Classifier
 from ..models.loading import load_model
-from ..search.data import means
 from ..storage import digest, write_table
 from ..study.config import EvaluationConfig
 from ..study.gather import gather
+from ..study.kinds.search import load_subnetwork
 from ..study.run import RunOptions, evaluate_run, load_study_task, pick_device
 from ..study.run_folder import open_run
 from ..study.watch import Watch
 from ..subnetwork import Subnetwork
 from ..tasks import load_suite, load_task
-from ..tasks.task import Suite
+from ..tasks.registry import TASKS_OF
+from ..tasks.task import Suite, Task
 from .console import DataOption, DeviceOption, JsonOption, command_line, err, out, print_json
+from .evaluation_tables import rich_table, summary, with_majority
 
 
 def evaluate(
@@ -39,7 +40,8 @@ def evaluate(
         str | None,
         typer.Option(
             "--task",
-            help="For a model: task of suites and means, or a task file. [default: hans-grammar]",
+            help="For a model: task, or task file, of the suites and of the means of --without. "
+            "[default: hans-grammar; with --suite, the suite's own]",
             show_default=False,
         ),
     ] = None,
@@ -55,6 +57,20 @@ def evaluate(
         list[str] | None,
         typer.Option(help="For a model: remove this unit, such as L4H0; repeatable."),
     ] = None,
+    ablation: Annotated[
+        str | None,
+        typer.Option(
+            help="What the outputs of --without become: mean, over the task's mask-learning "
+            "examples, or zero. [default: mean]",
+            show_default=False,
+        ),
+    ] = None,
+    other_model: Annotated[
+        bool,
+        typer.Option(
+            "--other-model", help="Accept a --subnetwork that was found in other weights."
+        ),
+    ] = False,
     device: DeviceOption = "auto",
     dtype: Annotated[
         str | None,
@@ -86,6 +102,8 @@ def evaluate(
             "--task": task,
             "--subnetwork": subnetwork,
             "--without": without,
+            "--ablation": ablation,
+            "--other-model": other_model,
             "--dtype": dtype,
         }
         for option, value in for_models.items():
@@ -96,17 +114,29 @@ def evaluate(
     if os.path.isdir(Path(target) / "cells"):
         raise InputError(f"{target} is a run folder without study.json; start the run again")
     _check_rounding(bf16, dtype or "float32")
-    loaded = load_task(task or "hans-grammar", data=data)
+    _check_system(subnetwork, without, ablation, other_model)
+    # Means may need a task of which nothing is evaluated; nothing else does.
+    named = task or (None if suites else "hans-grammar")
+    if without and not named and ablation != "zero":
+        named = _own_task(str(suite))
+    loaded = None if named is None else load_task(named, data=data)
     classifier = load_model(target, device=pick_device(device), dtype=dtype or "float32")
-    chosen = _only(suites or list(loaded.suites), case)
-    system = _system(classifier, loaded.search, subnetwork, without)
-    table = evaluate_model(classifier, chosen, subnetwork=system, bf16=bool(bf16))
+    chosen = _only(suites or list(loaded.suites if loaded else ()), case)
+    system = _system(classifier, loaded, subnetwork, without, ablation)
+    table = evaluate_model(
+        classifier, chosen, subnetwork=system, other_model=other_model, bf16=bool(bf16)
+    )
     _remark_on_texts(classifier, chosen)
     table.insert(5, "accuracy", table["correct"] / table["n"])
+    for text in [*_notes_on(loaded), *table.attrs["remarks"]]:
+        remark(text)
     if as_json:
+        table.insert(len(table.columns), "ablation", table.attrs.get("ablation"))
         print_json(table.to_dict("records"))
-    else:
-        out().print(_rich(table))
+        return
+    out().print(rich_table(with_majority(table)))
+    if system is not None:
+        out().print(_replaced(system), markup=False, soft_wrap=True)
 
 
 def _evaluate_run(
@@ -126,7 +156,7 @@ def _evaluate_run(
     if other_type:
         config = config.model_copy(update={"evaluation": EvaluationConfig(bf16=bf16)})
     options = RunOptions(out=folder, device=device, data=data, command=command_line())
-    chosen = _only(suites or list(load_study_task(config, data).suites), cases)
+    chosen = _only(suites or list(load_study_task(config, data, folder).suites), cases)
     # Every selection has a table of its own and overwrites no other.
     selection = [*(s.name for s in chosen), per_case if suites else "own", *(cases or ())]
     if other_type:
@@ -141,11 +171,20 @@ def _evaluate_run(
     path = folder / "tables" / f"{tag}.parquet"
     write_table(path, table)
     table["accuracy"] = table["correct"] / table["n"]
-    summary = _summary(table)
+    by_case = summary(table)
+    shares = [majorities(suite).assign(suite=suite.name) for suite in chosen]
+    by_case = by_case.merge(pd.concat(shares), on=["suite", "case"], validate="1:1")
+    found = next(
+        (load_subnetwork(store, cell) for cell in plan.cells if cell.system["seed"] >= 0), None
+    )
     if as_json:
-        print_json({"table": str(path), "cases": summary.to_dict("records")})
+        replaced = None if found is None else found.replacement
+        cases_now = by_case.to_dict("records")
+        print_json({"table": str(path), "ablation": replaced, "cases": cases_now})
         return
-    out().print(_rich(summary))
+    out().print(rich_table(with_majority(by_case)))
+    if found is not None:
+        out().print(f"Output of dropped units: {found.replacement}.", markup=False, soft_wrap=True)
     out().print(f"One row per system and case: {path}", markup=False, soft_wrap=True)
 
 
@@ -154,44 +193,77 @@ def _check_rounding(bf16: bool | None, dtype: str) -> None:
         raise InputError(f"--bf16 is for weights in float32, these are in {dtype}; leave it out")
 
 
-def _summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Return for each case the full model's accuracy and the range over subnetworks."""
-    last = table["checkpoint"].max()
-    rows = []
-    for (suite, case), group in table[table["checkpoint"] == last].groupby(
-        ["suite", "case"], sort=False
-    ):
-        full = group[group["kind"] == "full"]["accuracy"]
-        row: dict[str, Any] = {
-            "suite": suite,
-            "case": case,
-            "kind": group["case_kind"].iloc[0],
-            "n": int(group["n"].iloc[0]),
-            "full model": full.mean(),
-        }
-        subnetworks = group[group["kind"] == "subnetwork"]
-        for sparsity, some in subnetworks.groupby("sparsity"):
-            accuracy = some["accuracy"]
-            row |= {
-                f"{sparsity:.0%} min": accuracy.min(),
-                f"{sparsity:.0%} mean": accuracy.mean(),
-                f"{sparsity:.0%} max": accuracy.max(),
-            }
-        rows.append(row)
-    return pd.DataFrame(rows)
+def _check_system(
+    subnetwork: Path | None, without: list[str] | None, ablation: str | None, other_model: bool
+) -> None:
+    if subnetwork and without:
+        raise InputError("give --subnetwork or --without, not both")
+    if ablation and not without:
+        raise InputError("--ablation is for --without; a subnetwork has values of its own")
+    if other_model and not subnetwork:
+        raise InputError("--other-model is for --subnetwork; leave it out")
+
+
+def _own_task(suite: str) -> str:
+    """Return the task whose mask-learning examples are averaged over for a suite.
+
+    Raises:
+        InputError: If the suite is of several.
+    """
+    tasks = TASKS_OF[suite]
+    if len(tasks) > 1:
+        raise InputError(
+            f"--without takes means over a task's mask-learning examples, and the suite {suite} is "
+            f"of {' and '.join(tasks)}; name one with --task, or say --ablation zero"
+        )
+    return tasks[0]
 
 
 def _system(
-    classifier: Classifier, examples: Any, subnetwork: Path | None, without: list[str] | None
+    classifier: Classifier,
+    task: Task | None,
+    subnetwork: Path | None,
+    without: list[str] | None,
+    ablation: str | None,
 ) -> Subnetwork | None:
-    if subnetwork and without:
-        raise InputError("give --subnetwork or --without, not both")
     if subnetwork:
-        return Subnetwork.load(subnetwork)
+        found = Subnetwork.load(subnetwork)
+        _compare_data(found, task)
+        return found
     if without:
-        removal(classifier, *without)  # an unknown unit fails before the means are computed
-        return removal(classifier, *without, means=means(classifier, examples))
+        ablation = ablation or "mean"
+        over = None if ablation == "zero" else task
+        return removal(classifier, *without, task=over, ablation=ablation)
     return None
+
+
+def _compare_data(subnetwork: Subnetwork, task: Task | None) -> None:
+    """Say if a subnetwork was found, and its means computed, on other data than a task's."""
+    recorded = subnetwork.provenance.get("data")
+    then = recorded.get("search") if isinstance(recorded, Mapping) else None
+    if task is not None and then not in (None, task.search.digest):
+        of = subnetwork.provenance.get("task") or "other examples"
+        remark(
+            f"the subnetwork was found on the mask-learning examples of {of}, which are not those "
+            f"of {task.name}; what replaces its dropped units: {subnetwork.replacement}"
+        )
+
+
+def _replaced(subnetwork: Subnetwork) -> str:
+    """Say in a line what becomes of dropped units."""
+    dropped = [str(unit) for unit in subnetwork.space if unit not in subnetwork]
+    shown = ", ".join(dropped) if len(dropped) <= 8 else f"{len(dropped)} dropped units"
+    return f"Output of {shown}: {subnetwork.replacement}."
+
+
+def _notes_on(task: Task | None) -> list[str]:
+    """Return the sentences on rows that were left out when a task's data were read."""
+    notes = () if task is None else task.notes
+    return [
+        note
+        for note in notes
+        if note.endswith(("rows without a gold label dropped", "incomplete rows dropped"))
+    ]
 
 
 def _only(suites: list[Suite], cases: list[str] | None) -> list[Suite]:
@@ -215,24 +287,5 @@ def _count(text: str) -> int | None:
 
 def _remark_on_texts(classifier: Classifier, suites: list[Suite]) -> None:
     for suite in suites:
-        for remark in classifier.encode(suite.examples).remarks(f"examples of {suite.name}"):
-            err().print(remark, markup=False, soft_wrap=True)
-
-
-def _rich(table: pd.DataFrame) -> Table:
-    rich = Table(box=box.SIMPLE_HEAD)
-    for column in table.columns:
-        # The ends of case names distinguish them, so they are not cut.
-        rich.add_column(str(column), no_wrap=column == "case")
-    for record in table.to_dict("records"):
-        cells = []
-        for name in table.columns:
-            value = record[name]
-            share = isinstance(value, float) and name not in ("kl", "margin")
-            cells.append(f"{value:.1%}" if share else _short(value))
-        rich.add_row(*map(Text, cells))  # names of cases are not markup
-    return rich
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+        for text in classifier.encode(suite.examples).remarks(f"examples of {suite.name}"):
+            remark(text)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..analysis.conclusions import Conclusions
+from ..errors import remark
 from ..report.results import Results
 from ..report.terminal import render
 from ..study.results import read_results
@@ -17,10 +18,17 @@ from .console import JsonOption, RunArgument, out, print_json
 def show(folder: RunArgument, as_json: JsonOption = False) -> None:
     """Show a run's findings in the terminal."""
     results = read_results(folder)
+    _remark_on(results)
     if as_json:
         print_json(as_records(results.conclusions))
     else:
         render(results, out())
+
+
+def _remark_on(results: Results) -> None:
+    """Print what is odd about the full models' answers on the error stream."""
+    for text in results.manifest.get("remarks") or ():
+        remark(str(text))
 
 
 def as_records(conclusions: Conclusions) -> dict[str, Any]:
@@ -31,6 +39,7 @@ def as_records(conclusions: Conclusions) -> dict[str, Any]:
 
 def print_results(folder: Path, results: Results, as_json: bool) -> None:
     """Print what a run came to, and where its page is."""
+    _remark_on(results)
     page = folder / "report" / "report.html"
     if as_json:
         print_json({"run": str(folder), "report": str(page), **as_records(results.conclusions)})

@@ -164,6 +164,7 @@ def prune(
                         "head_sparsity": subnetwork.head_sparsity,
                         "heads": len(subnetwork.heads),
                         "mlps": len(subnetwork.mlps),
+                        "ablation": subnetwork.replacement,
                     }
                 )
     if as_json:
@@ -180,6 +181,7 @@ def prune(
             markup=False,
             soft_wrap=True,
         )
+    out().print(f"Output of dropped units: {rows[0]['ablation']}.", markup=False, soft_wrap=True)
     for remark in shared.encoded.remarks("mask-learning examples"):
         err().print(remark, markup=False, soft_wrap=True)
 
@@ -187,7 +189,7 @@ def prune(
 def _finished(folder: Path, names: list[str], request: str) -> list[Subnetwork] | None:
     """Load the subnetworks of a seed if all exist; those of other settings raise an error."""
     paths = [folder / name for name in names if (folder / name / "subnetwork.json").is_file()]
-    subnetworks = [Subnetwork.load(path) for path in paths]
+    subnetworks = [Subnetwork.read(path) for path in paths]
     for path, subnetwork in zip(paths, subnetworks, strict=True):
         if subnetwork.provenance.get("asked") != request:
             raise InputError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,18 +13,22 @@ from scipy.special import log_softmax, logsumexp
 from ..errors import InputError, expect
 from ..models.classifier import Classifier, CompactClassifier, check_runnable
 from ..models.encoding import Encoded
+from ..models.steady import steady
 from ..progress import Progress
 from ..subnetwork import Subnetwork
 from ..tasks.task import Suite, Task
+from .remarks import majorities, remarks
 
 Logits = Float[np.ndarray, "example label"]
 
 
+@steady()
 def predict(
     model: Classifier | CompactClassifier,
     encoded: Encoded,
     *,
     subnetwork: Subnetwork | None = None,
+    other_model: bool = False,
     batch_size: int = 64,
     bf16: bool = False,
     progress: Progress | None = None,
@@ -36,6 +39,7 @@ def predict(
         model: The full model.
         encoded: The tokenised examples.
         subnetwork: A subnetwork to run in place of the full model.
+        other_model: Accept a subnetwork that was found in other weights, with a :class:`.Remark`.
         batch_size: Examples per forward pass.
         bf16: Compute in bfloat16 where that is safe; weights keep their type.
         progress: Called with (examples done, examples in all).
@@ -49,15 +53,17 @@ def predict(
     check_runnable(model)
     expect("the subnetwork", subnetwork, Subnetwork, type(None))
     if subnetwork is not None:
-        model = subnetwork.compact(model)  # faster, with the same logits
+        model = subnetwork.compact(model, other_model=other_model)  # faster, with the same logits
     return model.logits(encoded, batch_size=batch_size, bf16=bf16, progress=progress).numpy()
 
 
+@steady()
 def evaluate(
     model: Classifier | CompactClassifier,
     task: Task | Suite | Iterable[Suite],
     *,
     subnetwork: Subnetwork | None = None,
+    other_model: bool = False,
     batch_size: int = 64,
     bf16: bool = False,
 ) -> pd.DataFrame:
@@ -67,12 +73,16 @@ def evaluate(
         model: The full model.
         task: A task, a suite or several suites.
         subnetwork: A subnetwork to evaluate in place of the full model.
+        other_model: Accept a subnetwork that was found in other weights, with a :class:`.Remark`.
         batch_size: Examples per forward pass.
         bf16: Compute in bfloat16 where that is safe; weights keep their type.
 
     Returns:
         One row per suite and case with the columns suite, role, case, case_kind, n, correct, kl
-        (mean KL to the full model, nats) and margin (mean log-odds of the right label).
+        (mean KL to the full model, nats), margin (mean log-odds of the right label), majority
+        (accuracy of always giving the case's most frequent label) and majority_label. Its ``attrs``
+        hold ``remarks``, sentences on odd answers (:func:`.remarks.remarks`), and for a subnetwork
+        ``ablation``: what became of the dropped units' outputs, and from which data.
 
     Raises:
         InputError: If an argument has the wrong type, there is no suite, or the model's labels do
@@ -87,15 +97,24 @@ def evaluate(
         expect("what is evaluated on", suite, Suite, hint="load it with load_task or load_suite")
     if not suites:
         raise InputError("there is no suite to evaluate on; give at least one")
-    run = partial(predict, model, batch_size=batch_size, bf16=bf16)
-    rows = []
     for suite in suites:
         suite.class_map(model.labels)  # fails before anything is run
+    pruned = None if subnetwork is None else subnetwork.compact(model, other_model=other_model)
+    rows, said = [], []
+    for suite in suites:
         encoded = model.encode(suite.examples)
-        reference = run(encoded)
-        logits = reference if subnetwork is None else run(encoded, subnetwork=subnetwork)
-        rows.append(score(suite, model.labels, logits, reference))
-    return pd.concat(rows, ignore_index=True)
+        reference = predict(model, encoded, batch_size=batch_size, bf16=bf16)
+        logits = reference
+        if pruned is not None:
+            logits = predict(pruned, encoded, batch_size=batch_size, bf16=bf16)
+        scored = score(suite, model.labels, logits, reference)
+        rows.append(scored.merge(majorities(suite), on="case", validate="1:1"))
+        said += remarks(suite, model.labels, logits)
+    table = pd.concat(rows, ignore_index=True)
+    table.attrs["remarks"] = said
+    if subnetwork is not None:
+        table.attrs["ablation"] = subnetwork.replacement
+    return table
 
 
 def score(
@@ -169,7 +188,8 @@ def per_example(
         {
             "case": suite.examples.table["case"].to_numpy(),
             "correct": class_map[logits.argmax(1)] == labels,
-            "kl": (np.exp(log_q) * (log_q - log_p)).sum(1),
+            # Rounding may leave a divergence a little below zero.
+            "kl": (np.exp(log_q) * (log_q - log_p)).sum(1).clip(min=0),
             "margin": log_odds(logits, class_map[None, :] == labels[:, None]),
         }
     )

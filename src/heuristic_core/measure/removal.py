@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 
 from ..columns import Table
-from ..errors import InputError, expect
+from ..errors import InputError, expect, unknown
 from ..models.ablation import AblationValues
 from ..models.classifier import Classifier, check_classifier
+from ..models.steady import steady
 from ..progress import Progress
-from ..subnetwork import Subnetwork
+from ..search.data import means as means_over
+from ..subnetwork import ABLATION_KINDS, Subnetwork
 from ..tables import MODEL_NAMES, REMOVAL, REMOVAL_DISCRIMINATION
-from ..tasks.task import Suite
+from ..tasks.task import Examples, Suite, Task
 from ..units import Unit
 from .accuracy import by_case, per_example
 from .discrimination import discriminate
@@ -23,46 +25,78 @@ from .removal_sets import Removal
 from .rerun import Outputs, Readout, outputs_without
 
 
+@steady()
 def removal(
-    model: Classifier, *units: Unit | str, means: AblationValues | None = None
+    model: Classifier,
+    *units: Unit | str,
+    task: Task | Suite | Examples | None = None,
+    means: AblationValues | None = None,
+    ablation: str = "mean",
 ) -> Subnetwork:
     """Return the subnetwork that keeps all but some units.
 
     Args:
         model: The full model.
         units: The units to remove.
-        means: Mean outputs that replace them; zero if not given.
+        task: What their outputs are averaged over, to replace them: the mask-learning examples of
+            a task, or all of a suite or of examples.
+        means: Such means computed earlier, from :func:`heuristic_core.means`, in place of ``task``.
+        ablation: ``mean``; or ``zero`` to replace the outputs by zeros, which needs no data.
 
     Raises:
-        InputError: If the model lacks a unit, or the means do not fit the model.
+        InputError: If nothing says what replaces the units, or more than one thing does; if the
+            model lacks a unit; or if the means are another model's.
     """
     check_classifier(model)
     expect("means", means, AblationValues, type(None), hint="compute them with means")
-    if means is not None:
-        means.check_fits(model.anatomy)
-    mask = ~model.space.mask(units)
-    values = {} if means is None else means.arrays()
-    kind = "zero" if means is None else "mean"
-    return Subnetwork(model.space, model.space.from_mask(mask), ablation=kind, values=values)
+    if ablation not in ABLATION_KINDS:
+        raise unknown("ablation kind", ablation, ABLATION_KINDS)
+    given = [name for name, value in (("task", task), ("means", means)) if value is not None]
+    if len(given) > 1 or (given and ablation == "zero"):
+        also = given[1] if len(given) > 1 else "ablation='zero'"
+        raise InputError(f"{given[0]} and {also} both say what replaces the units; give one")
+    kept = model.space.from_mask(~model.space.mask(units))  # fails before means are computed
+    if ablation == "zero":
+        return Subnetwork(model.space, kept, ablation="zero", provenance=model.facts())
+    if task is not None:
+        means = means_over(model, task)
+    if means is None:
+        raise InputError(
+            "nothing says what replaces the removed units; name the data that their outputs are "
+            "averaged over with task=..., give means=..., or say ablation='zero'"
+        )
+    means.check_fits(model.anatomy)
+    model.check_weights(
+        "the means are of other weights", means.source, "compute them with this model"
+    )
+    facts = model.facts() | {"values": means.over}
+    return Subnetwork(model.space, kept, values=means.arrays(), provenance=facts)
 
 
 def without(
-    model: Classifier, *units: Unit | str, means: AblationValues | None = None
+    model: Classifier,
+    *units: Unit | str,
+    task: Task | Suite | Examples | None = None,
+    means: AblationValues | None = None,
+    ablation: str = "mean",
 ) -> AbstractContextManager[None]:
     """Remove units from the full model for the duration of a ``with`` block.
 
     Args:
         model: The full model.
         units: The units to remove, such as ``"L4H0"``.
-        means: Mean outputs that replace them, from :func:`heuristic_core.means`; zero if not
-            given.
+        task: What their outputs are averaged over, to replace them: the mask-learning examples of
+            a task, or all of a suite or of examples.
+        means: Such means computed earlier, from :func:`heuristic_core.means`, in place of ``task``.
+        ablation: ``mean``; or ``zero`` to replace the outputs by zeros, which needs no data.
 
     Raises:
-        InputError: If the model lacks a unit, or the means do not fit the model.
+        InputError: As for :func:`removal`.
     """
-    return removal(model, *units, means=means).applied(model)
+    return removal(model, *units, task=task, means=means, ablation=ablation).applied(model)
 
 
+@steady()
 def removals(
     model: Classifier,
     suites: Iterable[Suite],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,16 +24,23 @@ class AblationValues:
             before the output projection.
         mlps: For each layer a tensor of shape (d_model,), in place of the MLP's output before the
             residual sum.
+        source: What is known of how they were computed: over which data, in words (``of``) with
+            their ``sha256``, and the hashes of the model's ``weights``.
     """
 
     heads: tuple[Float[Tensor, "head d_head"], ...]
     mlps: tuple[Float[Tensor, " d_model"], ...]
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def over(self) -> dict[str, Any]:
+        """Over which data they are means, as subnetworks record it."""
+        return {key: self.source[key] for key in ("of", "sha256") if key in self.source}
 
     def to(self, target: torch.device | torch.dtype) -> AblationValues:
         """Return all values on another device, or in another type."""
-        return AblationValues(
-            tuple(v.to(target) for v in self.heads), tuple(v.to(target) for v in self.mlps)
-        )
+        heads, mlps = (tuple(v.to(target) for v in values) for values in (self.heads, self.mlps))
+        return replace(self, heads=heads, mlps=mlps)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the values by name (``L4.heads``, ``L4.mlp``), as subnetworks store them."""

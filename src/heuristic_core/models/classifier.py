@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,16 +12,20 @@ from typing import Any, NoReturn
 import torch
 from safetensors import SafetensorError
 
-from ..errors import InputError, expect, one_line
+from ..errors import InputError, expect, one_line, remark
 from ..storage import as_path
 from ..subnetwork import Subnetwork
 from ..units import UnitSpace
+from ..versions import versions
 from .ablation import AblationValues
 from .anatomy import Anatomy
 from .compaction import compacted
+from .fingerprint import Fingerprint
 from .gates import Gates, gated
+from .hooks import is_hooked
 from .saving import save_model
 from .sharing import separate_layers
+from .steady import steady
 from .text_classifier import TextClassifier
 
 
@@ -38,6 +42,7 @@ class Classifier(TextClassifier):
 
     Attributes:
         anatomy: Its layers, heads and projections.
+        fingerprint: The hashes of its weights.
 
     Raises:
         InputError: If the family is not supported, the tokenizer does not fit it, or the model
@@ -49,6 +54,7 @@ class Classifier(TextClassifier):
         try:
             separate_layers(hf)
             self.anatomy = Anatomy(hf)
+            self.fingerprint = Fingerprint(hf)
         except AttributeError as error:
             raise InputError(
                 f"{one_line(name)!r} is of the family {self.family.name!r} but not built like "
@@ -66,32 +72,36 @@ class Classifier(TextClassifier):
         return gated(self.anatomy, values)
 
     @contextmanager
-    def running_as(self, subnetwork: Subnetwork) -> Iterator[None]:
-        """Run as a subnetwork for the duration of a ``with`` block.
-
-        Raises:
-            InputError: If the subnetwork is of a model with other units.
-        """
-        with self.gated(self.values_of(subnetwork)) as gates:
+    def running_as(self, subnetwork: Subnetwork, *, other_model: bool = False) -> Iterator[None]:
+        """Run as a subnetwork for the duration of a ``with`` block; see :meth:`values_of`."""
+        with self.gated(self.values_of(subnetwork, other_model=other_model)) as gates:
             gates.z = torch.tensor(subnetwork.mask, dtype=torch.float32, device=self.device)
             yield
 
-    def compact(self, subnetwork: Subnetwork) -> CompactClassifier:
+    @steady()
+    def compact(self, subnetwork: Subnetwork, *, other_model: bool = False) -> CompactClassifier:
         """Build a smaller model that returns a subnetwork's logits; see :func:`.compacted`.
 
         Raises:
             InputError: If the subnetwork does not fit the model, or a map to be cut is not a plain
                 linear one.
         """
-        small = compacted(self.anatomy, subnetwork, self.values_of(subnetwork))
+        values = self.values_of(subnetwork, other_model=other_model)
+        small = compacted(self.anatomy, subnetwork, values)
         kept = replace(subnetwork, values={}, soft=None)
         return CompactClassifier(small, self.tokenizer, kept, self.name, self.max_length)
 
-    def values_of(self, subnetwork: Subnetwork) -> AblationValues:
+    @steady()
+    def values_of(self, subnetwork: Subnetwork, *, other_model: bool = False) -> AblationValues:
         """Return what replaces a subnetwork's dropped units.
 
+        Args:
+            subnetwork: The subnetwork.
+            other_model: Accept one that was found in other weights, with a :class:`.Remark`.
+
         Raises:
-            InputError: If the subnetwork is of a model with other units, or has no such values.
+            InputError: If the subnetwork is of a model with other units or of other weights, or
+                has no such values.
         """
         expect("the subnetwork", subnetwork, Subnetwork)
         if subnetwork.space != self.space:
@@ -105,9 +115,67 @@ class Classifier(TextClassifier):
                 f"the subnetwork is of a model of the family {one_line(str(family), 60)!r}, this "
                 f"one is of {self.family.name!r}; apply it to the model it was found in"
             )
+        found_in = one_line(str(subnetwork.provenance.get("model") or "unnamed"), 120)
+        self.check_weights(
+            f"the subnetwork was found in other weights ({found_in})",
+            subnetwork.provenance,
+            "use it on the model it was found in, or allow others with --other-model (in Python "
+            "other_model=True)",
+            other_model=other_model,
+        )
         if subnetwork.ablation == "zero":
             return AblationValues.zeros(self.anatomy)
         return AblationValues.from_arrays(subnetwork.values, self.space.n_layers)
+
+    def check_weights(
+        self,
+        what: str,
+        record: Mapping[str, Any],
+        remedy: str,
+        *,
+        other_model: bool = False,
+    ) -> None:
+        """Refuse what was made with other weights.
+
+        Args:
+            what: What is wrong if they are others, such as "the means are of other weights".
+            record: Holds their hashes as ``weights``; records of earlier versions lack them, and
+                then nothing is checked.
+            remedy: What to do.
+            other_model: Accept it with a :class:`.Remark`.
+
+        Raises:
+            InputError: If the weights are others.
+        """
+        recorded = record.get("weights")
+        if not isinstance(recorded, Mapping) or self.fingerprint.matches(recorded) is not False:
+            return
+        message = f"{what} than those of {one_line(self.name, 120) or 'this model'}"
+        if not other_model:
+            raise InputError(f"{message}; {remedy}")
+        remark(message)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what subnetworks record of their model: name, family, weights and versions."""
+        return {
+            "model": self.name,
+            "family": self.family.name,
+            "weights": self.fingerprint.digests(),
+            "versions": versions(),
+        }
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle holds.
+
+        Raises:
+            InputError: If units are gated or removed right now: they would stay so in the copy.
+        """
+        if is_hooked(self.hf):
+            raise InputError(
+                "the model is within a with block that gates, removes or records units; copy or "
+                "pickle it outside"
+            )
+        return self.__dict__.copy()
 
     def __repr__(self) -> str:
         return f"Classifier({self.name!r}, {self.family.name}, {self.space})"
@@ -138,7 +206,7 @@ class CompactClassifier(TextClassifier):
         super().__init__(hf, tokenizer, name, max_length)
         self.subnetwork = subnetwork
 
-    def refuse(self, *given: object) -> NoReturn:
+    def refuse(self, *given: object, **settings: object) -> NoReturn:
         """Refuse what needs units: some are gone, and the others have moved.
 
         Raises:

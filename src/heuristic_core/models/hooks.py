@@ -32,6 +32,16 @@ class Handle:
         self.remove()
 
 
+def is_hooked(hf: nn.Module) -> bool:
+    """Return whether a model has hooks of this program right now, as within its ``with`` blocks."""
+    return any(
+        hook.__module__ == __name__
+        for module in hf.modules()
+        for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values())
+        if hasattr(hook, "__module__")
+    )
+
+
 def on_heads(anatomy: Anatomy, layer: int, change: Change) -> Handle:
     """Call a function on a layer's heads before the output projection in every forward pass.
 

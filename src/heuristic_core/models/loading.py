@@ -35,6 +35,7 @@ from .fit import (
 from .padding import known_padding, padding_for
 from .saving import quiet
 from .sources import PACKAGED, check_weights, resolve
+from .steady import steady
 from .stored import check_merged, holds_classifier, stored_names, wrapper_of
 from .tokenizer import load_tokenizer
 from .weights import check_loaded, check_loaded_compact
@@ -42,6 +43,7 @@ from .weights import check_loaded, check_loaded_compact
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
+@steady()
 def load_model(
     source: str | os.PathLike[str],
     *,
@@ -78,9 +80,11 @@ def load_model(
         source, config, device, dtype, model_class=small_class(config, kept)
     )
     check_loaded_compact(source, info)
+    hf.__class__ = type(hf).__base__  # the class made for loading cannot be pickled
     return CompactClassifier(hf, tokenizer, kept, str(source), max_length)
 
 
+@steady()
 def new_classifier(
     source: str | os.PathLike[str],
     labels: tuple[str, ...],

@@ -17,6 +17,7 @@ from ..tasks.task import Examples
 from .encoding import Encoded, encode
 from .families import family_of
 from .fit import check_setup, check_tokens, longest, takes_token_types
+from .steady import steady
 
 
 class TextClassifier:
@@ -102,6 +103,7 @@ class TextClassifier:
         with self.frozen(), torch.inference_mode():
             yield
 
+    @steady()
     def logits(
         self,
         encoded: Encoded,

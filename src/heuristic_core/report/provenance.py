@@ -29,6 +29,7 @@ def provenance(results: Results) -> list[Entry]:
         ("Seeds", _pairs(manifest.get("seeds"))),
         ("Data (SHA-256)", _pairs(manifest.get("data"))),
         ("Notes on data", tuple(name(note, 300) for note in manifest.get("notes") or ())),
+        ("Remarks", tuple(name(text, 400) for text in manifest.get("remarks") or ())),
         ("Truncated", _counted(manifest.get("truncated"), "example", "truncated")),
         ("Unknown tokens", _counted(manifest.get("unknown"), "token", "unknown")),
         ("Machine", _pairs(manifest.get("machine"))),

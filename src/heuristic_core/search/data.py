@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..errors import InputError, expect, expect_whole, unknown
+from ..errors import InputError, expect, expect_whole, one_line, unknown
 from ..models.ablation import AblationValues
 from ..models.classifier import Classifier, check_classifier
 from ..models.encoding import Encoded
 from ..models.means import averaging, mean_values
+from ..models.steady import steady
 from ..subnetwork import ABLATION_KINDS
-from ..tasks.task import Examples, Task
+from ..tasks.task import Examples, Suite, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +31,8 @@ class SearchData:
         ablation: The kind of these values.
         labels: The right classes, of shape (example,), for methods that follow the task's loss;
             ``None`` where the examples' labels are not the model's.
+        task: The task's name; empty where the examples were given themselves.
+        digest: The SHA-256 of the examples.
     """
 
     encoded: Encoded
@@ -36,6 +40,8 @@ class SearchData:
     values: AblationValues
     ablation: str = "mean"
     labels: Int[Tensor, " example"] | None = None
+    task: str = ""
+    digest: str = ""
 
     def sample(self, limit: int, seed: int) -> SearchData:
         """Return the same data with at most so many examples, drawn at random, in their order.
@@ -62,14 +68,15 @@ class SearchData:
         )
 
 
+@steady()
 def means(
-    model: Classifier, task: Task | Examples, *, limit: int = 100_000, batch_size: int = 64
+    model: Classifier, task: Task | Suite | Examples, *, limit: int = 100_000, batch_size: int = 64
 ) -> AblationValues:
     """Average every unit's output over a task's mask-learning examples, padding excluded.
 
     Args:
         model: The model.
-        task: The task, or examples.
+        task: The task; or a suite or examples, to average over all of these.
         limit: Use at most so many examples (paper: 100,000).
         batch_size: Examples a forward pass.
 
@@ -80,10 +87,40 @@ def means(
         InputError: If an argument is of another type, or there are no examples.
     """
     expect_whole("limit", limit, 1)
-    examples = _examples(model, task)
-    return mean_values(model, model.encode(examples.sample(limit, seed=0)), batch_size=batch_size)
+    check_classifier(model)
+    expect("the task", task, Task, Suite, Examples, hint="load it with load_task")
+    given = task.search if isinstance(task, Task) else task
+    examples = given.examples if isinstance(given, Suite) else given
+    some = examples.sample(limit, seed=0)
+    values = mean_values(model, model.encode(some), batch_size=batch_size)
+    return replace(values, source=source_of(task, some) | _weights(model))
 
 
+def _weights(model: Classifier) -> dict[str, Any]:
+    return {"weights": model.fingerprint.digests()}
+
+
+def source_of(task: Task | Suite | Examples, examples: Examples) -> dict[str, str]:
+    """Say over which examples means are.
+
+    Args:
+        task: Where the examples are from.
+        examples: The examples themselves.
+
+    Returns:
+        The examples in words, ``of``, and their ``sha256``.
+    """
+    n = len(examples)
+    if isinstance(task, Examples):
+        of = f"{n} examples"
+    elif isinstance(task, Suite):
+        of = f"{n} examples of the suite {one_line(task.name, 120)}"
+    else:
+        of = f"{n} mask-learning examples of {one_line(task.name, 120)}"
+    return {"of": of, "sha256": examples.digest}
+
+
+@steady()
 def prepare(
     model: Classifier,
     task: Task | Examples,
@@ -108,21 +145,26 @@ def prepare(
         InputError: If an argument is of another type, there are no examples, the ablation kind is
             unknown, the values are another model's, or the model gives no finite logits.
     """
-    examples = _examples(model, task)
+    check_classifier(model)
+    expect("the task", task, Task, Examples, hint="load it with load_task")
+    examples = task.search if isinstance(task, Task) else task
     if not len(examples):
         raise InputError("the search needs at least one example to learn masks on")
     if ablation not in ABLATION_KINDS:
         raise unknown("ablation kind", ablation, ABLATION_KINDS)
     encoded = model.encode(examples)
     if ablation == "zero":
-        values = AblationValues.zeros(model.anatomy)
+        values = replace(AblationValues.zeros(model.anatomy), source=_weights(model))
     if values is not None:
         expect("values", values, AblationValues, hint="compute them with means")
         values.check_fits(model.anatomy)
+        model.check_weights(
+            "the values are of other weights", values.source, "compute them with this model"
+        )
     if values is None:  # one pass gives both: means are over the very examples of the search
         with averaging(model.anatomy) as computed:
             logits = model.logits(encoded, batch_size=batch_size)
-        values = computed.values()
+        values = replace(computed.values(), source=source_of(task, examples) | _weights(model))
     else:
         logits = model.logits(encoded, batch_size=batch_size)
     if not torch.isfinite(logits).all():
@@ -131,13 +173,15 @@ def prepare(
             "damaged, or its dtype is too narrow: try float32"
         )
     reference = torch.log_softmax(logits, dim=-1)
-    return SearchData(encoded, reference, values, ablation, classes(model, examples))
-
-
-def _examples(model: object, task: Task | Examples) -> Examples:
-    check_classifier(model)
-    expect("the task", task, Task, Examples, hint="load it with load_task")
-    return task.search if isinstance(task, Task) else task
+    return SearchData(
+        encoded,
+        reference,
+        values,
+        ablation,
+        classes(model, examples),
+        task=task.name if isinstance(task, Task) else "",
+        digest=examples.digest,
+    )
 
 
 def classes(model: Classifier, examples: Examples) -> Int[Tensor, " example"] | None:

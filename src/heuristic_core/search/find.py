@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from ..errors import InputError, expect, one_line, unknown
 from ..models.classifier import Classifier, check_classifier
+from ..models.steady import steady
 from ..progress import Progress
 from ..subnetwork import Subnetwork
 from ..tasks.task import Examples, Task
@@ -130,6 +131,7 @@ def search_effort(method: str, options: Mapping[str, Any], sparsities: Sequence[
     return method_options(method, options).n_examples(sorted(sparsities))
 
 
+@steady()
 def find_subnetworks(
     model: Classifier,
     task: Task | Examples | SearchData,
@@ -199,7 +201,7 @@ def find_subnetworks(
         seed=int(seed),
         progress=progress or no_progress,
     )
-    with _gradients(), _without(model, data, excluded):
+    with _without(model, data, excluded):
         rankings = METHODS[method].search(problem, settings)
     ranking_at = dict(zip(count_at, rankings, strict=True))
     subnetworks = {}
@@ -207,9 +209,10 @@ def find_subnetworks(
         ranking = ranking_at[target]
         kept = cut(ranking.soft, count, candidates) if ranking.kept is None else ranking.kept
         facts = {
-            "model": model.name,
-            "family": model.family.name,
-            "task": task.name if isinstance(task, Task) else None,
+            **model.facts(),
+            "task": data.task or None,
+            "data": {"search": data.digest} if data.digest else {},
+            "values": data.values.over,
             "method": method,
             "options": settings.model_dump(),
             "seed": seed,
@@ -242,8 +245,7 @@ def _search_data(model: Classifier, task: object, ablation: str | None) -> Searc
                 "masks are learned on a task, examples or search data, not on a "
                 f"{type(task).__name__}"
             )
-        with _gradients():
-            return prepare(model, task, ablation=ablation or "mean")
+        return prepare(model, task, ablation=ablation or "mean")
     if ablation not in (None, task.ablation):
         raise InputError(f"the search data were prepared with {task.ablation} ablation")
     task.values.check_fits(model.anatomy)
@@ -252,6 +254,9 @@ def _search_data(model: Classifier, task: object, ablation: str | None) -> Searc
             f"the search data hold predictions of {task.reference.shape[1]} classes, but the "
             f"model has {len(model.labels)}; prepare them with this model"
         )
+    model.check_weights(
+        "the search data are of other weights", task.values.source, "prepare them with this model"
+    )
     return task
 
 
@@ -284,13 +289,6 @@ def _aims(
     if n_left == n:
         return list(zip(sparsities, counts, strict=True))
     return [(1 - count / n_left, count) for count in counts]
-
-
-@contextmanager
-def _gradients() -> Iterator[None]:
-    """Enable gradients, whatever the caller has turned off around the call."""
-    with torch.inference_mode(False), torch.enable_grad():
-        yield
 
 
 @contextmanager

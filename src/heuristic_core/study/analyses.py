@@ -16,8 +16,8 @@ from .plan import Plan, make_plan
 from .results import conclude_again
 from .run import Run, RunOptions, load_study_task, pick_device
 from .run_folder import open_run
-from .stale import not_finished, other_version
-from .store import Store
+from .stale import changed_inputs, not_finished, other_version
+from .store import Cell, Store
 from .watch import Watch
 
 
@@ -32,16 +32,20 @@ def open_finished(folder: Path, data: Path | None) -> Run:
         InputError: If it holds no run, or one that is not finished.
     """
     config = open_run(folder)
-    return _open(folder, config, load_study_task(config, data))
-
-
-def _open(folder: Path, config: StudyConfig, task: Task) -> Run:
+    task = load_study_task(config, data, folder)
     run = Run(config, task, make_plan(config, task), Store(folder, make=False))
-    finished = {cell for cell in run.plan.cells if run.store.has(cell)}
-    missing = [cell for cell in run.plan.cells if cell not in finished.union(run.own_stale.cells)]
-    if missing:
-        raise not_finished(folder, missing[0])
+    if missing := _unfinished(run):
+        raise not_finished(missing[0], run.store, config)
     return run
+
+
+def _unfinished(run: Run) -> list[Cell]:
+    """List the cells of a study that no version of the code finished."""
+    return [
+        cell
+        for cell in run.plan.cells
+        if not run.store.has(cell) and cell not in run.own_stale.cells
+    ]
 
 
 def stale_remark(run: Run) -> str:
@@ -86,12 +90,17 @@ def analyze_run(
     if not run_models and not os.path.lexists(folder / "cells"):
         return _from_tables(folder), f"{alone}: {folder} holds no cells"
     try:
-        task = load_study_task(config, options.data)
+        task = load_study_task(config, options.data, folder)
+        run = Run(config, task, make_plan(config, task), Store(folder, make=False))
     except InputError as error:
         if run_models:
             raise
         return _from_tables(folder), f"{alone}: {error}"
-    run = _open(folder, config, task)
+    if missing := _unfinished(run):
+        changed = changed_inputs(missing, run.store, config)
+        if run_models or not changed:
+            raise not_finished(missing[0], run.store, config)
+        return _from_tables(folder), f"{alone}: the run was made with another {changed}"
     device = pick_device(options.device)
     if run_models and run.own_stale.cells:
         instead = f", or conclude from its tables with `hcore analyze {folder} --tables-only`"

@@ -10,11 +10,12 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
 from ..errors import InputError, one_line, unknown
 from ..storage import read_toml
 from .analysis_config import AnalysisConfig, Distinct, Seeds, Settings, Sparsities
+from .place import Place
 from .settings import settings
 
 
@@ -32,6 +33,12 @@ class ModelConfig(Settings):
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="Type of the weights when masks are learned and models evaluated."
     )
+    _place: Place | None = PrivateAttr(None)
+
+    @property
+    def place(self) -> Place:
+        """Where the model is: for an opened run as it was found, else from the working folder."""
+        return self._place or Place.of(self.source)
 
 
 class TaskConfig(Settings):
@@ -109,6 +116,16 @@ class StudyConfig(Settings):
     search: SearchConfig = SearchConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     analysis: AnalysisConfig = AnalysisConfig()
+
+    def at(self, place: Place) -> StudyConfig:
+        """Return the same study with the place where its model was found."""
+        model = self.model.model_copy()
+        model._place = place
+        return self.model_copy(update={"model": model})
+
+    def same_as(self, other: StudyConfig) -> bool:
+        """Return whether all settings are the same, wherever the models were found."""
+        return self.model_dump() == other.model_dump()
 
     @property
     def checkpoints(self) -> list[int]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import platform
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from ..errors import InputError, one_line
-from ..models.sources import identity, shape
 from ..storage import read_json
 from ..tasks.task import Task
+from ..versions import versions
 from .config import StudyConfig
 from .store import Cell, Store
 
@@ -37,6 +35,7 @@ def make_manifest(
     """
     import torch  # here, so that a manifest is read without it
 
+    place = config.model.place
     records = [store.record(cell) for cell in cells]
     facts = [_read_facts(cell, store) for cell in cells]
     return {
@@ -53,9 +52,8 @@ def make_manifest(
         },
         "data": task.digests,
         "notes": list(task.notes),
-        "model": {"source": config.model.source}
-        | identity(config.model.source)
-        | (shape(config.model.source) or {}),
+        "remarks": _remarks(config, cells, facts),
+        "model": {"source": config.model.source} | dict(place.identity) | dict(place.shape or {}),
         "truncated": {name: n for known in facts for name, n in known.truncated.items()},
         "unknown": {name: n for known in facts for name, n in known.unknown.items()},
         "cells": [
@@ -78,6 +76,20 @@ class _Facts(BaseModel):
     truncated: dict[str, int] = {}
     unknown: dict[str, int] = {}
     examples: int = 0
+    remarks: list[str] = []
+
+
+def _remarks(config: StudyConfig, cells: Sequence[Cell], facts: Sequence[_Facts]) -> list[str]:
+    """List what is odd about the answers of the full models, at the end of their training."""
+    seeds = config.finetune.seeds if config.finetune else []
+    said = []
+    for cell, known in zip(cells, facts, strict=True):
+        # Those of analyses are on a sample of the same suites.
+        full = cell.label.startswith("evaluate-") and cell.system["kind"] == "full"
+        if full and cell.system["checkpoint"] == config.checkpoints[-1]:
+            which = f"fine-tuning {cell.system['finetune_seed']}, " if len(seeds) > 1 else ""
+            said += [which + text for text in known.remarks]
+    return list(dict.fromkeys(said))
 
 
 def _read_facts(cell: Cell, store: Store) -> _Facts:
@@ -110,6 +122,7 @@ class _Manifest(BaseModel):
     config: dict[str, Any]
     command: str = "hcore run"
     notes: list[str] = []
+    remarks: list[str] = []
     model: _ModelEntry = _ModelEntry()
     truncated: dict[str, int] = {}
     unknown: dict[str, int] = {}
@@ -139,15 +152,3 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{path} is damaged ({one_line(reason, 200)}); `hcore run` writes it again"
         ) from error
     return manifest
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python, this package and the packages that its numbers rest on."""
-    installed = {"python": sys.version.split()[0]}
-    names = ("heuristic-core", "torch", "transformers", "tokenizers", "numpy", "scipy", "pandas")
-    for name in names:
-        try:
-            installed[name] = version(name)
-        except PackageNotFoundError:
-            installed[name] = "not installed"
-    return installed

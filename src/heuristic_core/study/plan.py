@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import InputError, one_line
 from ..measure.counterfactual import check_counterparts
-from ..models.sources import shape
 from ..search.find import method_options
 from ..tasks.task import Suite, Task
 from ..units import UnitSpace
@@ -53,8 +52,8 @@ def make_plan(
         InputError: If a setting of the search method is unknown or does not fit, or the task lacks
             counterfactual examples that the study asks for.
     """
-    _check_analyses(config, task)
     planner = Planner(config, task, task.suites if suites is None else suites, tag)
+    _check_analyses(config, task, planner.place.shape)
     search = config.search
     cells: list[Cell] = []
     for finetune_seed in planner.finetune_seeds:
@@ -69,7 +68,7 @@ def make_plan(
     return Plan(tuple(cells))
 
 
-def _check_analyses(config: StudyConfig, task: Task) -> None:
+def _check_analyses(config: StudyConfig, task: Task, size: Mapping[str, int] | None) -> None:
     """Check what is known of the analyses before anything is computed."""
     grid, removal, dependency = (
         config.analysis.grid,
@@ -80,7 +79,6 @@ def _check_analyses(config: StudyConfig, task: Task) -> None:
         method_options(config.search.method, grid.options)
     if dependency is not None and dependency.replace == "counterfactual":
         check_counterparts(task.suites)
-    size = shape(config.model.source)
     if removal is None or size is None:  # the size of a model on the hub is not known yet
         return
     space = UnitSpace((size["num_attention_heads"],) * size["num_hidden_layers"])

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..models.sources import identity, shape
 from ..tasks.task import Examples, Suite, Task
 from .config import StudyConfig
+from .place import Place
 
 
 class Checkpoint(NamedTuple):
@@ -53,15 +53,22 @@ class Planner:
     tag: str = ""
 
     @cached_property
+    def place(self) -> Place:
+        """Where the study's model is."""
+        return self.config.model.place
+
+    @cached_property
     def cost(self) -> Cost:
         """What running the model costs."""
-        return Cost(shape(self.config.model.source))
+        return Cost(self.place.shape)
 
     @cached_property
     def model(self) -> dict[str, Any]:
         """The entry of a spec that says which model the study starts from."""
-        settings = self.config.model
-        return {"identity": identity(settings.source), "max_length": settings.max_length}
+        return {
+            "identity": dict(self.place.identity),
+            "max_length": self.config.model.max_length,
+        }
 
     @property
     def finetune_seeds(self) -> list[int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,15 +19,19 @@ from ..models.loading import check_model
 from ..report.results import Results
 from ..storage import digest, write_json
 from ..tasks import load_task
+from ..tasks.own import is_task_file
+from ..tasks.published import data_folder
 from ..tasks.task import Suite, Task
 from ..training.finetune import seconds_so_far
+from ..versions import versions
 from .analysis_plan import plan_analyses, sampled
 from .bench import Workbench
 from .conclusions import code_version
 from .config import StudyConfig
 from .gather import SEARCHED, gather
 from .kinds import kind_of
-from .manifest import make_manifest, versions
+from .manifest import make_manifest, read_manifest
+from .place import Place, origins, place_of, write_origin
 from .plan import Plan, make_plan
 from .results import concluded, read_searched, standing_results, write_results
 from .run_folder import check_claim
@@ -64,9 +70,31 @@ def pick_device(device: str) -> str:
     return str(check_device(device))
 
 
-def load_study_task(config: StudyConfig, data: Path | None) -> Task:
-    """Load a study's task with the study's settings."""
-    return load_task(config.task.name, data=data, seed=config.task.seed, **config.task.options)
+def load_study_task(config: StudyConfig, data: Path | None, run: Path | None = None) -> Task:
+    """Load a study's task with the study's settings.
+
+    Args:
+        config: The study.
+        data: The folder of data files.
+        run: The run folder; a task file that is not found from the working folder is looked for
+            where the run was made.
+    """
+    name: str | Path = config.task.name
+    if run is not None and is_task_file(name):
+        bases = (Path(), *filter(None, [data_folder(data)]), *origins(run))
+        name = next((base / name for base in bases if os.path.exists(base / name)), name)
+    return load_task(str(name), data=data, seed=config.task.seed, **config.task.options)
+
+
+def _with_place(config: StudyConfig, folder: Path) -> StudyConfig:
+    """Find a study's model from the working folder, or else where the study was run before."""
+    source = config.model.source
+    if not os.path.exists(source) and os.path.isfile(folder / "manifest.json"):
+        with suppress(InputError):  # the manifest is written again
+            place = place_of(source, folder, read_manifest(folder))
+            if place is not None and place.location is not None:
+                return config.at(place)
+    return config.at(Place.of(source))
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,9 +195,10 @@ def run_study(
         InputError: If anything given cannot be used; what is finished is kept.
     """
     device = pick_device(options.device)
-    task = load_study_task(config, options.data)
+    task = load_study_task(config, options.data, options.out)
     # Checked before the folder is touched: a study that cannot be run leaves no folder behind.
-    source = config.model.source
+    config = _with_place(config, options.out)
+    source = config.model.place.to_load()
     model = check_model(source, fresh_head=config.finetune is not None)
     if recorded(source, model) is not None:
         raise InputError(f"{source} is a compacted model, which cannot be studied; give a full one")
@@ -183,6 +212,7 @@ def run_study(
     with run.store.locked():
         check_claim(options.out, config, options.update)  # now nobody else can change it
         write_json(options.out / "study.json", config.model_dump(mode="json"))
+        write_origin(options.out)
         run.store.sweep(plan.cells)
         n_computed = compute(cells, Workbench(config, task, run.store, device, task.suites), watch)
         if kinds is not None:
@@ -236,7 +266,7 @@ def evaluate_run(
         InputError: If the run's searches are not finished.
     """
     device = pick_device(options.device)
-    task = load_study_task(config, options.data)
+    task = load_study_task(config, options.data, options.out)
     store = Store(options.out, make=False)
     plan = make_plan(config, task, suites, tag)
     cells = [
@@ -254,7 +284,7 @@ def evaluate_run(
         stale = find_stale(plan.cells, store, config)
         if all(cell in stale.cells for cell in unfinished):
             raise other_version(options.out, stale)
-        raise not_finished(options.out, unfinished[0])
+        raise not_finished(unfinished[0], store, config)
     with store.locked():
         compute(cells, Workbench(config, task, store, device, suites), watch)
     return Plan(tuple(cells)), store

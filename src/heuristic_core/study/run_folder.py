@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..storage import read_json
 from .config import StudyConfig, check_study
+from .manifest import read_manifest
+from .place import place_of
 
 
 def open_run(folder: Path) -> StudyConfig:
+    """Read the configuration that a run folder was made with, and find its model.
+
+    A model's relative path starts where the run was made, wherever the run is opened.
+
+    Raises:
+        InputError: If the folder holds no run.
+    """
+    config = read_study(folder)
+    with suppress(InputError):  # whoever needs the manifest reports what is wrong with it
+        place = place_of(config.model.source, folder, read_manifest(folder))
+        return config if place is None else config.at(place)
+    return config
+
+
+def read_study(folder: Path) -> StudyConfig:
     """Read the configuration that a run folder was made with.
 
     Raises:
@@ -45,7 +63,7 @@ def check_claim(folder: Path, config: StudyConfig, update: bool) -> None:
         InputError: If it holds another study, this one with other settings, or other files.
     """
     if os.path.isfile(folder / "study.json"):
-        old, new = open_run(folder).model_dump(mode="json"), config.model_dump(mode="json")
+        old, new = read_study(folder).model_dump(mode="json"), config.model_dump(mode="json")
         if old["name"] != new["name"]:
             raise InputError(
                 f"{folder} is the run of another study, {old['name']!r}; choose another --out"

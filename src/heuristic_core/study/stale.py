@@ -13,6 +13,11 @@ from .config import StudyConfig, check_study
 from .manifest import read_manifest
 from .store import Cell, Store
 
+#: What the entries of a spec are about, where that is no setting of the study.
+_WORDS = {"model": "model"} | dict.fromkeys(
+    ("train", "search", "suites", "kinds", "groups", "maps"), "data set"
+)
+
 
 @dataclass(frozen=True)
 class Stale:
@@ -65,7 +70,7 @@ def _results_records(config: StudyConfig, store: Store) -> dict[str, Mapping[str
     path = store.folder / "manifest.json"
     try:
         manifest = read_manifest(store.folder) if os.path.isfile(path) else {}
-        if not manifest or check_study(manifest["config"]) != config:
+        if not manifest or not check_study(manifest["config"]).same_as(config):
             return {}
     except InputError:
         return {}  # whoever needs the manifest reports that
@@ -96,8 +101,37 @@ def other_version(folder: object, stale: Stale, instead: str = "") -> InputError
     )
 
 
-def not_finished(folder: object, missing: Cell) -> InputError:
-    """Build the error for a run that lacks a cell."""
+def changed_inputs(cells: Iterable[Cell], store: Store, config: StudyConfig) -> str:
+    """Name what is another now than when a finished run computed the cells that it lacks.
+
+    Args:
+        cells: Planned cells.
+        store: The run folder.
+        config: The run's study.
+
+    Returns:
+        Such as ``model`` or ``data``; empty where the cells were never computed.
+    """
+    missing = [cell for cell in cells if not store.has(cell)]
+    records = _results_records(config, store) if missing else {}
+    for cell in missing:
+        then = records.get(cell.label, {}).get("spec", {})
+        now = plain(cell.spec)
+        for key in now.keys() & then.keys() - {"version"}:
+            if now[key] != then[key]:
+                return _WORDS.get(key, "settings")
+    return ""
+
+
+def not_finished(missing: Cell, store: Store, config: StudyConfig) -> InputError:
+    """Build the error for a run that lacks a cell, or was finished with something else."""
+    folder = store.folder
+    if changed := changed_inputs([missing, *missing.inputs], store, config):
+        return InputError(
+            f"the run in {folder} was made with another {changed} than is there now (for "
+            f"{missing.label}); put it back, make the run again with `hcore run`, or conclude from "
+            f"its tables with `hcore analyze {folder} --tables-only`"
+        )
     return InputError(
         f"the run in {folder} is not finished ({missing.label} is missing); finish it first with "
         "`hcore run`"

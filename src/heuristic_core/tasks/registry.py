@@ -158,6 +158,18 @@ SUITES: dict[str, Callable[[Folder, int | None, int], Suite]] = {
 }
 
 
+#: The tasks that a suite is of.
+TASKS_OF = {
+    "hans": ("mnli+hans", "snli+hans"),
+    "hans-grammar": ("hans-grammar",),
+    "mnli": ("mnli+hans",),
+    "snli": ("snli+hans",),
+    "qqp": ("qqp+paws",),
+    "paws": ("qqp+paws",),
+    "paws-all": ("qqp+paws",),
+}
+
+
 def load_suite(
     name: str, *, data: Folder = None, per_case: int | None = 100, seed: int = 0
 ) -> Suite:

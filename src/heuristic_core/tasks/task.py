@@ -140,6 +140,11 @@ class Suite:
     label_map: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # Views of dictionaries cannot be copied or sent to other processes.
+        for name in ("kinds", "label_map", "groups"):
+            object.__setattr__(self, name, dict(getattr(self, name)))
+
     @property
     def cases(self) -> tuple[str, ...]:
         """The names of the cases, in order of first appearance."""

@@ -12,6 +12,7 @@ import pandas as pd
 from ...measure.accuracy import predict, score
 from ...measure.discrimination import discriminate
 from ...measure.predictions import predictions
+from ...measure.remarks import remarks
 from ...models.classifier import Classifier
 from ...progress import Progress, partial_progress
 from ...storage import write_table, write_tensors
@@ -150,9 +151,11 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
     write_table(folder / "discrimination.parquet", rows)
     write_table(folder / "predictions.parquet", packed)
     encoded = {f"suite/{s.name}": bench.encode(s, model) for s in suites}
+    said = [said for suite in suites for said in remarks(suite, model.labels, logits[suite.name])]
     return {
         "truncated": {name: of.n_truncated for name, of in encoded.items()},
         "unknown": {name: of.n_unknown for name, of in encoded.items()},
+        "remarks": said,
     }
 
 

@@ -43,8 +43,10 @@ def plan_finetune(planner: Planner, seed: int) -> tuple[Cell, ...]:
 def classifier(bench: Workbench, cell: Cell) -> Classifier:
     """Load the model that a cell is about, unless it is the last one that was loaded."""
     settings, tuned = bench.config.model, FINETUNE.input_of(cell)
-    location: str | Path = settings.source
-    if tuned is not None:
+    location: str | Path
+    if tuned is None:
+        location = settings.place.to_load()
+    else:
         location = checkpoint_folder(bench.store.path(tuned), cell.system["checkpoint"])
 
     def load() -> Classifier:
@@ -64,7 +66,7 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
     assert config.finetune is not None
     seed = cell.system["finetune_seed"]
     model = new_classifier(
-        config.model.source,
+        config.model.place.to_load(),
         bench.task.labels,
         seed=seed,
         device=bench.device,

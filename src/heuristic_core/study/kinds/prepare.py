@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from ...models.ablation import AblationValues
 from ...models.classifier import Classifier
 from ...progress import Progress
-from ...search.data import SearchData, classes, prepare
+from ...search.data import SearchData, classes, prepare, source_of
 from ...storage import read_tensors, write_tensors
 from ..bench import Workbench
 from ..planner import Checkpoint, Planner
@@ -45,12 +46,16 @@ def search_data(bench: Workbench, cell: Cell, model: Classifier) -> SearchData:
             values = AblationValues.from_arrays(
                 read_tensors(folder / "values.safetensors"), model.space.n_layers
             )
+        if ablation == "mean":
+            values = replace(values, source=source_of(bench.task, examples))
         return SearchData(
             model.encode(examples),
             torch.from_numpy(tensors["log_p"]),
             values,
             ablation,
             classes(model, examples),
+            task=bench.task.name,
+            digest=examples.digest,
         )
 
     return bench.latest("search data", prepared.key, read)

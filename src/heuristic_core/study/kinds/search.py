@@ -117,7 +117,7 @@ def load_subnetwork(store: Store, cell: Cell) -> Subnetwork | None:
     if search is None:
         return None
     with store.reading(search) as folder:
-        return Subnetwork.load(folder / subnetwork_name(cell.system["sparsity"]))
+        return Subnetwork.read(folder / subnetwork_name(cell.system["sparsity"]))
 
 
 def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
