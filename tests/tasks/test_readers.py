@@ -243,7 +243,7 @@ def test_a_misspelt_file_is_not_looked_for_on_the_hub(tmp_path, monkeypatch):
 
 
 def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(InputError, match="is a folder; give the data file inside it"):
+    with pytest.raises(InputError, match="is a folder without data files; give the data file"):
         read_nli(tmp_path)
 
 
