@@ -34,6 +34,8 @@ def read_json(handle: IO[bytes], shown: str, wanted: Collection[str]) -> Records
             break
         n_blank += 1
     start = _decoded(first, shown, 1 + n_blank)
+    if not start.strip():
+        return _Rows(shown, "line", wanted).records()
     if start.lstrip().startswith("[") or not _is_row(start):
         rest = "".join(_decoded(line, shown, i) for i, line in enumerate(lines, n_blank + 2))
         whole = _parsed(start + rest, shown, n_blank + 1)

@@ -91,6 +91,14 @@ def counterparts(names: Sequence[str], labels: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def example_map(names: Sequence[str], labels: Sequence[str]) -> str:
+    """Write a label map as the command line takes it, with labels in the order given."""
+    known = counterparts(names, labels)
+    free = [label for label in labels if label not in known.values()]
+    some = {n: known.get(n) or (free.pop(0) if free else "...") for n in names}
+    return ",".join(f"{name}={label}" for name, label in some.items())
+
+
 def label_names(
     values: Sequence[object], labels: Sequence[str], written: Mapping[str, str] | None = None
 ) -> list[str | None]:
