@@ -210,7 +210,7 @@ REFUSED = {
         content([*ROWS, ROWS[0] | {"premise": None}], ".parquet"),
         "row 4: premise is nothing",
     ),
-    "unknown extension": ("a.xlsx", b"PK", r"unknown extension; .* \.jsonl\.gz, \.jsonl"),
+    "unknown extension": ("a.xlsx", b"PK", r"unknown extension; .* \.jsonl, \.csv"),
     "pickle": ("a.pkl", b"\x80\x04.", "unknown extension"),
 }
 

@@ -14,8 +14,10 @@ from rich.text import Text
 
 from ..errors import InputError, unknown
 from ..measure.accuracy import evaluate as evaluate_model
+from ..measure.assignments import check_labels
 from ..measure.removal import removal
 from ..models.classifier import Classifier
+from ..models.labels import read_label_map
 from ..models.loading import load_model
 from ..search.data import means
 from ..storage import digest, write_table
@@ -27,7 +29,17 @@ from ..study.watch import Watch
 from ..subnetwork import Subnetwork
 from ..tasks import load_suite, load_task
 from ..tasks.task import Suite
-from .console import DataOption, DeviceOption, JsonOption, command_line, err, out, print_json
+from .console import (
+    DataOption,
+    DeviceOption,
+    JsonOption,
+    LabelsOption,
+    MaxLengthOption,
+    command_line,
+    err,
+    out,
+    print_json,
+)
 
 
 def evaluate(
@@ -71,6 +83,8 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    labels: LabelsOption = None,
+    max_length: MaxLengthOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -87,6 +101,8 @@ def evaluate(
             "--subnetwork": subnetwork,
             "--without": without,
             "--dtype": dtype,
+            "--labels": labels,
+            "--max-length": max_length,
         }
         for option, value in for_models.items():
             if value:
@@ -97,8 +113,15 @@ def evaluate(
         raise InputError(f"{target} is a run folder without study.json; start the run again")
     _check_rounding(bf16, dtype or "float32")
     loaded = load_task(task or "hans-grammar", data=data)
-    classifier = load_model(target, device=pick_device(device), dtype=dtype or "float32")
-    chosen = _only(suites or list(loaded.suites), case)
+    classifier = load_model(
+        target,
+        device=pick_device(device),
+        dtype=dtype or "float32",
+        max_length=128 if max_length is None else max_length,
+        labels=None if labels is None else read_label_map(labels),
+    )
+    chosen = [s.for_labels(classifier.labels) for s in _only(suites or list(loaded.suites), case)]
+    check_labels(classifier, chosen, [*chosen, *loaded.suites])
     system = _system(classifier, loaded.search, subnetwork, without)
     _warn_truncated(classifier, chosen)
     table = evaluate_model(classifier, chosen, subnetwork=system, bf16=bool(bf16))
@@ -219,7 +242,7 @@ def _warn_truncated(classifier: Classifier, suites: list[Suite]) -> None:
         if n:
             err().print(
                 f"{n} of {len(suite.examples)} examples of {suite.name} were cut to "
-                f"{classifier.max_length} tokens"
+                f"{classifier.max_length} tokens; --max-length sets another length"
             )
 
 

@@ -89,7 +89,7 @@ def evaluate(
         raise InputError("there is no suite to evaluate on; give at least one")
     run = partial(predict, model, batch_size=batch_size, bf16=bf16)
     rows = []
-    for suite in suites:
+    for suite in [suite.for_labels(model.labels) for suite in suites]:
         suite.class_map(model.labels)  # fails before anything is run
         encoded = model.encode(suite.examples)
         reference = run(encoded)

@@ -15,6 +15,7 @@ from ..models.classifier import Classifier, check_classifier
 from ..models.encoding import Encoded
 from ..models.means import averaging, mean_values
 from ..subnetwork import ABLATION_KINDS
+from ..tasks.labels import counterparts
 from ..tasks.task import Examples, Task
 
 
@@ -137,9 +138,16 @@ def prepare(
 def _examples(model: object, task: Task | Examples) -> Examples:
     check_classifier(model)
     expect("the task", task, Task, Examples, hint="load it with load_task")
-    return task.search if isinstance(task, Task) else task
+    if isinstance(task, Task):
+        task.check_whole("search")
+        return task.search
+    return task
 
 
 def classes(model: Classifier, examples: Examples) -> Int[Tensor, " example"] | None:
     """Return the examples' right classes, or ``None`` where their labels are not the model's."""
-    return torch.from_numpy(examples.label_ids) if examples.labels == model.labels else None
+    of_model = counterparts(examples.labels, model.labels)
+    if len(of_model) < len(examples.labels) or len(of_model) < len(model.labels):
+        return None
+    number = np.array([model.labels.index(of_model[name]) for name in examples.labels])
+    return torch.from_numpy(number[examples.label_ids])

@@ -61,7 +61,8 @@ class Planner:
     def model(self) -> dict[str, Any]:
         """The entry of a spec that says which model the study starts from."""
         settings = self.config.model
-        return {"identity": identity(settings.source), "max_length": settings.max_length}
+        named = {} if settings.labels is None else {"labels": settings.labels}
+        return {"identity": identity(settings.source), "max_length": settings.max_length} | named
 
     @property
     def finetune_seeds(self) -> list[int]:

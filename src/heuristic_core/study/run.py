@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -65,8 +66,21 @@ def pick_device(device: str) -> str:
 
 
 def load_study_task(config: StudyConfig, data: Path | None) -> Task:
-    """Load a study's task with the study's settings."""
-    return load_task(config.task.name, data=data, seed=config.task.seed, **config.task.options)
+    """Load a study's task with the study's settings, as a classifier of its own classes sees it."""
+    task = load_task(config.task.name, data=data, seed=config.task.seed, **config.task.options)
+    if config.finetune is not None:
+        return task
+    try:
+        names = _labels(
+            check_model(config.model.source, fresh_head=False, labels=config.model.labels)
+        )
+    except InputError:  # tables of a finished run can be read without the model
+        return task
+    return replace(task, suites=tuple(suite.for_labels(names) for suite in task.suites))
+
+
+def _labels(model: Any) -> tuple[str, ...]:
+    return tuple(model.id2label[i] for i in range(model.num_labels))
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,12 +184,15 @@ def run_study(
     task = load_study_task(config, options.data)
     # Checked before the folder is touched: a study that cannot be run leaves no folder behind.
     source = config.model.source
-    model = check_model(source, fresh_head=config.finetune is not None)
+    model = check_model(source, fresh_head=config.finetune is not None, labels=config.model.labels)
     if recorded(source, model) is not None:
         raise InputError(f"{source} is a compacted model, which cannot be studied; give a full one")
     if config.finetune is None:
         for suite in task.suites:
-            suite.class_map(tuple(model.id2label[i] for i in range(model.num_labels)))
+            suite.class_map(_labels(model))
+    if config.finetune is not None:
+        task.check_whole("train")
+    task.check_whole("search")
     plan = make_plan(config, task)
     check_claim(options.out, config, options.update)
     cells = plan.cells if kinds is None else plan.of_kind(*kinds)

@@ -178,7 +178,7 @@ def _check_header(records: Records, column: str) -> None:
     if column in {as_text(value) for value in records.columns[column][:1000]}:
         raise InputError(
             f"{records.name}: {one_line(column, 60)!r} names the column of labels and is also a "
-            'value in it, so the file has no line of names; give names with format = { header = '
+            "value in it, so the file has no line of names; give names with format = { header = "
             '["...", "..."] }, one for each column'
         )
 
@@ -288,7 +288,12 @@ def _texts(
         raise InputError(f"{records.name}, {error}") from error
     if note:
         notes.append(f"{_short(records)}, {note}")
-        _refuse(replace(records, columns={column: plain}), column, [not _is_text(p) for p in plain], _MUST_BE_TEXT)
+        _refuse(
+            replace(records, columns={column: plain}),
+            column,
+            [not _is_text(p) for p in plain],
+            _MUST_BE_TEXT,
+        )
     return [tidy(value) for value in plain] if tidy else plain
 
 

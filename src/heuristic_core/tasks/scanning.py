@@ -205,7 +205,9 @@ class _Scanner:
         ends = rf"(?={separator}|\r?\n|\r?\Z)"
         escape, no = (r"|\\.", r"\\") if way == "backslash" else ("", "")
         self.layout = layout
-        self.quoted = re.compile(f"{mark}((?:[^{mark}{no}]|{mark}{mark}{escape})*+){mark}{ends}", re.S)
+        self.quoted = re.compile(
+            f"{mark}((?:[^{mark}{no}]|{mark}{mark}{escape})*+){mark}{ends}", re.S
+        )
         self.bare = re.compile(rf"((?:[^{separator}\n{no}]{escape})*+)", re.S)
         self.changed = re.compile(rf"{mark}{mark}|\\(.)" if escape else mark + mark, re.S)
         self.escaped = re.compile(r"\\(.)", re.S) if escape else None

@@ -109,7 +109,9 @@ def _read(path: Path, shown: str, wanted: Collection[str], how: TableFormat) -> 
         raise InputError(f"{shown} is not readable; change its permissions (chmod u+r)")
     extension, packing = extension_of(path.name), split_packing(path.name.lower())[1]
     if not (extension or packing == ".zip"):
-        raise InputError(f"{shown} has an unknown extension; name the file by its format: {IN_WORDS}")
+        raise InputError(
+            f"{shown} has an unknown extension; name the file by its format: {IN_WORDS}"
+        )
     if path.stat().st_size == 0:
         raise InputError(f"{shown} is empty; fetch it again")
     if packing == ".zip":

@@ -196,7 +196,9 @@ class Suite:
         for yes, no in (alike, alike[::-1]):
             if no == f"not {yes}" and yes in of_suite and no not in of_suite:
                 names = {spelled_alike(name): name for name in model_labels}
-                label = [names[yes if n == of_suite[yes] else no] for n in self.examples.table["label"]]
+                label = [
+                    names[yes if n == of_suite[yes] else no] for n in self.examples.table["label"]
+                ]
                 table = self.examples.table.assign(label=label)
                 return replace(self, examples=Examples(table, tuple(model_labels)))
         return self
@@ -215,9 +217,9 @@ class Suite:
             if theirs is None:
                 raise InputError(
                     f"the model's label {one_line(ours)!r} has no counterpart among suite "
-                    f"{self.name!r}'s labels {list(number)}; say what the model's classes are, as "
-                    f"in --labels {example_map(model_labels, list(self._names))} or "
-                    "load_model(..., labels={...})"
+                    f"{self.name!r}'s labels {list(number)}; say what the model's classes are with "
+                    f"--labels {example_map(model_labels, list(self._names))} (in Python "
+                    "load_model(..., labels={...}), in a study labels below [model])"
                 )
         return np.array([number[mapped[name] or ""] for name in model_labels], dtype=np.int64)
 

@@ -103,7 +103,9 @@ class FormatTable(BaseModel):
     def _different(self) -> FormatTable:
         marks = [self.separator or "", self.quote_mark or '"']
         if marks[0] == marks[1] or any(mark in "\r\n\\" for mark in marks if mark):
-            raise ValueError("separator and quote_mark must differ, and be no line end or backslash")
+            raise ValueError(
+                "separator and quote_mark must differ, and be no line end or backslash"
+            )
         if self.quote_mark is not None and self.quotes in (None, "none"):
             raise ValueError('quote_mark needs quotes = "doubled" or "backslash"')
         return self
