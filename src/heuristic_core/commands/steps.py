@@ -133,7 +133,7 @@ def prune(
     loaded.check_whole("search")
     names_given = None if labels is None else read_label_map(labels)
     # Subnetworks that are there were found without these.
-    more = {} if max_length is None else {"max_length": max_length}
+    more: dict[str, object] = {} if max_length is None else {"max_length": max_length}
     more |= {} if names_given is None else {"labels": names_given}
     request = digest(
         {

@@ -37,8 +37,7 @@ def check_labels(
         for suite in suites:
             suite.class_map(model.labels)
     except InputError as error:
-        suite = next((suite for suite in in_domain if suite.role == "id"), None)
-        hint = "" if suite is None else _hint(model, suite)
+        hint = next((_hint(model, suite) for suite in in_domain if suite.role == "id"), "")
         raise InputError(f"{error}{hint}") from error
 
 

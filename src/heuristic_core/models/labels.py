@@ -101,8 +101,8 @@ def _numbers(source: object, written: Any) -> dict[int, str]:
         )
     ):
         raise InputError(
-            f"{source}: label2id in config.json is {one_line(str(written), 80)}, but must give each "
-            'name its class number, such as {"no": 0, "yes": 1}; correct or remove it'
+            f"{source}: label2id in config.json is {one_line(str(written), 80)}, but must give "
+            'each name its class number, such as {"no": 0, "yes": 1}; correct or remove it'
         )
     return {int(i): str(name) for name, i in written.items()}
 

@@ -71,12 +71,11 @@ def load_study_task(config: StudyConfig, data: Path | None) -> Task:
     if config.finetune is not None:
         return task
     try:
-        names = _labels(
-            check_model(config.model.source, fresh_head=False, labels=config.model.labels)
-        )
+        model = check_model(config.model.source, fresh_head=False, labels=config.model.labels)
     except InputError:  # tables of a finished run can be read without the model
         return task
-    return replace(task, suites=tuple(suite.for_labels(names) for suite in task.suites))
+    suites = tuple(suite.for_labels(_labels(model)) for suite in task.suites)
+    return replace(task, suites=suites)
 
 
 def _labels(model: Any) -> tuple[str, ...]:

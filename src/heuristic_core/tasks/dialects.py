@@ -11,14 +11,20 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from ..errors import InputError, one_line
-from .scanning import Layout, Quotes, Reading, WrongDialectError, begins_with_mark, read_as
+from .scanning import (
+    OTHER_MARKS,
+    Layout,
+    Quotes,
+    Reading,
+    WrongDialectError,
+    begins_with_mark,
+    read_as,
+)
 
 #: Texts with marks that a quoting program writes as they stand, before a .tsv is taken for quoted.
 _ENOUGH = 3
 #: Rows of a .csv that are quoted without need, before the marks are taken for quoting.
 _MANY = 10
-#: Marks that programs can be told to use in place of the double quotation mark.
-_OTHER_MARKS = "'`|~^$%"
 
 
 def chosen(shown: str, text: str, layout: Layout, wanted: Collection[str]) -> Reading:
@@ -95,10 +101,10 @@ def _one_of(shown: str, ways: dict[Quotes, Reading], text: str, layout: Layout) 
         if by_rule is None:
             raise _unclear(shown, _doubt(doubled))
         return by_rule
-    if several[0] is plain and layout.comma and begins_with_mark(text, layout):
-        # A .csv is quoted as a rule, but this one could not be.
-        if doubled is None or not doubled.same(plain):
-            raise _unclear(shown, _doubt(doubled))
+    # A .csv is quoted as a rule, but this one could not be.
+    may_be_quoted = layout.comma and begins_with_mark(text, layout)
+    if several[0] is plain and may_be_quoted and not (doubled and doubled.same(plain)):
+        raise _unclear(shown, _doubt(doubled))
     return several[0]
 
 
@@ -121,7 +127,7 @@ def _checked(
     shown: str, text: str, reading: Reading, layout: Layout, wanted: Collection[str]
 ) -> Reading:
     """Refuse a table whose rows are uneven, or that another mark may quote."""
-    for mark in _OTHER_MARKS:
+    for mark in OTHER_MARKS:
         other = replace(layout, mark=mark)
         if mark in (layout.mark, layout.separator) or not begins_with_mark(text, other):
             continue

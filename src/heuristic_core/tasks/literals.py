@@ -36,7 +36,8 @@ def without_literals(column: str, texts: Sequence[str]) -> tuple[list[str], str]
     values = [_value(text) if _MARKED.fullmatch(text) else None for text in texts]
     n = sum(value is not None for value in values)
     if n:
-        good = [v.decode() if isinstance(v, bytes) else v for v in values if _is_text(v)]
+        decoded = (_decoded(value) for value in values)
+        good = [text for text in decoded if text is not None]
         if len(good) < len(texts):
             raise InputError(
                 f"{column}: {n} of {len(texts)} texts are Python literals such as b'...', but not "
@@ -62,10 +63,10 @@ def _value(text: str) -> object:
             return None
 
 
-def _is_text(value: object) -> bool:
+def _decoded(value: object) -> str | None:
     if isinstance(value, bytes):
         try:
-            value.decode()
+            return value.decode()
         except UnicodeDecodeError:
-            return False
-    return isinstance(value, str | bytes)
+            return None
+    return value if isinstance(value, str) else None

@@ -7,10 +7,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-#: How marks and backslashes are read: ``none`` means that all belong to the texts; ``doubled`` that
-#: fields may be quoted, with marks doubled; ``backslash`` that a backslash also escapes what follows.
+#: How marks and backslashes are read. ``none``: all belong to the texts. ``doubled``: fields may be
+#: quoted, with marks in them doubled. ``backslash``: a backslash also escapes what follows.
 Quotes = Literal["none", "doubled", "backslash"]
 
+#: Marks that programs can be told to use in place of the double quotation mark.
+OTHER_MARKS = "'`|~^$%"
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*|[-+]?inf|nan|true|false", re.I)
 #: What a backslash and a letter stand for, as databases write them.
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r"}
@@ -80,7 +82,10 @@ class Reading:
     def is_written(self) -> bool:
         """Whether a program writes so: it quotes where it must, or all texts of a column."""
         whole = self.quoted_header or self.needless.isdisjoint(self.bare)
-        return self.even and not self.n_inside and not self.odd_escapes and whole
+        # With escapes alone, the mark may be another, so that this one needs no escape.
+        escapes_alone = self.quotes == "backslash" and not (self.first_quoted or self.quoted_header)
+        marked = not self.n_inside or escapes_alone
+        return self.even and marked and not self.odd_escapes and whole
 
     def same(self, other: Reading) -> bool:
         """Whether two readings give the same rows."""
@@ -240,7 +245,7 @@ class _Scanner:
     def _value(self, row: _Row, raw: str, quoted: bool) -> str:
         """Undo doubled marks and escapes, and note what is odd."""
         mark = self.layout.mark
-        plain = (self.layout.separator, mark, "\\", "\n", "\r")
+        plain = (self.layout.separator, mark, *OTHER_MARKS, "\\", "\n", "\r")
 
         def one(match: re.Match[str]) -> str:
             if match[0] == mark * 2:
