@@ -13,21 +13,31 @@ from hypothesis import strategies as st
 
 HEADER = ["text", "text_pair", "label"]
 #: What tables are made of: all that a dialect may treat in its own way, and some words.
-PIECES = ['"', '""', "'", "\\", "\\\\", "\t", ",", ";", "|", "\n", "\r", "\r\n", " ", "  ", "b", "a",
-          "b'x'", "é", "好", "\u2028", "\x85", "\x0c", "N/A", "nan", "null", "1", "-", "#", "\\n", "\\t", "x, y",
-          'He said "no".', "It's", '5" pipe', "C:\\new", "http://a.b/c?d=e&f", "\ufeff"]  # fmt: skip
+PIECES = [
+    *('"', '""', "'", "\\", "\\\\", "\t", ",", ";", "|", "\n", "\r", "\r\n", " ", "  ", "-", "#"),
+    *("a", "é", "好", "\u2028", "\x85", "\x0c", "\ufeff", "N/A", "nan", "null", "1", "\\n", "\\t"),
+    *("x, y", 'He said "no".', "It's", '5" pipe', "C:\\new", "http://a.b/c?d=e&f"),
+]
+QUOTING = [csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC, csv.QUOTE_NONE]
 
 
 @dataclass(frozen=True)
 class Written:
-    """A file: its content, its extension, and whether the writer kept all that it was given."""
+    """A file that a program wrote.
+
+    Args:
+        data: Its content.
+        extension: Its extension.
+        how: The program.
+        settings: The program's settings.
+        bare: Whether the program neither quotes nor escapes.
+    """
 
     data: bytes
     extension: str
     how: str
     settings: dict[str, Any] = field(default_factory=dict)
-    #: What the writer cannot tell from other text, as it neither quotes nor escapes it.
-    lost: tuple[str, ...] = ()
+    bare: bool = False
 
 
 texts = (
@@ -59,17 +69,17 @@ def written(draw: st.DrawFn, rows: list[dict[str, str]], polars: Any) -> Written
         return Written(data, extension, writer, settings, lost)
     settings = {
         "sep": separator,
-        "quoting": draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC, csv.QUOTE_NONE])),
+        "quoting": draw(st.sampled_from(QUOTING)),
         "doublequote": draw(st.booleans()),
         "escapechar": draw(st.sampled_from([None, "\\"])),
         "quotechar": draw(st.sampled_from(['"', '"', '"', "'", "|"])),
         "lineterminator": draw(st.sampled_from(["\n", "\r\n"])),
-    }  # fmt: skip
+    }
     bare = settings["quoting"] == csv.QUOTE_NONE and draw(st.booleans())
     try:
         if writer == "csv":
             if bare:
-                settings["quotechar"] = None
+                settings |= {"quotechar": None, "escapechar": None}
             buffer = io.StringIO(newline="")
             options = {"delimiter" if k == "sep" else k: v for k, v in settings.items()}
             lines = csv.writer(buffer, **options)
@@ -87,7 +97,7 @@ def written(draw: st.DrawFn, rows: list[dict[str, str]], polars: Any) -> Written
             data = buffer.getvalue()
     except (csv.Error, ValueError, TypeError):
         return None
-    return Written(data, extension, writer, settings)
+    return Written(data, extension, writer, settings, bare and writer == "csv")
 
 
 def _json(draw: st.DrawFn, rows: list[dict[str, str]]) -> Written:

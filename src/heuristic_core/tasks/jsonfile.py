@@ -56,7 +56,12 @@ def _is_row(line: str) -> bool:
     except (ValueError, RecursionError):
         # The first line of an object over several lines, if all of it is read so far.
         return line.strip() not in ("{", "[") and not line.rstrip().endswith((",", "{", "["))
-    return not (isinstance(value, dict) and _is_columns(value))
+    return not (isinstance(value, dict) and (_is_columns(value) or _is_table(value)))
+
+
+def _is_table(value: dict[str, Any]) -> bool:
+    """Return whether an object is a table that pandas wrote with its schema."""
+    return isinstance(value.get("schema"), dict) and isinstance(value.get("data"), list)
 
 
 def _is_columns(value: dict[str, Any]) -> bool:
@@ -80,11 +85,9 @@ def _rows_of(value: Any, shown: str) -> Iterator[Any]:
     if isinstance(value, list):
         yield from value
         return
-    if isinstance(value, dict) and isinstance(value.get("schema"), dict):
-        value = value.get("data")  # pandas' orient="table"
-        if isinstance(value, list):
-            yield from value
-            return
+    if isinstance(value, dict) and _is_table(value):
+        yield from value["data"]
+        return
     if not isinstance(value, dict) or not _is_columns(value):
         keys = ", ".join(map(str, value)) if isinstance(value, dict) else type(value).__name__
         raise InputError(f"{shown} is one JSON value ({one_line(keys, 80)}); {_FORMS}")

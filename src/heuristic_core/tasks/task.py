@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, one_line, unknown
-from .labels import NLI_TO_HANS, counterparts, example_map, spelled_alike
+from .labels import NLI_LABELS, NLI_TO_HANS, counterparts, example_map, spelled_alike
 
 Role = Literal["id", "ood"]
 CaseKind = Literal["id", "adversarial", "friendly"]
@@ -213,15 +213,22 @@ class Suite:
         """
         number = {name: i for i, name in enumerate(self.examples.labels)}
         mapped = self._mapped(model_labels)
+        example = example_map(model_labels, self._usual(len(model_labels)))
         for ours, theirs in mapped.items():
             if theirs is None:
                 raise InputError(
                     f"the model's label {one_line(ours)!r} has no counterpart among suite "
                     f"{self.name!r}'s labels {list(number)}; say what the model's classes are with "
-                    f"--labels {example_map(model_labels, list(self._names))} (in Python "
+                    f"--labels {example} (in Python "
                     "load_model(..., labels={...}), in a study labels below [model])"
                 )
         return np.array([number[mapped[name] or ""] for name in model_labels], dtype=np.int64)
+
+    def _usual(self, n: int) -> tuple[str, ...]:
+        """The labels that a model of so many classes is likely to have."""
+        names = self._names
+        is_nli = n == len(NLI_LABELS) and all(label in names for label in NLI_LABELS)
+        return NLI_LABELS if is_nli else tuple(names)
 
     @property
     def _names(self) -> dict[str, str]:
