@@ -121,6 +121,7 @@ EXAMPLES = {
     "CR LF": (".csv", "one,yes\r\ntwo,no\r", ["one", "two"]),
     "CR LF with LF inside": (".csv", '"one\nmore",yes\r\ntwo,no\r', ["one\nmore", "two"]),
     "both line ends": (".csv", "one,yes\r\ntwo,no", "some lines end in CR LF and others in LF"),
+    "rows that quoting would join": (".csv", '",yes\n",no', "row 1 may be quoted, or"),
     "a lone CR": (".csv", "one\rmore,yes", ["one\rmore"]),
     "other line ends of Unicode": (".tsv", "a\u2028b\x85c\x0cd\tyes", ["a\u2028b\x85c\x0cd"]),
     "words for nothing": (".csv", "NA,yes\nnull,no\nNone,no", ["NA", "null", "None"]),

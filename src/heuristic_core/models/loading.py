@@ -72,7 +72,10 @@ def load_model(
     device = _check_options(device, dtype, max_length)
     config = check_model(source, fresh_head=False, labels=labels)
     kept = recorded(source, config)
-    names = {"id2label": config.id2label, "label2id": config.label2id}
+    names = {
+        "id2label": config.id2label,
+        "label2id": {name: i for i, name in config.id2label.items()},
+    }
     if kept is None:
         hf, tokenizer, info = _load(
             source, AutoModelForSequenceClassification, device, dtype, **names

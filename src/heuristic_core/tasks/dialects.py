@@ -86,7 +86,7 @@ def _one_of(shown: str, ways: dict[Quotes, Reading], text: str, layout: Layout) 
     order = [r for r in (doubled, plain, slashed) if r in possible]
     several = [r for i, r in enumerate(order) if not any(r.same(s) for s in order[:i])]
     if len(several) == 2 and several[0] is doubled and several[1] is plain:
-        if _is_sure(doubled, layout.comma):
+        if doubled.n_rows == plain.n_rows and _is_sure(doubled, layout.comma):
             return doubled
         raise _unclear(shown, f"row {doubled.first_quoted} may be quoted, or have marks of its own")
     if len(several) > 1:

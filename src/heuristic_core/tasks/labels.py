@@ -70,11 +70,11 @@ def counterparts(names: Sequence[str], labels: Iterable[str]) -> dict[str, str]:
     Returns:
         The label of each name that spells exactly one, and is the only name to spell it. Equal
         names come first, then those that differ in case alone, then other spellings. The letters
-        e, n and c count where no name is another.
+        e, n and c count where they are all names.
     """
     labels = list(dict.fromkeys(labels))
     found = {name: name for name in names if name in labels}
-    letters = {name.casefold().strip() for name in names} <= set(_LETTERS)
+    letters = {name.casefold().strip() for name in names} == set(_LETTERS)
     for spelling in (str.casefold, spelled_alike):
         spelled: dict[str, list[str]] = {}
         for label in labels:
