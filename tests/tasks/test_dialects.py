@@ -114,6 +114,11 @@ EXAMPLES = {
     "marks that are not doubled": (".csv", '"so "good" it is",yes', "is not doubled, or one is"),
     "backslashes before marks": (".csv", 'so \\"good\\",yes', "a backslash may belong to a text"),
     "backslashes before separators": (".csv", 'so\\, \\"good\\",yes', ['so, "good"']),
+    "doubled backslashes beside a bare mark": (
+        ".tsv",
+        '"a\\\\b\tno',
+        "a backslash may belong to a",
+    ),
     "backslashes of paths": (".csv", "C:\\new\\\\x,yes", ["C:\\new\\\\x"]),
     "single quotation marks": (".csv", "'it''s',yes\nso,no", "row 1 may be quoted with '"),
     "apostrophes": (".tsv", "it's\tyes\n'so'\tno", ["it's", "'so'"]),
@@ -154,6 +159,7 @@ KEYS = {
     "doubled": ({"quotes": "doubled"}, '"One",yes\ntwo,no', ["One", "two"]),
     "none": ({"quotes": "none"}, '"One",yes\ntwo,no', ['"One"', "two"]),
     "backslash": ({"quotes": "backslash"}, 'so \\"good\\",yes\na\\tb,no', ['so "good"', "a\tb"]),
+    "escaped": ({"quotes": "escaped"}, '"a\\,\\tb,yes\nc,no', ['"a,\tb', "c"]),
     "other mark": ({"quotes": "doubled", "quote_mark": "'"}, "'it''s',yes\nso,no", ["it's", "so"]),
 }
 

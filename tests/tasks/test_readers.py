@@ -188,8 +188,8 @@ REFUSED = {
     "missing column": (
         "a.jsonl",
         b'{"premises": "a", "hypothesis": "b", "label": "neutral"}\n',
-        r"has no column 'sentence1' or 'premise'; is it 'premises'\? rename it; columns there: "
-        "premises, hypothesis, label",
+        r"has no column 'sentence1' or 'premise'; is it 'premises'\? name that column, or "
+        "rename it; columns there: premises, hypothesis, label",
     ),
     "no near column": ("a.csv", b"x\ny\n", "rename the column that holds it; columns there: x"),
     "unknown label": (

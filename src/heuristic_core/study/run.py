@@ -191,7 +191,7 @@ def run_study(
             suite.class_map(_labels(model))
     if config.finetune is not None:
         task.check_whole("train")
-    task.check_whole("search")
+    task.check_whole("search", "id")
     plan = make_plan(config, task)
     check_claim(options.out, config, options.update)
     cells = plan.cells if kinds is None else plan.of_kind(*kinds)

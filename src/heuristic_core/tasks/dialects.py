@@ -73,17 +73,15 @@ def _ways(text: str, layout: Layout) -> list[Quotes]:
     if layout.mark in text:
         ways.append("doubled")
     if "\\" in text:
-        ways.append("backslash")
+        ways += ["backslash", "escaped"]
     return ways
 
 
 def _one_of(shown: str, ways: dict[Quotes, Reading], text: str, layout: Layout) -> Reading:
-    plain, doubled, slashed = (ways.get(way) for way in ("none", "doubled", "backslash"))
-    possible = [r for r in (doubled, slashed) if r is not None and r.is_written]
-    if plain is not None and plain.even:
-        possible.append(plain)
-    # Of equal readings the first: quoted or plain before one with escapes.
-    order = [r for r in (doubled, plain, slashed) if r in possible]
+    plain, doubled = ways.get("none"), ways.get("doubled")
+    # Of equal readings the first: quoted or plain before those with escapes.
+    order = [ways[way] for way in ("doubled", "none", "backslash", "escaped") if way in ways]
+    order = [r for r in order if (r.even if r is plain else r.is_written)]
     several = [r for i, r in enumerate(order) if not any(r.same(s) for s in order[:i])]
     if len(several) == 2 and several[0] is doubled and several[1] is plain:
         if doubled.n_rows == plain.n_rows and _is_sure(doubled, layout.comma):

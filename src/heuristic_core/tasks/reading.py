@@ -246,7 +246,7 @@ def _pick(records: Records, names: tuple[str, ...]) -> str:
         for match in difflib.get_close_matches(name, records.present, n=1, cutoff=0.6)
     ]
     if near:
-        message += f"; is it {one_line(near[0], 60)!r}? rename it"
+        message += f"; is it {one_line(near[0], 60)!r}? name that column, or rename it"
     else:
         message += "; rename the column that holds it"
     shown = ", ".join(one_line(name, 40) for name in records.present[:20]) or "none"

@@ -9,7 +9,8 @@ from typing import Literal
 
 #: How marks and backslashes are read. ``none``: all belong to the texts. ``doubled``: fields may be
 #: quoted, with marks in them doubled. ``backslash``: a backslash also escapes what follows.
-Quotes = Literal["none", "doubled", "backslash"]
+#: ``escaped``: it does, and no field is quoted.
+Quotes = Literal["none", "doubled", "backslash", "escaped"]
 
 #: Marks that programs can be told to use in place of the double quotation mark.
 OTHER_MARKS = "'`|~^$%"
@@ -82,10 +83,7 @@ class Reading:
     def is_written(self) -> bool:
         """Whether a program writes so: it quotes where it must, or all texts of a column."""
         whole = self.quoted_header or self.needless.isdisjoint(self.bare)
-        # With escapes alone, the mark may be another, so that this one needs no escape.
-        escapes_alone = self.quotes == "backslash" and not (self.first_quoted or self.quoted_header)
-        marked = not self.n_inside or escapes_alone
-        return self.even and marked and not self.odd_escapes and whole
+        return self.even and not self.n_inside and not self.odd_escapes and whole
 
     def same(self, other: Reading) -> bool:
         """Whether two readings give the same rows."""
@@ -184,7 +182,8 @@ def _look(reading: Reading, row: _Row, layout: Layout) -> None:
 
 
 def _rows(text: str, way: Quotes, layout: Layout) -> Iterator[_Row]:
-    special = {"none": "", "doubled": layout.mark, "backslash": layout.mark + "\\"}[way]
+    mark = layout.mark
+    special = {"none": "", "doubled": mark, "backslash": mark + "\\", "escaped": "\\"}[way]
     scanner = _Scanner(way, layout)
     place, end = 0, len(text)
     while place < end:
@@ -208,8 +207,9 @@ class _Scanner:
     def __init__(self, way: Quotes, layout: Layout) -> None:
         separator, mark = re.escape(layout.separator), re.escape(layout.mark)
         ends = rf"(?={separator}|\r?\n|\r?\Z)"
-        escape, no = (r"|\\.", r"\\") if way == "backslash" else ("", "")
+        escape, no = ("", "") if way == "doubled" else (r"|\\.", r"\\")
         self.layout = layout
+        self.quotes = way != "escaped"
         self.quoted = re.compile(
             f"{mark}((?:[^{mark}{no}]|{mark}{mark}{escape})*+){mark}{ends}", re.S
         )
@@ -222,7 +222,7 @@ class _Scanner:
         row = _Row([], "")
         quoted: list[bool] = []
         while True:
-            quoted.append(text.startswith(self.layout.mark, place))
+            quoted.append(self.quotes and text.startswith(self.layout.mark, place))
             found = (self.quoted if quoted[-1] else self.bare).match(text, place)
             if found is None:
                 raise WrongDialectError("a quotation mark is missing, or not doubled")
@@ -258,5 +258,6 @@ class _Scanner:
         if self.escaped is None:
             row.n_inside += raw.count(mark)
             return raw
-        row.n_inside += self.escaped.sub("", raw).count(mark)
+        if self.quotes:
+            row.n_inside += self.escaped.sub("", raw).count(mark)
         return self.escaped.sub(one, raw)

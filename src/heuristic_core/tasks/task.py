@@ -272,14 +272,21 @@ class Task:
         if len(self.train) and not any(suite.role == "id" for suite in self.suites):
             raise InputError(f"task {self.name!r} has no in-domain suite")
 
-    def check_whole(self, *parts: Literal["train", "search"]) -> None:
+    def check_whole(self, *parts: Literal["train", "search", "id"]) -> None:
         """Check that the task has some parts, which a task that only evaluates models lacks.
 
+        Args:
+            *parts: The examples to fine-tune on, those to learn masks on, an in-domain suite.
+
         Raises:
-            InputError: If one is empty.
+            InputError: If one is missing.
         """
         for part in parts:
-            if not len(getattr(self, part)):
+            if part == "id" and not any(suite.role == "id" for suite in self.suites):
+                raise InputError(
+                    f'task {self.name!r} has no in-domain suite; give it one with role = "id"'
+                )
+            if part != "id" and not len(getattr(self, part)):
                 raise InputError(
                     f"task {self.name!r} has nothing to "
                     + {"train": "fine-tune on", "search": "learn masks or take means on"}[part]

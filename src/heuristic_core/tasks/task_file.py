@@ -88,8 +88,8 @@ class FormatTable(BaseModel):
     quotes: Quotes | None = Field(
         None,
         description="doubled: fields may be quoted, with marks in them doubled; backslash: a "
-        "backslash also escapes what follows; none: all marks belong to the texts. Recognised if "
-        "unset.",
+        "backslash also escapes what follows; escaped: it does, and nothing is quoted; none: all "
+        "marks belong to the texts. Recognised if unset.",
     )
     quote_mark: str | None = Field(
         None, min_length=1, max_length=1, description="The mark around quoted fields."
@@ -106,7 +106,7 @@ class FormatTable(BaseModel):
             raise ValueError(
                 "separator and quote_mark must differ, and be no line end or backslash"
             )
-        if self.quote_mark is not None and self.quotes in (None, "none"):
+        if self.quote_mark is not None and self.quotes not in ("doubled", "backslash"):
             raise ValueError('quote_mark needs quotes = "doubled" or "backslash"')
         return self
 
