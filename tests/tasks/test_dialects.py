@@ -155,6 +155,17 @@ def test_examples(tmp_path, extension, content, expected):
     assert examples.table["text"].tolist() == expected
 
 
+def test_two_marks_that_may_quote(tmp_path):
+    """A text of one mark, beside one that the other mark quotes: both readings are even."""
+    path = tmp_path / "data.tsv"
+    path.write_text("text\ttext_pair\tlabel\n\"\t'\"\t'\tno\n", encoding="utf-8")
+    with pytest.raises(InputError, match="row 1 may be quoted with '"):
+        read(path)
+    assert read(path, quotes="doubled", quote_mark="'") == [
+        {"text": '"', "text_pair": '"\t', "label": "no"}
+    ]
+
+
 KEYS = {
     "doubled": ({"quotes": "doubled"}, '"One",yes\ntwo,no', ["One", "two"]),
     "none": ({"quotes": "none"}, '"One",yes\ntwo,no', ['"One"', "two"]),

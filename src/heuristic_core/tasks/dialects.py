@@ -133,7 +133,7 @@ def _checked(
             marked = read_as(text, "doubled", other, wanted)
         except WrongDialectError:
             continue
-        if marked.needed and marked.is_written and not marked.same(reading):
+        if marked.must_quote and marked.is_written and not marked.same(reading):
             raise _unclear(shown, f"row {marked.first_quoted} may be quoted with {mark}", mark)
     return _even(shown, reading, layout)
 

@@ -53,6 +53,7 @@ class Reading:
         n_short: Number of rows of fewer fields.
         n_inside: Number of bare marks in fields that are not quoted.
         odd_escapes: Whether a backslash stands before a character that needs none.
+        must_quote: Whether a field is quoted that must be, for a mark, separator or line end in it.
         needed: The different quoted fields that have a mark in them.
         needless: The columns of fields that are quoted without need.
         bare: The columns of fields that are neither quoted nor numbers.
@@ -68,6 +69,7 @@ class Reading:
     n_short: int = 0
     n_inside: int = 0
     odd_escapes: bool = False
+    must_quote: bool = False
     needed: set[str] = field(default_factory=set)
     needless: set[int] = field(default_factory=set)
     bare: set[int] = field(default_factory=set)
@@ -177,7 +179,9 @@ def _look(reading: Reading, row: _Row, layout: Layout) -> None:
         reading.first_quoted = reading.first_quoted or reading.n_rows
         if layout.mark in value:
             reading.needed.add(value)
-        elif value and not _special(value, layout):
+        if _special(value, layout):
+            reading.must_quote = True
+        elif value:
             reading.needless.add(i)
 
 
