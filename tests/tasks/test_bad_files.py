@@ -18,7 +18,7 @@ import pytest
 import heuristic_core as hc
 from command import hcore, mistake
 from heuristic_core.errors import InputError
-from heuristic_core.tasks import sources
+from heuristic_core.tasks import limits, packing
 from heuristic_core.tasks.reading import LONGEST_TEXT, read_examples
 
 LABELS = ("no", "yes")
@@ -301,7 +301,7 @@ def test_links_are_followed_if_they_lead_to_a_file(folder):
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.jsonl.gz"])
 def test_what_is_no_file(folder, name):
     (folder / name).mkdir()
-    with pytest.raises(InputError, match=rf"{name} is a folder; give the data file inside it"):
+    with pytest.raises(InputError, match=rf"{name} is a folder without data files; give"):
         hc.load_task(task_on(folder, name))
     (folder / name).rmdir()
     os.mkfifo(folder / name)
@@ -354,8 +354,8 @@ LARGE = {
 
 @pytest.mark.parametrize(("name", "content"), LARGE.values(), ids=LARGE)
 def test_too_large(folder, name, content, monkeypatch):
-    monkeypatch.setattr(sources, "MOST_ROWS", 100)
-    monkeypatch.setattr(sources, "MOST_BYTES", 20_000)
+    monkeypatch.setattr(limits, "MOST_ROWS", 100)
+    monkeypatch.setattr(limits, "MOST_BYTES", 20_000)
     (folder / name).write_bytes(content)
     with pytest.raises(InputError, match=rf"{name} has more than 100 rows or unpacks to more than"):
         hc.load_task(task_on(folder, name))
@@ -370,16 +370,16 @@ def test_too_large(folder, name, content, monkeypatch):
     ],
 )
 def test_as_large_as_may_be(folder, name, content, monkeypatch):
-    monkeypatch.setattr(sources, "MOST_ROWS", 100)
-    monkeypatch.setattr(sources, "MOST_BYTES", 20_000)
+    monkeypatch.setattr(limits, "MOST_ROWS", 100)
+    monkeypatch.setattr(limits, "MOST_BYTES", 20_000)
     (folder / name).write_bytes(content)
     assert len(hc.load_task(task_on(folder, name)).suite("test").examples) == 100
 
 
 def test_a_packed_file_is_not_unpacked_further_than_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(limits, "MOST_BYTES", 1_000_000)
     given = []
-    monkeypatch.setattr(sources._Counted, "readinto", counting(sources._Counted.readinto, given))
+    monkeypatch.setattr(packing._Counted, "readinto", counting(packing._Counted.readinto, given))
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b"x" * 50_000_000))
     with pytest.raises(InputError, match="unpacks to more than 1000000 bytes"):
         read_examples(tmp_path / "a.jsonl.gz", text="text", label="label", labels=LABELS)

@@ -106,7 +106,11 @@ REFUSED = {
     "hub name": (('file = "train.csv"', 'hub = "pandas"'), r"train\[1\]\.hub: must be namespace"),
     "split of a file": (
         ("size = 5", 'file = "train.csv"\nsplit = "x"'),
-        "config and split are for hub",
+        "train.csv has no splits, neither in files nor in a column split; leave split out",
+    ),
+    "configuration of a file": (
+        ("size = 5", 'file = "train.csv"\nconfig = "x"'),
+        "config is for hub; leave it out",
     ),
     "own labels": (("per_case = 4", 'labels = ["0", "1"]'), "label 'no' is none of .*counts_as"),
     "counts as": (

@@ -309,8 +309,8 @@ def test_a_missing_file_is_read_from_the_hub(folder, monkeypatch):
 def test_no_file_and_no_hub_says_what_to_do(folder):
     with pytest.raises(
         InputError,
-        match=r"there is no snli_test or snli_1\.0_test \(\.jsonl, \.csv, \.tsv or \.txt, each "
-        r"also with \.gz, or \.parquet\) in .*, and cannot load hub:stanfordnlp/snli",
+        match=r"there is no snli_test or snli_1\.0_test \(\.jsonl, \.csv, \.tsv, \.txt, \.json, "
+        r"each also with \.gz, .*, or a folder\) in .*, and cannot load hub:stanfordnlp/snli",
     ):
         load_task("snli+hans", data=folder)
     with pytest.raises(InputError, match=r"no --data and no HCORE_DATA"):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
+import zipfile
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.ipc
 
 ROWS = [
     {"premise": "A man sleeps.", "hypothesis": "Someone sleeps.", "label": "entailment"},
@@ -40,11 +45,18 @@ HANS_ROWS = [
 
 def content(rows: list[dict], extension: str) -> bytes:
     """Write rows as a file of some format."""
-    if extension.endswith(".gz"):
-        return gzip.compress(content(rows, extension.removesuffix(".gz")), mtime=0)
+    if extension == ".zip":
+        extension = ".csv.zip"
+    plain, _, packing = extension[1:].partition(".")
+    if packing:
+        return packed(content(rows, f".{plain}"), packing, f"data.{plain}")
     table = pd.DataFrame(rows)
     if extension == ".jsonl":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    if extension == ".json":
+        return json.dumps(rows, indent=1).encode()
+    if extension in (".arrow", ".feather"):
+        return arrow(table, stream=extension == ".arrow")
     if extension == ".csv":
         return table.to_csv(index=False).encode()
     if extension in (".tsv", ".txt"):
@@ -52,6 +64,27 @@ def content(rows: list[dict], extension: str) -> bytes:
         return ("\n".join(lines) + "\n").encode()
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def packed(data: bytes, packing: str, name: str) -> bytes:
+    """Pack the content of a file."""
+    if packing == "zip":
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr(name, data)
+        return buffer.getvalue()
+    if packing == "zst":
+        return pa.Codec("zstd").compress(data, asbytes=True)
+    return {"gz": gzip, "bz2": bz2, "xz": lzma}[packing].compress(data)
+
+
+def arrow(table: pd.DataFrame, *, stream: bool) -> bytes:
+    """Write a table in Arrow's format, as a stream or as a Feather file."""
+    rows, buffer = pa.Table.from_pandas(table), io.BytesIO()
+    new = pa.ipc.new_stream if stream else pa.ipc.new_file
+    with new(buffer, rows.schema) as writer:
+        writer.write_table(rows)
     return buffer.getvalue()
 
 

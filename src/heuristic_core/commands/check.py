@@ -38,7 +38,10 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Check that a model can be studied; exit code 1 if a check fails."""
-    examples = None if task is None else load_task(task, data=data).search
+    examples = None
+    if task is not None:
+        loaded = load_task(task, data=data)
+        examples = loaded.search if len(loaded.search) else loaded.suites[0].examples
     subject = open_subject(model, device=pick_device(device), dtype=dtype, examples=examples)
     console = err()
     with Bars(console=console, transient=True, disable=not console.is_terminal) as bars:

@@ -31,6 +31,20 @@ DataOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 RunArgument = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]
+LabelsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        help="Names of the model's classes where its own say nothing, such as "
+        "LABEL_0=entailment,LABEL_1=neutral,LABEL_2=contradiction.",
+    ),
+]
+MaxLengthOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-length", help="Longest text in tokens; longer ones are cut. [default: 128]"
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print the result as JSON on the output stream.")
 ]

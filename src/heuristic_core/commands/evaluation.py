@@ -12,9 +12,11 @@ import typer
 
 from ..errors import InputError, remark, unknown
 from ..measure.accuracy import evaluate as evaluate_model
+from ..measure.assignments import check_labels
 from ..measure.remarks import majorities
 from ..measure.removal import removal
 from ..models.classifier import Classifier
+from ..models.labels import read_label_map
 from ..models.loading import load_model
 from ..storage import digest, write_table
 from ..study.config import EvaluationConfig
@@ -27,7 +29,17 @@ from ..subnetwork import Subnetwork
 from ..tasks import load_suite, load_task
 from ..tasks.registry import TASKS_OF
 from ..tasks.task import Suite, Task
-from .console import DataOption, DeviceOption, JsonOption, command_line, err, out, print_json
+from .console import (
+    DataOption,
+    DeviceOption,
+    JsonOption,
+    LabelsOption,
+    MaxLengthOption,
+    command_line,
+    err,
+    out,
+    print_json,
+)
 from .evaluation_tables import rich_table, summary, with_majority
 
 
@@ -87,6 +99,8 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    labels: LabelsOption = None,
+    max_length: MaxLengthOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -105,6 +119,8 @@ def evaluate(
             "--ablation": ablation,
             "--other-model": other_model,
             "--dtype": dtype,
+            "--labels": labels,
+            "--max-length": max_length,
         }
         for option, value in for_models.items():
             if value:
@@ -120,8 +136,17 @@ def evaluate(
     if without and not named and ablation != "zero":
         named = _own_task(str(suite))
     loaded = None if named is None else load_task(named, data=data)
-    classifier = load_model(target, device=pick_device(device), dtype=dtype or "float32")
-    chosen = _only(suites or list(loaded.suites if loaded else ()), case)
+    classifier = load_model(
+        target,
+        device=pick_device(device),
+        dtype=dtype or "float32",
+        max_length=128 if max_length is None else max_length,
+        labels=None if labels is None else read_label_map(labels),
+    )
+    of_task = loaded.suites if loaded else ()
+    chosen = _only(suites or list(of_task), case)
+    chosen = [suite.for_labels(classifier.labels) for suite in chosen]
+    check_labels(classifier, chosen, [*chosen, *of_task])
     system = _system(classifier, loaded, subnetwork, without, ablation)
     table = evaluate_model(
         classifier, chosen, subnetwork=system, other_model=other_model, bf16=bool(bf16)

@@ -11,6 +11,8 @@ import typer
 from rich.progress import Progress as Bars
 
 from ..errors import InputError
+from ..measure.assignments import check_labels
+from ..models.labels import read_label_map
 from ..models.loading import load_model
 from ..models.sources import identity
 from ..progress import Progress
@@ -28,7 +30,17 @@ from ..subnetwork import Subnetwork
 from ..tasks import load_task
 from ..training.finetune import checkpoint_folder
 from ..units import check_sparsity
-from .console import DataOption, DeviceOption, JsonOption, command_line, err, out, print_json
+from .console import (
+    DataOption,
+    DeviceOption,
+    JsonOption,
+    LabelsOption,
+    MaxLengthOption,
+    command_line,
+    err,
+    out,
+    print_json,
+)
 
 TaskOption = Annotated[
     str, typer.Option("--task", help="A task that `hcore tasks` lists, or a task file.")
@@ -48,6 +60,7 @@ def finetune(
     seed: Annotated[int, typer.Option(help="Seed of new weights, data order and dropout.")] = 1,
     batch_size: Annotated[int, typer.Option(help="Examples per step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-5,
+    max_length: MaxLengthOption = None,
     device: DeviceOption = "auto",
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -56,7 +69,7 @@ def finetune(
     config = check_study(
         {
             "name": "finetune",
-            "model": {"source": model},
+            "model": {"source": model} | ({} if max_length is None else {"max_length": max_length}),
             "task": {"name": task},
             "finetune": {
                 "steps": steps,
@@ -99,6 +112,8 @@ def prune(
     ] = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "float32",
+    labels: LabelsOption = None,
+    max_length: MaxLengthOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -115,6 +130,11 @@ def prune(
     for target in sparsities:
         check_sparsity(target)
     loaded = load_task(task, data=data)
+    loaded.check_whole("search")
+    names_given = None if labels is None else read_label_map(labels)
+    # Subnetworks that are there were found without these.
+    more: dict[str, object] = {} if max_length is None else {"max_length": max_length}
+    more |= {} if names_given is None else {"labels": names_given}
     request = digest(
         {
             "model": identity(model),
@@ -127,6 +147,7 @@ def prune(
             "ablation": ablation,
         }
         | {"version": SEARCH.version}
+        | more
     )
     finished = {
         number: _finished(out_folder / f"seed-{number}", names, request) for number in seeds
@@ -134,9 +155,16 @@ def prune(
     for number in seeds:
         if finished[number]:
             err().print(f"seed {number} is finished already")
-    classifier = load_model(model, device=pick_device(device), dtype=dtype)
-    for suite in loaded.suites:
-        suite.class_map(classifier.labels)  # fails before the search
+    classifier = load_model(
+        model,
+        device=pick_device(device),
+        dtype=dtype,
+        max_length=128 if max_length is None else max_length,
+        labels=names_given,
+    )
+    # Before the search.
+    suites = [suite.for_labels(classifier.labels) for suite in loaded.suites]
+    check_labels(classifier, suites, suites)
     with _bars() as bar:
         shared = prepare(classifier, loaded, ablation=ablation)
         rows = []

@@ -97,6 +97,7 @@ def evaluate(
         expect("what is evaluated on", suite, Suite, hint="load it with load_task or load_suite")
     if not suites:
         raise InputError("there is no suite to evaluate on; give at least one")
+    suites = [suite.for_labels(model.labels) for suite in suites]
     for suite in suites:
         suite.class_map(model.labels)  # fails before anything is run
     pruned = None if subnetwork is None else subnetwork.compact(model, other_model=other_model)

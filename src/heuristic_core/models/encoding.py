@@ -58,7 +58,10 @@ class Encoded:
         said = []
         if self.n_truncated:
             limit = self.lengths.max()
-            said.append(f"{self.n_truncated} of {len(self)} {what} were cut to {limit} tokens")
+            said.append(
+                f"{self.n_truncated} of {len(self)} {what} were cut to {limit} tokens; "
+                "--max-length sets another length"
+            )
         if self.n_unknown:
             said.append(
                 f"{self.n_unknown} of {self.n_tokens} tokens of {what} are unknown to the "

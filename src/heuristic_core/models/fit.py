@@ -75,35 +75,6 @@ def _implementations(raw: Mapping[str, Any]) -> list[str]:
     return names
 
 
-def check_label_maps(source: object, raw: Mapping[str, Any]) -> None:
-    """Check the label names in a config.json, if it has any.
-
-    Args:
-        source: The model's name in errors.
-        raw: The content of the file.
-
-    Raises:
-        InputError: If they are not as configurations have them.
-    """
-    names, ids = raw.get("id2label"), raw.get("label2id")
-    if names is not None and not (
-        isinstance(names, Mapping)
-        and all(str(key).isdecimal() for key in names)
-        and all(isinstance(name, str) and name.strip() for name in names.values())
-    ):
-        raise InputError(
-            f"{source}: id2label in config.json is {one_line(str(names), 80)}, but must give each "
-            'class number a name, such as {"0": "no", "1": "yes"}; correct it'
-        )
-    if ids is not None and not (
-        isinstance(ids, Mapping) and all(isinstance(i, int) for i in ids.values())
-    ):
-        raise InputError(
-            f"{source}: label2id in config.json is {one_line(str(ids), 80)}, but must give each "
-            'name its class number, such as {"no": 0, "yes": 1}; correct or remove it'
-        )
-
-
 def check_sizes(source: object, config: Any) -> None:
     """Check that a configuration has layers and heads, and no more than units can name.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,11 +27,11 @@ from .device import check_device
 from .families import family_of
 from .fit import (
     check_config,
-    check_label_maps,
     check_label_names,
     check_labels,
     check_sizes,
 )
+from .labels import label_settings
 from .padding import known_padding, padding_for
 from .saving import quiet
 from .sources import PACKAGED, check_weights, resolve
@@ -50,6 +50,7 @@ def load_model(
     device: str | torch.device = "cpu",
     dtype: str = "float32",
     max_length: int = 128,
+    labels: Mapping[str, str] | None = None,
 ) -> Classifier | Any:
     """Load a fine-tuned sequence classifier.
 
@@ -60,6 +61,8 @@ def load_model(
         device: Where to put it.
         dtype: Type of the weights; float32 unless asked otherwise.
         max_length: Longest input in tokens.
+        labels: Names of its classes, by the names in its configuration or by number, where these
+            say nothing: ``{"LABEL_0": "entailment", ...}``.
 
     Returns:
         The model with all its units; for a folder that :meth:`.CompactClassifier.save` wrote, that
@@ -70,14 +73,18 @@ def load_model(
             not supported.
     """
     device = _check_options(device, dtype, max_length)
-    config = check_model(source, fresh_head=False)
+    config = check_model(source, fresh_head=False, labels=labels)
     kept = recorded(source, config)
+    names = {
+        "id2label": config.id2label,
+        "label2id": {name: i for i, name in config.id2label.items()},
+    }
     if kept is None:
-        hf, tokenizer, info = _load(source, config, device, dtype)
+        hf, tokenizer, info = _load(source, config, device, dtype, **names)
         check_loaded(source, hf, info, fresh_head=False)
         return Classifier(hf, tokenizer, str(source), max_length)
     hf, tokenizer, info = _load(
-        source, config, device, dtype, model_class=small_class(config, kept)
+        source, config, device, dtype, model_class=small_class(config, kept), **names
     )
     check_loaded_compact(source, info)
     hf.__class__ = type(hf).__base__  # the class made for loading cannot be pickled
@@ -196,12 +203,15 @@ def _load(
     return hf.eval(), tokenizer, info
 
 
-def check_model(source: str | os.PathLike[str], *, fresh_head: bool) -> Any:
+def check_model(
+    source: str | os.PathLike[str], *, fresh_head: bool, labels: Mapping[str, str] | None = None
+) -> Any:
     """Check, without reading its weights, that a model can be studied.
 
     Args:
         source: A packaged name, a local folder, or a hub id.
         fresh_head: Whether it will get a new classification head, so that it needs none.
+        labels: Names of its classes, as for :func:`load_model`.
 
     Returns:
         Its configuration, from transformers.
@@ -210,7 +220,7 @@ def check_model(source: str | os.PathLike[str], *, fresh_head: bool) -> Any:
         InputError: If it is no model, no classifier where it must be one, or not supported.
     """
     location = resolve(source)
-    config = _config(source, location, fresh_head)
+    config = _config(source, location, fresh_head, labels)
     if config.model_type not in CLASSIFIERS:
         raise InputError(f"{source}: transformers has no sequence classifier for this family")
     if not fresh_head:
@@ -222,14 +232,18 @@ def check_model(source: str | os.PathLike[str], *, fresh_head: bool) -> Any:
     return config
 
 
-def _config(source: str | os.PathLike[str], location: str, fresh_head: bool) -> Any:
+def _config(
+    source: str | os.PathLike[str],
+    location: str,
+    fresh_head: bool,
+    labels: Mapping[str, str] | None,
+) -> Any:
     try:
         with quiet():
             raw, _ = PreTrainedConfig.get_config_dict(location)
             check_config(source, raw)
-            if not fresh_head:
-                check_label_maps(source, raw)
-            return AutoConfig.from_pretrained(location, trust_remote_code=False)
+            names = {} if fresh_head else label_settings(source, raw, labels)
+            return AutoConfig.from_pretrained(location, trust_remote_code=False, **names)
     except InputError:
         raise
     except Exception as error:  # transformers checks values in many ways, with errors of many kinds

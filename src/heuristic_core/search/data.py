@@ -17,6 +17,7 @@ from ..models.encoding import Encoded
 from ..models.means import averaging, mean_values
 from ..models.steady import steady
 from ..subnetwork import ABLATION_KINDS
+from ..tasks.labels import counterparts
 from ..tasks.task import Examples, Suite, Task
 
 
@@ -89,6 +90,8 @@ def means(
     expect_whole("limit", limit, 1)
     check_classifier(model)
     expect("the task", task, Task, Suite, Examples, hint="load it with load_task")
+    if isinstance(task, Task):
+        task.check_whole("search")
     given = task.search if isinstance(task, Task) else task
     examples = given.examples if isinstance(given, Suite) else given
     some = examples.sample(limit, seed=0)
@@ -147,6 +150,8 @@ def prepare(
     """
     check_classifier(model)
     expect("the task", task, Task, Examples, hint="load it with load_task")
+    if isinstance(task, Task):
+        task.check_whole("search")
     examples = task.search if isinstance(task, Task) else task
     if not len(examples):
         raise InputError("the search needs at least one example to learn masks on")
@@ -186,4 +191,8 @@ def prepare(
 
 def classes(model: Classifier, examples: Examples) -> Int[Tensor, " example"] | None:
     """Return the examples' right classes, or ``None`` where their labels are not the model's."""
-    return torch.from_numpy(examples.label_ids) if examples.labels == model.labels else None
+    of_model = counterparts(examples.labels, model.labels)
+    if len(of_model) < len(examples.labels) or len(of_model) < len(model.labels):
+        return None
+    number = np.array([model.labels.index(of_model[name]) for name in examples.labels])
+    return torch.from_numpy(number[examples.label_ids])

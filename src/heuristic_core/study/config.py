@@ -30,6 +30,11 @@ class ModelConfig(Settings):
     max_length: int = Field(
         128, ge=4, le=1_000_000, description="Longest input in tokens; longer ones are cut."
     )
+    labels: dict[str, str] | None = Field(
+        None,
+        description="Names of a fine-tuned classifier's classes, where its own say nothing: "
+        '{ LABEL_0 = "entailment", ... }.',
+    )
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="Type of the weights when masks are learned and models evaluated."
     )
@@ -151,6 +156,15 @@ class StudyConfig(Settings):
             return sorted(grid.checkpoints)
         trained = grid.checkpoints == "trained" and self.finetune is not None
         return [step for step in self.checkpoints if step or not trained]
+
+    @model_validator(mode="after")
+    def _labels_of_a_classifier(self) -> StudyConfig:
+        if self.finetune is not None and self.model.labels is not None:
+            raise ValueError(
+                "model.labels is for a classifier that is studied as it is; with [finetune] the "
+                "task names the classes: leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _weights_are_wider(self) -> StudyConfig:

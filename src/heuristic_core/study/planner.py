@@ -65,10 +65,10 @@ class Planner:
     @cached_property
     def model(self) -> dict[str, Any]:
         """The entry of a spec that says which model the study starts from."""
-        return {
-            "identity": dict(self.place.identity),
-            "max_length": self.config.model.max_length,
-        }
+        settings = self.config.model
+        named = {} if settings.labels is None else {"labels": settings.labels}
+        identity = dict(self.place.identity)
+        return {"identity": identity, "max_length": settings.max_length} | named
 
     @property
     def finetune_seeds(self) -> list[int]:

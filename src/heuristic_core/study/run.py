@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -71,7 +72,7 @@ def pick_device(device: str) -> str:
 
 
 def load_study_task(config: StudyConfig, data: Path | None, run: Path | None = None) -> Task:
-    """Load a study's task with the study's settings.
+    """Load a study's task with the study's settings, as a classifier of its own classes sees it.
 
     Args:
         config: The study.
@@ -83,7 +84,20 @@ def load_study_task(config: StudyConfig, data: Path | None, run: Path | None = N
     if run is not None and is_task_file(name):
         bases = (Path(), *filter(None, [data_folder(data)]), *origins(run))
         name = next((base / name for base in bases if os.path.exists(base / name)), name)
-    return load_task(str(name), data=data, seed=config.task.seed, **config.task.options)
+    task = load_task(str(name), data=data, seed=config.task.seed, **config.task.options)
+    if config.finetune is not None:
+        return task
+    try:
+        source = (config if run is None else _with_place(config, run)).model.place.to_load()
+        model = check_model(source, fresh_head=False, labels=config.model.labels)
+    except InputError:  # tables of a finished run can be read without the model
+        return task
+    suites = tuple(suite.for_labels(_labels(model)) for suite in task.suites)
+    return replace(task, suites=suites)
+
+
+def _labels(model: Any) -> tuple[str, ...]:
+    return tuple(model.id2label[i] for i in range(model.num_labels))
 
 
 def _with_place(config: StudyConfig, folder: Path) -> StudyConfig:
@@ -199,12 +213,15 @@ def run_study(
     # Checked before the folder is touched: a study that cannot be run leaves no folder behind.
     config = _with_place(config, options.out)
     source = config.model.place.to_load()
-    model = check_model(source, fresh_head=config.finetune is not None)
+    model = check_model(source, fresh_head=config.finetune is not None, labels=config.model.labels)
     if recorded(source, model) is not None:
         raise InputError(f"{source} is a compacted model, which cannot be studied; give a full one")
     if config.finetune is None:
         for suite in task.suites:
-            suite.class_map(tuple(model.id2label[i] for i in range(model.num_labels)))
+            suite.class_map(_labels(model))
+    if config.finetune is not None:
+        task.check_whole("train")
+    task.check_whole("search", "id")
     plan = make_plan(config, task)
     check_claim(options.out, config, options.update)
     cells = plan.cells if kinds is None else plan.of_kind(*kinds)

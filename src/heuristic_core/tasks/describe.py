@@ -27,6 +27,7 @@ def describe(task: Task, n_examples: int = 2) -> dict[str, Any]:
         ``examples`` by part, and ``notes``. Texts are free of control characters.
     """
     parts = {"train": task.train, "search": task.search}
+    parts = {name: examples for name, examples in parts.items() if len(examples)}
     rows = [
         {"part": part, "case": "", "kind": "", "group": ""} | _counts(examples, examples.table)
         for part, examples in parts.items()
@@ -48,7 +49,7 @@ def describe(task: Task, n_examples: int = 2) -> dict[str, Any]:
     return {
         "name": task.name,
         "labels": list(task.labels),
-        "form": "pairs of texts" if task.train.is_pair else "single texts",
+        "form": "pairs of texts" if task.suites[0].examples.is_pair else "single texts",
         "cases": rows,
         "examples": {part: _some(examples, n_examples) for part, examples in parts.items()},
         "notes": list(task.notes),

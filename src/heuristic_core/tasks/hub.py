@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 
 from ..errors import InputError, one_line, unknown
-from .labels import NO_GOLD_LABEL
+from .columnar import named_classes
 from .records import Records
 
 #: Prefix of sources on the hub.
@@ -76,17 +76,20 @@ def read_hub(
         loaded = loaded[splits[0]]
     present = tuple(loaded.column_names)
     names = [column for column in wanted if column in present]
-    columns = {column: list(loaded[column]) for column in names}
-    for column in names:
-        feature = loaded.features[column]
-        if isinstance(feature, datasets.ClassLabel):
-            columns[column] = [_class_name(value, feature.names) for value in columns[column]]
+    features = {column: loaded.features[column] for column in names}
+    classes = {
+        column: tuple(feature.names)
+        for column, feature in features.items()
+        if isinstance(feature, datasets.ClassLabel)
+    }
     if not len(loaded):
         raise InputError(f"{shown} has no examples; name another split")
-    return Records(shown, "row", present, columns, list(range(1, len(loaded) + 1)))
-
-
-def _class_name(number: int | None, names: list[str]) -> str | None:
-    if number is None:
-        return None
-    return names[number] if number >= 0 else NO_GOLD_LABEL
+    return Records(
+        name=shown,
+        unit="row",
+        present=present,
+        columns=named_classes(shown, {column: loaded[column] for column in names}, classes),
+        numbers=list(range(1, len(loaded) + 1)),
+        class_names=classes,
+        one_split=split is not None,
+    )

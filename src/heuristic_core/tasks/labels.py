@@ -1,9 +1,9 @@
-"""Label names and the maps between them."""
+"""Label names, the ways to spell them, and the maps between them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 #: The classes of MNLI and SNLI, in the order of their numbers 0, 1, 2 in published files.
@@ -25,6 +25,79 @@ NO_GOLD_LABEL = "-"
 
 _FLOAT = re.compile(r"-?\d+\.0")
 
+#: Words for the same class, each with the first of its line.
+_WORDS = {
+    word: words[0]
+    for words in (
+        ("entailment", "entail", "entails", "entailed"),
+        ("neutral",),
+        ("contradiction", "contradict", "contradicts", "contradicted", "contradictory"),
+        ("duplicate", "duplicates", "paraphrase", "equivalent"),
+        ("negative", "neg"),
+        ("positive", "pos"),
+    )
+    for word in words
+}
+#: Classes named by a letter, where all are.
+_LETTERS = {"e": "entailment", "n": "neutral", "c": "contradiction"}
+_NEGATION = re.compile(r"(?:not|non|no) ?(.+)")
+
+
+def spelled_alike(name: str) -> str:
+    """Return what different spellings of a class name have in common.
+
+    Case, spaces, hyphens and underscores do not count, nor do ``not``, ``non`` and ``no`` before a
+    word differ, nor do forms of the usual words: ``ENTAILMENT``, ``not_entailment`` as
+    ``non-entailment``, ``contradictory`` as ``contradiction``.
+    """
+    plain = re.sub(r"[\s_-]+", " ", name.casefold()).strip()
+    if not plain:
+        return name
+    if (found := _NEGATION.fullmatch(plain)) and (found[1] in _WORDS):
+        return f"not {_WORDS[found[1]]}"
+    if found := re.fullmatch(r"(?:not|non) (.+)", plain):
+        return f"not {found[1]}"
+    return _WORDS.get(plain, plain)
+
+
+def counterparts(names: Sequence[str], labels: Iterable[str]) -> dict[str, str]:
+    """Find the label that each of some class names spells.
+
+    Args:
+        names: The names, all of one model or one file.
+        labels: The labels.
+
+    Returns:
+        The label of each name that spells exactly one, and is the only name to spell it. Equal
+        names come first, then those that differ in case alone, then other spellings. The letters
+        e, n and c count where they are all names.
+    """
+    labels = list(dict.fromkeys(labels))
+    found = {name: name for name in names if name in labels}
+    letters = {name.casefold().strip() for name in names} == set(_LETTERS)
+    for spelling in (str.casefold, spelled_alike):
+        spelled: dict[str, list[str]] = {}
+        for label in labels:
+            spelled.setdefault(spelling(label), []).append(label)
+        rest = [name for name in names if name not in found]
+        for name in rest:
+            key = spelling(name)
+            if letters and spelling is spelled_alike:
+                key = _LETTERS[name.casefold().strip()]
+            like = spelled.get(key, [])
+            alike = [n for n in rest if spelling(n) == spelling(name)]
+            if len(like) == 1 and like[0] not in found.values() and len(alike) == 1:
+                found[name] = like[0]
+    return found
+
+
+def example_map(names: Sequence[str], labels: Sequence[str]) -> str:
+    """Write a label map as the command line takes it, with labels in the order given."""
+    known = counterparts(names, labels)
+    free = [label for label in labels if label not in known.values()]
+    some = {n: known.get(n) or (free.pop(0) if free else "...") for n in names}
+    return ",".join(f"{name}={label}" for name, label in some.items())
+
 
 def label_names(
     values: Sequence[object], labels: Sequence[str], written: Mapping[str, str] | None = None
@@ -32,7 +105,7 @@ def label_names(
     """Turn label values from files into label names.
 
     Args:
-        values: Names in any case, or class numbers as numbers or text.
+        values: Names in any case and spelling, or class numbers as numbers or text.
         labels: The names, in the order of their numbers.
         written: Map from a file's values, in any case, to label names. If given, names and class
             numbers are not recognised.
@@ -61,7 +134,56 @@ def label_names(
             return None
         return known.get(text) or any_case.get(text.lower()) or known.get(alike)
 
-    return [named(value) for value in values]
+    found = [named(value) for value in values]
+    if written is not None or None not in found:
+        return found
+    # Other spellings count only if the file has no value that is no label.
+    texts = list(dict.fromkeys(as_text(value) for value in values if isinstance(value, str)))
+    others = [t for t in texts if t and t not in known]
+    spelled = _spelled(others, labels)
+    return [
+        spelled.get(as_text(value)) if name is None and isinstance(value, str) else name
+        for name, value in zip(found, values, strict=True)
+    ]
+
+
+def _spelled(texts: Collection[str], labels: Sequence[str]) -> dict[str, str]:
+    """Find the labels that values of a file spell; several values may spell the same."""
+    of = {}
+    keys = [spelled_alike(label) for label in labels]
+    letters = {text.casefold() for text in texts} <= set(_LETTERS)
+    for text in texts:
+        key = _LETTERS[text.casefold()] if letters else spelled_alike(text)
+        if keys.count(key) == 1:
+            of[text] = labels[keys.index(key)]
+    return of
+
+
+def with_class_names(
+    names: Sequence[str], labels: Sequence[str], written: Mapping[str, str]
+) -> tuple[dict[str, str], str | None]:
+    """Extend a label map by numbers to the names that a file itself gives its classes.
+
+    Args:
+        names: The names of the file's classes, in the order of their numbers.
+        labels: The label names.
+        written: The map from the file's values, names or numbers, to label names.
+
+    Returns:
+        The map from names, and the first name that is a label other than the map's; ``None`` if
+        there is none.
+    """
+    plain = {written_alike(value).lower(): label for value, label in written.items()}
+    spelled = counterparts(names, labels)
+    whole = dict(written)
+    for number, name in enumerate(names):
+        label = plain.get(written_alike(name).lower(), plain.get(str(number)))
+        if label is None:
+            continue
+        if spelled.get(name, label) != label:
+            return whole, name
+        whole[name] = label
+    return whole, None
 
 
 def written_alike(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from typing import Any
 import pandas as pd
 
 from ..errors import InputError, one_line, unknown
+from .delimited import TableFormat
+from .folders import is_pattern
 from .hub import HUB_PREFIX
 from .parts import hold_out, without_tests
 from .published import Folder, data_folder
@@ -69,7 +72,10 @@ def _task_file(source: str | os.PathLike[str], folder: Path | None) -> Path:
 
 def _first_existing(name: str, *folders: Path | None) -> Path | None:
     paths = [folder / name for folder in folders if folder is not None]
-    return next((path for path in paths if os.path.exists(path)), None)
+    found = next((path for path in paths if os.path.exists(path)), None)
+    if found is None and is_pattern(name):
+        return next((path for path in paths if glob.glob(str(path))), None)
+    return found
 
 
 class _Builder:
@@ -111,13 +117,17 @@ class _Builder:
                 key: self._without(examples, [search], key, tests_are="search examples")
                 for key, examples in trained.items()
             }
-        else:
+        elif trained:
             first = next(iter(trained))
             trained[first], search = self._held_out(trained[first], config.search)
+        else:
+            search = Examples.none(self.labels)
         train = self._together(
             [self._drawn(trained[key], table, key) for key, table in sources.items()]
         )
-        for label in sorted(set(self.labels) - set(train.table["label"])):
+        if not trained:
+            self.notes.append("nothing to fine-tune on: the task evaluates models")
+        for label in sorted(set(self.labels) - set(train.table["label"])) if trained else ():
             self.notes.append(f"train: no example has the label {label}")
         return Task(
             name=config.name or one_line(self.path.stem, 80),
@@ -160,11 +170,20 @@ class _Builder:
                 keep=table.keep,
                 drop=table.drop,
                 drop_incomplete=table.drop_incomplete,
+                how=self._format(table),
+                must_split=table.file is not None,
                 notes=read_notes,
             )
         self.notes.append(f"{key}: {len(examples)} examples read from {table.file or on_hub}")
         self.notes += [f"{key}: {note}" for note in read_notes]
         return examples
+
+    def _format(self, table: SourceTable) -> TableFormat:
+        given = self.config.format.model_dump(exclude_none=True)
+        given |= table.format.model_dump(exclude_none=True)
+        if "header" in given:
+            given["header"] = tuple(given["header"])
+        return TableFormat(**given)
 
     def _data_file(self, name: str, key: str) -> Path:
         path = _first_existing(name, self.path.parent, self.folder)
@@ -204,8 +223,8 @@ class _Builder:
             return without_tests(examples, others, self.notes, **settings)
 
     def _together(self, several: list[Examples]) -> Examples:
-        if len(several) == 1:
-            return several[0]
+        if len(several) < 2:
+            return several[0] if several else Examples.none(self.labels)
         # Several sources may hold the same examples.
         return self._without(Examples.concat(several, self.labels), [], "train")
 
@@ -236,13 +255,7 @@ class _Builder:
         if table.kinds_by_label:
             examples, kinds, groups = _by_label(examples, table.kinds_by_label)
         drawn = self._drawn(examples, table, f"suite {table.name}")
-        for label in self.labels:
-            if table.counts_as.get(label, label) not in examples.labels:
-                raise InputError(
-                    f"{self.shown}, suite {table.name}: the task's label {label!r} is none of "
-                    f"{list(examples.labels)}; write counts_as = {{ {label!r} = ... }}"
-                )
-        return Suite(
+        suite = Suite(
             name=table.name,
             role=table.role,
             examples=drawn,
@@ -250,6 +263,13 @@ class _Builder:
             label_map=table.counts_as,
             groups=groups,
         )
+        for label in self.labels:
+            if not suite.knows(label):
+                raise InputError(
+                    f"{self.shown}, suite {table.name}: the task's label {label!r} is none of "
+                    f"{list(examples.labels)}; write counts_as = {{ {label!r} = ... }}"
+                )
+        return suite
 
 
 def _by_label(

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, one_line
+from .folders import has_data_set, inside
 from .hub import HUB_PREFIX
 from .labels import NLI_LABELS, PARAPHRASE_LABELS
 from .readers import read_hans, read_nli, read_paws, read_qqp
 from .reading import Source
-from .sources import EXTENSIONS
+from .sources import EXTENSIONS, IN_WORDS
 from .task import Examples
 
 #: The folder of data files, or None for the one that the environment names.
@@ -26,32 +27,41 @@ Reader = Callable[[Source, str | None], Examples]
 #: The environment variable that names the folder of data files.
 DATA_VARIABLE = "HCORE_DATA"
 
-_FORMATS = ".jsonl, .csv, .tsv or .txt, each also with .gz, or .parquet"
-
 
 @dataclass(frozen=True)
 class PublishedSplit:
     """One split of a published data set.
 
     Args:
-        stems: File names in the data folder, with any supported extension.
+        stems: File names in the data folder, with any supported extension; or folders of a table's
+            parts. The first two are named in messages.
         hub: Name on the hub, for data folders without such a file; empty if the hub lacks it.
         split: Name of the split on the hub.
         config: Configuration on the hub, if there are several.
+        folder: A folder in the data folder that holds all splits.
+        only_beside: A file of the same archive, by which a stem such as ``train`` is known to be
+            this split.
     """
 
     stems: tuple[str, ...]
     hub: str = ""
     split: str = ""
     config: str | None = None
+    folder: str = ""
+    only_beside: tuple[str, str] | None = None
 
 
 def _mnli(file: str, split: str) -> PublishedSplit:
-    return PublishedSplit((f"mnli_{file}", f"multinli_1.0_{file}"), "nyu-mll/multi_nli", split)
+    archived = f"multinli_1.0_{file}"
+    stems = (f"mnli_{file}", archived, f"multinli_1.0/{archived}", f"MNLI/{file}")
+    beside = (file, "dev_matched") if file == "train" else (file, "train")
+    return PublishedSplit(stems, "nyu-mll/multi_nli", split, folder="mnli", only_beside=beside)
 
 
 def _snli(split: str) -> PublishedSplit:
-    return PublishedSplit((f"snli_{split}", f"snli_1.0_{split}"), "stanfordnlp/snli", split)
+    archived = f"snli_1.0_{split}"
+    stems = (f"snli_{split}", archived, f"snli_1.0/{archived}", f"SNLI/{split}")
+    return PublishedSplit(stems, "stanfordnlp/snli", split, folder="snli")
 
 
 NLI_TRAIN = {"mnli": _mnli("train", "train"), "snli": _snli("train")}
@@ -63,18 +73,25 @@ NLI_TEST = {
     },
     "snli": {"test": _snli("test")},
 }
-HANS = PublishedSplit(("hans", "heuristics_evaluation_set"), "jhu-cogsci/hans", "validation")
+HANS = PublishedSplit(
+    ("hans", "heuristics_evaluation_set", "hans/heuristics_evaluation_set"),
+    "jhu-cogsci/hans",
+    "validation",
+)
 
 #: One file of training and test pairs; the end of the column ``source`` says which they are.
 QQP_PAIRS = PublishedSplit(("qqp_pairs",))
 QQP_TRAIN_SOURCES, QQP_TEST_SOURCES = ("_train", "_dev"), ("_test",)
 #: GLUE's files, under these names or in the folder of its archive.
-QQP_TRAIN = PublishedSplit(("qqp_train", "QQP/train"), "nyu-mll/glue", "train", "qqp")
-QQP_TEST = PublishedSplit(("qqp_dev", "QQP/dev"), "nyu-mll/glue", "validation", "qqp")
+QQP_TRAIN = PublishedSplit(("qqp_train", "QQP/train"), "nyu-mll/glue", "train", "qqp", "qqp")
+QQP_TEST = PublishedSplit(("qqp_dev", "QQP/dev"), "nyu-mll/glue", "validation", "qqp", "qqp")
 
 #: The licence keeps PAWS-QQP off the hub. Its own program writes the two official files.
 PAWS = PublishedSplit(("paws_qqp",))
-PAWS_OFFICIAL = (PublishedSplit(("paws_qqp/train",)), PublishedSplit(("paws_qqp/dev_and_test",)))
+PAWS_OFFICIAL = tuple(
+    PublishedSplit((f"paws_qqp/{file}", f"paws_qqp/output/{file}"))
+    for file in ("train", "dev_and_test")
+)
 
 
 def data_folder(data: Folder) -> Path | None:
@@ -169,9 +186,29 @@ def _qqp(
 
 
 def _path(split: PublishedSplit, folder: Path | None) -> Path | None:
-    """Find the file of a split in the data folder."""
-    paths = [folder / (stem + e) for stem in split.stems for e in EXTENSIONS] if folder else []
-    return next((path for path in paths if path.exists()), None)
+    """Find the file or folder of a split in the data folder."""
+    if folder is None:
+        return None
+
+    def files(stem: str) -> list[Path]:
+        return [folder / (stem + e) for e in EXTENSIONS if (folder / (stem + e)).exists()]
+
+    for stem in split.stems:
+        if found := files(stem):
+            return found[0]
+        if has_data_set(folder / stem):
+            return folder / stem
+    if split.folder and has_data_set(whole := folder / split.folder):
+        if not inside(whole, one_line(str(whole)), split.split).one_split:
+            raise InputError(
+                f"{one_line(str(whole))} has no split {split.split}; name it {split.stems[0]} if "
+                "it is that split"
+            )
+        return whole
+    # The folder may be the archive's own.
+    if split.only_beside is not None and files(split.only_beside[1]):
+        return next(iter(files(split.only_beside[0])), None)
+    return None
 
 
 def _read(split: PublishedSplit, folder: Path | None, notes: list[str], read: Reader) -> Examples:
@@ -179,9 +216,9 @@ def _read(split: PublishedSplit, folder: Path | None, notes: list[str], read: Re
     path = _path(split, folder)
     if path is not None:
         notes.append(f"{split.stems[0]}: read from {path.name}")
-        return read(path, None)
+        return read(path, split.split if path.is_dir() else None)
     where = f"in {one_line(str(folder))}" if folder else f"(no --data and no {DATA_VARIABLE})"
-    missing = f"there is no {' or '.join(split.stems)} ({_FORMATS}) {where}"
+    missing = f"there is no {' or '.join(split.stems[:2])} ({IN_WORDS}, or a folder) {where}"
     if not split.hub:
         raise InputError(f"{missing}, and the hub does not have it; see docs/data.md")
     notes.append(f"{split.stems[0]}: read from hub:{split.hub}, split {split.split}")

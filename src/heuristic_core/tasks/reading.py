@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
 from ..errors import InputError, fits_one_line, one_line, unknown
+from .delimited import TableFormat
 from .hub import HUB_PREFIX
-from .labels import NO_GOLD_LABEL, as_text, label_names, written_alike
+from .labels import NO_GOLD_LABEL, as_text, label_names, with_class_names, written_alike
+from .literals import without_literals
 from .records import Records
 from .sources import read_records
 from .task import Examples
@@ -23,6 +26,7 @@ Filter = Mapping[str, Collection[object]]
 #: Longer texts point to a broken file, such as one that lacks a quotation mark: models read a few
 #: hundred words.
 LONGEST_TEXT = 100_000
+_MUST_BE_TEXT = "must be text that is not empty, without zero bytes"
 
 
 def read_examples(
@@ -42,17 +46,22 @@ def read_examples(
     drop: Filter | None = None,
     drop_incomplete: bool = False,
     tidy: Callable[[str], str] | None = None,
+    how: TableFormat | None = None,
+    must_split: bool = False,
     notes: list[str] | None = None,
 ) -> Examples:
     """Read labelled texts or pairs of texts from any table.
 
-    The extension gives the format of a file: ``.jsonl``, ``.csv`` (quoted), ``.tsv`` and ``.txt``
-    (tabs, no quoting), all four also with ``.gz``, and ``.parquet``. Rows with the label ``-`` or
-    -1 have no gold label and are dropped.
+    The extension gives the format of a file: ``.jsonl`` or ``.json``; ``.csv`` (commas), ``.tsv``
+    or ``.txt`` (tabs); ``.parquet``, ``.arrow`` or ``.feather``. All but the last three may be
+    packed (``.gz``, ``.bz2``, ``.xz``, ``.zst``, ``.zip``). Class names that a file carries decide
+    over the order of ``labels``. Rows with the label ``-`` or -1 have no gold label and are
+    dropped.
 
     Args:
-        source: A path. If there is no such path: a name on the hub, ``namespace/name`` or
-            ``hub:namespace/name``.
+        source: A path: a file, a folder that `datasets` saved or that holds the parts of one table,
+            or a pattern for their names. If there is no such path: a name on the hub,
+            ``namespace/name`` or ``hub:namespace/name``.
         text: The column of the first texts; of several names the first that exists.
         text_pair: The column of the second texts; none for single texts.
         label: The column of labels, names or class numbers.
@@ -62,13 +71,15 @@ def read_examples(
         case: The case of all examples, without a column of cases.
         case_column: The column of the cases.
         known_cases: The case names that the column may hold; any if not given.
-        split: The split of a data set on the hub. In a file with a column ``split`` it selects
-            the rows; other files are read whole.
+        split: The split of a data set on the hub or in a folder. In a file with a column ``split``
+            it selects the rows; other files are read whole.
         config: The configuration of a data set on the hub.
         keep: Values by column. A row must have one of them in each of these columns.
         drop: Values by column. A row must have none of them.
         drop_incomplete: Drop rows that lack a text or a label; otherwise they raise an error.
         tidy: Function applied to each text.
+        how: How a text table was written; recognised if not given.
+        must_split: Refuse a split of a file that has none, in place of reading it whole.
         notes: A list to which sentences on dropped rows are added.
 
     Returns:
@@ -83,16 +94,21 @@ def read_examples(
     options = {role: _names(column) for role, column in roles.items() if column is not None}
     wanted = [name for names in options.values() for name in names]
     wanted += ["split", *(keep or ()), *(drop or ())]
-    records = _of_split(read_records(source, wanted, split, config), split)
-    column_of = {role: _pick(records, names) for role, names in options.items()}
     notes = notes if notes is not None else []
+    records = read_records(source, wanted, split, config, how)
+    notes += [f"{_short(records)}: {note}" for note in records.notes]
+    records = _of_split(records, split, must_split)
+    column_of = {role: _pick(records, names) for role, names in options.items()}
     records = _filtered(records, keep or {}, drop or {}, notes)
     if drop_incomplete:
         needed = [column_of[role] for role in ("text", "text_pair", "label") if role in column_of]
         records = _complete(records, needed, notes)
 
     values = records.columns[column_of["label"]]
+    if label_map is not None and column_of["label"] in records.class_names:
+        label_map = _numbers_named(records, column_of["label"], labels, label_map)
     names = label_names(values, labels, label_map)
+    _check_header(records, column_of["label"])
     allowed = list(labels if label_map is None else label_map)
     wrong = [name is None for name in names]
     rule = f"must be one of {one_line(str(allowed), 200)}"
@@ -108,7 +124,7 @@ def read_examples(
         )
     records = records.only(rows)
     columns = [
-        _texts(records, column_of[role], tidy)
+        _texts(records, column_of[role], tidy, notes)
         for role in ("text", "text_pair")
         if role in column_of
     ]
@@ -126,15 +142,45 @@ def _short(records: Records) -> str:
     return records.name if records.name.startswith(HUB_PREFIX) else PurePath(records.name).name
 
 
-def _of_split(records: Records, split: str | None) -> Records:
+def _of_split(records: Records, split: str | None, must_split: bool) -> Records:
     """Keep the rows of one split, if the source has a column of splits."""
     values = records.columns.get("split")
-    if split is None or values is None:
+    if split is None or records.one_split or values is None:
+        if split is not None and must_split and not records.one_split:
+            raise InputError(
+                f"{records.name} has no splits, neither in files nor in a column split; leave "
+                "split out, or choose rows with keep"
+            )
         return records
     rows = [i for i, value in enumerate(values) if value == split]
     if not rows:
         raise unknown(f"split of {records.name}:", split, _seen(values))
     return records.only(rows)
+
+
+def _numbers_named(
+    records: Records, column: str, labels: Sequence[str], label_map: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Let a label map give numbers where the file names its classes, unless the two differ."""
+    names = records.class_names[column]
+    whole, wrong = with_class_names(names, labels, label_map)
+    if wrong is not None:
+        raise InputError(
+            f"{records.name} itself names class {names.index(wrong)} of {column} "
+            f"{one_line(wrong, 60)!r}, but the label map says otherwise; the classes there are "
+            f"{one_line(', '.join(names), 160)}: correct the map, or leave it out"
+        )
+    return whole
+
+
+def _check_header(records: Records, column: str) -> None:
+    """Refuse a file whose first row was taken for the names of its columns."""
+    if column in {as_text(value) for value in records.columns[column][:1000]}:
+        raise InputError(
+            f"{records.name}: {one_line(column, 60)!r} names the column of labels and is also a "
+            "value in it, so the file has no line of names; give names with format = { header = "
+            '["...", "..."] }, one for each column'
+        )
 
 
 def _filtered(records: Records, keep: Filter, drop: Filter, notes: list[str]) -> Records:
@@ -188,10 +234,11 @@ def _pick(records: Records, names: tuple[str, ...]) -> str:
         raise InputError(
             f"{message}, but one called {one_line(repr(spaced[0]), 60)}; remove the spaces"
         )
-    if len(records.present) == 1 and any(c in records.present[0] for c in ";\t|"):
+    if len(records.present) == 1 and any(c in records.present[0] for c in ",;\t|"):
         raise InputError(
             f"{message}, but a single one called {one_line(repr(records.present[0]), 120)}; save "
-            "it with commas between columns as .csv, or with tabs as .tsv"
+            "it with commas between columns as .csv, or with tabs as .tsv, or say what stands "
+            'between them: format = { separator = ";" }'
         )
     near = [
         match
@@ -199,11 +246,22 @@ def _pick(records: Records, names: tuple[str, ...]) -> str:
         for match in difflib.get_close_matches(name, records.present, n=1, cutoff=0.6)
     ]
     if near:
-        message += f"; is it {one_line(near[0], 60)!r}? rename it"
+        message += f"; is it {one_line(near[0], 60)!r}? name that column, or rename it"
     else:
         message += "; rename the column that holds it"
     shown = ", ".join(one_line(name, 40) for name in records.present[:20]) or "none"
-    raise InputError(f"{message}; columns there: {one_line(shown)}")
+    message += f"; columns there: {one_line(shown)}"
+    if records.unit == "row" and any(_like_a_value(name) for name in records.present):
+        message += (
+            "; if this is an example, the file has no line of names: give them with "
+            'format = { header = ["...", "..."] }, one for each column'
+        )
+    raise InputError(message)
+
+
+def _like_a_value(name: str) -> bool:
+    """Whether the name of a column looks like a number or a sentence, as in a first example."""
+    return name.strip().isdecimal() or len(name.split()) > 3
 
 
 def _seen(values: Collection[Any]) -> list[str]:
@@ -211,18 +269,32 @@ def _seen(values: Collection[Any]) -> list[str]:
     return sorted({one_line(str(value), 40) for value in values})
 
 
-def _texts(records: Records, column: str, tidy: Callable[[str], str] | None) -> list[str]:
-    """Check the texts of a column and tidy them."""
+def _texts(
+    records: Records, column: str, tidy: Callable[[str], str] | None, notes: list[str]
+) -> list[str]:
+    """Check the texts of a column, undo literals and tidy them."""
     values = records.columns[column]
     wrong = [not _is_text(value) for value in values]
-    _refuse(records, column, wrong, "must be text that is not empty, without zero bytes")
+    _refuse(records, column, wrong, _MUST_BE_TEXT)
     for number, value in zip(records.numbers, values, strict=True):
         if len(value) > LONGEST_TEXT:
             raise InputError(
                 f"{records.name}, {records.unit} {number}: {column} has {len(value)} characters, "
                 f"but {LONGEST_TEXT} at most; is a quotation mark missing? fix or shorten it"
             )
-    return [tidy(value) for value in values] if tidy else values
+    try:
+        plain, note = without_literals(column, values)
+    except InputError as error:
+        raise InputError(f"{records.name}, {error}") from error
+    if note:
+        notes.append(f"{_short(records)}, {note}")
+        _refuse(
+            replace(records, columns={column: plain}),
+            column,
+            [not _is_text(p) for p in plain],
+            _MUST_BE_TEXT,
+        )
+    return [tidy(value) for value in plain] if tidy else plain
 
 
 def _is_text(value: object) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, one_line, unknown
+from .labels import NLI_LABELS, NLI_TO_HANS, counterparts, example_map, spelled_alike
 
 Role = Literal["id", "ood"]
 CaseKind = Literal["id", "adversarial", "friendly"]
@@ -68,6 +69,11 @@ class Examples:
     def concat(cls, several: Iterable[Examples], labels: tuple[str, ...]) -> Examples:
         """Concatenate examples, in order."""
         return cls(pd.concat([some.table for some in several], ignore_index=True), labels)
+
+    @classmethod
+    def none(cls, labels: tuple[str, ...]) -> Examples:
+        """Return no examples."""
+        return cls.build([], None, [], [], labels)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -170,22 +176,81 @@ class Suite:
         rows = np.flatnonzero(self.examples.table["case"].isin(list(cases)).to_numpy())
         return replace(self, examples=self.examples.take(rows))
 
+    def knows(self, label: str) -> bool:
+        """Return whether a label of the task has a counterpart in the suite."""
+        return self._mapped([label])[label] is not None
+
+    def for_labels(self, model_labels: Sequence[str]) -> Suite:
+        """Return the suite as a model of other classes is tested on it.
+
+        A model of two classes, of which one is the negation of the other (entailment or not), is
+        tested on a suite of more classes by counting all others as the negation.
+
+        Args:
+            model_labels: The model's label names in the order of its classes.
+
+        Returns:
+            The suite itself if each label has a counterpart in it.
+        """
+        if None not in self._mapped(model_labels).values():
+            return self
+        alike = [spelled_alike(name) for name in model_labels]
+        of_suite = {spelled_alike(name): name for name in self.examples.labels}
+        if len(alike) != 2 or len(of_suite) < len(self.examples.labels) or self.label_map:
+            return self
+        for yes, no in (alike, alike[::-1]):
+            if no == f"not {yes}" and yes in of_suite and no not in of_suite:
+                names = {spelled_alike(name): name for name in model_labels}
+                label = [
+                    names[yes if n == of_suite[yes] else no] for n in self.examples.table["label"]
+                ]
+                table = self.examples.table.assign(label=label)
+                return replace(self, examples=Examples(table, tuple(model_labels)))
+        return self
+
     def class_map(self, model_labels: Sequence[str]) -> np.ndarray:
         """Map the model's class numbers to the suite's, of shape (model class,).
+
+        Names count in any usual spelling, whatever the order of the classes.
 
         Raises:
             InputError: If a label of the model has no counterpart in the suite.
         """
         number = {name: i for i, name in enumerate(self.examples.labels)}
-        mapped = [self.label_map.get(name, name) for name in model_labels]
-        for ours, theirs in zip(model_labels, mapped, strict=True):
-            if theirs not in number:
+        mapped = self._mapped(model_labels)
+        example = example_map(model_labels, self._usual(len(model_labels)))
+        for ours, theirs in mapped.items():
+            if theirs is None:
                 raise InputError(
                     f"the model's label {one_line(ours)!r} has no counterpart among suite "
-                    f"{self.name!r}'s labels {list(number)}; fine-tune with the task's labels or "
-                    "give a label map"
+                    f"{self.name!r}'s labels {list(number)}; say what the model's classes are with "
+                    f"--labels {example} (in Python "
+                    "load_model(..., labels={...}), in a study labels below [model])"
                 )
-        return np.array([number[name] for name in mapped], dtype=np.int64)
+        return np.array([number[mapped[name] or ""] for name in model_labels], dtype=np.int64)
+
+    def _usual(self, n: int) -> tuple[str, ...]:
+        """The labels that a model of so many classes is likely to have."""
+        names = self._names
+        is_nli = n == len(NLI_LABELS) and all(label in names for label in NLI_LABELS)
+        return NLI_LABELS if is_nli else tuple(names)
+
+    @property
+    def _names(self) -> dict[str, str]:
+        """The suite's label for each name that a label of the task may have."""
+        names = {name: name for name in self.examples.labels}
+        alike = {spelled_alike(name): name for name in names}
+        if "not entailment" in alike:
+            # As for HANS: what is no entailment is neutral or a contradiction.
+            others = {n: alike["not entailment"] for n in NLI_TO_HANS if n not in alike}
+            names |= others
+        return names | dict(self.label_map)
+
+    def _mapped(self, model_labels: Sequence[str]) -> dict[str, str | None]:
+        """Find the suite's label for each of the model's."""
+        names = self._names
+        found = counterparts(list(dict.fromkeys(model_labels)), names)
+        return {ours: names[found[ours]] if ours in found else None for ours in model_labels}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -197,7 +262,7 @@ class Task:
         labels: The labels that models are fine-tuned with, in the order of the classes.
         train: The examples to fine-tune on.
         search: The examples to learn masks on: in-domain data without hard examples.
-        suites: The test suites; at least one has the role ``id``.
+        suites: The test suites; at least one has the role ``id`` if there is something to train on.
         notes: Sentences on how the data were prepared.
     """
 
@@ -209,8 +274,29 @@ class Task:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not any(suite.role == "id" for suite in self.suites):
+        if len(self.train) and not any(suite.role == "id" for suite in self.suites):
             raise InputError(f"task {self.name!r} has no in-domain suite")
+
+    def check_whole(self, *parts: Literal["train", "search", "id"]) -> None:
+        """Check that the task has some parts, which a task that only evaluates models lacks.
+
+        Args:
+            *parts: The examples to fine-tune on, those to learn masks on, an in-domain suite.
+
+        Raises:
+            InputError: If one is missing.
+        """
+        for part in parts:
+            if part == "id" and not any(suite.role == "id" for suite in self.suites):
+                raise InputError(
+                    f'task {self.name!r} has no in-domain suite; give it one with role = "id"'
+                )
+            if part != "id" and not len(getattr(self, part)):
+                raise InputError(
+                    f"task {self.name!r} has nothing to "
+                    + {"train": "fine-tune on", "search": "learn masks or take means on"}[part]
+                    + f"; give it a [{part}] table"
+                )
 
     def suite(self, name: str) -> Suite:
         """Return a suite by name.

@@ -21,6 +21,7 @@ from ..storage import read_toml
 from .explain import explained
 from .hub import HUB_NAME
 from .labels import NO_GOLD_LABEL, as_text
+from .scanning import Quotes
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -77,6 +78,39 @@ class ColumnNames(BaseModel):
     case: str | None = Field(None, description="The cases of a suite; one case if unset.")
 
 
+class FormatTable(BaseModel):
+    """How a text table was written."""
+
+    model_config = _STRICT
+    separator: str | None = Field(
+        None, min_length=1, max_length=1, description="What stands between fields, such as ;."
+    )
+    quotes: Quotes | None = Field(
+        None,
+        description="doubled: fields may be quoted, with marks in them doubled; backslash: a "
+        "backslash also escapes what follows; escaped: it does, and nothing is quoted; none: all "
+        "marks belong to the texts. Recognised if unset.",
+    )
+    quote_mark: str | None = Field(
+        None, min_length=1, max_length=1, description="The mark around quoted fields."
+    )
+    encoding: str | None = Field(None, description="The encoding, such as cp1252.")
+    header: list[str] | None = Field(
+        None, min_length=1, description="Names of all columns, for a file without a line of names."
+    )
+
+    @model_validator(mode="after")
+    def _different(self) -> FormatTable:
+        marks = [self.separator or "", self.quote_mark or '"']
+        if marks[0] == marks[1] or any(mark in "\r\n\\" for mark in marks if mark):
+            raise ValueError(
+                "separator and quote_mark must differ, and be no line end or backslash"
+            )
+        if self.quote_mark is not None and self.quotes not in ("doubled", "backslash"):
+            raise ValueError('quote_mark needs quotes = "doubled" or "backslash"')
+        return self
+
+
 class Sampled(BaseModel):
     """The size of a sample."""
 
@@ -95,13 +129,18 @@ class SourceTable(Sampled):
     """A source of examples, and the rows that are used."""
 
     file: Annotated[str, AfterValidator(_inside)] | None = Field(
-        None, description="A data file, looked for beside the task file, then in the data folder."
+        None,
+        description="A data file, a folder that `datasets` saved or a pattern such as "
+        "train-*.parquet, looked for beside the task file, then in the data folder.",
     )
     hub: Annotated[str, AfterValidator(_on_hub)] | None = Field(
         None, description="A data set on the hub instead of a file: namespace/name."
     )
     config: str | None = Field(None, description="Its configuration, if there are several.")
-    split: str | None = Field(None, description="Its split.")
+    split: str | None = Field(None, description="Its split, also of a folder or column of splits.")
+    format: FormatTable = Field(
+        FormatTable(), description="How a text table was written, where [format] says otherwise."
+    )
     columns: ColumnNames = Field(
         ColumnNames(), description="Column names that differ from [columns]."
     )
@@ -125,8 +164,10 @@ class SourceTable(Sampled):
     def _one_source(self) -> SourceTable:
         if self.file is not None and self.hub is not None:
             raise ValueError("give file or hub, not both")
-        if self.hub is None and (self.config is not None or self.split is not None):
-            raise ValueError("config and split are for hub; choose the rows of a file with keep")
+        if self.hub is None and self.config is not None:
+            raise ValueError("config is for hub; leave it out")
+        if not self.has_source and self.split is not None:
+            raise ValueError("split needs a file or hub of its own")
         return self
 
 
@@ -155,7 +196,7 @@ class SearchTable(SourceTable):
     def _held_out_or_not(self) -> SearchTable:
         if self.share is not None and (self.has_source or self.size is not None):
             raise ValueError("give share, or size, or a file or hub with or without size")
-        own = {"columns", "label_map", "keep", "drop", "drop_incomplete", "per_case"}
+        own = {"format", "columns", "label_map", "keep", "drop", "drop_incomplete", "per_case"}
         if not self.has_source and (stray := sorted(own & self.model_fields_set)):
             raise ValueError(f"{stray[0]} needs a file or hub of its own")
         return self
@@ -203,17 +244,21 @@ class TaskFile(BaseModel):
         None,
         description="Map from values in the column of labels to labels; else names or numbers.",
     )
+    format: FormatTable = Field(FormatTable(), description="How text tables were written.")
     overlap: Literal["examples", "texts", "keep"] = Field(
         "examples",
         description="Training examples that are dropped: those that are also test examples, those "
         "that share a text with a test example, or none.",
     )
     train: Annotated[list[TrainTable], BeforeValidator(_one_or_several)] = Field(
-        min_length=1,
-        description="Examples to fine-tune on; [[train]] several times for several sources.",
+        [],
+        description="Examples to fine-tune on; [[train]] several times for several sources. Not "
+        "needed to evaluate a model.",
     )
     search: SearchTable = Field(SearchTable(), description="Examples to learn masks on.")
-    suites: list[SuiteTable] = Field(description="Test sets, at least one with role id.")
+    suites: list[SuiteTable] = Field(
+        min_length=1, description="Test sets; at least one with role id, if models are trained."
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> TaskFile:
@@ -222,8 +267,11 @@ class TaskFile(BaseModel):
         names = [suite.name for suite in self.suites]
         if len(set(names)) < len(names):
             raise ValueError("suites must have different names")
-        if not any(suite.role == "id" for suite in self.suites):
+        if self.train and not any(suite.role == "id" for suite in self.suites):
             raise ValueError('no suite has the role id; add one: [[suites]] with role = "id"')
+        held_out = {"size", "share"} & self.search.model_fields_set
+        if not self.train and held_out and not self.search.has_source:
+            raise ValueError("search is held out of train, which is missing; give search a file")
         _check_labels((self.label_map or {}).values(), self.labels, "label_map")
         for key, table in (*(("train", t) for t in self.train), ("search", self.search)):
             _check_labels((table.label_map or {}).values(), self.labels, f"{key}.label_map")

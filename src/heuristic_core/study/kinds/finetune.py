@@ -56,6 +56,7 @@ def classifier(bench: Workbench, cell: Cell) -> Classifier:
                 device=bench.device,
                 dtype=settings.dtype,
                 max_length=settings.max_length,
+                labels=settings.labels,
             )
 
     return bench.latest("model", str(location), load)
