@@ -133,7 +133,10 @@ FOLDERS: dict[str, tuple[Break, str]] = {
     "labels a text": (labels("ab"), "id2label in config.json is ab, but must give"),
     "labels by name": (labels({"a": "0", "b": "1"}), "id2label in config.json is .*; correct it"),
     "labels null": (labels({"0": None, "1": "b"}), "id2label in config.json is .*None"),
-    "labels numbers": (labels({"0": 0, "1": 1}), "must give each class number a name"),
+    "labels true and false": (
+        labels({"0": True, "1": False}),
+        "must give each class number a name",
+    ),
     "labels blank": (labels({"0": " ", "1": "b"}), "must give each class number a name"),
     "labels none at all": (labels({}), "two labels or more, not 0"),
     "labels hostile": (labels({"0": HOSTILE, "1": HOSTILE}), "<script>.* is no name of up to"),
