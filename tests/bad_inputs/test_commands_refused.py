@@ -220,7 +220,7 @@ def test_a_run_is_not_evaluated_again_on_its_own_suites(run, tmp_path):
 
 def test_cases_are_no_markup_and_no_names_of_folders(tmp_path):
     cases = ["[/nope]", "[bold]x", "../../up", "字" * 100]
-    rows = "".join(f"text {i},{LABELS[i % 2]},{case}\n" for case in cases for i in range(6))
+    rows = "".join(f"The author slept,{LABELS[i % 2]},{case}\n" for case in cases for i in range(6))
     (tmp_path / "mine.csv").write_text("text,label,kind\n" + rows, encoding="utf-8")
     (tmp_path / "mine.toml").write_text(
         f"labels = {list(LABELS)}\noverlap = 'keep'\n"

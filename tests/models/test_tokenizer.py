@@ -211,7 +211,9 @@ def test_bytes_are_never_unknown(tmp_path):
 
 def test_truncated_texts_are_told_too(tiny, pairs):
     short = load_model(tiny.name, max_length=8).encode(pairs)
-    assert short.remarks("texts") == [f"{len(pairs)} of {len(pairs)} texts were cut to 8 tokens"]
+    n = len(pairs)
+    told = f"{n} of {n} texts were cut to 8 tokens; --max-length sets another length"
+    assert short.remarks("texts") == [told]
 
 
 # Padding tokens that were added to the tokenizer alone

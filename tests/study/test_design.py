@@ -15,6 +15,7 @@ ENOUGH = (
     "analysis.grid.seeds=[1, 2, 3, 4, 5, 6, 7, 8]",
 )
 SMALL = ("task.options.train_size=64", "task.options.search_size=32", "task.options.per_case=2")
+NEED_THREE = {"core", "faithfulness", "sparser", "emergence", "disjoint"}
 BLIND = ("search.method='magnitude'", "search.options={}", "analysis.grid.options={}")
 
 
@@ -32,11 +33,8 @@ def test_a_study_with_enough_of_everything_is_not_warned_of(planned):
 @pytest.mark.parametrize(
     ("setting", "questions"),
     [
-        ("search.seeds=[1, 2]", {"core", "faithfulness", "emergence", "disjoint"}),
-        (
-            "search.seeds=[1]",
-            {"spread", "core", "overlap", "faithfulness", "emergence", "disjoint"},
-        ),
+        ("search.seeds=[1, 2]", NEED_THREE),
+        ("search.seeds=[1]", NEED_THREE | {"spread", "discrimination", "overlap"}),
         ("analysis.grid.seeds=[1, 2, 3]", {"effective_size"}),
         ("analysis.grid.seeds=[1, 2]", {"effective_size", "smoothness"}),
         ("analysis.grid.checkpoints=[250]", {"effective_size", "emergence"}),

@@ -151,6 +151,8 @@ def evaluate(
     table = evaluate_model(
         classifier, chosen, subnetwork=system, other_model=other_model, bf16=bool(bf16)
     )
+    if subnetwork and system is not None:
+        _compare_data(system, loaded)
     _remark_on_texts(classifier, chosen)
     table.insert(5, "accuracy", table["correct"] / table["n"])
     for text in [*_notes_on(loaded), *table.attrs["remarks"]]:
@@ -252,9 +254,7 @@ def _system(
     ablation: str | None,
 ) -> Subnetwork | None:
     if subnetwork:
-        found = Subnetwork.load(subnetwork)
-        _compare_data(found, task)
-        return found
+        return Subnetwork.load(subnetwork)
     if without:
         ablation = ablation or "mean"
         over = None if ablation == "zero" else task
