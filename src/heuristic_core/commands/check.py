@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..check import CHECKS, Result, open_subject, run_checks
-from ..study.run import pick_device
+from ..models.device import pick_device
 from ..tasks import load_task
 from .console import DataOption, DeviceOption, JsonOption, err, out, print_json
 

@@ -16,13 +16,14 @@ from ..measure.assignments import check_labels
 from ..measure.remarks import majorities
 from ..measure.removal import removal
 from ..models.classifier import Classifier
+from ..models.device import pick_device
 from ..models.labels import read_label_map
 from ..models.loading import load_model
 from ..storage import digest, write_table
 from ..study.config import EvaluationConfig
 from ..study.gather import gather
 from ..study.kinds.search import load_subnetwork
-from ..study.run import RunOptions, evaluate_run, load_study_task, pick_device
+from ..study.run import RunOptions, evaluate_run, load_study_task
 from ..study.run_folder import open_run
 from ..study.watch import Watch
 from ..subnetwork import Subnetwork

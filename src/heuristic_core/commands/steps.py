@@ -12,6 +12,7 @@ from rich.progress import Progress as Bars
 
 from ..errors import InputError
 from ..measure.assignments import check_labels
+from ..models.device import pick_device
 from ..models.labels import read_label_map
 from ..models.loading import load_model
 from ..models.sources import identity
@@ -22,7 +23,7 @@ from ..storage import check_writable, digest
 from ..study.config import check_study
 from ..study.kinds.search import SEARCH, subnetwork_name
 from ..study.plan import make_plan
-from ..study.run import RunOptions, load_study_task, pick_device, run_study
+from ..study.run import RunOptions, load_study_task, run_study
 from ..study.settings import settings
 from ..study.store import Store
 from ..study.watch import Watch

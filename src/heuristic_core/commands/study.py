@@ -10,11 +10,12 @@ from rich.padding import Padding
 from rich.text import Text
 
 from ..errors import InputError, unknown
+from ..models.device import pick_device
 from ..study.analyses import analyze_run, open_finished, plan_run, stale_remark
 from ..study.beside import beside
 from ..study.config import load_study
 from ..study.design import design_of, warnings
-from ..study.run import RunOptions, load_study_task, pick_device, run_study
+from ..study.run import RunOptions, load_study_task, run_study
 from ..study.store import Store
 from ..study.watch import Watch
 from .console import (

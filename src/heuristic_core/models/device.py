@@ -42,6 +42,17 @@ def check_device(device: str | torch.device) -> torch.device:
     return parsed
 
 
+def pick_device(device: str) -> str:
+    """Turn ``auto`` into the best device of this machine, and check that another choice exists.
+
+    Raises:
+        InputError: If the device is not supported, or not there.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return str(check_device(device))
+
+
 def hardware(device: str, info: Path = Path("/proc/cpuinfo")) -> str:
     """Name the hardware of a device, so that times can be compared.
 

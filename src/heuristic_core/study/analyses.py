@@ -14,7 +14,7 @@ from .gather import SEARCHED, gather
 from .manifest import read_manifest
 from .plan import Plan, make_plan
 from .results import conclude_again
-from .run import Run, RunOptions, load_study_task, pick_device
+from .run import Run, RunOptions, load_study_task
 from .run_folder import open_run
 from .stale import changed_inputs, not_finished, other_version
 from .store import Cell, Store

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
+import torch
+
 from ..models.classifier import Classifier
+from ..models.device import hardware
 from ..models.encoding import Encoded
 from ..tasks.task import Suite, Task
+from ..versions import versions
 from .config import StudyConfig
 from .store import Store
 
@@ -34,6 +39,16 @@ class Workbench:
     suites: Sequence[Suite]
     _latest: dict[str, tuple[str, Any]] = field(default_factory=dict, init=False)
     _encoded: dict[str, Encoded] = field(default_factory=dict, init=False)
+
+    @cached_property
+    def machine(self) -> dict[str, Any]:
+        """What is recorded of where cells are computed."""
+        return {
+            "versions": versions(),
+            "device": self.device,
+            "processor": hardware(self.device),
+            "threads": torch.get_num_threads(),
+        }
 
     def latest(self, name: str, key: str, make: Callable[[], Held]) -> Held:
         """Return what was made last under a name if its key is the same; otherwise make it.

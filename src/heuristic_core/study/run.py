@@ -60,17 +60,6 @@ class RunOptions:
     command: str = "hcore run"
 
 
-def pick_device(device: str) -> str:
-    """Turn ``auto`` into the best device of this machine, and check that another choice exists.
-
-    Raises:
-        InputError: If the device is not supported, or not there.
-    """
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return str(check_device(device))
-
-
 def load_study_task(config: StudyConfig, data: Path | None, run: Path | None = None) -> Task:
     """Load a study's task with the study's settings, as a classifier of its own classes sees it.
 

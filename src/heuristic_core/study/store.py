@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +17,33 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from ..errors import InputError
-from ..storage import digest, read_json, read_tensors, write_json, write_text
+from ..errors import InputError, remark
+from ..storage import digest, file_digest, read_json, read_tensors, write_json, write_text
+from .process import Process
 
 _PARTIAL = ".partial-"
 _UNFINISHED = ".unfinished-"
+_DAMAGED = ".damaged-"
+_RECORD = "record.json"
+#: Folders of other machines' processes are removed when nothing changed in them for this long.
+_DAY = 86400.0
+#: What a file system without locks answers.
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
+#: Files whose content was compared with its digest by this process: path, time of change, size.
+_verified: set[tuple[str, int, int]] = set()
+
+
+class Damaged(InputError):
+    """A finished cell cannot be used; it can be set aside and computed again.
+
+    Args:
+        message: What is wrong.
+        name: The name of the cell's folder.
+    """
+
+    def __init__(self, message: str, name: str = "") -> None:
+        super().__init__(message)
+        self.name = name
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,9 +80,14 @@ class Cell:
         """Name of the cell's folder."""
         return f"{self.label}-{self.key[:10]}"
 
+    @property
+    def model(self) -> tuple[Any, ...]:
+        """What says which model it is about, so that a worker that holds it can be preferred."""
+        return tuple(self.system.get(name) for name in ("finetune_seed", "checkpoint"))
+
 
 class Store:
-    """A run folder.
+    """A run folder, which several processes may write cells into.
 
     Args:
         folder: Where it is.
@@ -72,6 +100,8 @@ class Store:
     def __init__(self, folder: Path, *, make: bool = True) -> None:
         self.folder = folder
         self.cells = folder / "cells"
+        #: Whether it could not be locked, so that other programs may compute cells in it too.
+        self.shared = False
         if not make:
             return
         try:
@@ -90,11 +120,13 @@ class Store:
 
     def unfinished(self, cell: Cell) -> Path:
         """Return the folder in which a long computation keeps the state that it resumes from."""
-        return self.cells / f"{_UNFINISHED}{cell.name}"
+        # Two programs that cannot keep each other out must not train in one folder.
+        own = Process.this().suffix if self.shared else ""
+        return self.cells / f"{_UNFINISHED}{cell.name}{own}"
 
     def has(self, cell: Cell) -> bool:
         """Return whether a cell is finished."""
-        return os.path.isfile(self.path(cell) / "record.json")
+        return os.path.isfile(self.path(cell) / _RECORD)
 
     def has_whole(self, cell: Cell) -> bool:
         """Return whether a cell is finished and its inputs are still there."""
@@ -104,30 +136,38 @@ class Store:
         """Read a finished cell's record.
 
         Raises:
-            InputError: If it is damaged.
+            Damaged: If it is damaged.
         """
-        with self.reading(cell) as path:
-            record = read_json(path / "record.json")
-            if not isinstance(record, dict) or not (
-                isinstance(record.get("seconds"), int | float)
-                and isinstance(record.get("device"), str)
-            ):
-                raise InputError("record.json does not say how it was computed")
-        return record
+        with self._reading(cell) as path:
+            return _read_record(path)
 
     @contextmanager
-    def reading(self, cell: Cell) -> Iterator[Path]:
-        """Yield a finished cell's folder; an error in reading it then says how to fix that.
+    def reading(self, cell: Cell, *parts: str) -> Iterator[Path]:
+        """Yield a finished cell's folder, with its files as they were when it was computed.
+
+        Args:
+            cell: The cell.
+            *parts: The files and folders in it that are read, which are compared with their
+                digests if this process has not done so before.
 
         Raises:
-            InputError: If the block raises one.
+            Damaged: If they are not, or the block raises an input error in reading them.
         """
+        with self._reading(cell) as path:
+            verify(path, _read_record(path), parts)
+            yield path
+
+    @contextmanager
+    def _reading(self, cell: Cell) -> Iterator[Path]:
         path = self.path(cell)
         try:
             yield path
+        except Damaged:
+            raise
         except InputError as error:
-            raise InputError(
-                f"{path} is damaged ({error}); remove that folder and run the same command again"
+            raise Damaged(
+                f"{path} is damaged ({error}); `hcore run` sets it aside and computes it again",
+                cell.name,
             ) from error
 
     def tensors(
@@ -143,7 +183,7 @@ class Store:
         Raises:
             InputError: If the file is damaged, or lacks such an array.
         """
-        with self.reading(cell) as path:
+        with self.reading(cell, f"{file}.safetensors") as path:
             arrays = read_tensors(path / f"{file}.safetensors")
             for name, shape in shapes.items():
                 if name not in arrays or arrays[name].shape != shape:
@@ -156,14 +196,15 @@ class Store:
     ) -> Iterator[Path]:
         """Yield a folder to fill; it becomes the cell if the block ends well, else it is removed.
 
+        Where another process has finished the cell meanwhile, that one is kept.
+
         Args:
             cell: The cell.
             facts: What to record beside its spec, such as versions and the device.
             seconds_before: Time of earlier, killed attempts that this one resumes.
         """
-        partial = self.cells / f"{_PARTIAL}{cell.name}"
+        partial = self._partial(cell.name)
         try:
-            _remove(partial)
             partial.mkdir(parents=True)
             start = time.perf_counter()
             yield partial
@@ -175,10 +216,10 @@ class Store:
                 "inputs": [source.name for source in cell.inputs],
                 "seconds": round(seconds_before + time.perf_counter() - start, 3),
                 "effort": cell.effort,
+                "files": digests(partial),
             }
-            write_json(partial / "record.json", record | dict(facts))
-            _remove(self.path(cell))  # what lies there has no record, so it is no cell
-            os.replace(partial, self.path(cell))
+            write_json(partial / _RECORD, record | dict(facts))
+            self._publish(partial, cell.name)
         except OSError as error:
             hint = "free some space and " if error.errno == errno.ENOSPC else ""
             raise InputError(
@@ -188,47 +229,163 @@ class Store:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
+    def _partial(self, name: str) -> Path:
+        return self.cells / f"{_PARTIAL}{name}~{secrets.token_hex(4)}{Process.this().suffix}"
+
+    def _publish(self, partial: Path, name: str) -> None:
+        """Give a whole cell its name, unless it is there already."""
+        place = self.cells / name
+        while not os.path.isfile(place / _RECORD):
+            try:
+                os.rename(partial, place)  # fails if anything is there
+                return
+            except OSError as error:
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                    raise
+                if not os.path.isfile(place / _RECORD):
+                    _remove(place)  # what lies there has no record, so it is no cell
+
+    def copy(self, source: Path) -> None:
+        """Copy a finished cell of another run folder into this one, unless it is here already.
+
+        Args:
+            source: The cell's folder there.
+        """
+        partial = self._partial(source.name)
+        try:
+            shutil.copytree(source, partial)
+            self._publish(partial, source.name)
+        except OSError as error:
+            hint = "free some space" if error.errno == errno.ENOSPC else "choose another --out"
+            raise InputError(
+                f"cannot copy {source}: {error.strerror or error}; {hint} and run the same command "
+                "again"
+            ) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def set_aside(self, name: str) -> Path | None:
+        """Rename a damaged cell, so that it is computed again.
+
+        Args:
+            name: The name of its folder.
+
+        Returns:
+            Where it lies now; ``None`` if it is not there any more.
+        """
+        for number in range(1, 1000):
+            place = self.cells / f"{_DAMAGED}{name}-{number}"
+            if not os.path.lexists(place):
+                try:
+                    os.rename(self.cells / name, place)
+                    return place
+                except FileNotFoundError:
+                    return None
+                except OSError as error:
+                    raise InputError(
+                        f"cannot rename the damaged cell {self.cells / name}: "
+                        f"{error.strerror or error}; remove it and run the same command again"
+                    ) from error
+        raise InputError(f"{name} was damaged 999 times; remove what {self.cells} holds of it")
+
     def sweep(self, cells: Iterable[Cell] = ()) -> None:
-        """Remove what a killed run left half done; call it only with the lock held.
+        """Remove what killed programs left half done; what a living one works on stays.
 
         Args:
             cells: Those whose saved state is kept, so that they can be resumed.
         """
-        kept = {self.unfinished(cell) for cell in cells}
+        kept = {self.cells / f"{_UNFINISHED}{cell.name}" for cell in cells}
         for pattern in (f"{_PARTIAL}*", f"{_UNFINISHED}*"):
             for leftover in set(self.cells.glob(pattern)) - kept:
                 with suppress(OSError):
-                    _remove(leftover)
+                    owner = Process.of_suffix(leftover.name)
+                    if owner is None or not owner.may_live(leftover, _DAY):
+                        _remove(leftover)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Lock the folder for writing; the operating system releases it if the program is killed.
 
+        On a file system without locks a remark is made. Several programs may then compute the same
+        cells, of which the first to be finished are kept.
+
         Raises:
             InputError: If another program holds it.
         """
-        lock = FileLock(self.folder / ".lock")
+        # Without a lock there is none: a file in its place would stay behind a killed program.
+        lock = FileLock(self.folder / ".lock", fallback_to_soft=False)
         holder = self.folder / ".lock-holder"
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            pid = holder.read_text(errors="replace").strip() if holder.is_file() else "unknown"
-            raise InputError(
-                f"another program (process {pid}) is writing to {self.folder}; "
-                "wait for it, or choose another folder with --out"
-            ) from error
-        except OSError as error:
-            raise InputError(
-                f"cannot lock {self.folder}: {lock.lock_file} is no plain file that may be written "
-                f"({error.strerror or error}); remove it, or choose another folder with --out"
-            ) from error
-        try:
-            write_text(holder, f"{os.getpid()}\n")
+        with ExitStack() as stack:
+            try:
+                lock.acquire(timeout=0)
+                stack.callback(lock.release)
+            except Timeout as error:
+                text = holder.read_text(errors="replace") if holder.is_file() else ""
+                who = Process.of_text(text)
+                raise InputError(
+                    f"another program ({who or 'unknown'}) is writing to {self.folder}; "
+                    "wait for it, or choose another folder with --out"
+                ) from error
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise InputError(
+                        f"cannot lock {self.folder}: {lock.lock_file} is no plain file that may be "
+                        f"written ({error.strerror or error}); remove it, or choose another folder "
+                        "with --out"
+                    ) from error
+                remark(
+                    f"the file system of {self.folder} has no locks: make sure yourself that no "
+                    "second program writes into it, which would compute the same again"
+                )
+            self.shared = not lock.is_locked
+            write_text(holder, f"{Process.this()}\n")
+            stack.callback(holder.unlink, missing_ok=True)
             yield
-        finally:
-            with suppress(OSError):
-                holder.unlink()
-            lock.release()
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Compute the SHA-256 of every file in a folder, by its path within."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
+
+
+def verify(folder: Path, record: Mapping[str, Any], parts: Iterable[str] = ("",)) -> None:
+    """Compare files of a cell with the digests in its record, unless this process has before.
+
+    Args:
+        folder: The cell's folder.
+        record: Its record; that of an earlier version has no digests, and nothing is compared.
+        parts: Files and folders in it; everything by default.
+
+    Raises:
+        InputError: If a file is missing or has changed.
+    """
+    files = record.get("files", {})
+    if not isinstance(files, Mapping):
+        raise InputError("record.json does not say what files there are")
+    for part in parts:
+        for name, sha256 in files.items():
+            if part and name != part and not name.startswith(f"{part}/"):
+                continue
+            path = folder / name
+            try:
+                state = path.stat()
+                known = (str(path), state.st_mtime_ns, state.st_size)
+                if known not in _verified:
+                    if file_digest(path) != sha256:
+                        raise InputError(f"{name} has changed since it was computed")
+                    _verified.add(known)
+            except OSError as error:
+                raise InputError(f"{name} cannot be read: {error.strerror or error}") from error
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    record = read_json(folder / _RECORD)
+    if not isinstance(record, dict) or not (
+        isinstance(record.get("seconds"), int | float) and isinstance(record.get("device"), str)
+    ):
+        raise InputError("record.json does not say how it was computed")
+    return record
 
 
 def _remove(path: Path) -> None:

@@ -1,0 +1,93 @@
+"""Computing cells in another process, which keeps the workbench from one cell to the next."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...errors import InputError, Remark
+from ..bench import Workbench
+from ..store import Cell, Store
+from .executor import Outcome, perform
+
+#: The workbench that this process holds, and the key of what it was made from.
+_held: tuple[str, Workbench] | None = None
+
+
+def packed(bench: Workbench, threads: int) -> bytes:
+    """Write what a process needs to make the same workbench.
+
+    Args:
+        bench: The workbench.
+        threads: Threads that torch uses there.
+
+    Raises:
+        InputError: If it cannot be sent to other processes.
+    """
+    store = bench.store
+    setup = {
+        "config": bench.config,
+        "task": bench.task,
+        "suites": bench.suites,
+        "device": bench.device,
+        "folder": store.folder.absolute(),
+        "shared": store.shared,
+        "threads": threads,
+        # A model's path may be relative.
+        "cwd": os.getcwd(),
+    }
+    try:
+        return pickle.dumps(setup)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise InputError(
+            f"the study cannot be sent to other processes ({error}); run it without --workers and "
+            "--ray"
+        ) from error
+
+
+def perform_remotely(key: str, setup: Callable[[], bytes], cell: Cell) -> Outcome:
+    """Compute a cell in this process for a driver in another one.
+
+    Args:
+        key: What names the workbench.
+        setup: Gets what it is made from, called if this process does not hold it.
+        cell: The cell.
+    """
+    global _held
+    if _held is None or _held[0] != key:
+        _held = None  # free the old one first
+        _held = (key, _unpacked(setup()))
+    said: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Remark)
+        show = warnings.showwarning
+
+        def showing(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, Remark):
+                said.append(str(message))
+            else:
+                show(message, category, *place, **more)
+
+        warnings.showwarning = showing  # type: ignore[assignment]
+        outcome = perform(_held[1], cell)
+    return replace(outcome, remarks=tuple(said))
+
+
+def _unpacked(setup: bytes) -> Workbench:
+    # Written by the driver of this very run, and sent through a pipe or Ray's own store.
+    parts: dict[str, Any] = pickle.loads(setup)
+    torch.set_num_threads(parts["threads"])
+    with suppress(OSError):  # a cluster's machine may lack it; then absolute paths are needed
+        os.chdir(parts["cwd"])
+    folder: Path = parts["folder"]
+    store = Store(folder, make=False)
+    store.shared = parts["shared"]
+    return Workbench(parts["config"], parts["task"], store, parts["device"], parts["suites"])
