@@ -11,10 +11,11 @@ from studies import SMALL, quiet, study
 from heuristic_core.errors import InputError
 from heuristic_core.study.analysis_plan import GRID, sampled
 from heuristic_core.study.bench import Workbench
+from heuristic_core.study.driver import Driver
 from heuristic_core.study.kinds.dependency import choose_senders, plan_dependency
 from heuristic_core.study.plan import make_plan
 from heuristic_core.study.planner import Checkpoint, Planner
-from heuristic_core.study.run import RunOptions, compute, load_study_task, run_study
+from heuristic_core.study.run import RunOptions, load_study_task, run_study
 from heuristic_core.study.store import Store
 from heuristic_core.units import UnitSpace
 
@@ -68,7 +69,7 @@ def measured(tiny_folder, folder, **settings) -> pd.DataFrame:
     planner = Planner(config, task, suites, GRID)
     (cell,) = plan_dependency(planner, Checkpoint(1, 4), CORE, ADDED)
     store = Store(folder)
-    compute([cell], Workbench(config, task, store, "cpu", suites), quiet())
+    Driver(quiet(), store).compute([cell], Workbench(config, task, store, "cpu", suites))
     return pd.read_parquet(store.path(cell) / "table.parquet")
 
 

@@ -262,7 +262,7 @@ def test_further_suites_are_evaluated_and_kept(finished, tiny_folder):
     config = study(tiny_folder)
     suite = load_suite("hans-grammar", per_case=1)
     options = RunOptions(finished, device="cpu")
-    plan, store = evaluate_run(config, [suite], "more", options, quiet())
+    plan, store, _ = evaluate_run(config, [suite], "more", options, quiet())
     assert len(plan.cells) == 1 + 4
     assert all(store.has(cell) for cell in plan.cells)
     before = cells(finished)

@@ -21,7 +21,6 @@ from ..models.labels import read_label_map
 from ..models.loading import load_model
 from ..storage import digest, write_table
 from ..study.config import EvaluationConfig
-from ..study.gather import gather
 from ..study.kinds.search import load_subnetwork
 from ..study.run import RunOptions, evaluate_run, load_study_task
 from ..study.run_folder import open_run
@@ -194,8 +193,7 @@ def _evaluate_run(
         tag = f"{chosen[0].name}-{digest(selection)[:16]}"
     # Cells of the run's own evaluation keep their names.
     label = f"{tag}-" if suites or cases or other_type else ""
-    plan, store = evaluate_run(config, chosen, label, options, Watch(err()))
-    table = gather(plan.cells, (), store, ["evaluations"])["evaluations"]
+    plan, store, table = evaluate_run(config, chosen, label, options, Watch(err()))
     path = folder / "tables" / f"{tag}.parquet"
     write_table(path, table)
     table["accuracy"] = table["correct"] / table["n"]

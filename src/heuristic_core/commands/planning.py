@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ..study.forecast import Forecast, forecast
 from ..study.store import Cell, Store
+from ..writing import duration
 from .console import out, print_json
 
 
@@ -61,12 +62,12 @@ def print_plan(
         table.add_row(
             f.cell.label,
             "finished" if f.finished else "again" if f.cell.label in stale else "to do",
-            _duration(f.seconds),
+            duration(f.seconds),
             f"{f.megabytes:.1f} MB",
         )
     out().print(table)
     out().print(
-        f"{len(missing)} of {len(cells)} cells to do, about {_duration(seconds)} on {device} "
+        f"{len(missing)} of {len(cells)} cells to do, about {duration(seconds)} on {device} "
         f"and {megabytes:.0f} MB; nothing was started"
     )
     if later:
@@ -86,11 +87,3 @@ def _row(f: Forecast) -> dict[str, object]:
         "seconds": f.seconds,
         "megabytes": f.megabytes,
     }
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "?"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 from ..errors import InputError
 from ..report.results import Results
 from ..tasks.task import Task
 from .analysis_plan import plan_analyses
+from .bench import Workbench
 from .config import StudyConfig
+from .driver import Driver
 from .gather import SEARCHED, gather
+from .journal import Journal
 from .manifest import read_manifest
 from .plan import Plan, make_plan
 from .results import conclude_again
@@ -101,7 +105,7 @@ def analyze_run(
         if run_models or not changed:
             raise not_finished(missing[0], run.store, config)
         return _from_tables(folder), f"{alone}: the run was made with another {changed}"
-    device = pick_device(options.device)
+    device = options.executor.device(options.device)
     if run_models and run.own_stale.cells:
         instead = f", or conclude from its tables with `hcore analyze {folder} --tables-only`"
         raise other_version(folder, run.own_stale, instead)
@@ -109,13 +113,28 @@ def analyze_run(
         if not run_models and run.stale.cells:
             return conclude_again(folder), stale_remark(run)
         run.store.sweep(run.plan.cells)
-        command, again = _command(folder), not run_models
-        if run_models:
-            again = run.measure(device, watch) > 0
-            # Both commands made the run, which may have been analysed before.
-            command = f"{command.partition(' && ')[0]} && {options.command}"
-        results = run.finish(command, again=again)
-    return results, _missing_remark(run)
+        if not run_models:
+            journal = Journal(folder, options.command)
+            return run.finish(_command(folder), journal, again=True), _missing_remark(run)
+        return _measured(run, device, options, watch), _missing_remark(run)
+
+
+def _measured(run: Run, device: str, options: RunOptions, watch: Watch) -> Results:
+    """Compute what the analyses of a locked run lack, and conclude."""
+    # Both commands made the run, which may have been analysed before.
+    command = f"{_command(run.store.folder).partition(' && ')[0]} && {options.command}"
+    own = Workbench(run.config, run.task, run.store, device, run.task.suites)
+    with closing(options.executor):
+        driver = Driver(watch, run.store, options.executor, options.command)
+
+        def attempt() -> Results:
+            # Only what was found damaged: the run's own cells were finished.
+            again = not all(map(run.store.has, run.plan.cells))
+            if again:
+                driver.compute(run.plan.cells, own)
+            return run.measure(device, driver, command, again=again)
+
+        return driver.repair(attempt)
 
 
 def _from_tables(folder: Path) -> Results:

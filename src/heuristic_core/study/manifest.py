@@ -93,7 +93,7 @@ def _remarks(config: StudyConfig, cells: Sequence[Cell], facts: Sequence[_Facts]
 
 
 def _read_facts(cell: Cell, store: Store) -> _Facts:
-    with store.reading(cell) as folder:
+    with store.reading(cell, "facts.json") as folder:
         try:
             return _Facts.model_validate(read_json(folder / "facts.json"), strict=True)
         except ValidationError as error:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
+import pandas as pd
 
 from ..errors import InputError
-from ..models.classifier import Classifier
 from ..models.compaction import recorded
-from ..models.device import check_device, hardware
 from ..models.loading import check_model
 from ..report.results import Results
 from ..storage import digest, write_json
@@ -23,21 +21,22 @@ from ..tasks import load_task
 from ..tasks.own import is_task_file
 from ..tasks.published import data_folder
 from ..tasks.task import Suite, Task
-from ..training.finetune import seconds_so_far
-from ..versions import versions
 from .analysis_plan import plan_analyses, sampled
 from .bench import Workbench
 from .conclusions import code_version
 from .config import StudyConfig
+from .driver import CellsFailed, Driver
+from .executors.executor import Executor
+from .executors.here import Here
 from .gather import SEARCHED, gather
-from .kinds import kind_of
+from .journal import Journal
 from .manifest import make_manifest, read_manifest
 from .place import Place, origins, place_of, write_origin
 from .plan import Plan, make_plan
 from .results import concluded, read_searched, standing_results, write_results
 from .run_folder import check_claim
 from .stale import Stale, find_stale, not_finished, other_version
-from .store import Cell, Store
+from .store import Store
 from .watch import Watch
 
 
@@ -51,6 +50,7 @@ class RunOptions:
         data: The folder of data files.
         update: Let a changed configuration replace the one in the run folder.
         command: The command to record and to print for resuming.
+        executor: Where cells are computed.
     """
 
     out: Path
@@ -58,6 +58,7 @@ class RunOptions:
     data: Path | None = None
     update: bool = False
     command: str = "hcore run"
+    executor: Executor = field(default_factory=Here)
 
 
 def load_study_task(config: StudyConfig, data: Path | None, run: Path | None = None) -> Task:
@@ -135,21 +136,36 @@ class Run:
         """All cells that another version of the code made, including those of analyses."""
         return find_stale((*self.plan.cells, *self.analyses.cells), self.store, self.config)
 
-    def measure(self, device: str, watch: Watch) -> int:
-        """Compute the cells of analyses that are not finished.
+    def measure(self, device: str, driver: Driver, command: str, *, again: bool) -> Results:
+        """Compute the cells of analyses that are not finished, then conclude.
+
+        Args:
+            device: Where models run.
+            driver: Has the cells computed.
+            command: The command to record.
+            again: Conclude even if nothing had to be computed.
 
         Returns:
-            How many were computed.
+            The results.
+
+        Raises:
+            CellsFailed: If some failed; what does not need them is concluded all the same.
         """
         suites = sampled(self.config, self.task)
         bench = Workbench(self.config, self.task, self.store, device, suites)
-        return compute(self.analyses.cells, bench, watch)
+        try:
+            again |= driver.compute(self.analyses.cells, bench) > 0
+        except CellsFailed:
+            self.finish(command, driver.journal, again=True)
+            raise
+        return self.finish(command, driver.journal, again=again)
 
-    def finish(self, command: str, *, again: bool) -> Results:
+    def finish(self, command: str, journal: Journal, *, again: bool) -> Results:
         """Write tables, analyses, manifest and report.
 
         Args:
             command: The command to record.
+            journal: The log of the run.
             again: Write them even if those of these very cells exist.
 
         Returns:
@@ -173,6 +189,7 @@ class Run:
         manifest["tables"] = write_results(results, self.config, store.folder)
         # Last: its stamp says that the rest is there.
         write_json(store.folder / "manifest.json", manifest)
+        journal.write("tables written", tables=list(manifest["tables"]))
         return results
 
 
@@ -197,7 +214,7 @@ def run_study(
     Raises:
         InputError: If anything given cannot be used; what is finished is kept.
     """
-    device = pick_device(options.device)
+    device = options.executor.device(options.device)
     task = load_study_task(config, options.data, options.out)
     # Checked before the folder is touched: a study that cannot be run leaves no folder behind.
     config = _with_place(config, options.out)
@@ -220,42 +237,26 @@ def run_study(
         write_json(options.out / "study.json", config.model_dump(mode="json"))
         write_origin(options.out)
         run.store.sweep(plan.cells)
-        n_computed = compute(cells, Workbench(config, task, run.store, device, task.suites), watch)
-        if kinds is not None:
-            return None
-        if config.analysis.in_run:
-            n_computed += run.measure(device, watch)
-        return run.finish(options.command, again=n_computed > 0)
+        bench = Workbench(config, task, run.store, device, task.suites)
+        with closing(options.executor):
+            driver = Driver(watch, run.store, options.executor, options.command)
+            n_computed = 0
 
+            def attempt() -> Results | None:
+                nonlocal n_computed
+                n_computed += driver.compute(cells, bench)
+                if kinds is not None:
+                    return None
+                if config.analysis.in_run:
+                    return run.measure(device, driver, options.command, again=n_computed > 0)
+                return run.finish(options.command, driver.journal, again=n_computed > 0)
 
-def compute(cells: Sequence[Cell], bench: Workbench, watch: Watch) -> int:
-    """Compute the cells that are not finished, in order.
-
-    Returns:
-        How many were computed.
-    """
-    store = bench.store
-    missing = [cell for cell in cells if not store.has(cell)]
-    machine = {
-        "versions": versions(),
-        "device": bench.device,
-        "processor": hardware(bench.device),
-        "threads": torch.get_num_threads(),
-    }
-    with watch.running(cells, missing) as watched:
-        for cell in missing:
-            n_before = Classifier.n_examples_run
-            seconds = seconds_so_far(store.unfinished(cell))
-            with watched(cell) as progress, store.writing(cell, machine, seconds) as folder:
-                facts = kind_of(cell).work(bench, cell, folder, progress)
-                n_examples = Classifier.n_examples_run - n_before
-                write_json(folder / "facts.json", {"examples": n_examples} | facts)
-    return len(missing)
+            return driver.repair(attempt)
 
 
 def evaluate_run(
     config: StudyConfig, suites: Sequence[Suite], tag: str, options: RunOptions, watch: Watch
-) -> tuple[Plan, Store]:
+) -> tuple[Plan, Store, pd.DataFrame]:
     """Evaluate the pruned checkpoints and all subnetworks of a run on further suites.
 
     Args:
@@ -266,12 +267,12 @@ def evaluate_run(
         watch: Shows progress.
 
     Returns:
-        The plan of the new cells and the store they are in.
+        The plan of the new cells, the store they are in, and their table ``evaluations``.
 
     Raises:
         InputError: If the run's searches are not finished.
     """
-    device = pick_device(options.device)
+    device = options.executor.device(options.device)
     task = load_study_task(config, options.data, options.out)
     store = Store(options.out, make=False)
     plan = make_plan(config, task, suites, tag)
@@ -291,6 +292,13 @@ def evaluate_run(
         if all(cell in stale.cells for cell in unfinished):
             raise other_version(options.out, stale)
         raise not_finished(unfinished[0], store, config)
-    with store.locked():
-        compute(cells, Workbench(config, task, store, device, suites), watch)
-    return Plan(tuple(cells)), store
+    bench = Workbench(config, task, store, device, suites)
+    with store.locked(), closing(options.executor):
+        driver = Driver(watch, store, options.executor, options.command)
+
+        def attempt() -> pd.DataFrame:
+            driver.compute(cells, bench)
+            return gather(cells, (), store, ["evaluations"])["evaluations"]
+
+        table = driver.repair(attempt)
+    return Plan(tuple(cells)), store, table

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
-from .. import progress
-from .store import Cell
+from ..writing import duration
+from .process import Process
 
 
 class Watch:
-    """Shows which cell is being computed and how long the rest will take.
+    """Shows which cells are being computed and how long the rest will take.
 
     Args:
         console: Where to; the error stream, so that results can be piped.
@@ -30,21 +31,15 @@ class Watch:
         self.console = console
 
     @contextmanager
-    def running(
-        self, cells: Sequence[Cell], missing: Sequence[Cell]
-    ) -> Iterator[Callable[[Cell], AbstractContextManager[progress.Progress]]]:
+    def running(self, weights: Mapping[str, float], n_finished: int) -> Iterator[Shown]:
         """Show a whole run.
 
         Args:
-            cells: All cells of the run.
-            missing: Those of them that are computed, in order.
-
-        Yields:
-            A context manager that shows one cell; it yields what the cell's work calls with
-            (steps done, steps in all).
+            weights: How long each cell that is computed is expected to take beside others, by name.
+            n_finished: How many further cells are finished.
         """
-        n_finished, n_all = len(cells) - len(missing), len(cells)
-        if cells and not missing:
+        n_all = n_finished + len(weights)
+        if n_all and not weights:
             self.console.print(f"all {n_all} cells are finished: nothing to compute")
         elif n_finished:
             self.console.print(f"{n_finished} of {n_all} cells are finished already")
@@ -58,35 +53,86 @@ class Watch:
             console=self.console,
             # One estimate over the whole run: cells differ too much for a moving window.
             speed_estimate_period=3600,
-            disable=not (missing and self.console.is_terminal),
+            disable=not (weights and self.console.is_terminal),
         )
-        total = bars.add_task("all", total=sum(map(_effort, missing)))
-        efforts_done: list[float] = []
-
-        @contextmanager
-        def watched(cell: Cell) -> Iterator[progress.Progress]:
-            title = f"[{n_finished + len(efforts_done) + 1}/{n_all}] {cell.label}"
-            start, before = time.perf_counter(), sum(efforts_done)
-            if not self.console.is_terminal:  # there is no bar to show what is being done
-                self.console.print(f"{title} ...", markup=False)
-            own = bars.add_task(cell.label, total=1)
-
-            def report(done: int, of: int) -> None:
-                share = done / max(of, 1)
-                bars.update(own, completed=share)
-                bars.update(total, completed=before + share * _effort(cell))
-
-            try:
-                yield report
-                report(1, 1)
-            finally:
-                bars.remove_task(own)
-            efforts_done.append(_effort(cell))
-            self.console.print(f"{title}  {time.perf_counter() - start:.1f} s", markup=False)
-
         with bars:
-            yield watched
+            yield Shown(bars, dict(weights), n_finished)
 
 
-def _effort(cell: Cell) -> float:
-    return max(cell.effort, 1.0)  # where it is unknown, all cells count alike
+class Shown:
+    """Shows the cells of a run, several of which may run at once.
+
+    Args:
+        bars: Where to.
+        weights: How long each cell is expected to take beside others, by name.
+        n_finished: How many further cells were finished before.
+    """
+
+    def __init__(self, bars: Progress, weights: dict[str, float], n_finished: int) -> None:
+        self._bars, self._weights, self._n_begun = bars, weights, n_finished
+        self._n_all = n_finished + len(weights)
+        self._start = time.monotonic()
+        self._titles: dict[str, str] = {}
+        self._own: dict[str, TaskID] = {}
+        self._shares: dict[str, float] = {}
+        self._total = bars.add_task("all", total=sum(weights.values()))
+
+    def start(self, name: str, label: str) -> bool:
+        """Show that a cell has begun; false if that was shown before."""
+        if name in self._titles:
+            return False
+        self._n_begun += 1
+        if name not in self._weights:  # it was finished, and is computed again
+            self._weights[name] = 1.0
+            self._n_all += 1
+        self._titles[name] = title = f"[{self._n_begun}/{self._n_all}] {label}"
+        if not self._bars.console.is_terminal:  # there is no bar to show what is being done
+            self._bars.console.print(f"{title} ...", markup=False)
+        self._own[name] = self._bars.add_task(label, total=1)
+        return True
+
+    def report(self, name: str, share: float) -> None:
+        """Show which share of a running cell is done."""
+        if name in self._own:
+            self._shares[name] = share
+            self._bars.update(self._own[name], completed=share)
+            self._update()
+
+    def finish(self, name: str, seconds: float, where: Process | None, error: str = "") -> None:
+        """Show that a cell has ended, and where if it was on another machine."""
+        self._shares[name] = 1.0
+        if name in self._own:
+            self._bars.remove_task(self._own.pop(name))
+        self._update()
+        ended = f"failed: {error}" if error else f"{seconds:.1f} s"
+        if where is not None and where.host != Process.this().host:
+            ended += f" on {where.host}"
+        left, console = self._seconds_left(), self._bars.console
+        if left and not console.is_terminal:
+            ended += f", about {duration(left)} left"
+        console.print(f"{self._titles.get(name, name)}  {ended}", markup=False, soft_wrap=True)
+
+    def again(self, name: str) -> None:
+        """Show that a running cell has to begin again."""
+        self._titles.pop(name, None)
+        self._shares.pop(name, None)
+        self._n_begun -= 1
+        if name in self._own:
+            self._bars.remove_task(self._own.pop(name))
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Show that cells are not computed after all."""
+        for name in names:
+            self._weights.pop(name, None)
+        self._bars.update(self._total, total=sum(self._weights.values()))
+
+    def _done(self) -> float:
+        return sum(share * self._weights.get(name, 0.0) for name, share in self._shares.items())
+
+    def _update(self) -> None:
+        self._bars.update(self._total, completed=self._done())
+
+    def _seconds_left(self) -> float:
+        done = self._done()
+        rest = sum(self._weights.values()) - done
+        return rest * (time.monotonic() - self._start) / done if done else 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,8 +14,9 @@ from typing import Any
 
 import torch
 
-from ...errors import InputError, Remark
+from ...errors import InputError, Remark, one_line
 from ..bench import Workbench
+from ..process import Process
 from ..store import Cell, Store
 from .executor import Outcome, perform
 
@@ -64,7 +66,15 @@ def perform_remotely(key: str, setup: Callable[[], bytes], cell: Cell) -> Outcom
     global _held
     if _held is None or _held[0] != key:
         _held = None  # free the old one first
-        _held = (key, _unpacked(setup()))
+        try:
+            _held = (key, _unpacked(setup()))
+        except Exception as error:  # such as other versions of packages on another machine
+            return Outcome(
+                name=cell.name,
+                where=Process.this(),
+                error=one_line(f"its worker cannot begin: {type(error).__name__}: {error}", 600),
+                traceback=traceback.format_exc(),
+            )
     said: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("always", Remark)

@@ -44,13 +44,15 @@ def classifier(bench: Workbench, cell: Cell) -> Classifier:
     """Load the model that a cell is about, unless it is the last one that was loaded."""
     settings, tuned = bench.config.model, FINETUNE.input_of(cell)
     location: str | Path
+    parts: list[str] = []
     if tuned is None:
         location = settings.place.to_load()
     else:
         location = checkpoint_folder(bench.store.path(tuned), cell.system["checkpoint"])
+        parts = [location.name]
 
     def load() -> Classifier:
-        with nullcontext() if tuned is None else bench.store.reading(tuned):
+        with nullcontext() if tuned is None else bench.store.reading(tuned, *parts):
             return load_model(
                 location,
                 device=bench.device,
@@ -97,4 +99,5 @@ FINETUNE = Kind(
     efficiency=0.33,
     work=_work,
     tables=(TableSource("finetuning", "finetuning"),),
+    copies=5.0,  # weights, gradients, two moments, and a state that is being saved
 )

@@ -36,7 +36,7 @@ class TableSource:
         Raises:
             InputError: If the file is damaged.
         """
-        with store.reading(cell) as folder:
+        with store.reading(cell, f"{self.file}.parquet") as folder:
             rows = read_table(folder / f"{self.file}.parquet").assign(**cell.system)
             return TABLES[self.table].conform(rows)
 
@@ -52,6 +52,7 @@ class Kind:
         work: Fills a cell's folder, given the workbench, the cell, the folder and what to report
             progress to; returns facts to record, such as how many inputs were cut.
         tables: The tables of a run that its cells fill.
+        copies: How many times the model's weights it holds in memory.
         in_bf16: Whether most of its work is done in bfloat16 where its spec says so.
     """
 
@@ -60,6 +61,7 @@ class Kind:
     efficiency: float
     work: Callable[[Workbench, Cell, Path, Progress], dict[str, Any]]
     tables: tuple[TableSource, ...] = ()
+    copies: float = 2.0
     in_bf16: bool = True
 
     def cell(

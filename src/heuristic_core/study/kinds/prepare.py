@@ -42,7 +42,7 @@ def search_data(bench: Workbench, cell: Cell, model: Classifier) -> SearchData:
     def read() -> SearchData:
         shape = (len(examples), len(model.labels))
         tensors = bench.store.tensors(prepared, "reference", {"log_p": shape})
-        with bench.store.reading(prepared) as folder:
+        with bench.store.reading(prepared, "values.safetensors") as folder:
             values = AblationValues.from_arrays(
                 read_tensors(folder / "values.safetensors"), model.space.n_layers
             )

@@ -116,8 +116,9 @@ def load_subnetwork(store: Store, cell: Cell) -> Subnetwork | None:
     search = SEARCH.input_of(cell)
     if search is None:
         return None
-    with store.reading(search) as folder:
-        return Subnetwork.read(folder / subnetwork_name(cell.system["sparsity"]))
+    name = subnetwork_name(cell.system["sparsity"])
+    with store.reading(search, name) as folder:
+        return Subnetwork.read(folder / name)
 
 
 def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
