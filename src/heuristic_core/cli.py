@@ -13,10 +13,20 @@ WHOLE, ONE, SEE = "A whole study", "One step on a model of your own", "What ther
 COMMANDS = {
     "run": Entry("study:run", WHOLE, "Run a whole study; finished cells are not computed again."),
     "show": Entry("results:show", WHOLE, "Show a run's findings in the terminal."),
+    "status": Entry(
+        "status:status",
+        WHOLE,
+        "Show how far a run is, from any shell or machine: done, running, failed, time left.",
+    ),
     "analyze": Entry(
         "study:analyze",
         WHOLE,
         "Run the analyses of a finished run, which resume, and draw all conclusions.",
+    ),
+    "merge": Entry(
+        "merging:merge",
+        WHOLE,
+        "Join runs of one study that were made apart; `hcore run` then finishes the joined run.",
     ),
     "report": Entry(
         "results:report",

@@ -41,6 +41,7 @@ from .console import (
     print_json,
 )
 from .evaluation_tables import rich_table, summary, with_majority
+from .executors import RayOption, ThreadsOption, WorkersOption, executor
 
 
 def evaluate(
@@ -102,6 +103,9 @@ def evaluate(
     labels: LabelsOption = None,
     max_length: MaxLengthOption = None,
     data: DataOption = None,
+    workers: WorkersOption = None,
+    threads: ThreadsOption = None,
+    ray: RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a run's models and subnetworks, or one model, on every case of a suite."""
@@ -125,8 +129,18 @@ def evaluate(
         for option, value in for_models.items():
             if value:
                 raise InputError(f"{option} is for a model; a run has its own: leave it out")
-        _evaluate_run(Path(target), suites, case, per_case or "100", device, data, as_json, bf16)
+        options = RunOptions(
+            out=Path(target),
+            device=device,
+            data=data,
+            command=command_line(),
+            executor=executor(workers, threads, ray),
+        )
+        _evaluate_run(options, suites, case, per_case or "100", as_json, bf16)
         return
+    for option, given in {"--workers": workers, "--threads": threads, "--ray": ray}.items():
+        if given is not None:
+            raise InputError(f"{option} is for a run, which has many cells; leave it out")
     if os.path.isdir(Path(target) / "cells"):
         raise InputError(f"{target} is a run folder without study.json; start the run again")
     _check_rounding(bf16, dtype or "float32")
@@ -167,22 +181,20 @@ def evaluate(
 
 
 def _evaluate_run(
-    folder: Path,
+    options: RunOptions,
     suites: list[Suite] | None,
     cases: list[str] | None,
     per_case: str,
-    device: str,
-    data: Path | None,
     as_json: bool,
     bf16: bool | None,
 ) -> None:
+    folder, data = options.out, options.data
     config = open_run(folder)
     _check_rounding(bf16, config.model.dtype)
     bf16 = config.evaluation.bf16 if bf16 is None else bf16
     other_type = bf16 != config.evaluation.bf16
     if other_type:
         config = config.model_copy(update={"evaluation": EvaluationConfig(bf16=bf16)})
-    options = RunOptions(out=folder, device=device, data=data, command=command_line())
     chosen = _only(suites or list(load_study_task(config, data, folder).suites), cases)
     # Every selection has a table of its own and overwrites no other.
     selection = [*(s.name for s in chosen), per_case if suites else "own", *(cases or ())]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ..errors import unknown
+
+#: Options that may stand without a value, and the value that is then meant.
+_BARE = {"--ray": "auto"}
 
 
 class Entry(NamedTuple):
@@ -49,9 +53,17 @@ def group(commands: Mapping[str, Entry]) -> type[TyperGroup]:
             name, *rest = args
             if name not in commands:
                 raise unknown("command", name, commands)
-            return name, _load(name, commands[name]), rest
+            return name, _load(name, commands[name]), list(_filled(rest))
 
     return LazyGroup
+
+
+def _filled(arguments: Sequence[str]) -> Iterator[str]:
+    """Give options that stand without a value the one that is meant."""
+    for argument, following in zip_longest(arguments, arguments[1:], fillvalue="-"):
+        yield argument
+        if argument in _BARE and following.startswith("-"):
+            yield _BARE[argument]
 
 
 def _load(name: str, entry: Entry) -> Any:

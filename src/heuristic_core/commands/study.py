@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,7 @@ from .console import (
     out,
     print_json,
 )
+from .executors import RayOption, ThreadsOption, WorkersOption, executor
 from .planning import print_plan
 from .results import as_records, print_results
 
@@ -63,6 +65,9 @@ def run(
         str | None, typer.Option("--dtype", help="Type of the weights; the same as model.dtype.")
     ] = None,
     data: DataOption = None,
+    workers: WorkersOption = None,
+    threads: ThreadsOption = None,
+    ray: RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a whole study; finished cells are not computed again."""
@@ -90,6 +95,7 @@ def run(
             warnings=warnings(design_of(config, task)),
         )
         return
+    options = replace(options, executor=executor(workers, threads, ray))
     results = run_study(config, options, Watch(err()), kinds=UNTIL[until] if until else None)
     if results is None:
         err().print(f"cells up to {until} are finished in {options.out}", markup=False)
@@ -119,6 +125,9 @@ def analyze(
     ] = None,
     device: DeviceOption = "auto",
     data: DataOption = None,
+    workers: WorkersOption = None,
+    threads: ThreadsOption = None,
+    ray: RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the analyses of a finished run, which resume, and draw all conclusions."""
@@ -142,7 +151,13 @@ def analyze(
         if remark := stale_remark(run):
             err().print(remark, markup=False, soft_wrap=True)
         return
-    options = RunOptions(out=folder, device=device, data=data, command=command_line())
+    options = RunOptions(
+        out=folder,
+        device=device,
+        data=data,
+        command=command_line(),
+        executor=executor(workers, threads, None if tables_only else ray),
+    )
     results, missing = analyze_run(folder, options, Watch(err()), run_models=not tables_only)
     if missing:
         err().print(missing, markup=False, soft_wrap=True)

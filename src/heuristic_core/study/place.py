@@ -52,9 +52,14 @@ class Place:
         return self.location
 
 
-def write_origin(folder: Path) -> None:
-    """Record in a run folder from where it was run, which relative paths start from."""
-    write_json(folder / _FILE, {"folder": os.getcwd()})
+def write_origin(folder: Path, origin: Path | None = None) -> None:
+    """Record in a run folder from where it was run, which relative paths start from.
+
+    Args:
+        folder: The run folder.
+        origin: The folder to record; the working folder if not given.
+    """
+    write_json(folder / _FILE, {"folder": os.getcwd() if origin is None else str(origin)})
 
 
 def origins(folder: Path) -> Iterator[Path]:

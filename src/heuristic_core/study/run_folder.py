@@ -68,7 +68,7 @@ def check_claim(folder: Path, config: StudyConfig, update: bool) -> None:
             raise InputError(
                 f"{folder} is the run of another study, {old['name']!r}; choose another --out"
             )
-        changed = _differences(old, new, "")
+        changed = differences(old, new, "")
         if changed and not update:
             raise InputError(
                 f"{folder} holds this study with other settings ({', '.join(changed[:5])}); choose "
@@ -78,12 +78,12 @@ def check_claim(folder: Path, config: StudyConfig, update: bool) -> None:
         raise InputError(f"{folder} is not empty and no run folder; choose another --out")
 
 
-def _differences(old: Any, new: Any, key: str) -> list[str]:
-    """List the keys of nested settings that differ."""
+def differences(old: Any, new: Any, key: str) -> list[str]:
+    """List the keys of nested settings that differ, such as ``search.seeds``."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         return [
             difference
             for name in sorted({*old, *new})
-            for difference in _differences(old.get(name), new.get(name), f"{key}.{name}".strip("."))
+            for difference in differences(old.get(name), new.get(name), f"{key}.{name}".strip("."))
         ]
     return [] if old == new else [key]

@@ -139,7 +139,7 @@ class Store:
             Damaged: If it is damaged.
         """
         with self._reading(cell) as path:
-            return _read_record(path)
+            return read_record(path)
 
     @contextmanager
     def reading(self, cell: Cell, *parts: str) -> Iterator[Path]:
@@ -154,7 +154,7 @@ class Store:
             Damaged: If they are not, or the block raises an input error in reading them.
         """
         with self._reading(cell) as path:
-            verify(path, _read_record(path), parts)
+            verify(path, read_record(path), parts)
             yield path
 
     @contextmanager
@@ -379,7 +379,12 @@ def verify(folder: Path, record: Mapping[str, Any], parts: Iterable[str] = ("",)
                 raise InputError(f"{name} cannot be read: {error.strerror or error}") from error
 
 
-def _read_record(folder: Path) -> dict[str, Any]:
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read the record in a finished cell's folder.
+
+    Raises:
+        InputError: If it is damaged.
+    """
     record = read_json(folder / _RECORD)
     if not isinstance(record, dict) or not (
         isinstance(record.get("seconds"), int | float) and isinstance(record.get("device"), str)

@@ -19,6 +19,9 @@ from rich.progress import (
 from ..writing import duration
 from .process import Process
 
+#: The share of the work from which on the time that is left is told.
+_ENOUGH = 0.02
+
 
 class Watch:
     """Shows which cells are being computed and how long the rest will take.
@@ -133,6 +136,7 @@ class Shown:
         self._bars.update(self._total, completed=self._done())
 
     def _seconds_left(self) -> float:
-        done = self._done()
-        rest = sum(self._weights.values()) - done
-        return rest * (time.monotonic() - self._start) / done if done else 0.0
+        done, whole = self._done(), sum(self._weights.values())
+        # The first cells say little about the rest.
+        known = done > _ENOUGH * whole
+        return (whole - done) * (time.monotonic() - self._start) / done if known else 0.0
