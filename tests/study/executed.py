@@ -1,13 +1,16 @@
 """A tiny study computed by any executor in a process of its own, as a user's script would.
 
-``python executed.py STUDY OUT {here,workers,ray} [NUMBER [lose]]``
+``python executed.py STUDY OUT {here,unlocked,workers,ray} [NUMBER [lose]]``
 
+With ``unlocked``, the file system has no locks.
 With ``ray``, NUMBER nodes of a Ray cluster are simulated on this machine. With ``lose`` as well, a
 node is killed while it computes a cell, and another one is added.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import sys
 import threading
@@ -29,7 +32,9 @@ NODE = {"num_cpus": 1, "memory": 4 * 2**30, "object_store_memory": 80 * 2**20}
 def main(study: str, out: str, how: str, number: str = "2", lose: str = "") -> None:
     folder, n = Path(out), int(number)
     if how != "ray":
-        run(study, folder, Here(1) if how == "here" else Workers(n, 1))
+        if how == "unlocked":
+            fcntl.flock = no_locks
+        run(study, folder, Workers(n, 1) if how == "workers" else Here(1))
         return
     from ray.cluster_utils import Cluster
 
@@ -52,6 +57,10 @@ def run(study: str, folder: Path, executor) -> None:
     config = check_study(json.loads(Path(study).read_text()))
     options = RunOptions(folder, device="cpu", executor=executor)
     run_study(config, options, Watch(Console(stderr=True)))
+
+
+def no_locks(*args) -> None:
+    raise OSError(errno.ENOLCK, "No locks available")
 
 
 def kill_one(cluster, nodes, folder: Path) -> None:

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
-from heuristic_core.errors import InputError
-from heuristic_core.study.store import Cell, Store
+from heuristic_core.errors import InputError, Remark
+from heuristic_core.study.process import Process
+from heuristic_core.study.store import Cell, Damaged, Store
 
 
 def cell(kind="search", label="a", inputs=(), **spec) -> Cell:
@@ -69,7 +73,8 @@ def test_a_second_writer_is_refused_and_a_killed_one_forgotten(tmp_path):
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     try:
         assert holder.stdout.readline().strip() == b"held"
-        with pytest.raises(InputError, match=f"process {holder.pid}"), store.locked():
+        who = f"process {holder.pid} on {Process.this().host}"
+        with pytest.raises(InputError, match=re.escape(who)), store.locked():
             pass
     finally:
         holder.kill()
@@ -87,3 +92,66 @@ def test_folders_that_cannot_be_written(tmp_path):
     # Not even the administrator can write here.
     with pytest.raises(InputError, match="cannot make the run folder"):
         Store(tmp_path.__class__("/proc/heuristic-core"))
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_without_locks_a_remark_is_made_and_the_first_copy_is_kept(tmp_path, monkeypatch, code):
+    def refuse(*args):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    one, other, work = Store(tmp_path), Store(tmp_path), cell(seed=1)
+    with pytest.warns(Remark, match="has no locks"), one.locked(), other.locked():
+        # Neither trains in the other's folder, had the other been another process.
+        assert str(os.getpid()) in one.unfinished(work).name
+        with one.writing(work, {}) as first:
+            with other.writing(work, {}) as second:
+                assert first != second
+                (first / "x").write_text("first")
+                (second / "x").write_text("second")
+            other.sweep()
+            assert first.exists()
+    assert (one.path(work) / "x").read_text() == "second"
+    assert [path.name for path in one.cells.iterdir()] == [work.name]
+
+
+def test_what_processes_that_ended_left_is_swept(tmp_path):
+    store = Store(tmp_path)
+    done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    host = Process.this().host
+    ended = store.cells / f".partial-a~00@{host}@{int(done.stdout)}"
+    living = store.cells / f".partial-b~00@{host}@{os.getppid()}"
+    elsewhere = store.cells / ".partial-c~00@other@1"
+    forgotten = store.cells / ".partial-d~00@other@2"
+    for path in (ended, living, elsewhere, forgotten):
+        path.mkdir()
+    os.utime(forgotten, (0, 0))
+    store.sweep()
+    assert sorted(store.cells.iterdir()) == [living, elsewhere]
+
+
+def test_every_file_is_compared_with_its_digest_when_it_is_read(tmp_path):
+    store, work = Store(tmp_path), cell(seed=1)
+    with store.writing(work, {"device": "cpu"}) as folder:
+        (folder / "inner").mkdir()
+        (folder / "inner" / "weights").write_text("1234")
+        (folder / "other").write_text("other")
+    with store.reading(work, "inner"):
+        pass
+    (store.path(work) / "inner" / "weights").write_text("1235")
+    with store.reading(work, "other"):
+        pass  # what is not read is not compared
+    for part in ("inner", "inner/weights"):
+        with pytest.raises(Damaged, match="inner/weights has changed since") as caught:
+            store.reading(work, part).__enter__()
+        assert caught.value.name == work.name
+    with pytest.raises(Damaged), store.reading(work):
+        pass
+    # A record of an earlier version has no digests.
+    path = store.path(work) / "record.json"
+    record = json.loads(path.read_text())
+    del record["files"]
+    path.write_text(json.dumps(record))
+    with store.reading(work):
+        pass
