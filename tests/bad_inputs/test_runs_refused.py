@@ -80,6 +80,11 @@ def arrays(name: str, **content: np.ndarray) -> Break:
     return lambda run, marker: save_file(content, one(run, name))
 
 
+def undigested(name: str) -> Break:
+    """As an earlier version left a cell."""
+    return changed(f"{name}/record.json", files=...)
+
+
 MANIFEST, TABLE = "manifest.json", "tables/evaluations.parquet"
 EVALUATION = "cells/evaluate-f1-s2-k1-50pc-*"
 REMEDY = "make it again from the finished cells with `hcore analyze"
@@ -146,67 +151,92 @@ ANALYZED: dict[str, tuple[Break, str]] = {
     "cells a file": (both(removed("cells"), linked("cells", "study.json")), "is not finished"),
     "record cut short": (
         shortened(f"{EVALUATION}/record.json", 30),
-        "damaged .*remove that folder",
+        "damaged .*sets it aside and computes it again",
     ),
     "record a list": (written(f"{EVALUATION}/record.json", b"[]"), "does not say how it was compu"),
     "time unknown": (changed(f"{EVALUATION}/record.json", seconds="long"), "does not say how it"),
-    "facts a list": (written(f"{EVALUATION}/facts.json", b"[1]"), "holds other facts than it shou"),
-    "facts of parts": (changed(f"{EVALUATION}/facts.json", examples=0.5), "other facts"),
-    "facts of texts": (changed(f"{EVALUATION}/facts.json", truncated={"a": "b"}), "other facts"),
+    "facts a list": (
+        both(undigested(EVALUATION), written(f"{EVALUATION}/facts.json", b"[1]")),
+        "holds other facts than it should",
+    ),
+    "facts of parts": (
+        both(undigested(EVALUATION), changed(f"{EVALUATION}/facts.json", examples=0.5)),
+        "other facts",
+    ),
+    "facts of texts": (
+        both(undigested(EVALUATION), changed(f"{EVALUATION}/facts.json", truncated={"a": "b"})),
+        "other facts",
+    ),
+    "table of an earlier version": (
+        both(
+            undigested(EVALUATION),
+            edited(f"{EVALUATION}/table.parquet", lambda t: t.assign(n=np.nan)),
+        ),
+        "damaged .*other values than it should.*sets it aside",
+    ),
     "table of a cell": (
         shortened(f"{EVALUATION}/table.parquet"),
-        "damaged .*remove that folder and",
+        "damaged .table.parquet has changed.*sets it aside",
     ),
     "table with NaN": (
         edited(f"{EVALUATION}/table.parquet", lambda t: t.assign(n=np.nan)),
-        "damaged .*other values than it should.*remove that folder and run the same command",
+        "damaged .table.parquet has changed since it was computed",
     ),
     "subnetwork missing": (
         removed("cells/search-*/sparsity-0.5"),
-        "no subnetwork in .*remove that",
+        "subnetwork.* cannot be read: No such file.*sets it aside",
     ),
     "subnetwork with a unit twice": (
         changed("cells/search-*/sparsity-0.5/subnetwork.json", kept=["L0H0", "L0H0"]),
-        "L0H0 is listed twice.*remove that folder",
+        "subnetwork.json has changed since it was computed.*sets it aside",
     ),
     "lock a folder": (folder_of(".lock"), r"cannot lock .*/.lock is no plain file .*; remove it"),
     "lock a link": (linked(".lock", "../../elsewhere"), r"cannot lock .*remove it, or choose"),
     "holder a folder": (folder_of(".lock-holder"), "cannot write .*remove the folder of that name"),
 }
 
-# By `hcore run`, once a cell has to be computed again.
+# What `hcore run` sets aside and computes again, once a cell that reads it has to be computed.
 AGAIN = removed(EVALUATION)
 RESUMED: dict[str, tuple[Break, str]] = {
     "checkpoint without weights": (
         both(AGAIN, removed("cells/finetune-f1-*/step-000002/model.safetensors")),
-        "finetune-f1-.* is damaged .*no weights in safetensors.*remove that folder and run the",
+        "finetune-f1-",
     ),
     "checkpoint half written": (
         both(AGAIN, shortened("cells/finetune-f1-*/step-000002/model.safetensors", 5000)),
-        "finetune-f1-.* is damaged .*truncated or damaged.*remove that folder",
+        "finetune-f1-",
     ),
-    "checkpoint missing": (
-        both(AGAIN, removed("cells/finetune-f1-*/step-000002")),
-        "finetune-f1-.* is damaged .*remove that folder",
+    "checkpoint half written by an earlier version": (
+        both(
+            AGAIN,
+            undigested("cells/finetune-f1-*"),
+            shortened("cells/finetune-f1-*/step-000002/model.safetensors", 5000),
+        ),
+        "finetune-f1-",
     ),
     "logits a pickle": (
         both(AGAIN, a_pickle("cells/evaluate-f1-s2-*/logits.safetensors")),
-        "evaluate-f1-s2-.* is damaged .*no intact safetensors",
+        "evaluate-f1-s2-",
     ),
     "logits of another suite": (
-        both(AGAIN, arrays("cells/evaluate-f1-s2-*/logits.safetensors", id=np.zeros((1, 2)))),
-        r"logits.safetensors has no id of shape \(10, 2\)",
-    ),
-    "predictions missing": (
-        both(removed("cells/search-*"), arrays("cells/prepare-*/reference.safetensors")),
-        r"has no log_p of shape \(16, 2\).*remove that folder",
+        both(
+            AGAIN,
+            undigested("cells/evaluate-f1-s2-*"),
+            arrays("cells/evaluate-f1-s2-*/logits.safetensors", id=np.zeros((1, 2))),
+        ),
+        "evaluate-f1-s2-",
     ),
     "means NaN": (
         both(
             removed("cells/search-*"),
+            undigested("cells/prepare-*"),
             arrays("cells/prepare-*/values.safetensors", **{"L0.heads": np.full((4, 8), np.nan)}),
         ),
-        "prepare-.* is damaged .ablation values lack.*remove that folder",
+        "prepare-",
+    ),
+    "table of a cell, found while tables are gathered": (
+        both(removed(MANIFEST), shortened(f"{EVALUATION}/table.parquet")),
+        "evaluate-f1-s2-k1-50pc-",
     ),
 }
 
@@ -237,11 +267,17 @@ def test_analyzed(run, tmp_path, damage, message):
     check(run, tmp_path, ["analyze", "runs/smoke", "--tables-only"], message)
 
 
-@pytest.mark.parametrize(("damage", "message"), RESUMED.values(), ids=RESUMED)
-def test_resumed(run, tiny_folder, tmp_path, damage, message):
+@pytest.mark.parametrize(("damage", "name"), RESUMED.values(), ids=RESUMED)
+def test_resumed(run, tiny_folder, tmp_path, damage, name):
+    before = {path.name: path.read_bytes() for path in run.glob("tables/*")}
     damage(run, tmp_path / "marker")
     source = ["--set", f"model.source={tiny_folder}"]
-    check(run, tmp_path, ["run", "smoke", *source, *map(str, SMALL)], message)
+    done = hcore("run", "smoke", *source, *map(str, SMALL), cwd=tmp_path)
+    assert re.search(f"hcore: note: the cell {name}.* is damaged and computed again", done.stderr)
+    (aside,) = run.glob("cells/.damaged-*")
+    assert aside.name.startswith(f".damaged-{name}")
+    assert {path.name: path.read_bytes() for path in run.glob("tables/*")} == before
+    assert not (tmp_path / "marker").exists()
 
 
 @pytest.mark.parametrize("damage", ["a number changed", "table a pickle"])

@@ -16,7 +16,7 @@ from heuristic_core.search.find import METHODS
 
 ROOT = Path(__file__).parents[2]
 #: Modules without a program of their own.
-SHARED = {"common", "searches"}
+SHARED = {"common", "searches", "tiny_cells"}
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +231,13 @@ def test_first_steps(out, capsys):
     label, share = last.split(": ")
     assert label == "in-domain without L2H5"
     assert 0 <= float(share) <= 1
+
+
+def test_executors(toy):
+    content, printed = toy("executors", "executors")
+    assert set(content["tiny"]) == {"here"}
+    assert 0 < content["tiny"]["here"]["ms"] < 1000
+    assert "| here |" in printed
 
 
 def test_every_program_is_run_here():

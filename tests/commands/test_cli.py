@@ -242,6 +242,42 @@ def others(tiny_folder, tmp_path_factory):
     }
 
 
+def test_where_cells_are_computed(place, tiny_folder, monkeypatch):
+    study = ["run", "smoke", "--set", f"model.source={tiny_folder}", *SMALL]
+    assert "not both" in mistake(*study, "--workers", "2", "--ray", cwd=place)
+    assert "--workers" in mistake(*study, "--workers", "0", cwd=place)
+    refused = mistake("evaluate", str(tiny_folder), "--workers", "2", cwd=place)
+    assert "--workers is for a run" in refused
+    # Nothing is computed, so no process is started.
+    done = hcore(*study, "--workers", "2", "--threads", "1", cwd=place)
+    assert "nothing to compute" in done.stderr
+    monkeypatch.setitem(sys.modules, "ray", None)
+    for bare in (["--ray"], ["--ray", "--threads", "1"], ["--ray", "local"]):
+        assert "pip install 'heuristic-core[cluster]'" in mistake(*study, *bare, cwd=place)
+
+
+def test_status_needs_no_slow_library(place):
+    code = (
+        "import sys; from heuristic_core.cli import main\n"
+        "sys.argv = ['hcore', 'status', 'runs/smoke', '--json']\n"
+        "try: main()\n"
+        "except SystemExit as stop: assert stop.code == 0\n"
+        "print({'torch', 'transformers', 'pandas', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=place, capture_output=True, text=True, check=True
+    )
+    *found, loaded = done.stdout.splitlines()
+    assert loaded == "set()"
+    status = json.loads("\n".join(found))
+    assert (status["planned"], status["done"], status["driver"]) == (10, 10, None)
+    assert (
+        "10 of 10 cells are finished; no program is writing"
+        in hcore("status", "runs/smoke", cwd=place).stdout
+    )
+    assert "is no run folder" in mistake("status", ".", cwd=place)
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_says_how_to_go_on(tiny_folder, tmp_path, stop):
     arguments = ["run", "smoke", "--set", f"model.source={tiny_folder}", *SMALL]

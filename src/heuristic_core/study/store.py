@@ -147,14 +147,14 @@ class Store:
 
         Args:
             cell: The cell.
-            *parts: The files and folders in it that are read, which are compared with their
-                digests if this process has not done so before.
+            *parts: The files and folders in it that are read, all by default. They are compared
+                with their digests if this process has not done so before.
 
         Raises:
             Damaged: If they are not, or the block raises an input error in reading them.
         """
         with self._reading(cell) as path:
-            verify(path, read_record(path), parts)
+            verify(path, read_record(path), parts or ("",))
             yield path
 
     @contextmanager
