@@ -2,8 +2,8 @@
 
 First, cells that do nothing: the time of each is what surrounds a cell, once all processes are
 there. The memory is that of the driver, and of the process that computed most, after a tenth of the
-cells and after all. Second, the searches and evaluations of a study by one worker of one thread, two
-of one and one of two, in turn, the start of the workers included; fine-tuning is done before.
+cells and after all. Second, the searches and evaluations of a study by one worker of one thread,
+two of one and one of two, in turn, the start of the workers included; fine-tuning is done before.
 
     python benchmarks/executors.py
 """

@@ -97,7 +97,9 @@ def test_a_cell_that_raises_is_named_and_the_rest_goes_on(raises, store):
 def test_a_full_disk_stops_everything(raises, store, error):
     cells = [toy(label) for label in "abcd"]
     raises["b"] = error
-    with pytest.raises(InputError, match="b stopped: no space .* free some space and run the same"):
+    with pytest.raises(
+        InputError, match=r"b stopped: no space .* free some space and run the same"
+    ):
         compute(store, cells)
     assert [store.has(cell) for cell in cells] == [True, False, False, False]
     raises.clear()

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 
@@ -101,8 +102,11 @@ def test_without_locks_a_remark_is_made_and_the_first_copy_is_kept(tmp_path, mon
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     one, other, work = Store(tmp_path), Store(tmp_path), cell(seed=1)
-    with pytest.warns(Remark, match="has no locks"), one.locked(), other.locked():
-        # Neither trains in the other's folder, had the other been another process.
+    with ExitStack() as stack:
+        for store in (one, other):
+            with pytest.warns(Remark, match="has no locks"):
+                stack.enter_context(store.locked())
+        # Neither would train in the other's folder, were the other another process.
         assert str(os.getpid()) in one.unfinished(work).name
         with one.writing(work, {}) as first:
             with other.writing(work, {}) as second:
