@@ -51,22 +51,6 @@ def test_analyses_end_in_what_show_shows(place, other):
     assert as_json["report"] == f"{other}/report/report.html"
 
 
-def test_two_runs_beside_each_other(place, other):
-    arguments = ["analyze", "runs/smoke", "--beside", other]
-    before = {path: path.stat().st_mtime_ns for path in sorted(place.rglob("*"))}
-    text = hcore(*arguments, cwd=place).stdout
-    found = json.loads(hcore(*arguments, "--json", cwd=place).stdout)
-    (pair,), (row,) = found["verdicts"], found["tables"]["core-overlap"]
-    assert found["runs"] == ["runs/smoke", "runs/other"]
-    for subject in (pair, row):
-        assert (subject["finetune_seed"], subject["other_finetune_seed"]) == (1, 2)
-        assert (subject["checkpoint"], subject["other_checkpoint"]) == (2, 2)
-    assert text.count(pair["decision"].upper()) == 1
-    assert "runs/smoke, fine-tuning 1, step 2 and runs/other, fine-tuning 2, step 2" in text
-    after = {path: path.stat().st_mtime_ns for path in sorted(place.rglob("*"))}
-    assert after == before
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
