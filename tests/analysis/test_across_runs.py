@@ -74,9 +74,7 @@ def test_searches_in_one_model_are_another_claim():
 
 def test_one_search_in_two_runs_is_no_second_search():
     same = frozenset({"search-f1-s300-k1-abc"})
-    (pair,) = cores_of_searches(
-        Runs([run(n, CORE, model="x", searches=same) for n in ("a", "b")])
-    )
+    (pair,) = cores_of_searches(Runs([run(n, CORE, model="x", searches=same) for n in ("a", "b")]))
     assert pair.verdict.decision == "not decided by these data"
     assert "1 searches are in both runs" in pair.verdict.reason
 
@@ -116,7 +114,7 @@ def test_the_same_layers_are_no_shared_heads():
     assert shared.in_layers.p_value == pytest.approx(1)
 
 
-def spread(name, widths, seed=0, n=10, suites=None):
+def spread(name, widths, seed=0, n=16, suites=None):
     """A run of searches whose OOD accuracies differ by so much."""
     rng = np.random.default_rng(seed)
     correct = {s: {"id": 90, "a": int(50 + rng.normal(0, widths))} for s in range(n)}
