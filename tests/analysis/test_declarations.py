@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from heuristic_core.analysis.across.questions import ACROSS
 from heuristic_core.analysis.conclusions import collect
 from heuristic_core.analysis.question import Answer, Figure, Question, decide
-from heuristic_core.analysis.across.questions import ACROSS
 from heuristic_core.analysis.questions import QUESTIONS
 from heuristic_core.columns import Column, Table
 from heuristic_core.errors import InputError
@@ -102,7 +102,7 @@ def test_texts_of_few_values_are_choices():
                 assert not texts or column.choices or column.name in free, (table.name, column)
 
 
-@pytest.mark.parametrize("question", (*QUESTIONS, *ACROSS), ids=lambda question: question.key)
+@pytest.mark.parametrize("question", [*QUESTIONS, *ACROSS], ids=lambda question: question.key)
 def test_every_table_has_a_key_that_it_holds(question):
     for table in question.tables:
         assert set(question.subject) <= set(table.key) <= set(table.names)

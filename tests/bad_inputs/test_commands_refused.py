@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tables on meta": ("analyze RUN --tables-only --device meta", "unknown device 'meta'"),
     "evaluate a run on meta": ("evaluate RUN --device meta", "unknown device 'meta'"),
     "a comparison of one run": ("compare RUN", "takes at least two runs, and 1 is given"),
-    "a run compared with itself": ("compare RUN RUN/../smoke", "is given twice; give each run"),
+    "a run compared with itself": ("compare RUN RUN", "is given twice; give each run"),
     "a run compared with none": ("compare RUN nowhere", "nowhere is no run folder"),
     "a comparison without runs": ("compare", "Missing argument"),
     "grid of no sparsity": (

@@ -9,10 +9,12 @@ import pytest
 
 import heuristic_core as hc
 from analysis.tables_by_hand import subnetworks
+from heuristic_core.analysis.conclusions import Conclusions
 from heuristic_core.errors import InputError
 from heuristic_core.storage import write_json, write_table
+from heuristic_core.study import results
 from heuristic_core.study.config import check_study
-from heuristic_core.tables import EVALUATIONS, FINETUNING, MEASURED
+from heuristic_core.tables import EVALUATIONS, FINETUNING, MEASURED, VERDICTS
 
 FIRST = {"L0H0", "L1H1", "L2H2", "L3H3"}
 OTHER = {"L0H3", "L1H2", "L2H1", "L3H0"}
@@ -42,6 +44,14 @@ def write_run(
     return folder
 
 
+@pytest.fixture
+def unasked(monkeypatch):
+    """Runs whose own verdicts, which take seconds to draw, are not what a test is about."""
+    nothing = Conclusions(VERDICTS.empty(), {})
+    monkeypatch.setattr(results, "conclude", lambda config, tables: nothing)
+
+
+@pytest.mark.usefixtures("unasked")
 def test_the_same_heads_and_others_by_hand(tmp_path):
     one = write_run(tmp_path / "one", FIRST, "a")
     two = write_run(tmp_path / "two", FIRST, "b", task={"name": "mnli+hans"})
@@ -62,6 +72,7 @@ def test_the_same_heads_and_others_by_hand(tmp_path):
         found.save(one)
 
 
+@pytest.mark.usefixtures("unasked")
 def test_labels_are_studies_or_as_much_of_the_path_as_differs(tmp_path):
     one = write_run(tmp_path / "a" / "run", FIRST, "a")
     two = write_run(tmp_path / "b" / "run", FIRST, "b")
@@ -70,6 +81,7 @@ def test_labels_are_studies_or_as_much_of_the_path_as_differs(tmp_path):
     assert hc.compare(one, three).names == ("by-hand", "named")
 
 
+@pytest.mark.usefixtures("unasked")
 def test_one_model_is_searched_twice(tmp_path):
     one = write_run(tmp_path / "one", FIRST, "a")
     two = write_run(tmp_path / "two", FIRST, "a", method="subset", search={"method": "subset"})
@@ -84,6 +96,7 @@ def test_one_model_is_searched_twice(tmp_path):
     assert "No two of their cores can be compared" in hc.compare(one, other).story
 
 
+@pytest.mark.usefixtures("unasked")
 def test_runs_that_cannot_be_compared(tmp_path):
     one = write_run(tmp_path / "one", FIRST, "a")
     other = write_run(tmp_path / "other", FIRST, "b", n_heads=5)
