@@ -76,7 +76,7 @@ def test_one_search_in_two_runs_is_no_second_search():
     same = frozenset({"search-f1-s300-k1-abc"})
     (pair,) = cores_of_searches(Runs([run(n, CORE, model="x", searches=same) for n in ("a", "b")]))
     assert pair.verdict.decision == "not decided by these data"
-    assert "1 searches are in both runs" in pair.verdict.reason
+    assert "1 of the searches is in both runs" in pair.verdict.reason
 
 
 def test_models_of_other_heads_and_runs_without_subnetworks_are_refused():

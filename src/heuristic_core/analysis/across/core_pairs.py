@@ -63,7 +63,8 @@ def _open(verdict: Verdict, one: Placed, other: Placed, question: Question) -> V
     n = shared_searches(one, other) if question is OF_SEARCHES else 0
     if not n:
         return verdict
-    held = f"{n} searches are in both runs: of one search, both cores are the same"
+    verb = "is" if n == 1 else "are"
+    held = f"{n} of the searches {verb} in both runs, which makes no second core"
     return decide(question.claim, "", open_because=held)
 
 
