@@ -240,6 +240,8 @@ def _pick(records: Records, names: tuple[str, ...]) -> str:
             "it with commas between columns as .csv, or with tabs as .tsv, or say what stands "
             'between them: format = { separator = ";" }'
         )
+    if records.present[:1] and records.present[0].startswith("#"):
+        message += ", and begins with #; remove the lines of comments before the names"
     near = [
         match
         for name in names
