@@ -95,14 +95,14 @@ REFUSED = {
     ),
     "empty label": ("a.csv", csv(ROW, ("x", "", "k")), "row 2: label is '', but must be one of"),
     "empty case": ("a.csv", csv(ROW, ("x", "no", "")), "row 2: kind is '', but must be a name of"),
-    "utf-16": ("a.csv", GOOD.decode().encode("utf-16"), "is UTF-16; say so"),
+    "utf-16": ("a.csv", GOOD.decode().encode("utf-16"), "is not UTF-8 but UTF-16; convert"),
     "utf-16 without a mark": ("a.csv", GOOD.decode().encode("utf-16-le"), "is not UTF-8; convert"),
     "utf-16 jsonl": (
         "a.jsonl",
         jsonl({}).decode().encode("utf-16-le"),
         "line 1, is not UTF-8; conv",
     ),
-    "utf-32": ("a.tsv", GOOD.decode().encode("utf-32"), "is UTF-32; say so"),
+    "utf-32": ("a.tsv", GOOD.decode().encode("utf-32"), "is not UTF-8 but UTF-32; convert"),
     "latin-1": ("a.csv", csv(("É", "no", "k")).decode().encode("latin-1"), "is not UTF-8; convert"),
     "column twice": (
         "a.csv",

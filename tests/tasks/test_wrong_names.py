@@ -43,7 +43,11 @@ def texts(path: Path, **how) -> list[str]:
         ),
         ("a.parquet", lambda _: POINTER, "is a pointer of Git LFS"),
         ("a.jsonl", lambda _: b"\n<!DOCTYPE html>\n<html></html>", "is a web page"),
-        ("a.csv", lambda _: ROWS.to_csv(index=False).encode("utf-16"), 'is UTF-16; .*"UTF-16"'),
+        (
+            "a.csv",
+            lambda _: ROWS.to_csv(index=False).encode("utf-16"),
+            'is not UTF-8 but UTF-16; .*"UTF-16"',
+        ),
         (
             "a.csv",
             lambda _: b'{"text": "A, b", "label": 1}\n',

@@ -142,7 +142,10 @@ def _is_utf_8(content: bytes) -> bool:
 def _undecoded(shown: str, encoding: str, content: bytes = b"") -> InputError:
     marked = next((name for mark, name in _MARKS.items() if content.startswith(mark)), None)
     if marked:
-        return InputError(f'{shown} is {marked}; say so: format = {{ encoding = "{marked}" }}')
+        return InputError(
+            f"{shown} is not UTF-8 but {marked}; convert the file, for instance with iconv -f "
+            f'{marked} -t UTF-8, or name its encoding: format = {{ encoding = "{marked}" }}'
+        )
     if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
         return InputError(
             f"{shown} is not UTF-8; convert the file, for instance with iconv -t UTF-8, or name "

@@ -147,6 +147,39 @@ def label_names(
     ]
 
 
+def odd_numbers(values: Sequence[object], labels: Sequence[str]) -> tuple[str, str]:
+    """Look for class numbers in files that do not seem to count from 0.
+
+    Args:
+        values: The column of labels.
+        labels: The names, in the order of their numbers.
+
+    Returns:
+        What speaks against reading -1 as no label, and what speaks for counting from 1; each empty
+        if nothing does.
+    """
+    seen = {written_alike(value) for value in values if not isinstance(value, bool)}
+    numbers = {str(i): name for i, name in enumerate(labels)}
+    if seen & set(labels) or any(name.strip().isdecimal() for name in labels):
+        return "", ""
+    missing = [i for i in numbers if i not in seen]
+    if "-1" in seen and seen & set(numbers) and {"0", str(len(labels) - 1)} & set(missing):
+        classes = sorted(seen & {"-1", *numbers}, key=int)
+        said = ", ".join(f'"{number}" = "..."' for number in classes)
+        return (
+            f"-1 means no label, and no row has {missing[0]} ({numbers[missing[0]]!r}); if -1 is a "
+            f"class, give label_map = {{ {said} }}, and if not, drop such rows: drop = {{ COLUMN = "
+            '"-1" }',
+            "",
+        )
+    if len(labels) > 2 and missing == ["0"]:
+        return "", (
+            f"no row has class number 0 ({labels[0]!r}); if classes are numbered from 1, say so "
+            "with label_map"
+        )
+    return "", ""
+
+
 def _spelled(texts: Collection[str], labels: Sequence[str]) -> dict[str, str]:
     """Find the labels that values of a file spell; several values may spell the same."""
     of = {}

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError, one_line
+from .cards import with_named_classes
 from .columnar import read_arrow, read_parquet
 from .content import check_start
 from .delimited import TableFormat, read_table
@@ -106,6 +107,11 @@ def _files(path: str, shown: str, split: str | None) -> Files:
 
 
 def _read(path: Path, shown: str, wanted: Collection[str], how: TableFormat) -> Records:
+    """Read some columns of a file, with the names of classes that stand beside it."""
+    return with_named_classes(_read_alone(path, shown, wanted, how), path)
+
+
+def _read_alone(path: Path, shown: str, wanted: Collection[str], how: TableFormat) -> Records:
     """Read some columns of a file."""
     if not os.path.isfile(path):
         raise InputError(f"{shown} is not a regular file; give a data file")
