@@ -20,7 +20,7 @@ from .labels import (
     with_class_names,
     written_alike,
 )
-from .literals import without_literals
+from .literals import left_in_texts, without_literals
 from .records import Records
 from .sources import read_records
 from .task import Examples
@@ -315,6 +315,7 @@ def _texts(
             [not _is_text(p) for p in plain],
             _MUST_BE_TEXT,
         )
+    notes += [f"{_short(records)}, {said}" for said in left_in_texts(column, plain)]
     return [tidy(value) for value in plain] if tidy else plain
 
 
