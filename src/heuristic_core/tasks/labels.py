@@ -23,6 +23,9 @@ PARAPHRASE_LABELS = ("not_duplicate", "duplicate")
 #: The label in SNLI and MNLI where annotators disagreed; -1 in versions with class numbers.
 NO_GOLD_LABEL = "-"
 
+#: The name of a class that a configuration does not name.
+_DEFAULT = re.compile(r"LABEL_\d+")
+
 _FLOAT = re.compile(r"-?\d+\.0")
 
 #: Words for the same class, each with the first of its line.
@@ -92,11 +95,19 @@ def counterparts(names: Sequence[str], labels: Iterable[str]) -> dict[str, str]:
 
 
 def example_map(names: Sequence[str], labels: Sequence[str]) -> str:
-    """Write a label map as the command line takes it, with labels in the order given."""
+    """Write a label map as the command line takes it, with labels in the order given.
+
+    Classes stand in it by their names where these are a configuration's default, and else by their
+    numbers: a label map in use may have changed the names.
+    """
     known = counterparts(names, labels)
     free = [label for label in labels if label not in known.values()]
     some = {n: known.get(n) or (free.pop(0) if free else "...") for n in names}
-    return ",".join(f"{name}={label}" for name, label in some.items())
+    by_name = all(_DEFAULT.fullmatch(name) for name in names) or any(map(str.isdecimal, names))
+    return ",".join(
+        f"{name if by_name else number}={label}"
+        for number, (name, label) in enumerate(some.items())
+    )
 
 
 def label_names(
