@@ -115,8 +115,8 @@ def tokenizer_settings(location: str) -> Mapping[str, Any]:
         raise InputError(f"{error}; save or fetch the model again") from error
     if not isinstance(settings, Mapping):
         raise InputError(
-            f"cannot load {one_line(location, 200)}: tokenizer_config.json is no JSON object; save or "
-            "fetch the model again"
+            f"cannot load {one_line(location, 200)}: tokenizer_config.json is no JSON object; "
+            "save or fetch the model again"
         )
     return settings
 
