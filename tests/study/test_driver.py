@@ -98,7 +98,7 @@ def test_a_full_disk_stops_everything(raises, store, error):
     cells = [toy(label) for label in "abcd"]
     raises["b"] = error
     with pytest.raises(
-        InputError, match=r"b stopped: no space .* free some space and run the same"
+        InputError, match=r"b stopped: no space .* free some space and run"
     ):
         compute(store, cells)
     assert [store.has(cell) for cell in cells] == [True, False, False, False]
