@@ -127,7 +127,8 @@ def gain_table(times: dict[str, list[float]]) -> str:
 
 def benchmark(options: argparse.Namespace) -> None:
     tiny = {system: tiny_study(system, options.cells) for system in options.systems}
-    tables, content = [tiny_table(tiny)], {"tiny": tiny}
+    tables = [tiny_table(tiny)]
+    content: dict[str, Any] = {"tiny": tiny}
     print(tables[0], flush=True)
     if options.study not in (None, "none"):
         content["seconds"] = gains(options)

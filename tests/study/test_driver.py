@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import random
 import time
 
 import pytest
+from rich.console import Console
 from studies import quiet
 
 from heuristic_core.errors import InputError, Remark
@@ -16,8 +18,10 @@ from heuristic_core.study.driver import CellsFailed, Driver
 from heuristic_core.study.executors.executor import Executor, perform
 from heuristic_core.study.journal import read_log
 from heuristic_core.study.kinds.kind import Kind
+from heuristic_core.study.process import Process
 from heuristic_core.study.status import status_of
 from heuristic_core.study.store import Cell, Store
+from heuristic_core.study.watch import Watch
 
 
 @pytest.fixture
@@ -97,9 +101,7 @@ def test_a_cell_that_raises_is_named_and_the_rest_goes_on(raises, store):
 def test_a_full_disk_stops_everything(raises, store, error):
     cells = [toy(label) for label in "abcd"]
     raises["b"] = error
-    with pytest.raises(
-        InputError, match=r"b stopped: no space .* free some space and run"
-    ):
+    with pytest.raises(InputError, match=r"b stopped: no space .* free some space and run"):
         compute(store, cells)
     assert [store.has(cell) for cell in cells] == [True, False, False, False]
     raises.clear()
@@ -247,3 +249,27 @@ def test_status_of_a_run_that_goes_on(raises, store):
     # A quarter of one of two cells took 30 seconds.
     assert found.left == pytest.approx(30 * 1.75 / 0.25)
     assert status_of(store.folder).driver is None
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_several_running_cells_are_shown(terminal):
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=terminal, highlight=False, color_system=None)
+    with Watch(console).running(dict.fromkeys("abcd", 1.0), 2) as shown:
+        assert shown.start("a", "first")
+        assert shown.start("b", "second")
+        assert not shown.start("b", "second")
+        shown.report("a", 0.5)
+        shown._bars.refresh()
+        between = stream.getvalue()
+        shown.finish("b", 3.0, Process("elsewhere", 1))
+        shown.finish("a", 2.0, None, "it has no weights")
+        shown.drop({"c"})
+    text = stream.getvalue()
+    assert "2 of 6 cells are finished already" in text
+    assert "[4/6] second  3.0 s on elsewhere" in text
+    assert "[3/6] first  failed: it has no weights" in text
+    # Bars show both cells at once; without a terminal there are lines, which tell the time left.
+    assert all(name in between for name in ("first", "second"))
+    assert ("50%" in between) == terminal
+    assert ("about" in text) != terminal

@@ -33,11 +33,10 @@ def make_manifest(
     Raises:
         InputError: If a cell is damaged.
     """
-    import torch  # here, so that a manifest is read without it
-
     place = config.model.place
     records = [store.record(cell) for cell in cells]
     facts = [_read_facts(cell, store) for cell in cells]
+    threads = sorted({record["threads"] for record in records if "threads" in record})
     return {
         "study": config.name,
         "config": config.model_dump(mode="json"),
@@ -65,7 +64,7 @@ def make_manifest(
             # Cells of earlier versions do not record it.
             "processors": sorted({str(r.get("processor", "not recorded")) for r in records}),
             "devices": sorted({record["device"] for record in records}),
-            "threads": torch.get_num_threads(),
+            "threads": threads[0] if len(threads) == 1 else ", ".join(map(str, threads)),
         },
     }
 

@@ -69,6 +69,8 @@ class OnRay(Executor):
 
     def start(self, bench: Workbench, show: Callable[[str, float], None]) -> None:
         """Put what cells share where all nodes can get it."""
+        if not self._ray.is_initialized():
+            self._ray = _connected(self.address)
         self._key = f"{self._ray.get_runtime_context().get_job_id()}-{next(self._numbers)}"
         # In a list, so that a task gets it only if its process lacks it.
         self._setup = [self._ray.put(packed(bench, self.threads))]

@@ -6,11 +6,12 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 
@@ -38,7 +39,7 @@ class _Worker:
     cell: Cell | None = None
     future: Future[Outcome] | None = None
     attempts: int = 0
-    holds: tuple[object, ...] | None = field(default=None)
+    holds: tuple[object, ...] | None = None
 
 
 class Workers(Executor):
@@ -99,7 +100,8 @@ class Workers(Executor):
         sent = None if worker.setup == key else setup
         worker.setup = key
         try:
-            worker.future = worker.pool.submit(_perform, key, sent, cell)
+            with _unreached_by_interrupts():
+                worker.future = worker.pool.submit(_perform, key, sent, cell)
         except BrokenProcessPool as error:  # it was killed while it had nothing to do
             worker.future = Future()
             worker.future.set_exception(error)
@@ -158,9 +160,20 @@ def _gpus() -> list[str]:
     return [str(i) for i in range(torch.cuda.device_count())]
 
 
+@contextmanager
+def _unreached_by_interrupts() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach, which goes to all of a terminal's.
+
+    They inherit that it is blocked; here it arrives when the block ends, and the driver ends them.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin_process(gpu: str | None) -> None:
-    # Ctrl-C reaches all processes of a terminal; the driver ends this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # torch has not looked yet
     threading.Thread(target=_end_with_parent, daemon=True).start()
