@@ -7,7 +7,7 @@ import torch
 
 from heuristic_core.storage import write_json
 from heuristic_core.study import forecast as module
-from heuristic_core.study.forecast import BF16_PART, OVERHEAD, forecast
+from heuristic_core.study.forecast import BF16_PART, OVERHEAD, Forecast, forecast, makespan
 from heuristic_core.study.kinds import KINDS, kind_of
 from heuristic_core.study.store import Cell, Store
 from heuristic_core.tables import TABLES
@@ -87,3 +87,22 @@ def test_a_cell_of_the_same_content_under_another_name_is_to_do(tmp_path, monkey
 def test_a_model_of_unknown_size_has_no_forecast():
     (found,) = forecast([cell("search", 1, 0.0)], None, "cpu")
     assert found.seconds is None
+
+
+def test_workers_share_what_does_not_wait():
+    first = cell("finetune", 1, 1.0)
+    rest = [replace(cell("search", i, 1.0), inputs=(first,)) for i in range(3)]
+    last = replace(cell("evaluate", 9, 1.0), inputs=(first, rest[0]))
+    times = dict(zip([first, *rest, last], [10.0, 4.0, 3.0, 3.0, 2.0], strict=True))
+
+    def whole(workers: int, *finished: Cell) -> float | None:
+        found = [Forecast(c, c in finished, seconds, 1.0) for c, seconds in times.items()]
+        return makespan(found, workers)
+
+    assert whole(1) == 22
+    # After the first, one takes 4 and 2 seconds, the other 3 and 3.
+    assert whole(2) == 16
+    assert whole(9) == 16
+    assert whole(1, first, rest[0]) == 8
+    assert whole(2, *times) == 0
+    assert makespan([Forecast(first, False, None, 1.0)], 2) is None

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from ..study.forecast import Forecast, forecast
+from ..study.forecast import Forecast, forecast, makespan
 from ..study.store import Cell, Store
 from ..writing import duration
 from .console import out, print_json
@@ -24,6 +24,7 @@ def print_plan(
     later: Sequence[str] = (),
     stale: Collection[str] = (),
     warnings: Mapping[str, str] | None = None,
+    workers: int = 1,
 ) -> None:
     """Print cells with forecasts of their time and disk space.
 
@@ -37,12 +38,14 @@ def print_plan(
         later: Tables of ``[analysis]`` whose cells are added later and are not known yet.
         stale: Labels of the cells that another version of the code computed.
         warnings: Why questions, by their keys, can hardly be decided.
+        workers: How many cells will be computed at once.
     """
     store = Store(folder) if (folder / "cells").is_dir() else None
     forecasts = forecast(cells, store, device, others)
     missing = [f for f in forecasts if not f.finished]
     known = all(f.seconds is not None for f in missing)
     seconds = sum(f.seconds or 0.0 for f in missing) if known else None
+    whole = makespan(forecasts, workers)
     megabytes = sum(f.megabytes for f in missing)
     if as_json:
         print_json(
@@ -51,6 +54,8 @@ def print_plan(
                 "device": device,
                 "cells": [_row(f) | {"again": f.cell.label in stale} for f in forecasts],
                 "missing_seconds": seconds,
+                "workers": workers,
+                "whole_seconds": whole,
                 "missing_megabytes": megabytes,
                 "planned_later": list(later),
                 "hardly_decided": dict(warnings or {}),
@@ -66,8 +71,9 @@ def print_plan(
             f"{f.megabytes:.1f} MB",
         )
     out().print(table)
+    by = f"{device} with {workers} workers" if workers > 1 else device
     out().print(
-        f"{len(missing)} of {len(cells)} cells to do, about {duration(seconds)} on {device} "
+        f"{len(missing)} of {len(cells)} cells to do, about {duration(whole)} on {by} "
         f"and {megabytes:.0f} MB; nothing was started"
     )
     if later:

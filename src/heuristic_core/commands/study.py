@@ -88,6 +88,7 @@ def run(
             as_json,
             later=later,
             warnings=warnings(design_of(config, task)),
+            workers=workers or 1,
         )
         return
     options = replace(options, executor=executor(workers, threads, ray))
@@ -127,7 +128,16 @@ def analyze(
         # Inputs of the analyses are planned too if another version of the code computed them.
         cells = (*run.own_stale.cells, *run.analyses.cells)
         stale = {cell.label for cell in run.stale.cells}
-        print_plan(title, folder, cells, on, as_json, others=run.plan.cells, stale=stale)
+        print_plan(
+            title,
+            folder,
+            cells,
+            on,
+            as_json,
+            others=run.plan.cells,
+            stale=stale,
+            workers=workers or 1,
+        )
         if remark := stale_remark(run):
             err().print(remark, markup=False, soft_wrap=True)
         return

@@ -87,7 +87,7 @@ def write_document(
     if sweep:
         made = {*figures.glob("*.svg"), *tables.glob("*.csv"), *tables.glob("*.tex")}
         for path in made - files.keys():
-            path.unlink()
+            path.unlink(missing_ok=True)  # where there are no locks, another program may be as far
     return page
 
 

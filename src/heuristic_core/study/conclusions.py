@@ -56,7 +56,7 @@ def write_conclusions(
     write_json(place / "basis.json", {"basis": _basis(config, digests), "files": files})
     for path in place.glob("*.parquet"):
         if path.name not in files:
-            path.unlink()
+            path.unlink(missing_ok=True)
     (folder / "analysis.json").unlink(missing_ok=True)  # what earlier versions concluded
 
 

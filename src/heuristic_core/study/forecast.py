@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 import torch
 
@@ -77,6 +78,34 @@ def forecast(
             seconds = cell.effort / rate + OVERHEAD
         forecasts.append(Forecast(cell, cell.name in records, seconds, cell.disk / 1e6))
     return forecasts
+
+
+def makespan(forecasts: Sequence[Forecast], workers: int) -> float | None:
+    """Forecast how long several workers take for the cells that are not finished.
+
+    Args:
+        forecasts: Those of a plan, inputs first.
+        workers: How many cells are computed at once.
+
+    Returns:
+        Seconds; ``None`` where a cell's time is not known.
+    """
+    to_do = {f.cell.name: f for f in forecasts if not f.finished}
+    ends: dict[str, float] = {}
+    running: list[tuple[float, str]] = []
+    now = 0.0
+    while to_do or running:
+        for name, f in list(to_do.items()):
+            waits = any(source.name in to_do for source in f.cell.inputs)
+            waits |= any(ends.get(source.name, 0.0) > now for source in f.cell.inputs)
+            if not waits and len(running) < workers:
+                if f.seconds is None:
+                    return None
+                ends[name] = now + f.seconds
+                heappush(running, (ends[name], name))
+                del to_do[name]
+        now, _ = heappop(running)
+    return now
 
 
 def _in_bf16(cell: Cell) -> bool:
