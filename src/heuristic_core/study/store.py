@@ -166,7 +166,8 @@ class Store:
             raise
         except InputError as error:
             raise Damaged(
-                f"{path} is damaged ({error}); `hcore run` sets it aside and computes it again",
+                f"{path} is damaged ({error}); the command that computed it, `hcore run` or "
+                "`hcore analyze`, sets it aside and computes it again",
                 cell.name,
             ) from error
 
