@@ -14,7 +14,8 @@ from ..study.analyses import analyze_run, open_finished, plan_run, stale_remark
 from ..study.beside import beside
 from ..study.config import load_study
 from ..study.design import design_of, warnings
-from ..study.run import RunOptions, load_study_task, pick_device, run_study
+from ..study.run import RunOptions, pick_device, prepare_study, run_study
+from ..study.run_folder import check_claim
 from ..study.store import Store
 from ..study.watch import Watch
 from .console import (
@@ -77,7 +78,8 @@ def run(
         command=command_line(),
     )
     if plan:
-        task = load_study_task(config, data)
+        config, task = prepare_study(config, data, options.out)
+        check_claim(options.out, config, update)
         planned, later = plan_run(config, task, Store(options.out, make=False))
         print_plan(
             config.name,

@@ -38,18 +38,24 @@ def outstanding(results: Results) -> str:
 
 def _model(results: Results) -> str:
     config = results.config
-    source, task = (
-        name((config.get(key) or {}).get(field) or f"a {key}", 60)
-        for key, field in (("model", "source"), ("task", "name"))
-    )
     model = results.manifest.get("model") or {}
+    task = name((config.get("task") or {}).get("name") or "a task", 60)
+    given = config.get("model") or {}
+    source = name(given.get("source") or model.get("source") or "a model", 60)
     layers, heads = model.get("num_hidden_layers"), model.get("num_attention_heads")
     size = f" ({layers} layers of {heads} attention heads)" if layers and heads else ""
     recipe = config.get("finetune")
+    systems = results.measured["evaluations"]
+    full = systems[systems["kind"] == "full"]
+    n = full["checkpoint"].nunique()
+    if given.get("checkpoints") or given.get("seeds"):
+        tunings = count(full["finetune_seed"].nunique(), "fine-tuning")
+        return (
+            f"A classifier{size} was studied at {count(n, 'checkpoint')} of {tunings} that were "
+            f"there already, on the task {task}."
+        )
     if not recipe:
         return f"The classifier {source}{size} was studied as it is, on the task {task}."
-    systems = results.measured["evaluations"]
-    n = systems.loc[systems["kind"] == "full", "checkpoint"].nunique()
     seeds = count(len(recipe.get("seeds") or [1]), "fine-tuning seed")
     return (
         f"The model {source}{size} was fine-tuned on the task {task} for "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...models.classifier import Classifier
-from ...models.loading import load_model, new_classifier
+from ...models.loading import check_model, classes_of, is_classifier, load_model, new_classifier
 from ...progress import Progress
 from ...storage import write_table
 from ...training.finetune import checkpoint_folder, finetune
@@ -25,7 +25,7 @@ def plan_finetune(planner: Planner, seed: int) -> tuple[Cell, ...]:
     train = planner.task.train
     spec = recipe.model_dump(exclude={"seeds"}) | {
         "checkpoints": sorted(recipe.checkpoints),
-        "model": planner.model,
+        "model": planner.model(),
         "train": train.digest,
         "seed": seed,
     }
@@ -43,13 +43,24 @@ def plan_finetune(planner: Planner, seed: int) -> tuple[Cell, ...]:
 def classifier(bench: Workbench, cell: Cell) -> Classifier:
     """Load the model that a cell is about, unless it is the last one that was loaded."""
     settings, tuned = bench.config.model, FINETUNE.input_of(cell)
+    at = (cell.system["finetune_seed"], cell.system["checkpoint"])
     location: str | Path
     if tuned is None:
-        location = settings.place.to_load()
+        location = bench.config.place(bench.config.source_of(*at)).to_load()
     else:
         location = checkpoint_folder(bench.store.path(tuned), cell.system["checkpoint"])
 
     def load() -> Classifier:
+        if settings.fine_tunings and not at[1] and not is_classifier(location):
+            last = bench.config.place(bench.config.last_source).to_load()
+            return new_classifier(
+                location,
+                classes_of(check_model(last, fresh_head=False, labels=settings.labels)),
+                seed=at[0],
+                device=bench.device,
+                dtype=settings.dtype,
+                max_length=settings.max_length,
+            )
         with nullcontext() if tuned is None else bench.store.reading(tuned):
             return load_model(
                 location,
@@ -59,7 +70,8 @@ def classifier(bench: Workbench, cell: Cell) -> Classifier:
                 labels=settings.labels,
             )
 
-    return bench.latest("model", str(location), load)
+    # A new head differs by seed.
+    return bench.latest("model", f"{at[0]} {location}", load)
 
 
 def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
@@ -67,7 +79,7 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
     assert config.finetune is not None
     seed = cell.system["finetune_seed"]
     model = new_classifier(
-        config.model.place.to_load(),
+        config.place(config.last_source).to_load(),
         bench.task.labels,
         seed=seed,
         device=bench.device,
