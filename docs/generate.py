@@ -1,7 +1,7 @@
-"""Write the pages that are generated: the index of analyses, the tables, the power of verdicts.
+"""Write the generated pages: the index of analyses, tables, study keys, the power of verdicts.
 
-Run it after a change to a question, a table, a column or the results of ``benchmarks/verdicts.py``:
-``python docs/generate.py``. A test compares the pages with what it writes.
+Run it after a change to a question, a table, a column, a setting or the results of
+``benchmarks/verdicts.py``: ``python docs/generate.py``. A test compares the pages with what it writes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from heuristic_core.analysis.questions import QUESTIONS
 from heuristic_core.columns import Column, Table
+from heuristic_core.study.keys import study_keys
 from heuristic_core.study.kinds import KINDS
 from heuristic_core.tables import TABLES, VERDICTS
 
@@ -119,7 +120,33 @@ def power() -> str:
     return (HERE / "power.md.in").read_text(encoding="utf-8").format(setting=setting, found=found)
 
 
-PAGES = {"analyses/README.md": index, "tables.md": tables, "analyses/power.md": power}
+def study_file() -> str:
+    """Write the reference of a study file's keys."""
+    lines = [(HERE / "study-keys.md.in").read_text(encoding="utf-8")]
+    for table in study_keys():
+        of = sorted({key.of for key in table.keys} - {""})
+        name = f"`[{table.name}]`" if table.name else "Outside of any table"
+        lines += [f"## {name}{f', {of[0]}' if of else ''}", ""]
+        lines += [table.about, ""] if table.name else []
+        lines += ["| key | value | default | meaning |", "|---|---|---|---|"]
+        for key in table.keys:
+            cells = (
+                f"`{key.name.removeprefix(f'{table.name}.')}`",
+                key.values,
+                key.default if key.default in ("required", "none") else f"`{key.default}`",
+                key.meaning,
+            )
+            lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+PAGES = {
+    "analyses/README.md": index,
+    "tables.md": tables,
+    "study-keys.md": study_file,
+    "analyses/power.md": power,
+}
 
 if __name__ == "__main__":
     for name, write in PAGES.items():

@@ -46,6 +46,11 @@ COMMANDS = {
         SEE,
         "List the tasks with their settings and the suites, or show one task's data.",
     ),
+    "study-keys": Entry(
+        "keys:keys",
+        SEE,
+        "List the keys of a study file with their defaults and meanings, or print its JSON schema.",
+    ),
     "models": Entry(
         "lists:models",
         SEE,
