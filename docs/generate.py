@@ -1,7 +1,8 @@
 """Write the generated pages: the index of analyses, tables, study keys, the power of verdicts.
 
 Run it after a change to a question, a table, a column, a setting or the results of
-``benchmarks/verdicts.py``: ``python docs/generate.py``. A test compares the pages with what it writes.
+``benchmarks/verdicts.py``: ``python docs/generate.py``. A test compares the pages with what it
+writes.
 """
 
 from __future__ import annotations

