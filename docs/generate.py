@@ -11,8 +11,10 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
+from heuristic_core.analysis.across.questions import ACROSS
 from heuristic_core.analysis.questions import QUESTIONS
 from heuristic_core.columns import Column, Table
+from heuristic_core.study.compare import RUNS
 from heuristic_core.study.keys import study_keys
 from heuristic_core.study.kinds import KINDS
 from heuristic_core.tables import TABLES, VERDICTS
@@ -23,11 +25,14 @@ LABORATORY = HERE.parent / "benchmarks/results/verdicts.md"
 
 def index() -> str:
     """Write the index of the analyses."""
-    rows = [
-        f"| {q.asks} | [{q.page}]({q.page}.md) | `{q.key}` "
-        f"| {', '.join(map('`{}`'.format, q.needs))} | {q.source or 'not asked'} |"
-        for q in QUESTIONS
-    ]
+    rows, across = (
+        [
+            f"| {q.asks} | [{q.page}]({q.page}.md) | `{q.key}` "
+            f"| {', '.join(map('`{}`'.format, q.needs))} | {q.source or 'not asked'} |"
+            for q in questions
+        ]
+        for questions in (QUESTIONS, ACROSS)
+    )
     own = [s.table for kind in KINDS for s in kind.tables if not s.of_analyses]
     return "\n".join(
         [
@@ -45,6 +50,12 @@ def index() -> str:
             "| question | page | key | measured tables | paper |",
             "|---|---|---|---|---|",
             *rows,
+            "",
+            "`hcore compare` asks of [several runs](../comparing.md):",
+            "",
+            "| question | page | key | measured tables | paper |",
+            "|---|---|---|---|---|",
+            *across,
             "",
             f"`hcore run` measures the tables {', '.join(f'`{name}`' for name in own)}. "
             "`hcore analyze` measures the others, with the settings in `[analysis]`.",
@@ -70,9 +81,12 @@ def tables() -> str:
             "## Measured",
             "",
             *(line for table in TABLES.values() for line in _table(table)),
+            "## Compared",
+            "",
+            *_table(RUNS),
             *(
                 line
-                for question in QUESTIONS
+                for question in (*QUESTIONS, *ACROSS)
                 if question.tables
                 for line in (
                     f"## {question.key}",

@@ -13,7 +13,6 @@ as well.
 
 from __future__ import annotations
 
-import itertools
 import re
 import shutil
 import sys
@@ -27,9 +26,7 @@ import pandas as pd
 import typer
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from heuristic_core.analysis.core_overlap import compare_cores
-from heuristic_core.analysis.cores import cores_of
-from heuristic_core.analysis.question import Verdict
+from heuristic_core.analysis.across.core_pairs import OF_MODELS
 from heuristic_core.analysis.questions import QUESTIONS
 from heuristic_core.errors import InputError
 from heuristic_core.published.markdown import to_markdown
@@ -38,7 +35,9 @@ from heuristic_core.report.figures import draw
 from heuristic_core.report.sections import Card, sections, varied
 from heuristic_core.report.wording import SPACE
 from heuristic_core.storage import read_json, read_table, write_json, write_table, write_text
+from heuristic_core.study.compare import compare_results
 from heuristic_core.study.results import read_results
+from heuristic_core.tables import VERDICTS
 from published_sections import SECTIONS, apart
 from published_short import in_short
 from published_tables import accuracies, anchor, bars, cases, costs, hours, machines
@@ -303,14 +302,10 @@ def _word(counts: Counter[str]) -> str:
     return "mostly not decided" if decided else "not decided"
 
 
-def _same_core(arms: Mapping[str, Results]) -> list[tuple[str, str, Verdict]]:
+def _same_core(arms: Mapping[str, Results]) -> list[dict[str, Any]]:
     """Compare the cores of every two arms."""
-    cores = {arm: cores_of(results.measured["subnetworks"]) for arm, results in arms.items()}
-    return [
-        (one, other, answer.verdict)
-        for one, other in itertools.combinations(arms, 2)
-        for answer in compare_cores(cores[one], cores[other])
-    ]
+    verdicts = compare_results(arms).verdicts if len(arms) > 1 else VERDICTS.empty()
+    return verdicts[verdicts["question"] == OF_MODELS.key].to_dict("records")
 
 
 if __name__ == "__main__":

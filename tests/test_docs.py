@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from heuristic_core.analysis.across.questions import ACROSS
 from heuristic_core.analysis.questions import QUESTIONS
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -24,7 +25,7 @@ def test_generated_pages_are_current(name):
 
 
 def test_every_question_has_its_page():
-    for question in QUESTIONS:
+    for question in (*QUESTIONS, *ACROSS):
         page = (DOCS / "analyses" / f"{question.page}.md").read_text(encoding="utf-8")
         for table in question.tables:
             assert f"`{table.name}`" in page or f"`{question.key}`" in page

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .models.loading import load_model
     from .search.data import means, prepare
     from .search.find import find_subnetwork, find_subnetworks
+    from .study.compare import compare
     from .subnetwork import Subnetwork
     from .tasks import load_suite, load_task
     from .units import Unit, UnitSpace
@@ -34,6 +35,7 @@ _HOMES = {
     "prepare": "search.data",
     "find_subnetwork": "search.find",
     "find_subnetworks": "search.find",
+    "compare": "study.compare",
     "evaluate": "measure.accuracy",
     "predict": "measure.accuracy",
     "without": "measure.removal",
@@ -45,6 +47,7 @@ __all__ = [
     "Subnetwork",
     "Unit",
     "UnitSpace",
+    "compare",
     "evaluate",
     "find_subnetwork",
     "find_subnetworks",

@@ -23,6 +23,11 @@ COMMANDS = {
         WHOLE,
         "Write a run's report again: one HTML page, its figures and its tables.",
     ),
+    "compare": Entry(
+        "results:compare",
+        WHOLE,
+        "Compare finished runs of other tasks, fine-tunings or searches, from stored tables.",
+    ),
     "finetune": Entry(
         "steps:finetune",
         ONE,

@@ -101,6 +101,8 @@ class Table:
         title: Its heading where people see it.
         folded: Whether the page hides it until a reader asks for it.
         top: The terminal shows so many rows of each subject; all if 0.
+        across: Two columns: people see a column for each value of the first, with the values of
+            the second; files have a row for each. Empty if people see the rows as they are.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Table:
     title: str
     folded: bool
     top: int
+    across: tuple[str, ...]
 
     def __init__(
         self,
@@ -118,8 +121,9 @@ class Table:
         title: str = "",
         folded: bool = False,
         top: int = 0,
+        across: tuple[str, ...] = (),
     ) -> None:
-        shown = {"title": title, "folded": folded, "top": top}
+        shown = {"title": title, "folded": folded, "top": top, "across": across}
         vars(self).update(name=name, about=about, columns=columns, **shown)
 
     def __getitem__(self, name: str) -> Column:
@@ -158,6 +162,7 @@ class Table:
             title=self.title,
             folded=self.folded,
             top=self.top,
+            across=self.across,
         )
 
     def without(self, names: Iterable[str]) -> Table:

@@ -357,12 +357,15 @@ def _subject(name: str, meaning: str, type: str, title: str = "", **more: object
 
 #: What a verdict may be about. Every question uses some of these; the others are missing.
 SUBJECT = (
+    _subject("run", "the run, where several are compared", "str", "run"),
     _subject("finetune_seed", "seed of the fine-tuning", "int", "fine-tuning"),
     _subject("checkpoint", "optimiser step of the model", "int", "step"),
     _subject("method", "how subnetworks were found", "str", "method"),
     _subject("sparsity", "sparsity asked for; missing: all together", "float", "sparsity"),
+    _subject("other_run", "the run compared with", "str", "beside run"),
     _subject("other_finetune_seed", "the fine-tuning compared with", "int", "beside fine-tuning"),
     _subject("other_checkpoint", "the checkpoint compared with", "int", "beside step"),
+    _subject("other_method", "the search method compared with", "str", "beside method"),
     _subject("other_sparsity", "the sparsity compared with", "float", "beside sparsity"),
     _subject("readout", READOUT.meaning, "str", "readout"),
     _subject("suite", _SUITE.meaning, "str", "suite"),

@@ -5,12 +5,10 @@ from math import comb
 import numpy as np
 import pytest
 from random_sets import best, table_of
-from simulated import decisions
 
-from heuristic_core.analysis.core_overlap import compare_cores, core_overlap
+from heuristic_core.analysis.core_overlap import compare_cores, core_overlap, overlaps
 from heuristic_core.analysis.cores import cores_of
 from heuristic_core.analysis.evidence import Evidence
-from heuristic_core.errors import InputError
 
 
 def row_of(answer):
@@ -89,20 +87,6 @@ def test_p_values_are_corrected_over_pairs():
     assert rows[1]["p"] == rows[2]["p"] == pytest.approx(2 * raw[1])
 
 
-def test_two_runs_are_compared_across():
-    found = compare_cores(planted(ONE), planted(ONE, OTHER))
-    assert [seeds(answer) for answer in found] == [(0, 0), (0, 1)]
-    assert row_of(found[0])["shared"] == 5
-
-
-def test_different_units_are_refused():
-    with pytest.raises(InputError, match=r"24 and 12"):
-        compare_cores(planted(ONE), planted({0, 1}, n_heads=12))
-    # As many heads, but in other layers.
-    with pytest.raises(InputError, match="different heads"):
-        compare_cores(planted(ONE), planted(ONE, per_layer=4))
-
-
 def test_the_last_checkpoint_over_all_sparsities_counts():
     kept = np.zeros((2, 2, 3, 2, 24), bool)
     kept[:, 0, :, :, :3] = True
@@ -120,7 +104,6 @@ def test_the_last_checkpoint_over_all_sparsities_counts():
 def test_too_little_is_not_decided():
     assert compare_cores([]) == []
     assert compare_cores(planted(ONE)) == []
-    assert compare_cores(planted(ONE), []) == []
     (empty,) = compare_cores(planted(set(), set()))
     row = row_of(empty)
     assert (row["jaccard"], row["share"], row["p"]) == (None, None, 1.0)
@@ -141,12 +124,17 @@ def two_runs(rng, common: bool, preferred: float, n: int = 100):
     np.put_along_axis(preference, order[[0, 0]] if common else order, preferred, axis=-1)
     scores = preference + rng.random((2, n, 1, 6, 1, 24))
     one, other = (cores_of(table_of(best(some, 10), 6)) for some in scores)
-    return [compare_cores([a], [b])[0] for a, b in zip(one, other, strict=True)]
+    pairs = list(zip(one, other, strict=True))
+    return [overlaps([pair], "")[0][1] for pair in pairs]
+
+
+def decided(verdicts):
+    return [verdict.decision for verdict in verdicts]
 
 
 @pytest.mark.parametrize("n", [200, pytest.param(1000, marks=pytest.mark.slow)])
 def test_noise_decides_nothing(n):
-    found = decisions(two_runs(np.random.default_rng(0), False, 0.0, n=n))
+    found = decided(two_runs(np.random.default_rng(0), False, 0.0, n=n))
     assert sum(d != "not decided by these data" for d in found) <= 0.065 * n
 
 
@@ -163,10 +151,10 @@ def test_half_of_the_heads_is_not_most_of_them():
 
 
 def test_verdicts_are_right_where_the_truth_is_known():
-    apart = decisions(two_runs(np.random.default_rng(1), False, 2.0))
+    apart = decided(two_runs(np.random.default_rng(1), False, 2.0))
     assert apart.count("supported") <= 9
     # Of so small cores, only such that have nothing in common are clearly different ones.
     assert apart.count("contradicted") >= 25
-    same = decisions(two_runs(np.random.default_rng(2), True, 0.9))
+    same = decided(two_runs(np.random.default_rng(2), True, 0.9))
     assert same.count("contradicted") <= 9
     assert same.count("supported") >= 90

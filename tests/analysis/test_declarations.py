@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from heuristic_core.analysis.across.questions import ACROSS
 from heuristic_core.analysis.conclusions import collect
 from heuristic_core.analysis.question import Answer, Figure, Question, decide
 from heuristic_core.analysis.questions import QUESTIONS
@@ -92,15 +93,16 @@ def test_texts_of_few_values_are_choices():
         *("suite", "case", "case_group", "mean_or_case", "section", "unit", "units", "members"),
         *("subnetworks", "label", "other_case", "core_types", "other_types", "pattern", "over"),
         *("measure", "removed", "sender", "receiver"),
+        *("question", "claim", "run", "decisions", "held_by", "test", "method"),
     }
-    for question in QUESTIONS:
+    for question in (*QUESTIONS, *ACROSS):
         for table in question.tables:
             for column in table.columns:
                 texts = column.type == "str" and column.name not in question.subject
                 assert not texts or column.choices or column.name in free, (table.name, column)
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.key)
+@pytest.mark.parametrize("question", [*QUESTIONS, *ACROSS], ids=lambda question: question.key)
 def test_every_table_has_a_key_that_it_holds(question):
     for table in question.tables:
         assert set(question.subject) <= set(table.key) <= set(table.names)

@@ -26,12 +26,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan on meta": ("run smoke --plan --device meta", "unknown device 'meta'"),
     "plan analyses on meta": ("analyze RUN --plan --device meta", "unknown device 'meta'"),
     "tables on meta": ("analyze RUN --tables-only --device meta", "unknown device 'meta'"),
-    "beside on meta": ("analyze RUN --beside RUN --device meta", "unknown device 'meta'"),
     "evaluate a run on meta": ("evaluate RUN --device meta", "unknown device 'meta'"),
-    "beside and tables only": (
-        "analyze RUN --beside RUN --tables-only",
-        "--tables-only draws conclusions again; give one",
-    ),
+    "a comparison of one run": ("compare RUN", "takes at least two runs, and 1 is given"),
+    "a run compared with itself": ("compare RUN RUN", "is given twice; give each run"),
+    "a run compared with none": ("compare RUN nowhere", "nowhere is no run folder"),
+    "a comparison without runs": ("compare", "Missing argument"),
     "grid of no sparsity": (
         "run smoke --set analysis.grid.sparsities=[]",
         "study key analysis.grid.sparsities: name at least one, or leave the grid out",

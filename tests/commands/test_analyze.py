@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import pandas as pd
 import pytest
 
 from command import SMALL, hcore, mistake
@@ -10,10 +11,10 @@ from command import SMALL, hcore, mistake
 
 @pytest.fixture(scope="module")
 def other(place, tiny_folder):
-    """A run of another start beside the finished tiny run, its analyses measured."""
+    """A run of other data and another start beside the finished tiny run, its analyses measured."""
     hcore(
         "run", "smoke", "--set", f"model.source={tiny_folder}", *SMALL,
-        "--set", "finetune.seeds=[2]", "--out", "runs/other", cwd=place,
+        "--set", "finetune.seeds=[2]", "--set", "task.seed=2", "--out", "runs/other", cwd=place,
     )  # fmt: skip
     hcore("analyze", "runs/other", cwd=place)
     return "runs/other"
@@ -51,20 +52,27 @@ def test_analyses_end_in_what_show_shows(place, other):
     assert as_json["report"] == f"{other}/report/report.html"
 
 
-def test_two_runs_beside_each_other(place, other):
-    arguments = ["analyze", "runs/smoke", "--beside", other]
+def test_two_runs_are_compared(place, other):
+    arguments = ["compare", "runs/smoke", other]
     before = {path: path.stat().st_mtime_ns for path in sorted(place.rglob("*"))}
-    text = hcore(*arguments, cwd=place).stdout
     found = json.loads(hcore(*arguments, "--json", cwd=place).stdout)
-    (pair,), (row,) = found["verdicts"], found["tables"]["core-overlap"]
-    assert found["runs"] == ["runs/smoke", "runs/other"]
-    for subject in (pair, row):
-        assert (subject["finetune_seed"], subject["other_finetune_seed"]) == (1, 2)
-        assert (subject["checkpoint"], subject["other_checkpoint"]) == (2, 2)
-    assert text.count(pair["decision"].upper()) == 1
-    assert "runs/smoke, fine-tuning 1, step 2 and runs/other, fine-tuning 2, step 2" in text
     after = {path: path.stat().st_mtime_ns for path in sorted(place.rglob("*"))}
     assert after == before
+    assert [row["run"] for row in found["runs"]] == ["smoke", "other"]
+    assert {"settings of the task", "data", "fine-tuning seed"} <= set(found["differ_in"])
+    (pair,) = [v for v in found["verdicts"] if v["question"] == "core_of_models"]
+    assert (pair["finetune_seed"], pair["other_finetune_seed"]) == (1, 2)
+    text = hcore(*arguments, "--out", "compared", cwd=place).stdout
+    assert "2 runs are compared: smoke, other. They differ in: " in text
+    for verdict in found["verdicts"]:
+        assert f"{verdict['decision'].upper()}  {verdict['claim']}" in text
+    page = (place / "compared" / "report.html").read_text()
+    assert "A comparison of runs with heuristic-core" in page
+    assert ">other</th>" in page
+    for name, rows in found["tables"].items():
+        frame = pd.read_parquet(place / "compared" / "tables" / f"{name}.parquet")
+        assert len(frame) == len(rows)
+        assert not rows or (place / "compared" / "tables" / f"{name}.csv").is_file()
 
 
 @pytest.mark.parametrize(
@@ -78,13 +86,7 @@ def test_two_runs_beside_each_other(place, other):
         ("analyze unfinished", "is not finished (finetune-f1 is missing); finish it first with"),
         ("analyze unfinished --plan", "is not finished"),
         ("analyze unfinished --tables-only", "is not finished"),
-        ("analyze runs/smoke --beside unfinished", "unfinished is not finished yet"),
-        ("analyze unfinished --beside runs/smoke", "unfinished is not finished yet"),
-        ("analyze runs/smoke --beside nowhere", "nowhere is no run folder"),
-        ("analyze runs/smoke --beside runs/smoke", "hold the same model"),
-        ("analyze runs/smoke --beside runs/../runs/smoke", "hold the same model"),
         ("analyze runs/smoke --plan --tables-only", "--plan is about running models"),
-        ("analyze runs/smoke --plan --beside runs/other", "--plan is about running models"),
         ("analyze runs/smoke --device cuda:99", "CUDA"),
         ("analyze damaged", "no valid JSON"),
         ("analyze list", "study.json is damaged"),
@@ -125,7 +127,7 @@ def test_mistakes_end_in_one_line(place, other, arguments, message):
     [
         ("show", "attention", "`hcore analyze runs/smoke --tables-only`"),
         ("report", "attention", "`hcore analyze runs/smoke --tables-only`"),
-        ("analyze --beside runs/other", "subnetworks", "`hcore run`"),
+        ("compare runs/other", "subnetworks", "`hcore analyze runs/smoke --tables-only`"),
     ],
 )
 def test_a_damaged_table_is_told_by_what_reads_it(place, other, tmp_path, command, table, remedy):

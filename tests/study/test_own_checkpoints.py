@@ -15,6 +15,7 @@ from command import hcore, mistake
 from heuristic_core.errors import InputError
 from heuristic_core.models.loading import load_model
 from heuristic_core.study.config import StudyConfig, check_study, load_study
+from heuristic_core.study.differences import models_of, start_of
 from heuristic_core.study.results import read_results
 from heuristic_core.study.run import RunOptions, run_study
 from tiny import save_tiny, some_pairs
@@ -143,6 +144,9 @@ def test_the_same_verdicts_and_a_report_that_says_what_was_given(made, given):
     assert "fine-tuning 2, step 4: own-2/checkpoint-4 (" in page
     assert "fine-tuning 1, step 0: raw (" in page
     assert given.manifest["seeds"]["finetune"] == [1, 2]
+    # To `hcore compare` they are two fine-tunings of the pretrained model.
+    assert len(set(models_of(given).values())) == 2
+    assert start_of(given) == start_of(read_results(made / "t")) != ""
 
 
 def test_nothing_is_computed_again_and_runs_are_used_from_elsewhere(made, given, tmp_path):

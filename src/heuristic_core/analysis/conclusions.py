@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from ..errors import InputError, expect_known
 from ..tables import VERDICTS
-from .evidence import Evidence
 from .question import Answer, Question, Row
 
 
@@ -26,11 +26,12 @@ class Conclusions:
     tables: Mapping[str, pd.DataFrame]
 
 
-def conclude(evidence: Evidence, questions: Sequence[Question]) -> Conclusions:
+def conclude(evidence: Any, questions: Sequence[Question]) -> Conclusions:
     """Answer questions.
 
     Args:
-        evidence: What was measured.
+        evidence: What was measured, as the questions take it: a study's ``Evidence``, or several
+            runs.
         questions: The questions.
 
     Returns:

@@ -1,15 +1,14 @@
-"""Do different fine-tunings, or different tasks, have the same core? (paper, finding 8)"""
+"""Do different fine-tunings have the same core? (paper, finding 8)"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import combinations, product
+from collections.abc import Iterable, Sequence
+from itertools import combinations
 
 import numpy as np
 
 from ..columns import Column, Table
-from ..errors import InputError
-from ..tables import SUPPORTED
+from ..tables import DETERMINISTIC, SUPPORTED
 from ..writing import p_text, small
 from .cores import ENOUGH, Core, cores, shared_by_chance, whole_cores
 from .design import Design
@@ -17,7 +16,7 @@ from .evidence import Evidence
 from .intervals import Estimate, holm, wilson
 from .nulls import at_least
 from .power import least_number, too_few_planned
-from .question import Answer, Question, Verdict, decide
+from .question import Answer, Question, Row, Verdict, decide
 from .systems import claim_on
 
 #: Two cores are mostly the same if more than this share of the smaller one is in both.
@@ -36,50 +35,55 @@ def core_overlap(evidence: Evidence) -> list[Answer]:
     return compare_cores(evidence.once(cores))
 
 
-def compare_cores(some: Sequence[Core], others: Sequence[Core] | None = None) -> list[Answer]:
-    """Compare cores pair by pair.
+def compare_cores(some: Sequence[Core]) -> list[Answer]:
+    """Compare the cores of a run's fine-tunings pair by pair.
 
     Args:
-        some: One run's cores; of each fine-tuning and method, the core over all sparsities at
-            the last checkpoint counts.
-        others: Those of another run, of another task or another start; without them, the
-            fine-tunings of the one run are compared with each other.
+        some: The run's cores, of models with the same heads.
 
     Returns:
-        One answer per pair of models and method.
-
-    Raises:
-        InputError: If two models have different heads.
+        One answer per pair of fine-tunings and method.
     """
-    last = _last(some)
-    pairs = combinations(last, 2) if others is None else product(last, _last(others))
-    compared = [
-        (one, other, _row(one, other)) for one, other in pairs if one.method == other.method
-    ]
-    p_values = [max(row["p_anywhere"], row["p_in_layers"]) for *_, row in compared]
+    pairs = [(a, b) for a, b in combinations(last_cores(some), 2) if a.method == b.method]
     return [
         Answer(
             subject=dict(zip(_SUBJECT, (*one.model, one.method, *other.model), strict=True)),
-            verdict=_verdict(one, other, row, p),
-            rows={"core-overlap": [row | {"p": p}]},
+            verdict=verdict,
+            rows={"core-overlap": [row]},
         )
-        for (one, other, row), p in zip(compared, holm(np.array(p_values)).tolist(), strict=True)
+        for (one, other), (row, verdict) in zip(pairs, overlaps(pairs, QUESTION.claim), strict=True)
     ]
 
 
-def _last(some: Sequence[Core]) -> list[Core]:
+def last_cores(some: Iterable[Core]) -> list[Core]:
+    """Return of each fine-tuning and method the core over all sparsities at the last checkpoint."""
     ordered = sorted(whole_cores(some), key=lambda core: core.checkpoint)
     last = {(core.finetune_seed, core.method): core for core in ordered}
     return [last[key] for key in sorted(last)]
 
 
-def _row(one: Core, other: Core) -> dict:
+def overlaps(pairs: Sequence[tuple[Core, Core]], claim: str) -> list[tuple[Row, Verdict]]:
+    """Ask of each pair of cores whether they are mostly the same heads.
+
+    Args:
+        pairs: The pairs, each of models with the same heads.
+        claim: The claim on one of them.
+
+    Returns:
+        For each pair its values by :data:`OVERLAP_COLUMNS`, and the verdict, whose p-value is
+        Holm-corrected over all pairs.
+    """
+    rows = [overlap_row(one, other) for one, other in pairs]
+    p_values = holm(np.array([max(row["p_anywhere"], row["p_in_layers"]) for row in rows]))
+    return [
+        (row | {"p": p}, _verdict(pair, row, p, claim))
+        for pair, row, p in zip(pairs, rows, p_values.tolist(), strict=True)
+    ]
+
+
+def overlap_row(one: Core, other: Core) -> Row:
+    """Compute what two cores have in common, by :data:`OVERLAP_COLUMNS`, without a corrected p."""
     kept = one.kept
-    if set(kept.heads) != set(other.kept.heads):
-        raise InputError(
-            f"these cores are of models with different heads ({len(kept.heads)} and "
-            f"{len(other.kept.heads)} of them); only cores of one architecture can be compared"
-        )
     masks = np.array([np.isin(kept.heads, core.heads) for core in (one, other)])
     shared = [head for head in one.heads if head in other.heads]
     n, smaller = len(shared), min(len(one.heads), len(other.heads))
@@ -99,12 +103,14 @@ def _row(one: Core, other: Core) -> dict:
     }
 
 
-def _verdict(one: Core, other: Core, row: dict, p: float) -> Verdict:
+def _verdict(pair: tuple[Core, Core], row: Row, p: float, claim: str) -> Verdict:
     share: Estimate | None = row["share"]
-    if share is None or any(core.decision != SUPPORTED for core in (one, other)):
-        return decide(QUESTION.claim, "one of the models has no core beyond chance")
+    methods = sorted({core.method for core in pair}, key=lambda name: name not in DETERMINISTIC)
+    if share is None or any(core.decision != SUPPORTED for core in pair):
+        return decide(claim, "one of the two has no core beyond chance")
+    smaller = min(row["size"], row["other_size"])
     return decide(
-        claim_on(one.method, QUESTION.claim),
+        claim_on(methods[0], claim),
         f"{row['shared']} heads are in both cores, {share.value:.0%} of the smaller "
         f"[{share.low:.0%}, {share.high:.0%}]; {small(row['in_layers'])} are expected by chance "
         f"within layers (corrected {p_text(p)}, under both null models)",
@@ -116,7 +122,7 @@ def _verdict(one: Core, other: Core, row: dict, p: float) -> Verdict:
         power=least_number(
             f"a share of {PLANNED_SHARE:.0%}",
             "heads in the smaller core (lower sparsities give more)",
-            min(len(one.heads), len(other.heads)),
+            smaller,
             lambda n: wilson(round(PLANNED_SHARE * n), n).low > MOST,
         ),
     )
@@ -129,6 +135,54 @@ def _plan(design: Design) -> str:
         design.different, ENOUGH, "searches with different results of each model"
     )
 
+
+#: What two cores have in common.
+OVERLAP_COLUMNS = (
+    Column("size", "heads in the core", "int", "core"),
+    Column("other_size", "heads in the other core", "int", "other core"),
+    Column("shared", "heads in both", "int", "shared"),
+    Column(
+        "jaccard",
+        "shared heads over heads in either",
+        title="Jaccard",
+        optional=True,
+        low=0,
+        high=1,
+    ),
+    Column(
+        "share",
+        "shared heads over the smaller core",
+        title="share",
+        digits=0,
+        form="percent",
+        interval=True,
+        optional=True,
+    ),
+    Column("anywhere", "shared heads if both cores were random heads", low=0),
+    Column(
+        "p_anywhere",
+        "probability of at least as many under this null model",
+        form="probability",
+    ),
+    Column(
+        "in_layers",
+        "shared heads if both cores were random, with as many heads in each layer",
+        title="by chance",
+        form="expectation",
+    ),
+    Column(
+        "p_in_layers",
+        "probability of at least as many under this null model",
+        form="probability",
+    ),
+    Column(
+        "p",
+        "the larger of both p-values, Holm-corrected over all pairs compared",
+        title="p",
+        form="probability",
+    ),
+    Column("members", "the shared heads", "str", "heads"),
+)
 
 QUESTION = Question(
     key="core_overlap",
@@ -143,50 +197,7 @@ QUESTION = Question(
         Table(
             "core-overlap",
             "What the cores of two fine-tunings have in common.",
-            Column("size", "heads in the core", "int", "core"),
-            Column("other_size", "heads in the other core", "int", "other core"),
-            Column("shared", "heads in both", "int", "shared"),
-            Column(
-                "jaccard",
-                "shared heads over heads in either",
-                title="Jaccard",
-                optional=True,
-                low=0,
-                high=1,
-            ),
-            Column(
-                "share",
-                "shared heads over the smaller core",
-                title="share",
-                digits=0,
-                form="percent",
-                interval=True,
-                optional=True,
-            ),
-            Column("anywhere", "shared heads if both cores were random heads", low=0),
-            Column(
-                "p_anywhere",
-                "probability of at least as many under this null model",
-                form="probability",
-            ),
-            Column(
-                "in_layers",
-                "shared heads if both cores were random, with as many heads in each layer",
-                title="by chance",
-                form="expectation",
-            ),
-            Column(
-                "p_in_layers",
-                "probability of at least as many under this null model",
-                form="probability",
-            ),
-            Column(
-                "p",
-                "the larger of both p-values, Holm-corrected over all pairs compared",
-                title="p",
-                form="probability",
-            ),
-            Column("members", "the shared heads", "str", "heads"),
+            *OVERLAP_COLUMNS,
             title="The cores of different fine-tunings",
         ),
     ),

@@ -1,6 +1,6 @@
 """What a question is, and what answers it: verdicts and rows of tables.
 
-Every file of this folder that answers a question defines a function from :class:`Evidence` to
+Every file of this folder that answers a question defines a function from ``Evidence`` to
 answers and one :class:`Question`; ``QUESTIONS`` lists them. All that reports on a study loops over
 that tuple.
 """
@@ -15,7 +15,6 @@ from ..columns import Table
 from ..errors import expect_known
 from ..tables import CONTRADICTED, SUBJECT, SUPPORTED, TABLES, UNDECIDED, Decision
 from .design import Design
-from .evidence import Evidence
 from .intervals import Estimate
 
 #: A row of a table: values by column.
@@ -144,7 +143,8 @@ class Question:
         page: Its page in ``docs/analyses``, without the ending.
         subject: The columns of ``tables.SUBJECT`` that its answers are about.
         needs: The measured tables that it reads.
-        answer: From what was measured to the answers.
+        answer: From what was measured to the answers: from a study's ``Evidence``, or, for a
+            question of :mod:`heuristic_core.analysis.across`, from several runs.
         tables: The tables that it answers with; the subject's columns, which are key columns, are
             put before their own. A table without key columns has one row for each subject.
         figures: What is drawn of them.
@@ -160,7 +160,7 @@ class Question:
     page: str
     subject: tuple[str, ...]
     needs: tuple[str, ...]
-    answer: Callable[[Evidence], list[Answer]]
+    answer: Callable[[Any], list[Answer]]
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     limits: tuple[str, ...] = ()

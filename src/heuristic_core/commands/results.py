@@ -12,7 +12,7 @@ from ..errors import remark
 from ..report.results import Results
 from ..report.terminal import render
 from ..study.results import read_results
-from .console import JsonOption, RunArgument, out, print_json
+from .console import JsonOption, RunArgument, command_line, out, print_json
 
 
 def show(folder: RunArgument, as_json: JsonOption = False) -> None:
@@ -59,3 +59,37 @@ def report(
 
     page = write_report(read_results(folder), out_folder or folder / "report")
     out().print(f"{page.resolve()}", markup=False, soft_wrap=True)
+
+
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run folders, two or more.", metavar="RUN RUN ...")
+    ],
+    out_folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Also write a page, its figures and all tables into this folder.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare finished runs of other tasks, fine-tunings or searches, from stored tables."""
+    from ..analysis.across.questions import ACROSS
+    from ..report.terminal import render_document
+    from ..study.compare import compare as compare_runs
+
+    compared = compare_runs(*runs)
+    page = None if out_folder is None else compared.save(out_folder, command_line())
+    if as_json:
+        records = as_records(compared.conclusions)
+        named = {
+            "runs": compared.runs.assign(folder=list(map(str, runs))).to_dict("records"),
+            "differ_in": list(compared.differ_in),
+        }
+        print_json(named | ({"report": str(page)} if page else {}) | records)
+        return
+    render_document(compared.document(), out(), ACROSS)
+    if page is not None:
+        out().print(f"\nReport: {page.resolve()}", markup=False, soft_wrap=True)

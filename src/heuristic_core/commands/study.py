@@ -6,12 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.padding import Padding
-from rich.text import Text
 
 from ..errors import InputError, unknown
 from ..study.analyses import analyze_run, open_finished, plan_run, stale_remark
-from ..study.beside import beside
 from ..study.config import load_study
 from ..study.design import design_of, warnings
 from ..study.run import RunOptions, pick_device, prepare_study, run_study
@@ -25,11 +22,9 @@ from .console import (
     RunArgument,
     command_line,
     err,
-    out,
-    print_json,
 )
 from .planning import print_plan
-from .results import as_records, print_results
+from .results import print_results
 
 UNTIL = {"finetune": ("finetune",), "search": ("search",), "evaluate": ("evaluate",)}
 
@@ -110,29 +105,14 @@ def analyze(
         bool,
         typer.Option("--plan", help="Print cells, forecast time and disk space; start nothing."),
     ] = False,
-    beside_run: Annotated[
-        Path | None,
-        typer.Option(
-            "--beside",
-            metavar="OTHER_RUN",
-            help="Compare the cores of both runs instead, from stored tables; run no model.",
-        ),
-    ] = None,
     device: DeviceOption = "auto",
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the analyses of a finished run, which resume, and draw all conclusions."""
-    if plan and (tables_only or beside_run is not None):
-        raise InputError("--plan is about running models, which --tables-only and --beside do not")
-    if tables_only and beside_run is not None:
-        raise InputError(
-            "--beside only compares stored tables, --tables-only draws conclusions again; give one"
-        )
+    if plan and tables_only:
+        raise InputError("--plan is about running models, which --tables-only does not")
     on = pick_device(device)  # a missing device is an error even if no model is run
-    if beside_run is not None:
-        _print_beside(folder, beside_run, as_json)
-        return
     if plan:
         run = open_finished(folder, data)
         title = f"analyses of {run.config.name}"
@@ -148,26 +128,3 @@ def analyze(
     if missing:
         err().print(missing, markup=False, soft_wrap=True)
     print_results(folder, results, as_json)
-
-
-def _print_beside(folder: Path, other: Path, as_json: bool) -> None:
-    """Print the comparison of two runs' cores, a verdict for each pair of models."""
-    compared = beside(folder, other)
-    if as_json:
-        print_json({"runs": [str(folder), str(other)], **as_records(compared)})
-        return
-    console = out()
-    console.print(Text("Do the two runs have the same core?", style="bold"))
-    cores = compared.tables["core-overlap"]
-    verdicts = compared.verdicts.to_dict("records")
-    for verdict, members in zip(verdicts, cores["members"], strict=True):
-        named = [
-            f"{path}, fine-tuning {verdict[f'{prefix}finetune_seed']}, "
-            f"step {verdict[f'{prefix}checkpoint']}"
-            for path, prefix in ((folder, ""), (other, "other_"))
-        ]
-        about = f"{' and '.join(named)}, both searched by {verdict['method']}"
-        line = Text(f"{verdict['decision'].upper()}  {verdict['claim']} ({about})")
-        console.print(Padding(line, (0, 0, 0, 2), expand=False))
-        reason = f"{verdict['reason']}; in both: {members.replace(' ', ', ') or 'no head'}"
-        console.print(Padding(Text(reason, style="dim"), (0, 0, 0, 4), expand=False))

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from ..storage import check_writable, write_text
 from ..tables import CONTRADICTED, SUPPORTED, VERDICTS
-from .provenance import configuration, provenance
+from .document import Document, document
 from .results import Results
-from .sections import Section, sections, varied
-from .story import outstanding, story
+from .sections import Section
 from .tables import to_csv, to_latex, view
 from .wording import name
 
@@ -45,21 +44,43 @@ def write_report(
     Raises:
         InputError: If the folder cannot be written.
     """
+    from ..analysis.questions import QUESTIONS  # loads SciPy
+
+    asked = QUESTIONS if questions is None else questions
+    return write_document(document(results), folder, asked, sweep=sweep)
+
+
+def write_document(
+    reported: Document, folder: Path, questions: Sequence[Question], *, sweep: bool = False
+) -> Path:
+    """Write what is reported, of one run or of several, as :func:`write_report` does.
+
+    Args:
+        reported: What is reported.
+        folder: Where to; made if needed.
+        questions: The questions to report on.
+        sweep: As for :func:`write_report`.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        InputError: If the folder cannot be written.
+    """
     from .figures import draw  # loads matplotlib, which nothing else here needs
 
-    answered, several = sections(results, questions), varied(results)
+    answered, several = reported.sections(questions), reported.several
     drawings = {s.question.key: draw(s.question, s.tables, several) for s in answered}
     figures, tables = folder / "figures", folder / "tables"
-    files = {tables / "verdicts.csv": to_csv(VERDICTS, results.conclusions.verdicts)}
+    files = {tables / "verdicts.csv": to_csv(VERDICTS, reported.conclusions.verdicts)}
     files |= {figures / f"{one.name}.svg": one.svg for some in drawings.values() for one in some}
-    for section in answered:
-        for key, frame in section.tables.items():
-            table = section.question.table(key)
-            files[tables / f"{key}.csv"] = to_csv(table, frame)
-            if table.title:
-                files[tables / f"{key}.tex"] = to_latex(table, frame)
+    of_questions = [(s.question.table(k), frame) for s in answered for k, frame in s.tables.items()]
+    for table, frame in (*reported.overview, *of_questions):
+        files[tables / f"{table.name}.csv"] = to_csv(table, frame)
+        if table.title:
+            files[tables / f"{table.name}.tex"] = to_latex(table, frame)
     page = folder / "report.html"
-    files[page] = _page(results, answered, drawings)
+    files[page] = _page(reported, answered, drawings)
     check_writable(folder)
     for path, text in files.items():
         write_text(path, text)
@@ -70,7 +91,9 @@ def write_report(
     return page
 
 
-def _page(results: Results, answered: Sequence[Section], drawings: dict[str, list[Drawing]]) -> str:
+def _page(
+    reported: Document, answered: Sequence[Section], drawings: dict[str, list[Drawing]]
+) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined  # not for the terminal
     from markupsafe import Markup
 
@@ -90,18 +113,20 @@ def _page(results: Results, answered: Sequence[Section], drawings: dict[str, lis
         for section in answered
     }
     return environment.get_template("report.html.j2").render(
-        name=name(results.name),
-        story=story(results),
-        outstanding=outstanding(results),
+        name=name(reported.name),
+        kicker=reported.kicker,
+        story=reported.story,
+        outstanding=reported.outstanding,
+        overview=[view(*one) for one in reported.overview],
         sections=answered,
         marks=_MARKS,
         drawings=drawings,
         svg=Markup,
         tables=tables,
-        has_subnetworks=len(results.measured["subnetworks"]) > 0,
-        search=results.config.get("search") or {},
-        margin=(results.config.get("analysis") or {}).get("margin_points"),
-        command=name(results.command, 2000),
-        provenance=provenance(results),
-        configuration=configuration(results),
+        has_subnetworks=reported.has_subnetworks,
+        search=reported.search,
+        margin=reported.margin,
+        command=name(reported.command, 2000),
+        provenance=reported.provenance,
+        configuration=reported.configuration,
     )

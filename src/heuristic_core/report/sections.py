@@ -13,10 +13,12 @@ from .results import Results
 from .wording import level, listing, name
 
 if TYPE_CHECKING:  # loads SciPy
+    from ..analysis.conclusions import Conclusions
     from ..analysis.question import Question
 
 #: Words for a value of a subject's column, in the order in which a verdict names them.
 _WORDS = {
+    "run": "{}",
     "group": "group {}",
     "data": "{} data",
     "suite": "{}",
@@ -89,9 +91,22 @@ def sections(results: Results, questions: Sequence[Question] | None = None) -> l
     """
     from ..analysis.questions import QUESTIONS  # loads SciPy
 
-    conclusions, several = results.conclusions, varied(results)
+    asked = QUESTIONS if questions is None else questions
+    return sections_of(results.conclusions, asked, varied(results))
+
+
+def sections_of(
+    conclusions: Conclusions, questions: Sequence[Question], several: frozenset[str]
+) -> list[Section]:
+    """List the questions that have a verdict.
+
+    Args:
+        conclusions: What the questions come to.
+        questions: The questions.
+        several: What there are several of, as :func:`varied` says of a run.
+    """
     listed = []
-    for question in QUESTIONS if questions is None else questions:
+    for question in questions:
         verdicts = conclusions.verdicts[conclusions.verdicts["question"] == question.key]
         if verdicts.empty:
             continue
@@ -120,7 +135,9 @@ def where(names: Sequence[str], subject: Mapping[str, Any], several: frozenset[s
     """
     words = [_word(key, key, names, subject, several) for key in _WORDS]
     others = [_word(f"other_{key}", key, names, subject, several) for key in _WORDS]
-    beside = listing(filter(None, others))
+    # Another run comes first, and what follows is of it.
+    found = list(filter(None, others))
+    beside = ", ".join(found) if "other_run" in names else listing(found)
     return ", ".join(filter(None, [*words, f"compared with {beside}" if beside else ""]))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -58,8 +58,11 @@ class View:
     @property
     def legend(self) -> str:
         """What each column holds, where its heading does not say all."""
-        explained = [(heading(c), c.meaning) for c in self.columns if c not in SUBJECT]
-        texts = [f"{title}: {meaning}" for title, meaning in explained if title != meaning]
+        titles: dict[str, list[str]] = {}
+        for column in self.columns:
+            if column not in SUBJECT and heading(column) != column.meaning:
+                titles.setdefault(column.meaning, []).append(heading(column))
+        texts = [f"{', '.join(some)}: {meaning}" for meaning, some in titles.items()]
         return f"{'; '.join(texts)}." if texts else ""
 
 
@@ -75,6 +78,8 @@ def view(table: Table, frame: pd.DataFrame, *, brief: bool = False) -> View:
         The table without columns that have no title or no values, and without columns of the
         subject where all rows say the same.
     """
+    if table.across:
+        table, frame = _spread_out(table, frame)
     rows = frame.to_dict("records")
     columns, cells = [], []
     for column in table.columns:
@@ -87,6 +92,18 @@ def view(table: Table, frame: pd.DataFrame, *, brief: bool = False) -> View:
         cells.append(texts)
     written = [list(row) for row in zip(*cells, strict=True)]
     return View(title=table.title, columns=tuple(columns), rows=written, folded=table.folded)
+
+
+def _spread_out(table: Table, frame: pd.DataFrame) -> tuple[Table, pd.DataFrame]:
+    """Turn the values of one column into columns, as ``Table.across`` says."""
+    of, value = table.across
+    names = [key for key in table.names if key not in table.across]
+    wide = frame.set_index([*names, of])[value].unstack(of, sort=False).reset_index()
+    heads = list(frame[of].unique())
+    # A column of the table may have the name of a value.
+    wide.columns = pd.Index([*names, *(f"{of} {head}" for head in heads)])
+    made = (replace(table[value], name=f"{of} {head}", title=name(head)) for head in heads)
+    return table.with_columns((*(table[key] for key in names), *made)), wide
 
 
 def heading(column: Column) -> str:

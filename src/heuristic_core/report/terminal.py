@@ -14,9 +14,9 @@ from rich.text import Text
 
 from ..columns import Table
 from ..tables import CONTRADICTED, SUBJECT, SUPPORTED
+from .document import Document, document
 from .results import Results
-from .sections import Section, sections
-from .story import outstanding, story
+from .sections import Section
 from .tables import View, view
 from .wording import SPACE, name
 
@@ -34,11 +34,26 @@ def render(results: Results, console: Console, questions: Sequence[Question] | N
         console: Where to; nothing from the results is read as markup.
         questions: The questions to report on; all of the project's if not given.
     """
-    console.print(Text(name(results.name), style="bold"))
-    console.print(Text(_unbroken(story(results))))
-    if later := outstanding(results):
-        console.print(Text(f"\n{later}", style="bold yellow"))
-    answered = sections(results, questions)
+    from ..analysis.questions import QUESTIONS  # loads SciPy
+
+    render_document(document(results), console, QUESTIONS if questions is None else questions)
+
+
+def render_document(reported: Document, console: Console, questions: Sequence[Question]) -> None:
+    """Print what is reported, of one run or of several.
+
+    Args:
+        reported: What is reported.
+        console: Where to; nothing from the results is read as markup.
+        questions: The questions to report on.
+    """
+    console.print(Text(name(reported.name), style="bold"))
+    console.print(Text(_unbroken(reported.story)))
+    if reported.outstanding:
+        console.print(Text(f"\n{reported.outstanding}", style="bold yellow"))
+    for table, rows in reported.overview:
+        _table(console, view(table, rows, brief=True))
+    answered = reported.sections(questions)
     for section in answered:
         _section(console, section)
     if not answered:
@@ -73,8 +88,9 @@ def _section(console: Console, section: Section) -> None:
 def _chosen(question: Question, table: Table, rows: pd.DataFrame) -> pd.DataFrame:
     """Keep the last checkpoint of each fine-tuning, and the first rows of each subject."""
     if {"finetune_seed", "checkpoint"} <= set(question.subject):
-        last = rows.groupby("finetune_seed")["checkpoint"].transform("max")
-        rows = rows[rows["checkpoint"] == last]
+        models = ["run", "finetune_seed"] if "run" in question.subject else "finetune_seed"
+        last = rows.groupby(models, dropna=False)["checkpoint"].transform("max")
+        rows = rows[(rows["checkpoint"] == last) | rows["checkpoint"].isna()]
     if not table.top:
         return rows
     subjects = rows.groupby(list(question.subject), dropna=False, sort=False)

@@ -1,0 +1,1 @@
+"""Questions on several runs together, of other tasks, fine-tunings, checkpoints or searches."""
