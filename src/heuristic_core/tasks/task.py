@@ -16,7 +16,9 @@ from ..errors import InputError, one_line, unknown
 from .labels import NLI_LABELS, NLI_TO_HANS, counterparts, example_map, spelled_alike
 
 Role = Literal["id", "ood"]
-CaseKind = Literal["id", "adversarial", "friendly"]
+#: A shift is a plain change of domain: no shallow heuristic is tested, so none of its cases is
+#: adversarial or friendly.
+CaseKind = Literal["id", "adversarial", "friendly", "shift"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +135,7 @@ class Suite:
         role: In-domain (``id``) or out-of-domain (``ood``).
         examples: The examples; their ``case`` column divides them.
         kinds: The kind of each case: a shallow heuristic fails on it (``adversarial``), succeeds
-            on it (``friendly``), or is not tested by it (``id``).
+            on it (``friendly``), or is not tested by it (``id`` in domain, ``shift`` outside).
         label_map: The suite's label for each of the model's labels; those not named are the same.
         groups: The group of each case, such as the heuristic it tests. Adversarial cases are
             compared with the friendly cases of their group.
@@ -308,6 +310,11 @@ class Task:
             if suite.name == name:
                 return suite
         raise unknown("suite", name, [suite.name for suite in self.suites])
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """The notes on rows that were dropped, such as training examples that are also tested."""
+        return tuple(note for note in self.notes if " dropped" in note)
 
     @property
     def digests(self) -> dict[str, str]:
