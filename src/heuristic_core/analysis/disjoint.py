@@ -17,7 +17,7 @@ from .systems import BY_SPARSITY, by_system
 
 #: Fewer pairs decide nothing.
 ENOUGH_PAIRS = 3
-_KINDS = ["adversarial", "friendly", "balanced"]
+_KINDS = ["adversarial", "friendly", "shift", "balanced"]
 #: The columns that name a subnetwork of one model, method and sparsity. Of several with one share
 #: and seed, which are a control without heads and a subnetwork, the latter comes last.
 _NAMES = ["forbidden", "seed", "heads", "shared_heads", "other_heads"]

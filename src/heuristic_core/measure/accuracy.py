@@ -79,8 +79,8 @@ def evaluate(
 
     Returns:
         One row per suite and case with the columns suite, role, case, case_kind, n, correct, kl
-        (mean KL to the full model, nats), margin (mean log-odds of the right label), majority
-        (accuracy of always giving the case's most frequent label) and majority_label. Its ``attrs``
+        (mean KL to the full model, nats), margin (mean log-odds of the right label), worst_label,
+        worst_n and worst_correct (as :func:`score` says), majority (accuracy of always giving the case's most frequent label) and majority_label. Its ``attrs``
         hold ``remarks``, sentences on odd answers (:func:`.remarks.remarks`), and for a subnetwork
         ``ablation``: what became of the dropped units' outputs, and from which data.
 
@@ -133,7 +133,9 @@ def score(
         reference: The full model's logits on the same examples.
 
     Returns:
-        Rows with the columns suite, role, case, case_kind, n, correct, kl and margin.
+        Rows with the columns suite, role, case, case_kind, n, correct, kl, margin, and of the
+        case's group that is answered worst worst_label, worst_n and worst_correct; a group is the
+        examples of one case and right label (Sagawa et al. 2020, group DRO).
 
     Raises:
         InputError: If the labels do not fit, or a logit is not finite.
@@ -156,16 +158,29 @@ def by_case(suite: Suite, frame: pd.DataFrame, **more: tuple[str, str]) -> pd.Da
         "margin": ("margin", "mean"),
     }
     table = frame.groupby("case", sort=False).agg(**aggregated, **more).reset_index()
+    table = table.merge(_worst_groups(frame), on="case", validate="1:1")
     table.insert(0, "suite", suite.name)
     table.insert(1, "role", suite.role)
     table.insert(3, "case_kind", [suite.kind(case) for case in table["case"]])
     return table
 
 
+def _worst_groups(frame: pd.DataFrame) -> pd.DataFrame:
+    """Find the label whose examples are answered worst in each case; of several the largest."""
+    groups = frame.groupby(["case", "label"], sort=False)["correct"].agg(["size", "sum"])
+    groups["accuracy"] = groups["sum"] / groups["size"]
+    ranked = groups.reset_index().sort_values(
+        ["accuracy", "size", "label"], ascending=[True, False, True], kind="stable"
+    )
+    names = {"label": "worst_label", "size": "worst_n", "sum": "worst_correct"}
+    worst = ranked.drop_duplicates("case").rename(columns=names)
+    return worst[["case", *names.values()]]
+
+
 def per_example(
     suite: Suite, model_labels: tuple[str, ...], logits: Logits, reference: Logits
 ) -> pd.DataFrame:
-    """Score logits, one row per example, with the columns case, correct, kl and margin.
+    """Score logits, one row per example, with the columns case, label, correct, kl and margin.
 
     Args:
         suite: The suite.
@@ -188,6 +203,7 @@ def per_example(
     return pd.DataFrame(
         {
             "case": suite.examples.table["case"].to_numpy(),
+            "label": suite.examples.table["label"].to_numpy(),
             "correct": class_map[logits.argmax(1)] == labels,
             # Rounding may leave a divergence a little below zero.
             "kl": (np.exp(log_q) * (log_q - log_p)).sum(1).clip(min=0),

@@ -150,9 +150,7 @@ def label_names(
     ]
 
 
-def labels_from(
-    values: Sequence[object], labels: Sequence[str], least: float
-) -> list[str | None]:
+def labels_from(values: Sequence[object], labels: Sequence[str], least: float) -> list[str | None]:
     """Turn numbers, such as shares of annotators, into label names.
 
     Args:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, one_line, unknown
+from ..errors import InputError, one_line
 from .building import built_suite, read_source
 from .delimited import TableFormat
 from .folders import is_pattern
