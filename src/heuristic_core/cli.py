@@ -46,6 +46,11 @@ COMMANDS = {
         SEE,
         "List the tasks with their settings and the suites, or show one task's data.",
     ),
+    "suites": Entry(
+        "lists:suites",
+        SEE,
+        "List the suites that `hcore evaluate --suite` takes, with size, licence and source.",
+    ),
     "models": Entry(
         "lists:models",
         SEE,

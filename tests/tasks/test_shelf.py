@@ -18,9 +18,9 @@ from tiny import save_tiny
 
 NLI = ["entailment", "neutral", "contradiction"]
 PAIR = [
-    ("A dog sleeps on the mat.", "An animal is at rest."),
-    ("Two men carry a ladder.", "The ladder is red."),
-    ("The shop is shut today.", "One can buy bread there now."),
+    ("The doctor and the lawyer slept.", "The doctor slept."),
+    ("The actor ran.", "The lawyer danced."),
+    ("The doctor near the actor shouted.", "The actor shouted."),
 ]
 CLASSES = datasets.ClassLabel(names=NLI)
 TEXT = datasets.Value("string")
@@ -34,7 +34,7 @@ def pairs(first="premise", second="hypothesis", label="label", classes=CLASSES, 
 
 
 def reviews(label="label", classes=None, codes=(0, 1)):
-    columns = {"text": ["A dull and endless film.", "A joy."] * (len(codes) // 2)}
+    columns = {"text": ["The actor slept.", "The actor danced."] * (len(codes) // 2)}
     names = datasets.ClassLabel(names=["neg", "pos"]) if classes is None else classes
     return columns | {label: list(codes)}, {"text": TEXT, label: names}
 
@@ -199,7 +199,7 @@ def test_several_suites_in_one_command(three, tmp_path):
         "evaluate", three, "--suite", "anli-r1=mine.parquet", "--suite", "robust-nli",
         "--suite", "wanli", "--json", cwd=tmp_path,
     )  # fmt: skip
-    rows = json.loads(done.stdout)["cases"]
+    rows = json.loads(done.stdout)
     assert list(dict.fromkeys(row["suite"] for row in rows)) == ["anli-r1", "robust-nli", "wanli"]
     assert len(rows) == 10
     twice = mistake("evaluate", three, "--suite", "wanli", "--suite", "wanli", cwd=tmp_path)

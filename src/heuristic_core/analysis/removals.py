@@ -62,8 +62,8 @@ class RemovalEffects:
         measure: What generalisation is measured by: AUROC, or the OOD margin where there is no
             AUROC or the full model leaves it no room.
         margin: Change of the margin by kind of case (``in_domain``, ``adversarial``,
-            ``friendly``, ``shift``), each the mean over cases, and ``balanced``, the mean of the last two,
-            which label bias does not change.
+            ``friendly``, ``shift``), each the mean over cases, and ``balanced``, the mean of the
+            adversarial and the friendly one, which label bias does not change.
         interaction: That change minus the sum of the units' own changes, by the same kinds.
         accuracy: Change of accuracy in points by the names of :data:`ACCURACY_COLUMNS`.
         by_label: Change of the margin of OOD cases by their right label, each the mean over cases.

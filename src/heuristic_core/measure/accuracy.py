@@ -29,6 +29,7 @@ def predict(
     *,
     subnetwork: Subnetwork | None = None,
     other_model: bool = False,
+    compact: bool = True,
     batch_size: int = 64,
     bf16: bool = False,
     progress: Progress | None = None,
@@ -40,6 +41,8 @@ def predict(
         encoded: The tokenised examples.
         subnetwork: A subnetwork to run in place of the full model.
         other_model: Accept a subnetwork that was found in other weights, with a :class:`.Remark`.
+        compact: Run the subnetwork as a model without the dropped units, which is faster; else by
+            gates, as :func:`.removal.without` does, to the last digit.
         batch_size: Examples per forward pass.
         bf16: Compute in bfloat16 where that is safe; weights keep their type.
         progress: Called with (examples done, examples in all).
@@ -52,8 +55,13 @@ def predict(
     """
     check_runnable(model)
     expect("the subnetwork", subnetwork, Subnetwork, type(None))
+    if subnetwork is not None and not compact:
+        with subnetwork.applied(model, other_model=other_model):
+            return model.logits(
+                encoded, batch_size=batch_size, bf16=bf16, progress=progress
+            ).numpy()
     if subnetwork is not None:
-        model = subnetwork.compact(model, other_model=other_model)  # faster, with the same logits
+        model = subnetwork.compact(model, other_model=other_model)
     return model.logits(encoded, batch_size=batch_size, bf16=bf16, progress=progress).numpy()
 
 
@@ -64,6 +72,7 @@ def evaluate(
     *,
     subnetwork: Subnetwork | None = None,
     other_model: bool = False,
+    compact: bool = True,
     batch_size: int = 64,
     bf16: bool = False,
 ) -> pd.DataFrame:
@@ -74,15 +83,17 @@ def evaluate(
         task: A task, a suite or several suites.
         subnetwork: A subnetwork to evaluate in place of the full model.
         other_model: Accept a subnetwork that was found in other weights, with a :class:`.Remark`.
+        compact: As for :func:`predict`.
         batch_size: Examples per forward pass.
         bf16: Compute in bfloat16 where that is safe; weights keep their type.
 
     Returns:
         One row per suite and case with the columns suite, role, case, case_kind, n, correct, kl
         (mean KL to the full model, nats), margin (mean log-odds of the right label), worst_label,
-        worst_n and worst_correct (as :func:`score` says), majority (accuracy of always giving the case's most frequent label) and majority_label. Its ``attrs``
-        hold ``remarks``, sentences on odd answers (:func:`.remarks.remarks`), and for a subnetwork
-        ``ablation``: what became of the dropped units' outputs, and from which data.
+        worst_n and worst_correct (as :func:`score` says), majority (accuracy of always giving the
+        case's most frequent label) and majority_label. Its ``attrs`` hold ``remarks``, sentences
+        on odd answers (:func:`.remarks.remarks`), and for a subnetwork ``ablation``: what became
+        of the dropped units' outputs, and from which data.
 
     Raises:
         InputError: If an argument has the wrong type, there is no suite, or the model's labels do
@@ -100,14 +111,19 @@ def evaluate(
     suites = [suite.for_labels(model.labels) for suite in suites]
     for suite in suites:
         suite.class_map(model.labels)  # fails before anything is run
-    pruned = None if subnetwork is None else subnetwork.compact(model, other_model=other_model)
+    run: dict[str, Any] = {"batch_size": batch_size, "bf16": bf16}
+    pruned, gated = model, None if compact else subnetwork
+    if subnetwork is not None and compact:  # once for all suites
+        pruned = subnetwork.compact(model, other_model=other_model)
     rows, said = [], []
     for suite in suites:
         encoded = model.encode(suite.examples)
-        reference = predict(model, encoded, batch_size=batch_size, bf16=bf16)
+        reference = predict(model, encoded, **run)
         logits = reference
-        if pruned is not None:
-            logits = predict(pruned, encoded, batch_size=batch_size, bf16=bf16)
+        if subnetwork is not None:
+            logits = predict(
+                pruned, encoded, subnetwork=gated, other_model=other_model, compact=False, **run
+            )
         scored = score(suite, model.labels, logits, reference)
         rows.append(scored.merge(majorities(suite), on="case", validate="1:1"))
         said += remarks(suite, model.labels, logits)

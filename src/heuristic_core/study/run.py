@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ..errors import InputError
+from ..errors import InputError, remark
 from ..models.classifier import Classifier
 from ..models.compaction import recorded
 from ..models.device import check_device, hardware
@@ -66,8 +66,6 @@ def pick_device(device: str) -> str:
     Raises:
         InputError: If the device is not supported, or not there.
     """
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
     return str(check_device(device))
 
 
@@ -85,6 +83,8 @@ def load_study_task(config: StudyConfig, data: Path | None, run: Path | None = N
         bases = (Path(), *filter(None, [data_folder(data)]), *origins(run))
         name = next((base / name for base in bases if os.path.exists(base / name)), name)
     task = load_task(str(name), data=data, seed=config.task.seed, **config.task.options)
+    for note in task.dropped:
+        remark(note)
     if config.finetune is not None:
         return task
     try:

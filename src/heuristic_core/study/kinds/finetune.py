@@ -12,8 +12,9 @@ from ...progress import Progress
 from ...storage import write_table
 from ...training.finetune import checkpoint_folder, finetune
 from ..bench import Workbench
+from ..config import StudyConfig
 from ..planner import Planner
-from ..store import Cell
+from ..store import Cell, Store
 from .kind import Kind, TableSource
 
 
@@ -43,23 +44,27 @@ def plan_finetune(planner: Planner, seed: int) -> tuple[Cell, ...]:
 def classifier(bench: Workbench, cell: Cell) -> Classifier:
     """Load the model that a cell is about, unless it is the last one that was loaded."""
     settings, tuned = bench.config.model, FINETUNE.input_of(cell)
-    location: str | Path
-    if tuned is None:
-        location = settings.place.to_load()
-    else:
-        location = checkpoint_folder(bench.store.path(tuned), cell.system["checkpoint"])
+    place = location(bench.config, bench.store, cell)
 
     def load() -> Classifier:
         with nullcontext() if tuned is None else bench.store.reading(tuned):
             return load_model(
-                location,
+                place,
                 device=bench.device,
                 dtype=settings.dtype,
                 max_length=settings.max_length,
                 labels=settings.labels,
             )
 
-    return bench.latest("model", str(location), load)
+    return bench.latest("model", str(place), load)
+
+
+def location(config: StudyConfig, store: Store, cell: Cell) -> str | Path:
+    """Return where the model is that a cell is about, as :func:`load_model` takes it."""
+    tuned = FINETUNE.input_of(cell)
+    if tuned is None:
+        return config.model.place.to_load()
+    return checkpoint_folder(store.path(tuned), cell.system["checkpoint"])
 
 
 def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
