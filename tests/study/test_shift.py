@@ -38,7 +38,10 @@ name = "domains"
 model = { source = "tiny" }
 task = { name = "domains.toml" }
 finetune = { steps = 4, checkpoints = [0, 2, 4], batch_size = 4 }
-search = { seeds = [1, 2, 3], sparsities = [0.3, 0.5], options = { ramp_steps = 2, hold_steps = 0, batch_size = 4 } }
+[search]
+seeds = [1, 2, 3]
+sparsities = [0.3, 0.5]
+options = { ramp_steps = 2, hold_steps = 0, batch_size = 4 }
 [analysis]
 id_size = 100
 per_case = 100
@@ -96,7 +99,7 @@ def test_a_plain_shift_of_domain(place, ran, analyzed):
     data = {row["data"] for row in found["verdicts"] if row["question"] == "effective_size"}
     assert data == {"in-domain", "shift"}
     means = {row["mean_over"] for row in found["tables"]["by-sparsity"]}
-    assert means == {"in-domain", "shifted", "worst OOD group"}
+    assert means == {"in-domain", "shift", "worst OOD group"}
     spread = next(row for row in found["verdicts"] if row["question"] == "spread")
     assert spread["claim"].endswith("differ from each other in accuracy on shifted cases")
 

@@ -19,7 +19,7 @@ KINDS = {
     "in_domain": "in-domain",
     "adversarial": "adversarial",
     "friendly": "friendly",
-    "shift": "shifted",
+    "shift": "shift",
     "balanced": "balanced OOD",
 }
 #: What names the subnetworks of one sparsity: the values of ``systems.BY_SPARSITY``.

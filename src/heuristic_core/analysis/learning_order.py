@@ -30,7 +30,7 @@ _KINDS = {
     "in_domain": "in-domain",
     "adversarial": "adversarial",
     "friendly": "friendly",
-    "shift": "shifted",
+    "shift": "shift",
 }
 #: The suite and the name of a case.
 Case = tuple[str, str]
@@ -319,10 +319,10 @@ QUESTION = Question(
             "The full model in one case at one checkpoint, or its mean over a kind of cases.",
             Column(
                 "cases",
-                "in-domain, adversarial, friendly or shifted",
+                "in-domain, adversarial, friendly or shift",
                 "str",
                 "cases",
-                choices=("in-domain", "adversarial", "friendly", "shifted"),
+                choices=("in-domain", "adversarial", "friendly", "shift"),
                 key=True,
             ),
             Column("suite", "the suite of examples", "str", optional=True, key=True),

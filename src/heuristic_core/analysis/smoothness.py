@@ -218,11 +218,11 @@ QUESTION = Question(
             "The grid's mean accuracy on one kind of case at one sparsity.",
             Column(
                 "cases",
-                "in-domain, adversarial, friendly or shifted; balanced OOD is the mean of the two, "
+                "in-domain, adversarial, friendly or shift; balanced OOD is the mean of the two, "
                 "which label bias cannot raise",
                 "str",
                 "cases",
-                choices=("in-domain", "adversarial", "friendly", "shifted", "balanced OOD"),
+                choices=("in-domain", "adversarial", "friendly", "shift", "balanced OOD"),
                 key=True,
             ),
             Column(

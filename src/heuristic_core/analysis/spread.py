@@ -43,7 +43,7 @@ _MEANS = {
     "in_domain": "in-domain",
     "adversarial": "adversarial",
     "friendly": "friendly",
-    "shift": "shifted",
+    "shift": "shift",
 }
 #: Beside the means: the accuracy of the group of a case and label that is answered worst.
 _WORST = "worst OOD group"
@@ -401,7 +401,7 @@ QUESTION = Question(
             Column(
                 "shift",
                 "mean accuracy over shifted cases",
-                title="shifted",
+                title="shift",
                 digits=1,
                 form="percent",
                 optional=True,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..errors import InputError, unknown
+from ..errors import unknown
 from ..measure.accuracy import evaluate
 from ..measure.removal import removal
 from ..study.bench import Workbench
@@ -100,12 +100,12 @@ def removed_in_run(
         InputError: If the run lacks a model or a step, or the model a unit.
     """
     config = open_run(options.out)
-    task = load_study_task(config, options.data, options.out)
-    store = Store(options.out, make=False)
-    chosen = chosen_cases(suites or list(task.suites), cases)
     for step in steps or ():
         if step not in config.checkpoints:
             raise unknown("checkpoint", step, map(str, config.checkpoints))
+    task = load_study_task(config, options.data, options.out)
+    store = Store(options.out, make=False)
+    chosen = chosen_cases(suites or list(task.suites), cases)
     bench = Workbench(config, task, store, pick_device(options.device), chosen)
     tables, models, replaced = [], [], ""
     for checkpoint, cell in _full_models(config, task).items():
@@ -122,8 +122,6 @@ def removed_in_run(
         replaced = kept.replacement
         models.append({**checkpoint.columns, "path": str(location(config, store, cell))})
         tables.append(table.assign(**checkpoint.columns))
-    if not tables:
-        raise InputError("the run has no such model; leave --checkpoint out")
     names = list(Checkpoint(0, 0).columns)
     whole = pd.concat(tables, ignore_index=True)
     whole = whole[[*names, *(column for column in whole.columns if column not in names)]]

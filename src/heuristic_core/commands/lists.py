@@ -72,7 +72,7 @@ def suites(as_json: JsonOption = False) -> None:
     named: list[dict[str, Any]] = [
         {"name": name, "about": f"of {' and '.join(TASKS_OF[name])}"} for name in SUITES
     ]
-    shelved = [
+    shelved: list[dict[str, Any]] = [
         {
             "name": entry.name,
             "about": entry.about,

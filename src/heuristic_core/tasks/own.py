@@ -148,7 +148,8 @@ class _Builder:
         on_hub = f"{HUB_PREFIX}{table.hub}"
         source = on_hub if table.file is None else self._data_file(table.file, key)
         read_notes: list[str] = []
-        splits = table.splits if isinstance(table, SuiteTable) else None
+        several = table.splits if isinstance(table, SuiteTable) else None
+        splits: list[str | None] = [*several] if several else [table.split]
         with _within(f"{self.shown}, {key}"):
             parts = [
                 read_source(
@@ -157,15 +158,15 @@ class _Builder:
                     columns=columns,
                     labels=labels or self.labels,
                     label_map=label_map,
-                    case=split if splits and split else case,
+                    case=split if several and split else case,
                     split=split,
                     notes=read_notes,
                     must_split=table.file is not None,
                     how=self._format(table),
                 )
-                for split in splits or [table.split]
+                for split in splits
             ]
-        examples = Examples.concat(parts, parts[0].labels) if splits else parts[0]
+        examples = Examples.concat(parts, parts[0].labels) if several else parts[0]
         self.notes.append(f"{key}: {len(examples)} examples read from {table.file or on_hub}")
         self.notes += [f"{key}: {note}" for note in read_notes]
         return examples

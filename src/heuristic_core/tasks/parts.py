@@ -57,20 +57,20 @@ def without_tests(
     """
     tested: dict[Texts, str] = {}
     for where, test in tests.items():
-        for keys in _keys(test, texts):
-            for key in keys:
+        for of_test in _keys(test, texts):
+            for key in of_test:
                 tested.setdefault(key, where)
     seen: set[Texts] = set()
     rows: list[int] = []
     overlap: Counter[str] = Counter()
     for i, (raw, keys) in enumerate(zip(_texts(train), _keys(train, texts), strict=True)):
-        where = next((tested[key] for key in keys if key in tested), None)
-        if where is None:
+        first = next((tested[key] for key in keys if key in tested), None)
+        if first is None:
             if raw not in seen:
                 rows.append(i)
             seen.add(raw)
         else:
-            overlap[where] += 1
+            overlap[first] += 1
     n_tested = overlap.total()
     n_repeated = len(train) - len(rows) - n_tested
     if n_tested:

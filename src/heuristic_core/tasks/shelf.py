@@ -77,7 +77,8 @@ def load_shelved(
             "the file or folder of a copy of hub:" + entry.hub
         )
     folder = None if copy is not None else data_folder(data)
-    parts = [_read(entry, split, folder, copy) for split in entry.splits or [entry.split]]
+    splits: list[str | None] = [*entry.splits] if entry.splits else [entry.split]
+    parts = [_read(entry, split, folder, copy) for split in splits]
     suite = built_suite(entry, Examples.concat(parts, tuple(entry.labels)), "the shelf")
     return replace(suite, examples=suite.examples.sample_per_case(per_case, seed))
 

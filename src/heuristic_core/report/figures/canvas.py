@@ -73,7 +73,6 @@ _SERIES = {
     "adversarial": Style(ORANGE, "^"),
     "friendly": Style(BLUE, "s"),
     "shift": Style(ORANGE, "v"),
-    "shifted": Style(ORANGE, "v"),
     "balanced": Style(GREY, "D"),
     "balanced AUROC": Style(GREY, "d"),
     "balanced OOD": Style(GREY, "D"),
