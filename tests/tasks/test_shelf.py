@@ -161,7 +161,7 @@ def test_models_of_two_and_three_classes(three, two_classes, name):
 def test_labels_that_do_not_fit(three, two_classes):
     assert cases_of(three, load_suite("robust-nli-li-ts")) == 1
     for folder, name in ((two_classes, "robust-nli-li-ts"), (three, "imdb")):
-        with pytest.raises(InputError, match=f"no counterpart among suite '{name}'s labels"):
+        with pytest.raises(InputError, match=f"no counterpart among suite '{name}'"):
             cases_of(folder, load_suite(name))
 
 

@@ -167,7 +167,7 @@ def evaluate(
     # Means may need a task of which nothing is evaluated; nothing else does.
     named = task or (None if suites else "hans-grammar")
     if without and not named and ablation != "zero":
-        named = _own_task([one.name for one in suites or ()])
+        named = _own_task([given.partition("=")[0] for given in suite or ()])
     if task_options and named is None:
         raise InputError("--task-option is for a task, and none is loaded; name it with --task")
     loaded = None if named is None else command_task(named, data, task_options)
