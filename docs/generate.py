@@ -128,16 +128,16 @@ def suites() -> str:
             "# Suites on the shelf",
             "",
             "`hcore evaluate MODEL --suite NAME --suite NAME` tests a model or a run on several of "
-            "them at once. They are read from the Hugging Face hub; `--data FOLDER` reads a file or "
-            "folder of the suite's name there instead, and `--suite NAME=PATH` a copy anywhere.",
+            "them at once. They are read from the Hugging Face hub; `--data FOLDER` reads a file "
+            "or folder of the suite's name there instead, and `--suite NAME=PATH` a copy anywhere.",
             "",
             "Columns, splits and label codes stand in the public files of the last column. A "
             "licence is what the data set's page states. Models of two classes (entailment or not) "
             "are tested on three labels, and models of three on two, where the labels allow it; "
             "elsewhere one line says what does not fit.",
             "",
-            "| suite | what it is | examples | labels | kinds of cases | licence | hub id and splits "
-            "| shown in |",
+            "| suite | what it is | examples | labels | kinds of cases | licence "
+            "| hub id and splits | shown in |",
             "|---|---|---|---|---|---|---|---|",
             *rows,
             "",
