@@ -81,7 +81,8 @@ def spread(evidence: Evidence) -> list[Answer]:
             kl=some[some["role"] == "id"].groupby("seed")["kl"].mean(),
         )
         worst = worst_groups(pd.concat([of_full, some])).reindex([*full.index, *systems.index])
-        systems["worst_group"] = worst["accuracy"]
+        if worst["accuracy"].notna().any():  # tables of earlier versions lack groups
+            systems["worst_group"] = worst["accuracy"]
         both = pd.concat([full, systems])
         own = variances(some, "seed")
         alike = {
