@@ -18,6 +18,8 @@ from heuristic_core.study.compare import RUNS
 from heuristic_core.study.keys import study_keys
 from heuristic_core.study.kinds import KINDS
 from heuristic_core.tables import TABLES, VERDICTS
+from heuristic_core.tasks import shelf_entries
+from heuristic_core.tasks.shelf import ShelfEntry
 
 HERE = Path(__file__).parent
 LABORATORY = HERE.parent / "benchmarks/results/verdicts.md"
@@ -127,6 +129,53 @@ def _type(column: Column) -> str:
     return ", ".join(words)
 
 
+def suites() -> str:
+    """Write the page on the shelf of suites."""
+    entries = shelf_entries().values()
+    rows = [
+        f"| `{e.name}` | {e.about} | {e.size:,} | {', '.join(e.labels)} | {_kinds(e)} "
+        f"| {e.licence} | `{e.hub}`{f', `{e.config}`' if e.config else ''}: "
+        f"{', '.join(f'`{split}`' for split in e.splits or [e.split or ''])} "
+        f"| {', '.join(f'[{i}]({source})' for i, source in enumerate(e.sources, 1))} |"
+        for e in entries
+    ]
+    return "\n".join(
+        [
+            "# Suites on the shelf",
+            "",
+            "`hcore evaluate MODEL --suite NAME --suite NAME` tests a model or a run on several of "
+            "them at once. They are read from the Hugging Face hub; `--data FOLDER` reads a file "
+            "or folder of the suite's name there instead, and `--suite NAME=PATH` a copy anywhere.",
+            "",
+            "Columns, splits and label codes stand in the public files of the last column. A "
+            "licence is what the data set's page states. Models of two classes (entailment or not) "
+            "are tested on three labels, and models of three on two, where the labels allow it; "
+            "elsewhere one line says what does not fit.",
+            "",
+            "| suite | what it is | examples | labels | kinds of cases | licence "
+            "| hub id and splits | shown in |",
+            "|---|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+            "HANS, MNLI, SNLI, QQP and PAWS-QQP are suites of the tasks on them: see "
+            "[the data](data.md).",
+            "",
+        ]
+    )
+
+
+def _kinds(entry: ShelfEntry) -> str:
+    """Say of which kinds a suite's cases are."""
+    if entry.kinds_by_label:
+        return "by label"
+    rest = entry.kind or "adversarial"
+    some = [
+        f"{case} {kind if isinstance(kind, str) else 'by label'}"
+        for case, kind in entry.kinds.items()
+    ]
+    return ", ".join([*some, f"others {rest}"]) if some else rest
+
+
 def power() -> str:
     """Write the page on error and power, with the laboratory's tables."""
     measured = LABORATORY.read_text(encoding="utf-8")
@@ -161,6 +210,7 @@ PAGES = {
     "tables.md": tables,
     "study-keys.md": study_file,
     "analyses/power.md": power,
+    "suites.md": suites,
 }
 
 if __name__ == "__main__":

@@ -56,6 +56,11 @@ COMMANDS = {
         SEE,
         "List the keys of a study file with their defaults and meanings, or print its JSON schema.",
     ),
+    "suites": Entry(
+        "lists:suites",
+        SEE,
+        "List the suites that `hcore evaluate --suite` takes, with size, licence and source.",
+    ),
     "models": Entry(
         "lists:models",
         SEE,

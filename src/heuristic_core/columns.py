@@ -53,6 +53,7 @@ class Column:
         key: Whether it is one of those that together name a row.
         brief: Whether the terminal shows it too.
         formerly: Its name in tables of earlier versions, which are still read.
+        later: Whether tables of earlier versions lack it, where its values are missing.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Column:
     key: bool = False
     brief: bool = False
     formerly: str = ""
+    later: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -287,7 +289,8 @@ class Table:
 
     def _renamed(self, frame: pd.DataFrame) -> pd.DataFrame:
         old = {c.formerly: c.name for c in self.columns if c.formerly and c.name not in frame}
-        return frame.rename(columns=old)
+        new = {c.name: None for c in self.columns if c.later and c.name not in frame}
+        return frame.rename(columns=old).assign(**new)
 
     def _check_type(self, frame: pd.DataFrame, name: str, column: Column) -> None:
         if name not in frame.columns:

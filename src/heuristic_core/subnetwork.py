@@ -161,11 +161,18 @@ class Subnetwork:
     def __len__(self) -> int:
         return len(self.kept)
 
-    def jaccard(self, other: Subnetwork) -> float:
-        """Return the size of the intersection over that of the union; 1.0 if both are empty."""
+    def heads_jaccard(self, other: Subnetwork) -> float:
+        """Return the Jaccard index of the heads kept: shared ones over those in either.
+
+        MLPs, which are hardly ever dropped, do not raise it. It is 1.0 if both keep no head.
+        """
         self._check_space(other)
-        union = self.kept | other.kept
-        return len(self.kept & other.kept) / len(union) if union else 1.0
+        return _jaccard(self.heads, other.heads)
+
+    def units_jaccard(self, other: Subnetwork) -> float:
+        """Return the Jaccard index of all units kept, heads and MLPs; 1.0 if both are empty."""
+        self._check_space(other)
+        return _jaccard(self.kept, other.kept)
 
     def _combine(self, other: Subnetwork, operation: Callable[..., frozenset[Unit]]) -> Subnetwork:
         self._check_space(other)
@@ -347,3 +354,8 @@ def _listed(record: Mapping[str, Any], key: str) -> list[Any]:
     if not isinstance(record.get(key), list):
         raise InputError(f"it has no list {key!r}")
     return list(record[key])
+
+
+def _jaccard(one: frozenset[Unit], other: frozenset[Unit]) -> float:
+    either = one | other
+    return len(one & other) / len(either) if either else 1.0

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from ..check import CHECKS, Result, open_subject, run_checks
 from ..study.run import pick_device
-from ..tasks import load_task
 from .console import DataOption, DeviceOption, JsonOption, err, out, print_json
+from .loading import command_task
 
 #: Exit code if a check failed.
 FAILED = 1
@@ -40,7 +40,7 @@ def check(
     """Check that a model can be studied; exit code 1 if a check fails."""
     examples = None
     if task is not None:
-        loaded = load_task(task, data=data)
+        loaded = command_task(task, data)
         examples = loaded.search if len(loaded.search) else loaded.suites[0].examples
     subject = open_subject(model, device=pick_device(device), dtype=dtype, examples=examples)
     console = err()

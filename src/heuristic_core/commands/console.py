@@ -45,6 +45,14 @@ MaxLengthOption = Annotated[
         "--max-length", help="Longest text in tokens; longer ones are cut. [default: 128]"
     ),
 ]
+TaskOptionsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--task-option",
+        metavar="NAME=VALUE",
+        help="A setting of the task, as `hcore tasks` lists them; none for no value; repeatable.",
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print the result as JSON on the output stream.")
 ]
@@ -135,9 +143,14 @@ def _remarks_as_lines() -> Iterator[None]:
         warnings.simplefilter("always", Remark)
         show = warnings.showwarning
 
+        said: set[str] = set()
+
         def showing(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, Remark):
-                print(f"hcore: note: {message}", file=sys.stderr)
+                # A command may load its task several times, and says once what it left out.
+                if str(message) not in said:
+                    print(f"hcore: note: {message}", file=sys.stderr)
+                said.add(str(message))
             else:
                 show(message, category, *place, **more)
 

@@ -27,7 +27,6 @@ from ..study.settings import settings
 from ..study.store import Store
 from ..study.watch import Watch
 from ..subnetwork import Subnetwork
-from ..tasks import load_task
 from ..training.finetune import checkpoint_folder
 from ..units import check_sparsity
 from .console import (
@@ -36,11 +35,13 @@ from .console import (
     JsonOption,
     LabelsOption,
     MaxLengthOption,
+    TaskOptionsOption,
     command_line,
     err,
     out,
     print_json,
 )
+from .loading import command_task
 
 TaskOption = Annotated[
     str, typer.Option("--task", help="A task that `hcore tasks` lists, or a task file.")
@@ -61,6 +62,7 @@ def finetune(
     batch_size: Annotated[int, typer.Option(help="Examples per step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-5,
     max_length: MaxLengthOption = None,
+    task_options: TaskOptionsOption = None,
     device: DeviceOption = "auto",
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -70,7 +72,10 @@ def finetune(
         {
             "name": "finetune",
             "model": {"source": model} | ({} if max_length is None else {"max_length": max_length}),
-            "task": {"name": task},
+            "task": {
+                "name": task,
+                "options": settings(task_options or [], option="--task-option"),
+            },
             "finetune": {
                 "steps": steps,
                 "checkpoints": checkpoint or [0, steps],
@@ -114,6 +119,7 @@ def prune(
     dtype: DtypeOption = "float32",
     labels: LabelsOption = None,
     max_length: MaxLengthOption = None,
+    task_options: TaskOptionsOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -129,7 +135,7 @@ def prune(
     filled = method_options(method, options)
     for target in sparsities:
         check_sparsity(target)
-    loaded = load_task(task, data=data)
+    loaded = command_task(task, data, task_options)
     loaded.check_whole("search")
     names_given = None if labels is None else read_label_map(labels)
     # Subnetworks that are there were found without these.

@@ -54,7 +54,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 def load_model(
     source: str | os.PathLike[str],
     *,
-    device: str | torch.device = "cpu",
+    device: str | torch.device = "auto",
     dtype: str = "float32",
     max_length: int = 128,
     labels: Mapping[str, str] | None = None,
@@ -65,7 +65,8 @@ def load_model(
 
     Args:
         source: A packaged name, a local folder, or a hub id.
-        device: Where to put it.
+        device: Where to put it: ``cpu``, ``cuda``, or ``auto`` for ``cuda`` where there is one, as
+            on the command line.
         dtype: Type of the weights; float32 unless asked otherwise.
         max_length: Longest input in tokens.
         labels: Names of its classes, by the names in its configuration or by number, where these

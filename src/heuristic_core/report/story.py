@@ -12,7 +12,17 @@ from .wording import count, level, listing, name
 _KINDS = {
     "adversarial": "that a shallow heuristic answers wrongly (adversarial)",
     "friendly": "that it answers rightly (friendly)",
+    "shift": "of another domain (shifted), on which no heuristic is tested",
 }
+#: What cases of another domain show, and what they cannot.
+_SHIFT_SHOWS = (
+    "Shifted cases show how far accuracy spreads out of domain at equal in-domain accuracy, how it "
+    "falls with sparsity, which units the subnetworks share, and effective size by accuracy."
+)
+_SHIFT_HIDES = (
+    "They cannot show whether label bias or generalisation moves an accuracy, nor how well a model "
+    "separates adversarial from friendly cases: they have neither."
+)
 
 
 def story(results: Results) -> str:
@@ -93,4 +103,6 @@ def _tests(evaluations: pd.DataFrame) -> str:
     text = f"All were tested on {listing([examples, *kinds])}."
     if "adversarial" in n and "friendly" not in n:
         text += " Without friendly cases, label bias cannot be separated from generalisation."
+    if "shift" in n:
+        text += f" {_SHIFT_SHOWS} {_SHIFT_HIDES}"
     return text

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from ..errors import InputError
+from ..errors import InputError, remark
 from ..models.classifier import Classifier
 from ..models.device import check_device, hardware
 from ..models.loading import check_model, classes_of
@@ -65,8 +65,6 @@ def pick_device(device: str) -> str:
     Raises:
         InputError: If the device is not supported, or not there.
     """
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
     return str(check_device(device))
 
 
@@ -82,6 +80,8 @@ def load_study_task(config: StudyConfig, data: Path | None, run: Path | None = N
     task = load_task(
         _task_name(config, data, run), data=data, seed=config.task.seed, **config.task.options
     )
+    for note in task.remarks:
+        remark(note)
     if config.finetune is not None:
         return task
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,9 @@ from ..errors import InputError, one_line, unknown
 from .labels import NLI_LABELS, NLI_TO_HANS, counterparts, example_map, spelled_alike
 
 Role = Literal["id", "ood"]
-CaseKind = Literal["id", "adversarial", "friendly"]
+#: A shift is a plain change of domain: no shallow heuristic is tested, so none of its cases is
+#: adversarial or friendly.
+CaseKind = Literal["id", "adversarial", "friendly", "shift"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +136,7 @@ class Suite:
         role: In-domain (``id``) or out-of-domain (``ood``).
         examples: The examples; their ``case`` column divides them.
         kinds: The kind of each case: a shallow heuristic fails on it (``adversarial``), succeeds
-            on it (``friendly``), or is not tested by it (``id``).
+            on it (``friendly``), or is not tested by it (``id`` in domain, ``shift`` outside).
         label_map: The suite's label for each of the model's labels; those not named are the same.
         groups: The group of each case, such as the heuristic it tests. Adversarial cases are
             compared with the friendly cases of their group.
@@ -253,6 +256,10 @@ class Suite:
         return {ours: names[found[ours]] if ours in found else None for ours in model_labels}
 
 
+#: Notes that say how many examples there are of what.
+_COUNTS = re.compile(r"read from |examples drawn|drawn to learn masks on|nothing to fine-tune on")
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Task:
     """In-domain data to fine-tune on, in-domain data to learn masks on, and test suites.
@@ -308,6 +315,11 @@ class Task:
             if suite.name == name:
                 return suite
         raise unknown("suite", name, [suite.name for suite in self.suites])
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The notes that are no plain counts: on rows dropped, and on how files were understood."""
+        return tuple(note for note in self.notes if not _COUNTS.search(note))
 
     @property
     def digests(self) -> dict[str, str]:

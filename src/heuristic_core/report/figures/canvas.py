@@ -72,6 +72,7 @@ _SERIES = {
     "in-domain": Style(INK),
     "adversarial": Style(ORANGE, "^"),
     "friendly": Style(BLUE, "s"),
+    "shift": Style(ORANGE, "v"),
     "balanced": Style(GREY, "D"),
     "balanced AUROC": Style(GREY, "d"),
     "balanced OOD": Style(GREY, "D"),

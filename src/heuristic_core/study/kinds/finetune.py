@@ -12,8 +12,9 @@ from ...progress import Progress
 from ...storage import write_table
 from ...training.finetune import checkpoint_folder, finetune
 from ..bench import Workbench
+from ..config import StudyConfig
 from ..planner import Planner
-from ..store import Cell
+from ..store import Cell, Store
 from .kind import Kind, TableSource
 
 
@@ -44,17 +45,13 @@ def classifier(bench: Workbench, cell: Cell) -> Classifier:
     """Load the model that a cell is about, unless it is the last one that was loaded."""
     settings, tuned = bench.config.model, FINETUNE.input_of(cell)
     at = (cell.system["finetune_seed"], cell.system["checkpoint"])
-    location: str | Path
-    if tuned is None:
-        location = bench.config.place(bench.config.source_of(*at)).to_load()
-    else:
-        location = checkpoint_folder(bench.store.path(tuned), cell.system["checkpoint"])
+    place = location(bench.config, bench.store, cell)
 
     def load() -> Classifier:
-        if settings.fine_tunings and not at[1] and not is_classifier(location):
+        if settings.fine_tunings and not at[1] and not is_classifier(place):
             last = bench.config.place(bench.config.last_source).to_load()
             return new_classifier(
-                location,
+                place,
                 classes_of(check_model(last, fresh_head=False, labels=settings.labels)),
                 seed=at[0],
                 device=bench.device,
@@ -63,7 +60,7 @@ def classifier(bench: Workbench, cell: Cell) -> Classifier:
             )
         with nullcontext() if tuned is None else bench.store.reading(tuned):
             return load_model(
-                location,
+                place,
                 device=bench.device,
                 dtype=settings.dtype,
                 max_length=settings.max_length,
@@ -71,7 +68,16 @@ def classifier(bench: Workbench, cell: Cell) -> Classifier:
             )
 
     # A new head differs by seed.
-    return bench.latest("model", f"{at[0]} {location}", load)
+    return bench.latest("model", f"{at[0]} {place}", load)
+
+
+def location(config: StudyConfig, store: Store, cell: Cell) -> str | Path:
+    """Return where the model is that a cell is about, as :func:`load_model` takes it."""
+    tuned = FINETUNE.input_of(cell)
+    if tuned is None:
+        source = config.source_of(cell.system["finetune_seed"], cell.system["checkpoint"])
+        return config.place(source).to_load()
+    return checkpoint_folder(store.path(tuned), cell.system["checkpoint"])
 
 
 def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
