@@ -256,8 +256,10 @@ class Suite:
         return {ours: names[found[ours]] if ours in found else None for ours in model_labels}
 
 
-#: Notes that say how many examples there are of what.
-_COUNTS = re.compile(r"read from |examples drawn|drawn to learn masks on|nothing to fine-tune on")
+#: Notes that a user should see with every number: what was left out, and what files were read as.
+_REMARKS = re.compile(
+    r" dropped|numbered from 1|read as quoted|named as in|read as they stand|literals"
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -318,8 +320,8 @@ class Task:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """The notes that are no plain counts: on rows dropped, and on how files were understood."""
-        return tuple(note for note in self.notes if not _COUNTS.search(note))
+        """The notes on rows that were dropped, and on how files were understood."""
+        return tuple(note for note in self.notes if _REMARKS.search(note))
 
     @property
     def digests(self) -> dict[str, str]:
