@@ -11,7 +11,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from ..check import CHECKS, Result, open_subject, run_checks
+from ..checks import CHECKS, Result, open_subject, run_checks
 from ..study.run import pick_device
 from ..tasks import load_task
 from .console import DataOption, DeviceOption, JsonOption, err, out, print_json
