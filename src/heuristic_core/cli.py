@@ -23,6 +23,11 @@ COMMANDS = {
         WHOLE,
         "Write a run's report again: one HTML page, its figures and its tables.",
     ),
+    "export": Entry(
+        "results:export",
+        WHOLE,
+        "Write a run as one archive without weights, or its tables as CSV or LaTeX.",
+    ),
     "finetune": Entry(
         "steps:finetune",
         ONE,

@@ -66,6 +66,7 @@ def evaluate(
     other_model: bool = False,
     batch_size: int = 64,
     bf16: bool = False,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Evaluate a model or subnetwork on every case of some suites.
 
@@ -76,6 +77,7 @@ def evaluate(
         other_model: Accept a subnetwork that was found in other weights, with a :class:`.Remark`.
         batch_size: Examples per forward pass.
         bf16: Compute in bfloat16 where that is safe; weights keep their type.
+        progress: Called with (examples done, examples in all), over the model and the subnetwork.
 
     Returns:
         One row per suite and case with the columns suite, role, case, case_kind, n, correct, kl
@@ -102,12 +104,20 @@ def evaluate(
         suite.class_map(model.labels)  # fails before anything is run
     pruned = None if subnetwork is None else subnetwork.compact(model, other_model=other_model)
     rows, said = [], []
+    systems = [model] if pruned is None else [model, pruned]
+    total, before = len(systems) * sum(len(suite.examples) for suite in suites), 0
     for suite in suites:
         encoded = model.encode(suite.examples)
-        reference = predict(model, encoded, batch_size=batch_size, bf16=bf16)
-        logits = reference
-        if pruned is not None:
-            logits = predict(pruned, encoded, batch_size=batch_size, bf16=bf16)
+        found = []
+        for system in systems:
+
+            def step(done: int, _: int, before: int = before) -> None:
+                if progress is not None:
+                    progress(before + done, total)
+
+            found.append(predict(system, encoded, batch_size=batch_size, bf16=bf16, progress=step))
+            before += len(suite.examples)
+        reference, logits = found[0], found[-1]
         scored = score(suite, model.labels, logits, reference)
         rows.append(scored.merge(majorities(suite), on="case", validate="1:1"))
         said += remarks(suite, model.labels, logits)

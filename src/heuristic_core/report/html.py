@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..storage import check_writable, write_text
+from ..errors import expect_known
+from ..storage import check_writable, write_bytes
 from ..tables import CONTRADICTED, SUPPORTED, VERDICTS
 from .provenance import configuration, provenance
 from .results import Results
@@ -18,6 +19,7 @@ from .wording import name
 if TYPE_CHECKING:  # load SciPy and matplotlib
     from ..analysis.question import Question
     from .figures import Drawing
+    from .figures.look import Look
 
 #: The class and the mark of a decision, so that it does not rest on colour alone.
 _MARKS = {SUPPORTED: ("yes", "✓"), CONTRADICTED: ("no", "✕")}
@@ -29,8 +31,10 @@ def write_report(
     questions: Sequence[Question] | None = None,
     *,
     sweep: bool = False,
+    formats: Sequence[str] = ("svg",),
+    look: Look | None = None,
 ) -> Path:
-    """Write a run's report: one page, its figures as SVG, its tables as CSV and as LaTeX.
+    """Write a run's report: one page, its figures, its tables as CSV and as LaTeX.
 
     Args:
         results: The run's results.
@@ -38,20 +42,31 @@ def write_report(
         questions: The questions to report on; all of the project's if not given.
         sweep: Whether figures and tables of earlier reports go that are not in this one; only for
             a folder that holds nothing else.
+        formats: What each figure is written as beside the page: ``svg``, ``pdf``, ``png``.
+        look: The size, font and colours of these files; those on the page are as usual.
 
     Returns:
         The page's path.
 
     Raises:
-        InputError: If the folder cannot be written.
+        InputError: If a format is unknown, or the folder cannot be written.
     """
-    from .figures import draw  # loads matplotlib, which nothing else here needs
+    from .figures import (
+        FORMATS,
+        draw,
+        figure_files,
+    )  # loads matplotlib, which nothing else here needs
 
+    expect_known("format of figures", formats, FORMATS)
     answered, several = sections(results, questions), varied(results)
     drawings = {s.question.key: draw(s.question, s.tables, several) for s in answered}
     figures, tables = folder / "figures", folder / "tables"
-    files = {tables / "verdicts.csv": to_csv(VERDICTS, results.conclusions.verdicts)}
-    files |= {figures / f"{one.name}.svg": one.svg for some in drawings.values() for one in some}
+    files: dict[Path, str | bytes] = {
+        tables / "verdicts.csv": to_csv(VERDICTS, results.conclusions.verdicts)
+    }
+    files |= figure_files(
+        [one for some in drawings.values() for one in some], figures, formats, look
+    )
     for section in answered:
         for key, frame in section.tables.items():
             table = section.question.table(key)
@@ -61,10 +76,11 @@ def write_report(
     page = folder / "report.html"
     files[page] = _page(results, answered, drawings)
     check_writable(folder)
-    for path, text in files.items():
-        write_text(path, text)
+    for path, content in files.items():
+        write_bytes(path, content.encode() if isinstance(content, str) else content)
     if sweep:
-        made = {*figures.glob("*.svg"), *tables.glob("*.csv"), *tables.glob("*.tex")}
+        made = {*tables.glob("*.csv"), *tables.glob("*.tex")}
+        made |= {path for kind in FORMATS for path in figures.glob(f"*.{kind}")}
         for path in made - files.keys():
             path.unlink()
     return page

@@ -8,9 +8,10 @@ Figure` may name is said beside each kind's function. Every mark, cell and edge 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -151,6 +152,25 @@ def draw(
                 )
             )
     return drawings
+
+
+def figure_files(
+    drawings: Sequence[Drawing], folder: Path, formats: Sequence[str], look: Look | None = None
+) -> dict[Path, bytes]:
+    """Draw figures as files.
+
+    Args:
+        drawings: The figures.
+        folder: The folder of the files, which are not written yet.
+        formats: What each is drawn as.
+        look: Their size, font and colours.
+
+    Returns:
+        The files' contents by path.
+    """
+    return {
+        folder / f"{one.name}.{kind}": one.file(kind, look) for one in drawings for kind in formats
+    }
 
 
 def figure_key(question: Question, number: int) -> str:

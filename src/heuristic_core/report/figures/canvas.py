@@ -253,9 +253,7 @@ def faint_grid(axis: Axes, which: Literal["x", "y", "both"]) -> None:
     axis.set_axisbelow(True)
 
 
-def percent_ticks(
-    axis: Axes, which: Literal["x", "y"], whole: bool, *, few: bool = False
-) -> None:
+def percent_ticks(axis: Axes, which: Literal["x", "y"], whole: bool, *, few: bool = False) -> None:
     """Write an axis in per cent.
 
     Args:
