@@ -1,17 +1,21 @@
-"""Write the pages that are generated: the index of analyses, the tables, the power of verdicts.
+"""Write what is generated: the index of analyses, the tables, the power of verdicts, and options.
 
-Run it after a change to a question, a table, a column or the results of ``benchmarks/verdicts.py``:
+Run it after a change to a question, a table, a column, an option of a command, or the results of
+``benchmarks/verdicts.py``:
 ``python docs/generate.py``. A test compares the pages with what it writes.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
 
 from heuristic_core.analysis.questions import QUESTIONS
+from heuristic_core.cli import COMMANDS
 from heuristic_core.columns import Column, Table
+from heuristic_core.commands.lazy import OUTLINES, load, outline
 from heuristic_core.study.kinds import KINDS
 from heuristic_core.tables import TABLES, VERDICTS
 
@@ -119,7 +123,18 @@ def power() -> str:
     return (HERE / "power.md.in").read_text(encoding="utf-8").format(setting=setting, found=found)
 
 
-PAGES = {"analyses/README.md": index, "tables.md": tables, "analyses/power.md": power}
+def options() -> str:
+    """Write the options of all commands, for completion in a shell."""
+    outlines = {name: outline(load(name, entry)) for name, entry in COMMANDS.items()}
+    return json.dumps(outlines, indent=1) + "\n"
+
+
+PAGES = {
+    "analyses/README.md": index,
+    "tables.md": tables,
+    "analyses/power.md": power,
+    f"../src/heuristic_core/commands/{OUTLINES}": options,
+}
 
 if __name__ == "__main__":
     for name, write in PAGES.items():

@@ -63,9 +63,7 @@ COMMANDS = {
     ),
 }
 
-app = typer.Typer(
-    name="hcore", cls=group(COMMANDS), add_completion=False, pretty_exceptions_enable=False
-)
+app = typer.Typer(name="hcore", cls=group(COMMANDS), pretty_exceptions_enable=False)
 app.callback()(version_option)
 
 
