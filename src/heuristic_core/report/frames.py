@@ -64,7 +64,9 @@ class Tables(Mapping[str, pd.DataFrame]):
     """
 
     def __init__(self, results: Results) -> None:
-        self._frames = {**results.measured, **results.conclusions.tables}
+        tables = all_tables(results)
+        self._declared = {name: table for name, (table, _) in tables.items()}
+        self._frames = {name: frame for name, (_, frame) in tables.items()}
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         """Return a table.
@@ -75,7 +77,7 @@ class Tables(Mapping[str, pd.DataFrame]):
         found = _spelled(self._frames, name)
         if found is None:
             raise unknown("table", name, self._frames)
-        return framed(self._frames[found], declared(found).about)
+        return framed(self._frames[found], self._declared[found].about)
 
     def __getattr__(self, name: str) -> pd.DataFrame:
         if name.startswith("_") or _spelled(self._frames, name) is None:
@@ -110,10 +112,10 @@ class Tables(Mapping[str, pd.DataFrame]):
         Raises:
             InputError: If there is no such table.
         """
-        found = VERDICTS.name if name == VERDICTS.name else _spelled(self._frames, name)
-        if found is None:
+        found = _spelled(self._frames, name)
+        if found is None and name != VERDICTS.name:
             raise unknown("table", name, [VERDICTS.name, *self._frames])
-        table = declared(found)
+        table = VERDICTS if found is None else self._declared[found]
         return framed(table.described(), table.about)
 
     def __repr__(self) -> str:
@@ -121,16 +123,25 @@ class Tables(Mapping[str, pd.DataFrame]):
         return f"Tables({len(self)}, {filled} of them with rows)"
 
     def _repr_html_(self) -> str:
-        rows = [(name, len(frame), declared(name).about) for name, frame in self._frames.items()]
+        rows = [
+            (name, len(frame), self._declared[name].about) for name, frame in self._frames.items()
+        ]
         return notebook.table(("table", "rows", "what one row says"), rows)
 
 
-def declared(name: str) -> Table:
-    """Return a table as it is declared, of those that are measured, answer, or hold verdicts."""
+def all_tables(results: Results) -> dict[str, tuple[Table, pd.DataFrame]]:
+    """Return all tables of a run by name, as they are declared and with their rows.
+
+    A table that answers a question is called ``NAME-answers`` where a measured one has its name.
+    """
     from ..analysis.questions import QUESTIONS  # loads SciPy
 
-    answers = {table.name: table for question in QUESTIONS for table in question.tables}
-    return {**TABLES, **answers, VERDICTS.name: VERDICTS}[name]
+    found = {name: (TABLES[name], frame) for name, frame in results.measured.items()}
+    for question in QUESTIONS:
+        for table in question.tables:
+            name = f"{table.name}-answers" if table.name in TABLES else table.name
+            found[name] = (table, results.conclusions.tables[table.name])
+    return found
 
 
 def framed(frame: pd.DataFrame, about: str, kind: type[Frame] = Frame) -> Frame:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..columns import Column, Form, Table
 from ..errors import expect_known
-from ..tables import SUBJECT, TABLES, VERDICTS
+from ..tables import SUBJECT, VERDICTS
 from .results import Results
 from .wording import (
     NOTHING,
@@ -183,11 +183,12 @@ def table_files(results: Results, kind: str) -> dict[str, str]:
     Raises:
         InputError: If the kind is unknown.
     """
+    from .frames import all_tables
     from .sections import sections
 
     expect_known("format of tables", (kind,), TABLE_FORMATS)
-    answered = sections(results)
     if kind == "latex":
+        answered = sections(results)
         shown = {
             f"{name}.tex": to_latex(section.question.table(name), frame)
             for section in answered
@@ -195,15 +196,10 @@ def table_files(results: Results, kind: str) -> dict[str, str]:
             if section.question.table(name).title
         }
         return {f"{VERDICTS.name}.tex": verdicts_to_latex(answered)} | shown
-    measured = {
-        f"{name}.csv": to_csv(TABLES[name], frame)
-        for name, frame in results.measured.items()
-        if not any(column.type == "bytes" for column in TABLES[name].columns)
-    }
-    answers = {
-        f"{name}.csv": to_csv(section.question.table(name), frame)
-        for section in answered
-        for name, frame in section.tables.items()
+    tables = {
+        f"{name}.csv": to_csv(table, frame)
+        for name, (table, frame) in all_tables(results).items()
+        if not any(column.type == "bytes" for column in table.columns)
     }
     verdicts = to_csv(VERDICTS, results.conclusions.verdicts)
-    return {f"{VERDICTS.name}.csv": verdicts} | measured | answers
+    return {f"{VERDICTS.name}.csv": verdicts} | tables

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from matplotlib.figure import Figure as Canvas
 from ...analysis.question import DrawingKind, Figure, Question
 from ...errors import InputError
 from ..sections import where
-from .canvas import fit, look_within, style, to_file, to_svg
+from .canvas import fitted, look_within, style, to_file, to_svg
 from .graph import graph
 from .heatmap import heatmap
 from .lines import lines
@@ -40,8 +40,6 @@ _KINDS: dict[DrawingKind, Callable[[Plot, Look, Axes | None], Canvas]] = {
 _INITIALS = {"finetune_seed": "f", "checkpoint": "s"}
 #: What a figure can be written as.
 FORMATS = ("svg", "pdf", "png")
-#: How often a figure is laid out anew, and within how many inches it then is as wide as asked for.
-_TRIALS, _CLOSE = 4, 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,18 +92,7 @@ class Drawing:
                         "a figure of its own"
                     )
                 return draw(self.plot, look_within(into, look), into)
-            figure = draw(self.plot, look, None)
-            fit(figure)
-            inner = look.width
-            # What stands beside the axes has the same width in every trial.
-            for _ in range(_TRIALS if inner is not None else 0):
-                beyond = figure.get_figwidth() - (look.width or 0.0)
-                if abs(beyond) < _CLOSE:
-                    break
-                inner = max(0.6, (inner or 0.0) - beyond)
-                figure = draw(self.plot, replace(look, width=inner), None)
-                fit(figure)
-            return figure
+            return fitted(lambda one: draw(self.plot, one, None), look)
 
     def file(self, kind: str, look: Look | None = None) -> bytes:
         """Return it as a file of one of ``FORMATS``."""

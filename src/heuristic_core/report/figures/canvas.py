@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal
@@ -21,6 +21,8 @@ from .look import INK, Look, Style, short
 
 #: Inches left free around a figure, and dots per inch of images.
 _PAD, _DPI = 0.04, 300
+#: How often a figure is laid out anew, and within how many inches it then is as wide as asked for.
+_TRIALS, _CLOSE = 4, 0.01
 
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -92,6 +94,27 @@ def fit(figure: Figure) -> None:
     for one, anchor in anchors:
         at = (anchor.x0 - box.x0) / box.width, (anchor.y0 - box.y0) / box.height
         one.set_bbox_to_anchor(at, transform=figure.transFigure)
+
+
+def fitted(draw: Callable[[Look], Figure], look: Look) -> Figure:
+    """Draw a figure that is as wide as asked for, with all that stands beside its axes.
+
+    Args:
+        draw: Draws it, with axes as wide as a look says.
+        look: The look.
+    """
+    figure = draw(look)
+    fit(figure)
+    inner = look.width
+    # What stands beside the axes has about the same width in every trial.
+    for _ in range(_TRIALS):
+        beyond = 0.0 if look.width is None else figure.get_figwidth() - look.width
+        if inner is None or abs(beyond) < _CLOSE:
+            break
+        inner = max(0.6, inner - beyond)
+        figure = draw(replace(look, width=inner))
+        fit(figure)
+    return figure
 
 
 def to_file(figure: Figure, kind: str) -> bytes:

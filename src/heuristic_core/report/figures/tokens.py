@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -12,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from .canvas import axes_of, fit, look_within, style
+from .canvas import axes_of, fitted, look_within, style
 from .look import BLUE, Look, short
 
-#: Inches of a token where no width is given, and the share of a width that names take.
-_TOKEN, _NAMES = 0.24, 0.25
+#: Inches of a token where no width is given.
+_TOKEN = 0.24
 _LETTERS = 16
 
 
@@ -38,31 +37,33 @@ def draw_tokens(
     """
     look = look if into is None else look_within(into, look)
     with style(look):
-        side = _TOKEN * look.scale * len(tokens)
-        if look.width is not None:
-            side = look.width * (1 - _NAMES)
-        figure, axis = axes_of(into, (side, look.height or side))
-        axis.imshow(weights, cmap=_ramp(look), vmin=0, vmax=1, aspect="auto")
-        # Names that would touch are left out.
-        line = 1.15 * look.usual / 72
-        every = max(1, int(np.ceil(line * len(tokens) / max(side, 0.1) - 1e-9)))
-        places = list(range(0, len(tokens), every))
-        names = [short(tokens[i], _LETTERS) for i in places]
-        axis.set_xticks(places, names, rotation=90)
-        axis.set_yticks(places, names)
-        axis.xaxis.tick_top()
-        for spine in axis.spines.values():
-            spine.set_visible(False)
-        axis.set_ylabel("from")
-        axis.set_title(f"{head}: attention to", fontsize=look.points(10), fontweight="bold")
-        if into is None:
-            fit(figure)
-            if look.width is not None:
-                beyond = figure.get_figwidth() - look.width
-                if abs(beyond) > 0.01:
-                    inner = replace(look, width=look.width - beyond / (1 - _NAMES))
-                    return draw_tokens(head, tokens, weights, inner)
-        return figure
+        if into is not None:
+            return _draw(head, tokens, weights, look, into)
+        return fitted(lambda one: _draw(head, tokens, weights, one, None), look)
+
+
+def _draw(
+    head: str,
+    tokens: Sequence[str],
+    weights: Float[np.ndarray, "query key"],
+    look: Look,
+    into: Axes | None,
+) -> Figure:
+    side = _TOKEN * look.scale * len(tokens) if look.width is None else look.width
+    figure, axis = axes_of(into, (side, look.height or side))
+    axis.imshow(weights, cmap=_ramp(look), vmin=0, vmax=1, aspect="auto")
+    # Names that would touch are left out.
+    every = max(1, int(np.ceil(1.15 * look.usual / 72 * len(tokens) / side - 1e-9)))
+    places = list(range(0, len(tokens), every))
+    names = [short(tokens[i], _LETTERS) for i in places]
+    axis.set_xticks(places, names, rotation=90)
+    axis.set_yticks(places, names)
+    axis.xaxis.tick_top()
+    for spine in axis.spines.values():
+        spine.set_visible(False)
+    axis.set_ylabel("from")
+    axis.set_title(f"{head}: attention to", fontsize=look.points(10), fontweight="bold")
+    return figure
 
 
 def _ramp(look: Look) -> Colormap:
