@@ -136,7 +136,7 @@ def test_the_figure_that_is_meant_is_named(further):
     several = next(p for p in figures.values() if len(p.drawings) > 1)
     with pytest.raises(InputError, match=f"of the figures {several.__name__} fit; choose one with"):
         several()
-    for drawing in several.drawings:
+    for drawing in several.drawings[:2]:
         about = {k: None if v != v else v for k, v in drawing.subject.items()}
         assert several(**about).get_figwidth() > 1
     assert set(dir(figures)) >= set(figures)
@@ -148,18 +148,15 @@ def test_the_figure_that_is_meant_is_named(further):
 
 def test_files_of_a_report_have_formats_and_a_width(further, tmp_path):
     question = next(s.question for s in sections(further) if s.question.key == "core")
-    page = write_report(
-        further, tmp_path, [question], formats=["pdf", "png"], look=look_of(COLUMN, "", None, None)
-    )
-    files = sorted(path.suffix for path in (tmp_path / "figures").iterdir())
-    assert set(files) == {".pdf", ".png"}
-    assert files.count(".pdf") == files.count(".png") >= 1
-    again = tmp_path / "again"
-    write_report(further, again, [question], formats=["pdf"], look=Look(width=COLUMN))
-    for path in (again / "figures").iterdir():
-        content = path.read_bytes()
-        assert content.startswith(b"%PDF")
-        assert content == (tmp_path / "figures" / path.name).read_bytes()
+    look = look_of(COLUMN, "", None, None)
+    page = write_report(further, tmp_path, [question], formats=["pdf"], look=look)
+    files = list((tmp_path / "figures").iterdir())
+    assert files
+    assert {path.suffix for path in files} == {".pdf"}
+    drawing = Figures(further)[files[0].stem].drawings[0]
+    assert files[0].read_bytes() == drawing.file("pdf", Look(width=COLUMN))
+    assert files[0].read_bytes().startswith(b"%PDF")
+    assert drawing.file("png", Look(width=COLUMN)).startswith(b"\x89PNG")
     assert "<svg" in page.read_text(encoding="utf-8")
     with pytest.raises(InputError, match="unknown format of figures 'gif'"):
         write_report(further, tmp_path, [question], formats=["gif"])

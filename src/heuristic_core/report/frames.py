@@ -15,6 +15,8 @@ from .results import Results
 
 #: The key of a data frame's attributes that says what one of its rows is.
 _ABOUT = "about"
+#: Rows and columns that a notebook shows at most.
+_ROWS, _COLUMNS = 20, 20
 
 
 class Frame(pd.DataFrame):
@@ -24,8 +26,11 @@ class Frame(pd.DataFrame):
     """
 
     def _repr_html_(self) -> str:
-        plain = pd.DataFrame(self)
-        return notebook.heading(str(self.attrs.get(_ABOUT, ""))) + str(plain._repr_html_())  # type: ignore[operator]
+        shown = str(
+            pd.DataFrame(self).to_html(max_rows=_ROWS, max_cols=_COLUMNS, show_dimensions=True)
+        )
+        safe = "".join(c for c in shown if c.isprintable() or c == "\n")
+        return notebook.heading(str(self.attrs.get(_ABOUT, ""))) + safe
 
 
 class Verdicts(Frame):

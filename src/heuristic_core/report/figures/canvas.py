@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from .look import INK, Look, Style, short
 
@@ -70,17 +71,21 @@ def style(look: Look | None = None) -> Iterator[None]:
         yield
 
 
-def fit(figure: Figure) -> None:
-    """Make a figure as large as all that is drawn, so that nothing is cut off when it is saved."""
-    old, dpi = figure.get_size_inches(), figure.get_dpi()
-    figure.set_dpi(_DPI)  # at few, letters are as wide as whole dots
-    box = figure.get_tightbbox(FigureCanvasAgg(figure).get_renderer()).padded(_PAD)
+def fit(figure: Figure, width: float | None = None) -> None:
+    """Make a figure as large as all that is drawn, so that nothing is cut off when it is saved.
+
+    Args:
+        figure: The figure.
+        width: Inches that it takes across at least.
+    """
+    old, box = figure.get_size_inches(), _drawn(figure)
+    spare = max(0.0, (width or 0.0) - box.width) / 2
+    box = Bbox.from_extents(box.x0 - spare, box.y0, box.x1 + spare, box.y1)
     places = [(axis, axis.get_position(original=True)) for axis in figure.axes]
     anchors = [
         (one, one.get_bbox_to_anchor().transformed(figure.dpi_scale_trans.inverted()))
         for one in figure.legends
     ]
-    figure.set_dpi(dpi)
     figure.set_size_inches(box.width, box.height)
     for axis, place in places:
         axis.set_position(
@@ -103,18 +108,34 @@ def fitted(draw: Callable[[Look], Figure], look: Look) -> Figure:
         draw: Draws it, with axes as wide as a look says.
         look: The look.
     """
-    figure = draw(look)
-    fit(figure)
-    inner = look.width
-    # What stands beside the axes has about the same width in every trial.
-    for _ in range(_TRIALS):
-        beyond = 0.0 if look.width is None else figure.get_figwidth() - look.width
-        if inner is None or abs(beyond) < _CLOSE:
-            break
-        inner = max(0.6, inner - beyond)
-        figure = draw(replace(look, width=inner))
+    figure, wanted = draw(look), look.width
+    if wanted is None:
         fit(figure)
-    return figure
+        return figure
+    inner, width = wanted, _drawn(figure).width
+    fitting: dict[float, Figure] = {}
+    # What stands beside the axes has about the same width in every trial, but for other ticks.
+    for _ in range(_TRIALS):
+        if width <= wanted + _CLOSE:
+            fitting[width] = figure
+        if abs(width - wanted) <= _CLOSE:
+            break
+        inner = max(0.6, inner - (width - wanted))
+        figure = draw(replace(look, width=inner))
+        width = _drawn(figure).width
+    fitting.setdefault(min(fitting, default=width), figure)
+    chosen = fitting[max(fitting)]
+    fit(chosen, wanted)
+    return chosen
+
+
+def _drawn(figure: Figure) -> Bbox:
+    """Return where in a figure something is drawn, in inches."""
+    dpi = figure.get_dpi()
+    figure.set_dpi(_DPI)  # at few, letters are as wide as whole dots
+    box = figure.get_tightbbox(FigureCanvasAgg(figure).get_renderer()).padded(_PAD)
+    figure.set_dpi(dpi)
+    return box
 
 
 def to_file(figure: Figure, kind: str) -> bytes:
