@@ -71,6 +71,7 @@ def test_work_of_a_name_is_told(often):
     assert last.startswith("seed 1: done in ")
 
 
+@pytest.mark.slow
 def test_every_long_command_says_how_long_it_takes(often, tiny_folder, tmp_path):
     quick = ["--method", "learned", "--set", "ramp_steps=3", "--set", "hold_steps=0"]
     said = {
