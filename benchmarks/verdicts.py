@@ -8,25 +8,30 @@ nominal 95 % intervals.
 
     python benchmarks/verdicts.py --fit docs/results/minilm-mnli-hans/augmented
     python benchmarks/verdicts.py --studies 1000 --jobs 2
+
+Results that were drawn before with the same code and world, of at least so many studies, stay.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
-import json
+import inspect
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import heuristic_core.analysis
-from common import count, new_parser, run, save
+import torch
+
+from common import count, new_parser, run
 from heuristic_core.analysis.questions import QUESTIONS
 from heuristic_core.errors import InputError, expect_known
-from heuristic_core.storage import write_json
+from heuristic_core.models.device import hardware
+from heuristic_core.storage import read_json, write_json, write_text
 from laboratory import fit, world
 from laboratory.cells import all_planted
 from laboratory.draws import Drawn, coverage, draw, shares
@@ -81,20 +86,48 @@ def result(
     return {"shares": shares(planted, total), "coverage": coverage(planted, total)}
 
 
-def basis(path: Path) -> str:
-    """Return a hash of what results rest on: the world, the questions and the simulations."""
-    digest = hashlib.sha256(path.read_bytes())
-    for folder in (HERE / "laboratory", Path(heuristic_core.analysis.__path__[0])):
-        for file in sorted(folder.glob("*.py")):
-            if file.name != "page.py":
-                digest.update(file.read_bytes())
-    return digest.hexdigest()
+def bases(path: Path, every: Iterable[Planted]) -> dict[str, str]:
+    """Return by planted effect a hash of what its result rests on.
+
+    That is the world, the simulations, and the code of its questions with all of the analyses that
+    this code imports.
+    """
+    common = hashlib.sha256(path.read_bytes())
+    for file in sorted((HERE / "laboratory").glob("*.py")):
+        if file.name != "page.py":
+            common.update(file.read_bytes())
+    homes = {question.key: inspect.getmodule(question.answer) for question in QUESTIONS}
+    found = {}
+    for planted in every:
+        digest = common.copy()
+        read: dict[str, str] = {}
+        for key in planted.questions:
+            _read_imports(Path(str(getattr(homes[key], "__file__", ""))), read)
+        for name in sorted(read):
+            digest.update(read[name].encode())
+        found[planted.name] = digest.hexdigest()[:16]
+    return found
 
 
-def cached(options: argparse.Namespace, planted: Planted, rests_on: str) -> Path:
-    """Return the file that keeps the result of a planted effect."""
-    key = f"{rests_on} {planted.name} {options.studies}"
-    return options.cache / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+def _read_imports(file: Path, read: dict[str, str]) -> None:
+    """Read a module of the analyses and those that it imports, by name."""
+    if file.stem in read:
+        return
+    read[file.stem] = file.read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(read[file.stem])):
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
+            _read_imports(file.with_name(f"{node.module}.py"), read)
+
+
+def standing(path: Path, on: Mapping[str, str], n_studies: int) -> dict[str, dict[str, Any]]:
+    """Read the results that were drawn with this code and world, of enough studies."""
+    if not path.is_file():
+        return {}
+    return {
+        name: result
+        for name, result in read_json(path)["planted"].items()
+        if on.get(name) == result["basis"] and result["studies"] >= n_studies
+    }
 
 
 def chosen(options: argparse.Namespace, planted: Planted) -> bool:
@@ -112,38 +145,48 @@ def benchmark(options: argparse.Namespace) -> None:
         print(options.world)
         return
     expect_known("question", options.questions, [question.key for question in QUESTIONS])
-    some, rests_on = world.load(options.world), basis(options.world)
+    some = world.load(options.world)
     every = planted_in(some)
     wanted = [planted for planted in every.values() if chosen(options, planted)]
     if not wanted:
         raise InputError("no planted effect has these questions and this design")
-    if options.toy:
-        options.cache = options.out / "verdicts"
+    on = bases(options.world, every.values())
+    results = standing(options.out / "verdicts.json", on, 1)
+    enough = standing(options.out / "verdicts.json", on, options.studies)
     pool = ProcessPoolExecutor(options.jobs) if options.jobs > 1 else None
     for planted in wanted:
-        path = cached(options, planted, rests_on)
-        if not path.is_file():
-            write_json(path, result(some, planted, options.studies, pool))
+        if planted.name not in enough:
+            basis = {"basis": on[planted.name], "studies": options.studies}
+            results[planted.name] = basis | result(some, planted, options.studies, pool)
+            write(options, every, results)  # what is drawn is kept
             print(planted.name, flush=True)
-    # All that was drawn with this code and world, whatever was asked for now.
-    paths = [cached(options, planted, rests_on) for planted in every.values()]
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
-    rows, covered = (collected(found, what) for what in ("shares", "coverage"))
-    worse = beyond(rows) or ["None."]
+    write(options, every, results)
+    print((options.out / "verdicts.md").read_text(encoding="utf-8"))
+
+
+def write(
+    options: argparse.Namespace, every: Iterable[str], results: Mapping[str, dict[str, Any]]
+) -> None:
+    """Write the results of all planted effects that stand, in their order, and the page."""
+    kept = {name: results[name] for name in every if name in results}
+    rows, covered = (collected(kept.values(), what) for what in ("shares", "coverage"))
     parts = [
-        f"{len(found)} of {len(every)} planted effects were drawn.",
+        f"{len(kept)} of {len(list(every))} planted effects were drawn.",
         "## Beyond the bars",
-        "\n".join(worse),
+        "\n".join(beyond(rows) or ["None."]),
         "## Decisions",
         share_tables(rows),
         "## Coverage",
         f"Not measured: {not_covered(covered) or 'none'}.",
         coverage_table(covered),
     ]
-    content = {"shares": rows, "coverage": covered}
-    for name in ("questions", "design", "jobs", "fit"):  # on which results do not depend
-        delattr(options, name)
-    save(options, "verdicts", "How often verdicts are right", INTRO, "\n\n".join(parts), content)
+    # Results do not depend on what was asked for now; each line says how many studies it rests on.
+    facts = {"threads": options.threads, "torch": torch.__version__}
+    facts |= {"processor": hardware("cpu")}
+    write_json(options.out / "verdicts.json", {"setting": facts, "planted": kept})
+    note = ", ".join(f"{key} {value}" for key, value in facts.items())
+    head = ["# How often verdicts are right", note, INTRO]
+    write_text(options.out / "verdicts.md", "\n\n".join([*head, *parts]))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -155,7 +198,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--jobs", type=count, default=1, help="processes")
     parser.add_argument("--world", type=Path, default=HERE / "verdicts.toml", help="the world")
     parser.add_argument("--fit", type=Path, help="fit the world to this run's tables, and end")
-    parser.add_argument("--cache", type=Path, default=HERE / "cache/verdicts", help="parts drawn")
     run(benchmark, parser, TOY, arguments)
 
 

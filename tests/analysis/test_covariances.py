@@ -43,10 +43,10 @@ def test_covariances_of_aurocs_from_all_pairs():
     by_case = {case: delong(tables, case, one, other) for case in ("a0", "a1")}
     for case, (own, friendly) in by_case.items():
         of_case = found.by_case["ood", case]
-        assert of_case.loc[one, other] == pytest.approx(own + friendly)
+        assert of_case.among([one, other])[0, 1] == pytest.approx(own + friendly)
         measured = tables["discrimination"].set_index(["case", "sparsity", "seed"])
         expected = measured.loc[(case, *one), "auc_se"] ** 2
-        assert of_case.loc[one, one] == pytest.approx(expected, rel=0.02)
+        assert of_case.among([one])[0, 0] == pytest.approx(expected, rel=0.02)
     r = found.alike(("ood", "a0"), [one, other])
     assert r is not None
     assert (r[0, 0], r[0, 1] > 0.3) == (1, True)
@@ -63,7 +63,7 @@ def test_cases_share_their_friendly_examples():
         )
         means.append(tables["discrimination"]["auc"].mean())
         (found,) = subnetwork_covariances(Evidence(tables)).values()
-        known.append(found.of_mean.iloc[0, 0])
+        known.append(found.of_mean.values[0, 0])
     assert np.mean(known) ** 0.5 == pytest.approx(np.std(means), rel=0.15)
 
 

@@ -9,9 +9,10 @@ from scipy import stats
 from heuristic_core.analysis.matched import CONTRAST_COLUMNS, core_within_layers, within_layers
 
 
-def compare(values, layer, in_core, seed=0):
+def compare(values, layer, in_core, seed=0, **options):
     table = np.asarray(values, dtype=float)[:, None]
-    return within_layers(["x"], table, np.array(layer), np.array(in_core, dtype=bool), seed)
+    core = np.array(in_core, dtype=bool)
+    return within_layers(["x"], table, np.array(layer), core, seed, **options)
 
 
 def test_a_difference_equals_a_hand_count():
@@ -53,6 +54,33 @@ def test_shuffling_agrees_with_counting_all_possibilities():
     (contrast,) = compare(values, layer, core)
     assert contrast.difference.value == pytest.approx(observed)
     assert contrast.p == pytest.approx(2 * above, abs=0.01)
+
+
+def test_ranks_agree_with_counting_all_possibilities():
+    # Ranks 4, 2, 1, 3 and 4.5, 3, 2, 4.5, 1; weights 1/5 and 1/6.
+    values = np.array([3.0, 1.0, 0.5, 2.0, 9.0, 3.5, 2.0, 9.0, 0.0])
+    layer = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1])
+    weighted = np.array([4 / 5, 2 / 5, 1 / 5, 3 / 5, 4.5 / 6, 3 / 6, 2 / 6, 4.5 / 6, 1 / 6])
+    sums = [
+        weighted[[a, *b]].sum() for a in range(4) for b in itertools.combinations(range(4, 9), 2)
+    ]
+    above = np.mean(np.array(sums) >= weighted[[0, 4, 5]].sum() - 1e-9)
+    core = np.isin(np.arange(9), [0, 4, 5])
+    (contrast,) = compare(values, layer, core, ranks=True)
+    assert contrast.p == pytest.approx(2 * above, abs=0.02)
+    # The effect stays the difference of means, and ranks do not see how long a tail is.
+    (plain,) = compare(values, layer, core)
+    assert contrast.difference == plain.difference
+    (longer,) = compare(np.exp(values), layer, core, ranks=True)
+    assert longer.p == contrast.p
+
+
+def test_ranks_that_point_the_other_way_decide_nothing():
+    # Core heads are the lowest but one, which alone makes their mean the highest.
+    values = [100.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
+    (contrast,) = compare(values, [0] * 10, np.arange(10) < 4, ranks=True)
+    assert contrast.difference.value > 0
+    assert contrast.p > 0.5
 
 
 def test_heads_are_found_by_their_labels():

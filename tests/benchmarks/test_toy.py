@@ -144,7 +144,11 @@ def test_rounding(toy):
 def test_verdicts(toy):
     """Large planted effects are found, and where nothing is planted nothing is."""
     content, printed = toy("verdicts", "verdicts")
-    rows = {(row["question"], row["effect"]): row for row in content["shares"]}
+    planted = content["planted"].values()
+    shares, covered = (
+        [row for result in planted for row in result[what]] for what in ("shares", "coverage")
+    )
+    rows = {(row["question"], row["effect"]): row for row in shares}
     for question, found in {
         "core": "a core kept to 90 %",
         "core_overlap": "all of both cores shared",
@@ -155,11 +159,11 @@ def test_verdicts(toy):
         assert rows[question, found]["supported"] >= 0.75
     assert rows["disjoint", "disjoint ones lose 34 points"]["contradicted"] >= 0.75
     assert rows["smoothness", "one step"]["contradicted"] == 1
-    for row in content["shares"]:
+    for row in shares:
         assert row["supported"] + row["contradicted"] + row["undecided"] == pytest.approx(1)
         assert row["supported"] <= 0.25 or row["truth"] == "holds"
-    assert all(0 <= row["coverage"] <= 1 for row in content["coverage"])
-    assert {row["question"] for row in content["coverage"]} >= {"core", "disjoint", "overlap"}
+    assert all(0 <= row["coverage"] <= 1 for row in covered)
+    assert {row["question"] for row in covered} >= {"core", "disjoint", "overlap"}
     assert "| a straight line |" in printed
 
 

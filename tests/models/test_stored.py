@@ -62,6 +62,15 @@ def test_a_head_that_only_the_weights_show(tmp_path, family, architectures, pair
     assert torch.equal(model.logits(encoded), plain.logits(encoded))
 
 
+@pytest.mark.parametrize("named", ["BertModel", "BertForMaskedLM"])
+def test_a_head_that_the_configuration_denies(tmp_path, named):
+    save_tiny(tmp_path)
+    change_config(tmp_path, architectures=[named])
+    refused(tmp_path, rf"architectures in config.json is {named}, but the weights have a class")
+    with pytest.raises(InputError, match="name the class of a sequence classifier there"):
+        has_head(tmp_path, check_model(tmp_path, fresh_head=True))
+
+
 @pytest.mark.parametrize("family", ["bert", "llama"])
 def test_no_head_that_the_weights_show(tmp_path, family):
     save_tiny(tmp_path, family=family, classifier=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -123,6 +124,60 @@ def test_capitals_that_no_setting_keeps(tmp_path):
     unknown = tokenizer.unk_token_id
     assert tokenizer("The judge")["input_ids"][1] == unknown
     assert AutoTokenizer.from_pretrained(tmp_path)("The judge")["input_ids"][1] != unknown
+
+
+@pytest.mark.parametrize(
+    ("family", "layout", "key", "value"),
+    [
+        ("roberta", "hub", "add_prefix_space", True),
+        ("llama", "4", "add_bos_token", False),
+        ("llama", "4", "add_eos_token", True),
+    ],
+)
+def test_settings_that_the_file_contradicts(tmp_path, family, layout, key, value):
+    made = replace(published(family), tokens={"pad_token": "<unk>"} | published(family).tokens)
+    made.save(tmp_path, layout)
+    tiny_hf(family, LABELS, 0, pad_token_id=0 if family == "llama" else 1).save_pretrained(tmp_path)
+    settings = tmp_path / "tokenizer_config.json"
+    given = json.loads(settings.read_text())
+    settings.write_text(json.dumps(given | {key: not value}))
+    load_model(tmp_path)
+    settings.write_text(json.dumps(given | {key: value}))
+    said = f"{key} is {str(value).lower()} in tokenizer_config.json, but tokenizer.json says"
+    with pytest.raises(InputError, match=said):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", r"tokenizer_config.json is no JSON object; save"),
+        ('{"model_max_length": "512"}', "model_max_length .* is '512', but must be a number"),
+    ],
+)
+def test_settings_that_cannot_be_read(tmp_path, content, message):
+    save_tiny(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text(content)
+    with pytest.raises(InputError, match=message):
+        load_model(tmp_path)
+
+
+def test_a_vocabulary_with_capitals_is_not_lowered_unasked(tmp_path):
+    published("bert").save(tmp_path, "slow")
+    words = (tmp_path / "vocab.txt").read_text().split("\n")
+    words[-40:] = [word.capitalize() for word in words[200:240]]
+    (tmp_path / "vocab.txt").write_text("\n".join(words))
+    tiny_hf("bert", LABELS, 0).save_pretrained(tmp_path)
+    settings = tmp_path / "tokenizer_config.json"
+    settings.write_text("{}")
+    with pytest.raises(InputError, match=r'have capitals, such as .* add "do_lower_case": false'):
+        load_model(tmp_path)
+    word = next(word for word in words[-40:] if word.isalpha() and len(word) > 2)
+    for lowers in (False, True):
+        settings.write_text(json.dumps({"do_lower_case": lowers}))
+        split = load_model(tmp_path).tokenizer.tokenize
+        assert (split(word) == [word]) is not lowers
+        assert (split(word) == split(word.lower())) is lowers
 
 
 def test_the_difference_that_is_found_is_named(tmp_path):

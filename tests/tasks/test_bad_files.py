@@ -95,14 +95,14 @@ REFUSED = {
     ),
     "empty label": ("a.csv", csv(ROW, ("x", "", "k")), "row 2: label is '', but must be one of"),
     "empty case": ("a.csv", csv(ROW, ("x", "no", "")), "row 2: kind is '', but must be a name of"),
-    "utf-16": ("a.csv", GOOD.decode().encode("utf-16"), "is not UTF-8; convert the file, for inst"),
+    "utf-16": ("a.csv", GOOD.decode().encode("utf-16"), "is not UTF-8 but UTF-16; convert"),
     "utf-16 without a mark": ("a.csv", GOOD.decode().encode("utf-16-le"), "is not UTF-8; convert"),
     "utf-16 jsonl": (
         "a.jsonl",
         jsonl({}).decode().encode("utf-16-le"),
         "line 1, is not UTF-8; conv",
     ),
-    "utf-32": ("a.tsv", GOOD.decode().encode("utf-32"), "is not UTF-8; convert the file"),
+    "utf-32": ("a.tsv", GOOD.decode().encode("utf-32"), "is not UTF-8 but UTF-32; convert"),
     "latin-1": ("a.csv", csv(("É", "no", "k")).decode().encode("latin-1"), "is not UTF-8; convert"),
     "column twice": (
         "a.csv",
@@ -208,20 +208,20 @@ REFUSED = {
     ),
     "pickle": ("a.parquet", pickle.dumps({"text": "a"}), "no intact parquet file .*fetch it again"),
     "pickle in csv": ("a.csv", pickle.dumps([1, 2]), "is not UTF-8; convert|has no column"),
-    "zip in csv": ("a.csv", b"PK\x03\x04\xff\xfe", "is not UTF-8; convert the file"),
-    "html": ("a.csv", b"<!DOCTYPE html>\n<html>\n</html>\n", "has no column 'text'; rename"),
+    "zip in csv": ("a.csv", b"PK\x03\x04\xff\xfe", "is a zip archive or a workbook"),
+    "html": ("a.csv", b"<!DOCTYPE html>\n<html>\n</html>\n", "is a web page, not the data"),
     "html in jsonl": (
         "a.jsonl",
         b"<!DOCTYPE html>\n",
-        "line 1, is no valid JSON .*fetch it again or",
+        "is a web page, not the data",
     ),
     "git lfs": (
         "a.parquet",
         b"version https://git-lfs.github.com/spec/v1\n",
-        "no intact parquet file",
+        "is a pointer of Git LFS",
     ),
     "csv in gz's name": ("a.csv.gz", GOOD, "is no intact gzip file .*fetch it again"),
-    "gz in csv's name": ("a.csv", gzip.compress(GOOD), "is not UTF-8; convert the file"),
+    "gz in csv's name": ("a.csv", gzip.compress(GOOD), "is packed by gzip"),
 }
 
 

@@ -201,6 +201,25 @@ def test_forms_of_json(tmp_path, indent, name):
         assert texts(tmp_path / name) == TEXTS
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("orient", ["split", "index", "records", "table", "columns"])
+def test_every_form_of_json_that_pandas_writes(tmp_path, orient, indent):
+    path = tmp_path / "a.json"
+    frame().to_json(path, orient=orient, indent=indent)
+    assert texts(path) == TEXTS
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_lists_of_rows_in_json(tmp_path, indent):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"data": ROWS}, indent=indent))
+    assert texts(path) == TEXTS
+    path.write_text(json.dumps({"train": ROWS, "test": ROWS[:2]}, indent=indent))
+    refused(r"several lists of rows \(train, test\); save the one that is meant", path)
+    path.write_text(json.dumps({"columns": ["text", "label"], "data": [["a"]]}, indent=indent))
+    refused("rows of other lengths than columns", path)
+
+
 def test_json_that_is_no_table(tmp_path):
     path = tmp_path / "a.json"
     path.write_text(json.dumps({"version": 1, "data": ROWS}, indent=1))
@@ -367,3 +386,34 @@ def test_texts_that_only_look_like_literals_stay(tmp_path):
     path.write_text("".join(json.dumps({"text": v, "label": 1}) + "\n" for v in values))
     examples = read_examples(path, text="text", label="label", labels=LABELS)
     assert examples.table["text"].tolist() == values
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("Tom &amp; Jerry", "HTML entities"),
+        ("caf\\u00e9", "escapes"),
+        ("caf\ufffd", "could not be decoded"),
+        ("cafÃ© â€œhiâ€\x9d", "UTF-8 that was read as another"),
+    ],
+)
+def test_what_was_not_decoded_is_noted(tmp_path, text, what):
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps({"text": t, "label": 0}) + "\n" for t in (text, "A & B")))
+    notes: list[str] = []
+    read = read_examples(path, text="text", label="label", labels=LABELS, notes=notes)
+    assert read.table["text"].tolist() == [text, "A & B"]
+    assert len(notes) == 1
+    assert what in notes[0]
+    assert "1 of 2 texts" in notes[0]
+
+
+def test_texts_that_json_wrote_are_refused(tmp_path):
+    path = tmp_path / "a.jsonl"
+    lines = [json.dumps({"text": json.dumps(t), "label": 0}) for t in ("A\nb.", 'So "it" is.')]
+    path.write_text("\n".join(lines))
+    refused("every text is in quotes with escapes", path)
+    path.write_text(json.dumps({"text": '"To be."', "label": 0}))
+    assert read_examples(path, text="text", label="label", labels=LABELS).table["text"][0] == (
+        '"To be."'
+    )

@@ -65,7 +65,11 @@ def test_the_example_of_a_label_map_is_complete():
     assert text in str(caught.value)
     with pytest.raises(InputError) as caught:
         nli_suite().class_map(("a", "contradictory", "b"))
-    assert "--labels a=entailment,contradictory=contradiction,b=neutral " in str(caught.value)
+    # By number, as the names may be those of a label map that is in use.
+    assert "--labels 0=entailment,1=contradiction,2=neutral " in str(caught.value)
+    with pytest.raises(InputError) as caught:
+        hans().class_map(("entailment", "LABEL_1"))
+    assert "--labels 0=entailment,1=non-entailment " in str(caught.value)
 
 
 @pytest.mark.parametrize(

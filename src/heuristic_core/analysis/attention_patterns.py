@@ -95,7 +95,8 @@ def _strengths(rows: pd.DataFrame) -> pd.Series:
 
 
 def _contrast(rows: pd.DataFrame, core: Sequence[str], seed: int) -> Contrast | None:
-    return core_within_layers("shallow", _strengths(rows).to_dict(), core, seed)
+    # Most heads follow no pattern and a few follow one entirely.
+    return core_within_layers("shallow", _strengths(rows).to_dict(), core, seed, ranks=True)
 
 
 def _answer(subject: dict, claim: str, rows: pd.DataFrame, shallow: Contrast | None) -> Answer:

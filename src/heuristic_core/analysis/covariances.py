@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,45 @@ from .systems import BY_METHOD, BY_MODEL, by_system
 
 
 @dataclass(frozen=True, eq=False)
-class Covariances:
-    """Covariances of systems' AUROCs over examples.
+class Covariance:
+    """AurocCovariances over examples of one number of each system.
 
     Args:
-        by_case: By suite and adversarial case, a row and a column per system.
+        systems: The systems' names.
+        values: A row and a column per system.
+    """
+
+    systems: Sequence[Any]
+    values: Float[np.ndarray, "system system"]
+
+    @cached_property
+    def _places(self) -> dict[Any, int]:
+        return {name: i for i, name in enumerate(self.systems)}
+
+    def among(self, systems: Iterable[Any]) -> Float[np.ndarray, "system system"] | None:
+        """Return those of some systems; ``None`` if one is not known.
+
+        Args:
+            systems: Their names.
+        """
+        try:
+            at = [self._places[name] for name in systems]
+        except KeyError:
+            return None
+        return self.values[np.ix_(at, at)]
+
+
+@dataclass(frozen=True, eq=False)
+class AurocCovariances:
+    """AurocCovariances of systems' AUROCs over examples.
+
+    Args:
+        by_case: By suite and adversarial case.
         of_mean: The same of the mean AUROC over all cases, which may share friendly examples.
     """
 
-    by_case: dict[Any, pd.DataFrame]
-    of_mean: pd.DataFrame
+    by_case: dict[Any, Covariance]
+    of_mean: Covariance
 
     def alike(self, case: Any, systems: Sequence[Any]) -> Float[np.ndarray, "system system"] | None:
         """Compute how systems' AUROCs in one case correlate.
@@ -40,9 +70,9 @@ class Covariances:
             Correlations, 0 with a system of which all examples lie alike; ``None`` if a system is
             not known.
         """
-        if not set(systems) <= set(self.of_mean.index):
+        covariance = self.by_case[case].among(systems)
+        if covariance is None:
             return None
-        covariance = self.by_case[case].loc[systems, systems].to_numpy()
         error = np.sqrt(np.diag(covariance))
         scale = np.outer(error, error)
         r = np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)
@@ -50,7 +80,7 @@ class Covariances:
         return r
 
 
-def subnetwork_covariances(evidence: Evidence) -> dict[tuple[Any, ...], Covariances]:
+def subnetwork_covariances(evidence: Evidence) -> dict[tuple[Any, ...], AurocCovariances]:
     """Compute covariances of the AUROCs of the subnetworks of each model and search method.
 
     Returns:
@@ -61,7 +91,7 @@ def subnetwork_covariances(evidence: Evidence) -> dict[tuple[Any, ...], Covarian
     return _known(evidence, rows, BY_METHOD, ["sparsity", "seed"])
 
 
-def full_covariances(evidence: Evidence) -> dict[tuple[Any, ...], Covariances]:
+def full_covariances(evidence: Evidence) -> dict[tuple[Any, ...], AurocCovariances]:
     """Compute covariances of the AUROCs of each full model at its checkpoints.
 
     Returns:
@@ -74,7 +104,7 @@ def full_covariances(evidence: Evidence) -> dict[tuple[Any, ...], Covariances]:
 
 def _known(
     evidence: Evidence, rows: pd.DataFrame, columns: Sequence[str], names: list[str]
-) -> dict[tuple[Any, ...], Covariances]:
+) -> dict[tuple[Any, ...], AurocCovariances]:
     measured = evidence["discrimination"].drop_duplicates(["finetune_seed", *CASE])
     of_models = dict(by_system(measured.set_index(CASE), BY_MODEL[:1]))
     found = {
@@ -87,7 +117,7 @@ def _known(
 
 def auroc_covariances(
     predictions: pd.DataFrame, cases: pd.DataFrame, names: list[str]
-) -> Covariances | None:
+) -> AurocCovariances | None:
     """Compute covariances of systems' AUROCs over examples.
 
     Args:
@@ -104,7 +134,7 @@ def auroc_covariances(
     """
     rows = predictions.dropna(subset="scores").drop_duplicates([*names, *CASE, "label"])
     rows = rows.sort_values(names)
-    systems = pd.MultiIndex.from_frame(rows[names].drop_duplicates())
+    systems = _named(rows, names)
     own: dict[Any, Any] = {}
     friendly: dict[Any, list[Any]] = {}
     for (suite, case, label), some in rows.groupby([*CASE, "label"]):
@@ -133,14 +163,13 @@ def auroc_covariances(
         alone += _of_mean(of_own)
         shared[group] = shared.get(group, 0.0) + of_friendly
     together = (alone + sum(map(_of_mean, shared.values()))) / len(cases) ** 2
-    index = systems if len(names) > 1 else systems.get_level_values(0)
-    tables = {case: pd.DataFrame(some, index, index) for case, some in by_case.items()}
-    return Covariances(tables, pd.DataFrame(together, index, index))
+    tables = {case: Covariance(systems, some) for case, some in by_case.items()}
+    return AurocCovariances(tables, Covariance(systems, together))
 
 
 def accuracy_covariances(
     predictions: pd.DataFrame, kinds: Mapping[Any, str], names: list[str]
-) -> dict[str, pd.DataFrame]:
+) -> dict[str, Covariance]:
     """Compute covariances of systems' mean accuracies over examples.
 
     Args:
@@ -149,11 +178,11 @@ def accuracy_covariances(
         names: The columns that name a system.
 
     Returns:
-        By the names of :func:`accuracies.means_by_kind`, a row and a column per system; nothing if
-        a system lacks a case, or a case has fewer than two examples.
+        By the names of :func:`accuracies.means_by_kind`; nothing if a system lacks a case, or a
+        case has fewer than two examples.
     """
     rows = predictions.drop_duplicates([*names, *CASE]).sort_values(names)
-    systems = pd.MultiIndex.from_frame(rows[names].drop_duplicates())
+    systems = _named(rows, names)
     by_kind: dict[str, list[np.ndarray]] = {}
     for case, some in rows.groupby(CASE):
         if len(some) != len(systems) or some["n"].nunique() != 1 or some["n"].iloc[0] < 2:
@@ -163,10 +192,10 @@ def accuracy_covariances(
     found = {kind: np.sum(some, axis=0) / len(some) ** 2 for kind, some in by_kind.items()}
     if {"adversarial", "friendly"} <= set(found):
         found["balanced"] = (found["adversarial"] + found["friendly"]) / 4
-    return {kind: pd.DataFrame(some, systems, systems) for kind, some in found.items()}
+    return {kind: Covariance(systems, some) for kind, some in found.items()}
 
 
-def measure_covariances(evidence: Evidence) -> dict[tuple[Any, ...], dict[str, pd.DataFrame]]:
+def measure_covariances(evidence: Evidence) -> dict[tuple[Any, ...], dict[str, Covariance]]:
     """Compute how measures of the subnetworks of a search method vary together over examples.
 
     Returns:
@@ -174,7 +203,7 @@ def measure_covariances(evidence: Evidence) -> dict[tuple[Any, ...], dict[str, p
         :func:`accuracy_covariances`), covariances of systems named by sparsity and search seed;
         nothing where single predictions were not kept.
     """
-    known: dict[Any, dict[str, pd.DataFrame]] = {
+    known: dict[Any, dict[str, Covariance]] = {
         key: {"auc": some.of_mean} for key, some in evidence.once(subnetwork_covariances).items()
     }
     cases = evidence["evaluations"].drop_duplicates(CASE).set_index(CASE)["case_kind"].to_dict()
@@ -184,20 +213,20 @@ def measure_covariances(evidence: Evidence) -> dict[tuple[Any, ...], dict[str, p
     return known
 
 
-def shared(covariance: pd.DataFrame | None, systems: Sequence[Any]) -> float | None:
+def shared(covariance: Covariance | None, systems: Sequence[Any]) -> float | None:
     """Compute the covariance over examples of two systems, on average over pairs of some.
 
     Args:
-        covariance: A row and a column per system.
+        covariance: That of all systems, if it is known.
         systems: Which of them.
 
     Returns:
         The mean; ``None`` if a system is not known, or there is a single one.
     """
     n = len(systems)
-    if covariance is None or n < 2 or not set(systems) <= set(covariance.index):
+    some = None if covariance is None or n < 2 else covariance.among(systems)
+    if some is None:
         return None
-    some = covariance.loc[list(systems), list(systems)].to_numpy()
     return float(some.sum() - np.trace(some)) / (n * (n - 1))
 
 
@@ -212,6 +241,14 @@ def auroc_variances(rows: pd.DataFrame) -> pd.Series:
     # Cases of one group share friendly examples; at most, their errors are all the same.
     of_groups = rows.groupby(["seed", "suite", "case_group"])["error"].sum() ** 2
     return of_groups.groupby("seed").sum() / rows.groupby("seed").size() ** 2
+
+
+def _named(rows: pd.DataFrame, names: list[str]) -> list[Any]:
+    """Name the systems of sorted rows, by a tuple if several columns name them."""
+    named = rows[names].drop_duplicates()
+    if len(names) == 1:
+        return named[names[0]].tolist()
+    return list(named.itertuples(index=False, name=None))
 
 
 def _of_mean(values: Float[np.ndarray, "system example"]) -> Float[np.ndarray, "system system"]:

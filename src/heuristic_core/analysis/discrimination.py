@@ -17,7 +17,13 @@ from .accuracies import (
     full_model,
     subnetwork_means,
 )
-from .covariances import Covariances, auroc_variances, shared, subnetwork_covariances
+from .covariances import (
+    AurocCovariances,
+    Covariance,
+    auroc_variances,
+    shared,
+    subnetwork_covariances,
+)
 from .design import Design
 from .equality import auroc_equivalence, auroc_errors, auroc_homogeneity, cohen_h
 from .evidence import Evidence
@@ -81,7 +87,7 @@ def _overview(
     rows: pd.DataFrame,
     full: pd.DataFrame,
     accuracies: pd.DataFrame,
-    covariance: pd.DataFrame | None,
+    covariance: Covariance | None,
 ) -> Row:
     means = rows.groupby("seed")[list(_MEASURES)].mean()
     systems = [(rows["sparsity"].iloc[0], seed) for seed in means.index]
@@ -98,7 +104,7 @@ def _overview(
 
 
 def _cases(
-    rows: pd.DataFrame, full: pd.DataFrame, sparsity: float, known: Covariances | None
+    rows: pd.DataFrame, full: pd.DataFrame, sparsity: float, known: AurocCovariances | None
 ) -> pd.DataFrame:
     groups, of_full = rows.groupby(CASE), full.set_index(CASE)
     cases = groups[["case_group", "n", "n_friendly"]].first()

@@ -12,7 +12,7 @@ from scipy import stats
 
 from ..columns import Column, Table
 from .accuracies import CASE, means_by_kind
-from .covariances import Covariances, full_covariances
+from .covariances import AurocCovariances, full_covariances
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, wilson
 from .learning_times import CLEAR, LEARNED, above_learned, order_of_rise
@@ -88,7 +88,7 @@ def _aurocs(evidence: Evidence) -> pd.DataFrame:
 
 
 def _alike(
-    known: Mapping[Any, Covariances], seed: int, aurocs: pd.DataFrame
+    known: Mapping[Any, AurocCovariances], seed: int, aurocs: pd.DataFrame
 ) -> Float[np.ndarray, "step step"] | None:
     """Return how one case's AUROCs at its checkpoints correlate, where that is known."""
     if (seed,) not in known:

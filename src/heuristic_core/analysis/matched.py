@@ -27,7 +27,8 @@ class Contrast:
         others: Mean of the other heads; a layer counts as often as it has core heads.
         difference: Core minus others, with a 95 % interval from Student's t and one variance
             for all layers.
-        p: Two-sided, from permutations of core membership within layers.
+        p: Two-sided, from permutations of core membership within layers, of the difference or of
+            the sum of the core's ranks.
     """
 
     measure: str
@@ -68,7 +69,7 @@ CONTRAST_COLUMNS = (
 
 
 def core_within_layers(
-    name: str, values: Mapping[str, float], core: Sequence[str], seed: int
+    name: str, values: Mapping[str, float], core: Sequence[str], seed: int, *, ranks: bool = False
 ) -> Contrast | None:
     """Compare one quantity of the core's heads with that of other heads of the same layers.
 
@@ -77,6 +78,7 @@ def core_within_layers(
         values: The quantity by unit; MLPs are left out.
         core: The core's heads.
         seed: Seed of the permutations.
+        ranks: Whether p is that of ranks within layers, for quantities with a floor or a tail.
 
     Returns:
         The contrast; ``None`` if too few layers have both kinds of heads.
@@ -90,6 +92,7 @@ def core_within_layers(
         np.array([unit.layer for unit in heads]),
         np.array([str(unit) in core for unit in heads]),
         seed,
+        ranks=ranks,
     )
     return contrasts[0] if contrasts else None
 
@@ -100,6 +103,8 @@ def within_layers(
     layer: Int[np.ndarray, " head"],
     in_core: Bool[np.ndarray, " head"],
     seed: int,
+    *,
+    ranks: bool = False,
 ) -> list[Contrast]:
     """Compare core heads with other heads of the same layers, so that depth plays no part.
 
@@ -109,6 +114,8 @@ def within_layers(
         layer: The heads' layers.
         in_core: Which of them are core.
         seed: Seed of the permutations.
+        ranks: Whether p is that of the sum of the core's ranks within layers, weighted as by van
+            Elteren (1960), rather than that of the difference of means.
 
     Returns:
         One contrast per quantity; none if too few layers have both kinds of heads.
@@ -122,6 +129,7 @@ def within_layers(
     rng = np.random.default_rng(seed)
     n_core = int(in_core.sum())
     difference = np.zeros(len(names))
+    observed = np.zeros(len(names))
     shuffled = np.zeros((N_SHUFFLES, len(names)))
     weights = np.full(len(layer), 1 / n_core)  # of each head in the difference
     centred = np.empty_like(values)
@@ -135,16 +143,22 @@ def within_layers(
         # The layer's difference follows from the distance of its core to the layer's mean.
         scale = (k + m) / (m * n_core)
         difference += scale * centred[here & in_core].sum(0)
+        scores = scale * centred[here]
+        if ranks:
+            scores = stats.rankdata(values[here], axis=0) / (k + m + 1) - 0.5
         drawn = rng.permuted(np.tile(in_core[here], (N_SHUFFLES, 1)), axis=1)
-        shuffled += scale * (drawn @ centred[here])
+        observed += scores[in_core[here]].sum(0)
+        shuffled += drawn @ scores
     slope = membership @ centred / (membership @ membership)
     residual = centred - membership[:, None] * slope
     error = np.sqrt((residual**2).sum(0) / free * (weights @ weights))
     half = stats.t.ppf(0.975, free) * error
     # Sums of the same numbers in another order are equal but for rounding.
-    above = (shuffled >= difference - EQUAL).sum(0) + 1
-    below = (shuffled <= difference + EQUAL).sum(0) + 1
-    p_value = np.minimum(1.0, 2 * np.minimum(above, below) / (N_SHUFFLES + 1))
+    above = (shuffled >= observed - EQUAL).sum(0) + 1
+    below = (shuffled <= observed + EQUAL).sum(0) + 1
+    # Ranks that point the other way than the means are no evidence for either.
+    tail = np.where(difference > 0, above, below) if ranks else np.minimum(above, below)
+    p_value = np.minimum(1.0, 2 * tail / (N_SHUFFLES + 1))
     core = values[in_core].mean(0)
     return [
         Contrast(

@@ -12,7 +12,7 @@ from scipy import stats
 from ..columns import Column, Table
 from ..writing import p_text
 from .accuracies import CASE, SparsityKey, case_labels, distinct_subnetworks, subnetwork_means
-from .covariances import Covariances, subnetwork_covariances
+from .covariances import AurocCovariances, subnetwork_covariances
 from .discrimination import separation_cases
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, correlation
@@ -106,7 +106,7 @@ def _both_correct(values: pd.DataFrame, answers: Mapping[Any, pd.DataFrame]) -> 
 
 
 def _auroc_z(
-    values: pd.DataFrame, aurocs: pd.DataFrame, known: Covariances | None, sparsity: float
+    values: pd.DataFrame, aurocs: pd.DataFrame, known: AurocCovariances | None, sparsity: float
 ) -> Differences:
     """Compute differences of every two subnetworks' AUROCs in standard errors."""
     one, other = index_pairs(len(values))

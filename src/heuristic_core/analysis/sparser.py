@@ -13,7 +13,7 @@ import pandas as pd
 from ..columns import Column, Table
 from ..tables import SUPPORTED
 from .accuracies import distinct_subnetworks, subnetwork_means
-from .covariances import auroc_variances, measure_covariances
+from .covariances import Covariance, auroc_variances, measure_covariances
 from .design import Design
 from .evidence import Evidence
 from .intervals import change_text
@@ -112,16 +112,17 @@ def _levels(evidence: Evidence) -> dict[Any, _Level]:
 
 
 def _shared(
-    covariance: pd.DataFrame | None, low: float, high: float, seeds: pd.Index
+    covariance: Covariance | None, low: float, high: float, seeds: pd.Index
 ) -> float | None:
     """Compute the covariance over examples of the changes of two seeds, on average over seeds."""
     if covariance is None:
         return None
-    n, systems = len(seeds), [(sparsity, seed) for sparsity in (low, high) for seed in seeds]
-    if n < 2 or not set(systems) <= set(covariance.index):
+    n = len(seeds)
+    some = covariance.among((sparsity, seed) for sparsity in (low, high) for seed in seeds)
+    if n < 2 or some is None:
         return None
     changes = np.concatenate([-np.eye(n), np.eye(n)])
-    of_changes = changes.T @ covariance.loc[systems, systems].to_numpy() @ changes
+    of_changes = changes.T @ some @ changes
     return float(of_changes.sum() - np.trace(of_changes)) / (n * (n - 1))
 
 

@@ -289,13 +289,14 @@ def _replaced(subnetwork: Subnetwork) -> str:
 
 
 def _notes_on(task: Task | None) -> list[str]:
-    """Return the sentences on rows that were left out when a task's data were read."""
+    """Return the sentences on rows that were left out, or whose labels may be others."""
     notes = () if task is None else task.notes
-    return [
-        note
-        for note in notes
-        if note.endswith(("rows without a gold label dropped", "incomplete rows dropped"))
-    ]
+    said = (
+        "rows without a gold label dropped",
+        "incomplete rows dropped",
+        "numbered from 1, say so with label_map",
+    )
+    return [note for note in notes if note.endswith(said)]
 
 
 def _only(suites: list[Suite], cases: list[str] | None) -> list[Suite]:

@@ -161,12 +161,6 @@ def check_setup(source: object, family: Family, config: Any, tokenizer: Any) -> 
             f"{source} computes its MLPs in chunks of texts, which only saves memory; set "
             "chunk_size_feed_forward to 0 in config.json"
         )
-    limit = tokenizer.model_max_length
-    if isinstance(limit, bool) or not isinstance(limit, int | float):
-        raise InputError(
-            f"{source}: model_max_length in tokenizer_config.json is {one_line(repr(limit), 40)}, "
-            "but must be a number; correct or remove it"
-        )
     if family.kind == "encoder-decoder":
         first = getattr(config, "decoder_start_token_id", None)
         if type(first) is not int or not 0 <= first < config.vocab_size:

@@ -40,6 +40,9 @@ from .stored import check_merged, holds_classifier, stored_names, wrapper_of
 from .tokenizer import load_tokenizer
 from .weights import check_loaded, check_loaded_compact
 
+#: Ends of the names of classes that have no head of the name of a classifier's.
+_HEADLESS = ("Model", "ForMaskedLM", "ForPreTraining", "LMHeadModel")
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -274,11 +277,21 @@ def has_head(source: str | os.PathLike[str], config: Any) -> bool:
     Args:
         source: A packaged name, a local folder, or a hub id.
         config: Its configuration, from transformers.
+
+    Raises:
+        InputError: If its configuration names a class without a head, and its weights have one.
     """
-    named = _architectures(config)
-    if not named:
-        return holds_classifier(stored_names(resolve(source)), family_of(config.model_type))
-    return any(name.endswith("ForSequenceClassification") for name in named)
+    named, family = _architectures(config), family_of(config.model_type)
+    if any(name.endswith("ForSequenceClassification") for name in named):
+        return True
+    held = holds_classifier(stored_names(resolve(source)), family)
+    if held and any(name.endswith(_HEADLESS) for name in named):
+        raise InputError(
+            f"{source}: architectures in config.json is {one_line(', '.join(named), 80)}, but the "
+            f"weights have a classifier's head, {family.readout}.weight; name the class of a "
+            "sequence classifier there, such as BertForSequenceClassification"
+        )
+    return held and not named
 
 
 def _architectures(config: Any) -> list[str]:

@@ -55,6 +55,12 @@ def load_tokenizer(source: object, location: str, config: Any) -> PreTrainedToke
             contradict each other.
     """
     pieces = _sentence_pieces(source, location)
+    limit = tokenizer_settings(location).get("model_max_length", 0)
+    if isinstance(limit, bool) or not isinstance(limit, int | float):
+        raise InputError(
+            f"{source}: model_max_length in tokenizer_config.json is {one_line(repr(limit), 40)}, "
+            "but must be a number; correct or remove it"
+        )
     try:
         loaded: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             location, trust_remote_code=False
@@ -77,6 +83,8 @@ def load_tokenizer(source: object, location: str, config: Any) -> PreTrainedToke
         named_one = named_class(settings)
         loaded = by_sentencepiece(source, location, pieces, loaded, named_one, settings, PROBES)
     check_vocabulary(source, loaded)
+    if saved is None and "do_lower_case" not in settings:
+        _check_capitals(source, loaded)
     if takes_token_types(family_of(config.model_type), config):
         give_types(loaded, typed)
     return loaded
@@ -105,7 +113,12 @@ def tokenizer_settings(location: str) -> Mapping[str, Any]:
         settings = read_json(path) if path is not None else {}
     except InputError as error:
         raise InputError(f"{error}; save or fetch the model again") from error
-    return settings if isinstance(settings, Mapping) else {}
+    if not isinstance(settings, Mapping):
+        raise InputError(
+            f"cannot load {one_line(location, 200)}: tokenizer_config.json is no JSON object; "
+            "save or fetch the model again"
+        )
+    return settings
 
 
 def saved_tokenizer(location: str) -> Tokenizer | None:
@@ -186,6 +199,7 @@ def _as_saved(
 
 def _check_settings(source: object, settings: Mapping[str, Any], saved: Tokenizer) -> None:
     """Refuse settings that the named class follows and tokenizer.json contradicts."""
+    _check_marks(source, settings, saved)
     normalizer = saved.normalizer
     if named_class(settings) not in _BERTS or not isinstance(normalizer, BertNormalizer):
         return
@@ -197,3 +211,42 @@ def _check_settings(source: object, settings: Mapping[str, Any], saved: Tokenize
                 f"tokenizer.json says {str(meant).lower()}; correct the one that the model was not "
                 "trained with"
             )
+
+
+def _check_marks(source: object, settings: Mapping[str, Any], saved: Tokenizer) -> None:
+    """Refuse settings on what stands before and after texts that tokenizer.json contradicts."""
+    text, alone = "x", saved.encode("x", add_special_tokens=False).ids
+    framed = saved.encode(text).ids
+    spaced = saved.encode(f" {text}", add_special_tokens=False).ids == alone
+    parts: dict[str, Any] = {
+        "add_bos_token": framed[:1] != alone[:1],
+        "add_eos_token": framed[-1:] != alone[-1:],
+    }
+    if '"ByteLevel"' in saved.to_str():
+        parts["add_prefix_space"] = spaced
+    for key, meant in parts.items():
+        said = settings.get(key)
+        if isinstance(said, bool) and said != meant:
+            raise InputError(
+                f"{source}: {key} is {str(said).lower()} in tokenizer_config.json, but "
+                f"tokenizer.json says {str(meant).lower()}; correct the one that the model was not "
+                "trained with"
+            )
+
+
+def _check_capitals(source: object, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a vocabulary with capitals that its tokenizer can never give.
+
+    BERT's tokenizer lowers texts if no setting says otherwise, and a vocabulary alone says nothing.
+    """
+    own = [word for word in tokenizer.get_vocab() if word not in tokenizer.all_special_tokens]
+    capitals = [word for word in own if word != word.lower() and word[:1] + word[-1:] != "[]"]
+    split = tokenizer.tokenize
+    if len(capitals) <= len(own) / 100 or any(split(w) != split(w.lower()) for w in capitals[:20]):
+        return
+    raise InputError(
+        f"{source}: {len(capitals)} of the {len(own)} entries of its vocabulary have capitals, "
+        f"such as {one_line(capitals[0], 40)!r}, and its tokenizer lowers all texts, which no "
+        'setting asks for; add "do_lower_case": false to tokenizer_config.json, or true if the '
+        "model was trained so"
+    )

@@ -60,7 +60,8 @@ def the_only(
         InputError: If it cannot be read so.
     """
     try:
-        return _even(shown, read_as(text, way, layout, wanted), layout)
+        reading = _even(shown, read_as(text, way, layout, wanted), layout)
+        return reading if way == "none" else _tight(shown, reading, layout)
     except WrongDialectError as error:
         raise InputError(
             f'{shown} is no valid table with quotes = "{way}" ({error}); correct the file or the '
@@ -135,7 +136,22 @@ def _checked(
             continue
         if marked.must_quote and marked.is_written and not marked.same(reading):
             raise _unclear(shown, f"row {marked.first_quoted} may be quoted with {mark}", mark)
-    return _even(shown, reading, layout)
+    return _even(shown, _tight(shown, reading, layout), layout)
+
+
+def _tight(shown: str, reading: Reading, layout: Layout) -> Reading:
+    """Refuse a .csv in which marks after a space seem to quote, which no reading undoes."""
+    mark = layout.mark
+    for values in reading.columns.values() if layout.comma else ():
+        for row, value in enumerate(values, 1):
+            plain = value.strip(" ")
+            if value[:1] == " " and len(plain) > 1 and plain[0] == plain[-1] == mark:
+                raise InputError(
+                    f"{shown}, row {row}, has a space before a quotation mark; remove the spaces "
+                    "after separators, or say that such marks belong to the texts: format = { "
+                    'quotes = "none" }'
+                )
+    return reading
 
 
 def _even(shown: str, reading: Reading, layout: Layout) -> Reading:

@@ -56,12 +56,29 @@ def _is_row(line: str) -> bool:
     except (ValueError, RecursionError):
         # The first line of an object over several lines, if all of it is read so far.
         return line.strip() not in ("{", "[") and not line.rstrip().endswith((",", "{", "["))
-    return not (isinstance(value, dict) and (_is_columns(value) or _is_table(value)))
+    whole = (_is_columns, _is_table, _is_split, _tables)
+    return not (isinstance(value, dict) and any(is_form(value) for is_form in whole))
 
 
 def _is_table(value: dict[str, Any]) -> bool:
     """Return whether an object is a table that pandas wrote with its schema."""
     return isinstance(value.get("schema"), dict) and isinstance(value.get("data"), list)
+
+
+def _is_split(value: dict[str, Any]) -> bool:
+    """Return whether an object is a table that pandas wrote with its names apart."""
+    return {*value, "index"} == {"columns", "index", "data"} and all(
+        isinstance(part, list) for part in value.values()
+    )
+
+
+def _tables(value: dict[str, Any]) -> list[str]:
+    """Return the names of the lists of rows that an object consists of; none if it does not."""
+    lists = [isinstance(part, list) and bool(part) for part in value.values()]
+    if not lists or not all(lists):
+        return []
+    rows = (isinstance(row, dict) for part in value.values() for row in part)
+    return [str(name) for name in value] if all(rows) else []
 
 
 def _is_columns(value: dict[str, Any]) -> bool:
@@ -88,15 +105,38 @@ def _rows_of(value: Any, shown: str) -> Iterator[Any]:
     if isinstance(value, dict) and _is_table(value):
         yield from value["data"]
         return
+    if isinstance(value, dict) and (names := _tables(value)):
+        if len(names) > 1:
+            raise InputError(
+                f"{shown} holds several lists of rows ({one_line(', '.join(names), 80)}); save the "
+                "one that is meant in a file of its own"
+            )
+        yield from value[names[0]]
+        return
+    if isinstance(value, dict) and _is_split(value):
+        n = len(value["columns"])
+        if any(not isinstance(row, list) or len(row) != n for row in value["data"]):
+            raise InputError(f"{shown} has rows of other lengths than columns; {_FORMS}")
+        for row in value["data"]:
+            yield dict(zip(value["columns"], row, strict=True))
+        return
     if not isinstance(value, dict) or not _is_columns(value):
         keys = ", ".join(map(str, value)) if isinstance(value, dict) else type(value).__name__
         raise InputError(f"{shown} is one JSON value ({one_line(keys, 80)}); {_FORMS}")
+    if all(name.isdecimal() for name in value) and not any(map(_numbered, value.values())):
+        yield from value.values()
+        return
     columns = {
         name: list(column.values()) if isinstance(column, dict) else column
         for name, column in value.items()
     }
     for row in zip(*columns.values(), strict=True):
         yield dict(zip(columns, row, strict=True))
+
+
+def _numbered(column: Any) -> bool:
+    """Return whether something is no row by name, as those of pandas' index are."""
+    return not isinstance(column, dict) or any(name.isdecimal() for name in column)
 
 
 class _Rows:

@@ -23,6 +23,9 @@ PARAPHRASE_LABELS = ("not_duplicate", "duplicate")
 #: The label in SNLI and MNLI where annotators disagreed; -1 in versions with class numbers.
 NO_GOLD_LABEL = "-"
 
+#: The name of a class that a configuration does not name.
+_DEFAULT = re.compile(r"LABEL_\d+")
+
 _FLOAT = re.compile(r"-?\d+\.0")
 
 #: Words for the same class, each with the first of its line.
@@ -92,11 +95,19 @@ def counterparts(names: Sequence[str], labels: Iterable[str]) -> dict[str, str]:
 
 
 def example_map(names: Sequence[str], labels: Sequence[str]) -> str:
-    """Write a label map as the command line takes it, with labels in the order given."""
+    """Write a label map as the command line takes it, with labels in the order given.
+
+    Classes stand in it by their names where these are a configuration's default, and else by their
+    numbers: a label map in use may have changed the names.
+    """
     known = counterparts(names, labels)
     free = [label for label in labels if label not in known.values()]
     some = {n: known.get(n) or (free.pop(0) if free else "...") for n in names}
-    return ",".join(f"{name}={label}" for name, label in some.items())
+    by_name = all(_DEFAULT.fullmatch(name) for name in names) or any(map(str.isdecimal, names))
+    return ",".join(
+        f"{name if by_name else number}={label}"
+        for number, (name, label) in enumerate(some.items())
+    )
 
 
 def label_names(
@@ -145,6 +156,39 @@ def label_names(
         spelled.get(as_text(value)) if name is None and isinstance(value, str) else name
         for name, value in zip(found, values, strict=True)
     ]
+
+
+def odd_numbers(values: Sequence[object], labels: Sequence[str]) -> tuple[str, str]:
+    """Look for class numbers in files that do not seem to count from 0.
+
+    Args:
+        values: The column of labels.
+        labels: The names, in the order of their numbers.
+
+    Returns:
+        What speaks against reading -1 as no label, and what speaks for counting from 1; each empty
+        if nothing does.
+    """
+    seen = {written_alike(value) for value in values if not isinstance(value, bool)}
+    numbers = {str(i): name for i, name in enumerate(labels)}
+    if seen & set(labels) or any(name.strip().isdecimal() for name in labels):
+        return "", ""
+    missing = [i for i in numbers if i not in seen]
+    if "-1" in seen and seen & set(numbers) and {"0", str(len(labels) - 1)} & set(missing):
+        classes = sorted(seen & {"-1", *numbers}, key=int)
+        said = ", ".join(f'"{number}" = "..."' for number in classes)
+        return (
+            f"-1 means no label, and no row has {missing[0]} ({numbers[missing[0]]!r}); if -1 is a "
+            f"class, give label_map = {{ {said} }}, and if not, drop such rows: drop = {{ COLUMN = "
+            '"-1" }',
+            "",
+        )
+    if len(labels) > 2 and missing == ["0"]:
+        return "", (
+            f"no row has class number 0 ({labels[0]!r}); if classes are numbered from 1, say so "
+            "with label_map"
+        )
+    return "", ""
 
 
 def _spelled(texts: Collection[str], labels: Sequence[str]) -> dict[str, str]:

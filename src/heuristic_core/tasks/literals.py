@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Sequence
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 
 #: The literals of bytes and of text in Python 2, which are nothing that one writes.
 _MARKED = re.compile(r"""\s*[bBuU](?:'.*'|".*")\s*""", re.S)
@@ -17,6 +17,35 @@ _OTHERS = {
     "a Python dictionary": re.compile(r"""\s*\{\s*['"].*:.*\}\s*""", re.S),
     "a Python text in quotes": re.compile(r"""\s*'.*'\s*""", re.S),
 }
+
+#: What a whole column of texts in double quotes has in it where JSON or Python wrote it.
+_ESCAPED = re.compile(r'(?s)\s*"(?:[^"\\]|\\.)*"\s*')
+#: What programs leave in texts that they do not decode.
+_LEFT = {
+    "HTML entities": re.compile(r"&(?:amp|quot|lt|gt|nbsp|apos|#\d{2,5}|#x[0-9a-fA-F]{2,5});"),
+    "escapes such as \\u00e9": re.compile(r"\\u[0-9a-fA-F]{4}"),
+    "characters that could not be decoded": re.compile("\ufffd"),
+    "UTF-8 that was read as another encoding": re.compile("Ã[\u0080-\u00bf]|â€[\u0080-\uffff]"),
+}
+
+
+def left_in_texts(column: str, texts: Sequence[str]) -> list[str]:
+    """Say how many texts hold what a program did not decode; they are read as they are.
+
+    Args:
+        column: The column's name.
+        texts: Its texts.
+    """
+    said = []
+    for what, pattern in _LEFT.items():
+        found = [text for text in texts if pattern.search(text)]
+        if found:
+            example = one_line(found[0], 60)
+            said.append(
+                f"{column}: {len(found)} of {len(texts)} texts hold {what}, such as {example!r}, "
+                "and are read as they stand"
+            )
+    return said
 
 
 def without_literals(column: str, texts: Sequence[str]) -> tuple[list[str], str]:
@@ -44,6 +73,11 @@ def without_literals(column: str, texts: Sequence[str]) -> tuple[list[str], str]
                 "all are, or some are not UTF-8; write the texts themselves into the file"
             )
         return good, f"{column}: all texts were Python literals such as b'...', which were undone"
+    if all(_ESCAPED.fullmatch(text) for text in texts) and any("\\" in text for text in texts):
+        raise InputError(
+            f"{column}: every text is in quotes with escapes, such as {texts[0][:40]!r}; write the "
+            "texts themselves into the file"
+        )
     for what, pattern in _OTHERS.items():
         if all(pattern.fullmatch(text) and _value(text) is not None for text in texts):
             raise InputError(

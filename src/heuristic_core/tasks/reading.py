@@ -12,8 +12,15 @@ from typing import Any
 from ..errors import InputError, fits_one_line, one_line, unknown
 from .delimited import TableFormat
 from .hub import HUB_PREFIX
-from .labels import NO_GOLD_LABEL, as_text, label_names, with_class_names, written_alike
-from .literals import without_literals
+from .labels import (
+    NO_GOLD_LABEL,
+    as_text,
+    label_names,
+    odd_numbers,
+    with_class_names,
+    written_alike,
+)
+from .literals import left_in_texts, without_literals
 from .records import Records
 from .sources import read_records
 from .task import Examples
@@ -115,6 +122,8 @@ def read_examples(
     if label_map is None and any(as_text(v).lower() in ("true", "false") for v in values):
         rule += "; for true and false give a label_map"
     _refuse(records, column_of["label"], wrong, rule)
+    if label_map is None and column_of["label"] not in records.class_names:
+        _check_numbers(records, column_of["label"], labels, notes)
     rows = [i for i, name in enumerate(names) if name != NO_GOLD_LABEL]
     if not rows:
         raise InputError(f"{records.name} has no row with a gold label; give labelled data")
@@ -171,6 +180,16 @@ def _numbers_named(
             f"{one_line(', '.join(names), 160)}: correct the map, or leave it out"
         )
     return whole
+
+
+def _check_numbers(records: Records, column: str, labels: Sequence[str], notes: list[str]) -> None:
+    """Refuse class numbers that may be of classes from -1, and note those that may be from 1."""
+    wrong, odd = odd_numbers(records.columns[column], labels)
+    if wrong:
+        said = wrong.replace("COLUMN", one_line(column, 60))
+        raise InputError(f"{records.name}: in the column {one_line(column, 60)!r}, {said}")
+    if odd:
+        notes.append(f"{_short(records)}: {odd}")
 
 
 def _check_header(records: Records, column: str) -> None:
@@ -240,6 +259,8 @@ def _pick(records: Records, names: tuple[str, ...]) -> str:
             "it with commas between columns as .csv, or with tabs as .tsv, or say what stands "
             'between them: format = { separator = ";" }'
         )
+    if records.present[:1] and records.present[0].startswith("#"):
+        message += ", and begins with #; remove the lines of comments before the names"
     near = [
         match
         for name in names
@@ -294,6 +315,7 @@ def _texts(
             [not _is_text(p) for p in plain],
             _MUST_BE_TEXT,
         )
+    notes += [f"{_short(records)}, {said}" for said in left_in_texts(column, plain)]
     return [tidy(value) for value in plain] if tidy else plain
 
 

@@ -12,7 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError, one_line
+from .cards import with_named_classes
 from .columnar import read_arrow, read_parquet
+from .content import check_start
 from .delimited import TableFormat, read_table
 from .folders import FORMATS, Files, extension_of, inside, is_pattern, matching, together
 from .hub import HUB_NAME, HUB_PREFIX, checked_hub_name, read_hub
@@ -22,6 +24,9 @@ from .records import Records
 
 #: Formats that are packed themselves, and read at places that a packed file cannot give.
 _COLUMNAR = {".parquet": read_parquet, ".arrow": read_arrow, ".feather": read_arrow}
+
+#: How many bytes show what a file is.
+_START = 64
 
 #: Extensions of the supported files, the most common first.
 EXTENSIONS = (
@@ -102,6 +107,11 @@ def _files(path: str, shown: str, split: str | None) -> Files:
 
 
 def _read(path: Path, shown: str, wanted: Collection[str], how: TableFormat) -> Records:
+    """Read some columns of a file, with the names of classes that stand beside it."""
+    return with_named_classes(_read_alone(path, shown, wanted, how), path)
+
+
+def _read_alone(path: Path, shown: str, wanted: Collection[str], how: TableFormat) -> Records:
     """Read some columns of a file."""
     if not os.path.isfile(path):
         raise InputError(f"{shown} is not a regular file; give a data file")
@@ -119,8 +129,11 @@ def _read(path: Path, shown: str, wanted: Collection[str], how: TableFormat) -> 
     if packing and (extension in _COLUMNAR or not extension):
         raise InputError(f"{shown} is packed, and holds no text; unpack it")
     if extension in _COLUMNAR:
+        with unpacked(path, shown, "") as handle:
+            check_start(shown, handle.peek(_START)[:_START], extension)
         return _COLUMNAR[extension](path, shown, wanted)
     with unpacked(path, shown, packing) as handle:
+        check_start(shown, handle.peek(_START)[:_START], extension)
         if extension in (".jsonl", ".json"):
             return read_json(handle, shown, wanted)
         return read_table(handle, shown, extension, wanted, how)
