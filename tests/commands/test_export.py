@@ -133,8 +133,8 @@ HOSTILE = {
     "twice": (_with("study.json", b"{}"), "holds 'study.json', which no run has"),
     "huge": (_huge, "holds more than a run does"),
     "many": (_many, "holds more than a run does"),
-    "cut": (_cut(0.6), "nor an intact archive"),
-    "empty": (_cut(0), "nor an intact archive"),
+    "cut": (_cut(0.6), "no intact archive"),
+    "empty": (_cut(0), "no intact archive"),
     "changed": (_flip, "is damaged|cannot be used"),
 }
 
@@ -156,5 +156,5 @@ def test_archives_that_are_no_run_are_refused(name, packed, tmp_path):
 
 def test_what_is_no_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    assert "nor an intact archive" in mistake("show", "pipe", cwd=tmp_path)
+    assert "no intact archive" in mistake("show", "pipe", cwd=tmp_path)
     assert "is no run folder" in mistake("show", "missing", cwd=tmp_path)

@@ -152,12 +152,12 @@ def analyze(
         if remark := stale_remark(run):
             err().print(remark, markup=False, soft_wrap=True)
         return
-    if is_archive(folder) and not tables_only:
-        raise InputError(
-            f"{folder} is an archive, which has no models to run; conclude from its tables with "
-            "--tables-only"
-        )
-    with opened(folder, change=True) as place:
+    with opened(folder, change=tables_only) as place:
+        if is_archive(folder) and not tables_only:
+            raise InputError(
+                f"{folder} is an archive, which has no models to run; conclude from its tables "
+                "with --tables-only"
+            )
         options = RunOptions(out=place, device=device, data=data, command=command_line())
         results, missing = analyze_run(place, options, Watch(err()), run_models=not tables_only)
     missing = missing.replace(str(place), str(folder))

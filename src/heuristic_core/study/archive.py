@@ -87,7 +87,7 @@ def opened(path: Path, *, change: bool = False) -> Iterator[Path]:
 
 def is_archive(path: Path) -> bool:
     """Return whether a run is given as a file, and not as a folder."""
-    return os.path.lexists(path) and not os.path.isdir(path)
+    return os.path.exists(path) and not os.path.isdir(path)
 
 
 def _extract(path: Path, folder: Path) -> None:
@@ -95,7 +95,7 @@ def _extract(path: Path, folder: Path) -> None:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode) or not zipfile.is_zipfile(path):
             raise InputError(
-                f"{shown} is neither a run folder nor an intact archive of `hcore export`; {_WHOLE}"
+                f"{shown} is no run folder and no intact archive of `hcore export`; {_WHOLE}"
             )
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
