@@ -1,19 +1,22 @@
-"""Write the generated pages: the index of analyses, tables, study keys, the power of verdicts.
+"""Write what is generated: pages of analyses, tables, study keys, suites and power, and options.
 
-Run it after a change to a question, a table, a column, a setting or the results of
-``benchmarks/verdicts.py``: ``python docs/generate.py``. A test compares the pages with what it
-writes.
+Run it after a change to a question, a table, a column, a setting, an option of a command, a suite,
+or the results of ``benchmarks/verdicts.py``: ``python docs/generate.py``. A test compares the pages
+with what it writes.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
 
 from heuristic_core.analysis.across.questions import ACROSS
 from heuristic_core.analysis.questions import QUESTIONS
+from heuristic_core.cli import COMMANDS
 from heuristic_core.columns import Column, Table
+from heuristic_core.commands.lazy import OUTLINES, load, outline
 from heuristic_core.study.compare import RUNS
 from heuristic_core.study.keys import study_keys
 from heuristic_core.study.kinds import KINDS
@@ -205,12 +208,19 @@ def study_file() -> str:
     return "\n".join(lines)
 
 
+def options() -> str:
+    """Write the options of all commands, for completion in a shell."""
+    outlines = {name: outline(load(name, entry)) for name, entry in COMMANDS.items()}
+    return json.dumps(outlines, indent=1) + "\n"
+
+
 PAGES = {
     "analyses/README.md": index,
     "tables.md": tables,
     "study-keys.md": study_file,
     "analyses/power.md": power,
     "suites.md": suites,
+    f"../src/heuristic_core/commands/{OUTLINES}": options,
 }
 
 if __name__ == "__main__":

@@ -28,6 +28,11 @@ COMMANDS = {
         WHOLE,
         "Compare finished runs of other tasks, fine-tunings or searches, from stored tables.",
     ),
+    "export": Entry(
+        "results:export",
+        WHOLE,
+        "Write a run as one archive without weights, or its tables as CSV or LaTeX.",
+    ),
     "finetune": Entry(
         "steps:finetune",
         ONE,
@@ -73,9 +78,7 @@ COMMANDS = {
     ),
 }
 
-app = typer.Typer(
-    name="hcore", cls=group(COMMANDS), add_completion=False, pretty_exceptions_enable=False
-)
+app = typer.Typer(name="hcore", cls=group(COMMANDS), pretty_exceptions_enable=False)
 app.callback()(version_option)
 
 

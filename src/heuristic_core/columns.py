@@ -172,6 +172,19 @@ class Table:
         dropped = set(names)
         return self.with_columns(column for column in self.columns if column.name not in dropped)
 
+    def described(self) -> pd.DataFrame:
+        """Return one row for each of its columns: ``column``, ``type``, ``key`` and ``meaning``."""
+        rows = []
+        for column in self.columns:
+            meaning = column.meaning
+            if column.choices:
+                meaning += f" ({' or '.join(filter(None, column.choices))})"
+            what = {column.name: meaning}
+            for name, end in zip(column.names[1:], ("lower", "upper"), strict=False):
+                what[name] = f"{end} end of the 95 % interval of {column.name}"
+            rows += [(name, column.type, column.key, text) for name, text in what.items()]
+        return pd.DataFrame(rows, columns=["column", "type", "key", "meaning"])
+
     def empty(self) -> pd.DataFrame:
         """Return the table without rows."""
         return self.conform(pd.DataFrame(columns=self.names))

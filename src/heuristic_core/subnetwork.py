@@ -341,6 +341,9 @@ class Subnetwork:
             f"{len(self.mlps)}/{self.space.n_layers} MLPs, {self.ablation} ablation)"
         )
 
+    def _repr_html_(self) -> str:
+        return self.space.html(self.mask, f"{self!r}; filled: kept")
+
 
 def _check_model(model: object) -> None:
     if not isinstance(model, RunsSubnetworks) or isinstance(model, type):

@@ -34,3 +34,10 @@ def p_value(p: float) -> str:
 def p_text(p: float) -> str:
     """Write a p-value as an equation, or as a bound where it underflows to 0."""
     return "p < 1e-300" if p <= 0 else f"p = {small(p)}"
+
+
+def duration(seconds: float) -> str:
+    """Write a time in the unit that suits it."""
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

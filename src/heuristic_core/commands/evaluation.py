@@ -24,7 +24,7 @@ from ..study.gather import gather
 from ..study.kinds.search import load_subnetwork
 from ..study.run import RunOptions, evaluate_run, load_study_task, pick_device
 from ..study.run_folder import open_run
-from ..study.watch import Watch
+from ..study.watch import Watch, watching
 from ..subnetwork import Subnetwork
 from ..tasks.registry import TASKS_OF
 from ..tasks.task import Suite, Task
@@ -59,24 +59,27 @@ def evaluate(
         typer.Option(
             metavar="NAME",
             help="A suite that `hcore suites` lists, or NAME=PATH to read a local copy of it; "
-            "repeatable. [default: the task's own]",
-            show_default=False,
+            "repeatable.",
+            show_default="the task's own",
         ),
     ] = None,
     task: Annotated[
         str | None,
         typer.Option(
             "--task",
-            help="For a model: task, or task file, of the suites and of the means of --without. "
-            "[default: hans-grammar; with --suite, the suite's own]",
-            show_default=False,
+            help="For a model: task, or task file, of the suites and of the means of --without.",
+            show_default="hans-grammar; with --suite, the suite's own",
         ),
     ] = None,
     task_options: TaskOptionsOption = None,
-    case: Annotated[list[str] | None, typer.Option(help="Only this case; repeatable.")] = None,
+    case: Annotated[
+        list[str] | None, typer.Option(help="Only this case; repeatable.", show_default="all")
+    ] = None,
     per_case: Annotated[
         str | None,
-        typer.Option(help="Examples of each case of --suite: a number, or all. [default: 100]"),
+        typer.Option(
+            help="Examples of each case of --suite: a number, or all.", show_default="100"
+        ),
     ] = None,
     subnetwork: Annotated[
         Path | None, typer.Option(help="For a model: evaluate this saved subnetwork of it.")
@@ -98,8 +101,8 @@ def evaluate(
         str | None,
         typer.Option(
             help="What the outputs of --without become: mean, over the task's mask-learning "
-            "examples, or zero. [default: mean]",
-            show_default=False,
+            "examples, or zero.",
+            show_default="mean",
         ),
     ] = None,
     other_model: Annotated[
@@ -111,17 +114,14 @@ def evaluate(
     device: DeviceOption = "auto",
     dtype: Annotated[
         str | None,
-        typer.Option(
-            "--dtype", help="For a model: weight type. [default: float32]", show_default=False
-        ),
+        typer.Option("--dtype", help="For a model: weight type.", show_default="float32"),
     ] = None,
     bf16: Annotated[
         bool | None,
         typer.Option(
             "--bf16/--no-bf16",
-            help="Compute in bfloat16 where that is safe. [default: as in the run; for a model, "
-            "no]",
-            show_default=False,
+            help="Compute in bfloat16 where that is safe.",
+            show_default="as in the run; for a model, no",
         ),
     ] = None,
     labels: LabelsOption = None,
@@ -183,14 +183,16 @@ def evaluate(
     chosen = [suite.for_labels(classifier.labels) for suite in chosen]
     check_labels(classifier, chosen, [*chosen, *of_task])
     system = _system(classifier, loaded, subnetwork, without, ablation)
-    table = evaluate_model(
-        classifier,
-        chosen,
-        subnetwork=system,
-        other_model=other_model,
-        compact=not without,
-        bf16=bool(bf16),
-    )
+    with watching(err()) as bar:
+        table = evaluate_model(
+            classifier,
+            chosen,
+            subnetwork=system,
+            other_model=other_model,
+            compact=not without,
+            bf16=bool(bf16),
+            progress=bar("evaluation"),
+        )
     if subnetwork and system is not None:
         _compare_data(system, loaded)
     _remark_on_texts(classifier, chosen)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress as Bars
 
 from ..errors import InputError
 from ..measure.assignments import check_labels
 from ..models.labels import read_label_map
 from ..models.loading import load_model
 from ..models.sources import identity
-from ..progress import Progress
 from ..search.data import prepare
 from ..search.find import find_subnetworks, method_options
 from ..storage import check_writable, digest
@@ -25,7 +21,7 @@ from ..study.plan import make_plan
 from ..study.run import RunOptions, load_study_task, pick_device, run_study
 from ..study.settings import settings
 from ..study.store import Store
-from ..study.watch import Watch
+from ..study.watch import Watch, watching
 from ..subnetwork import Subnetwork
 from ..training.finetune import checkpoint_folder
 from ..units import check_sparsity
@@ -56,7 +52,8 @@ def finetune(
     task: TaskOption = "hans-grammar",
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 300,
     checkpoint: Annotated[
-        list[int] | None, typer.Option(help="Step to save; repeatable. [default: first and last]")
+        list[int] | None,
+        typer.Option(help="Step to save; repeatable.", show_default="first and last"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of new weights, data order and dropout.")] = 1,
     batch_size: Annotated[int, typer.Option(help="Examples per step.")] = 32,
@@ -105,9 +102,12 @@ def prune(
     out_folder: OutOption,
     task: TaskOption = "hans-grammar",
     sparsity: Annotated[
-        list[float] | None, typer.Option(help="Share of units to drop; repeatable. [default: 0.5]")
+        list[float] | None,
+        typer.Option(help="Share of units to drop; repeatable.", show_default="0.5"),
     ] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Repeatable. [default: 1]")] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Seed of the search; repeatable.", show_default="1")
+    ] = None,
     method: Annotated[str, typer.Option(help="Search method.")] = "learned",
     units: Annotated[str, typer.Option(help="Units that may be dropped: all, or heads.")] = "all",
     ablation: Annotated[str, typer.Option(help="Ablation of dropped units: mean, zero.")] = "mean",
@@ -171,7 +171,7 @@ def prune(
     # Before the search.
     suites = [suite.for_labels(classifier.labels) for suite in loaded.suites]
     check_labels(classifier, suites, suites)
-    with _bars() as bar:
+    with watching(err()) as bar:
         shared = prepare(classifier, loaded, ablation=ablation)
         rows = []
         for number in seeds:
@@ -231,16 +231,3 @@ def _finished(folder: Path, names: list[str], request: str) -> list[Subnetwork] 
                 "another --out, or remove it"
             )
     return subnetworks if len(subnetworks) == len(names) else None
-
-
-@contextmanager
-def _bars() -> Iterator[Callable[[str], Progress]]:
-    """Show progress bars on the error stream; yields a function that adds a bar by name."""
-    console = err()
-    with Bars(console=console, disable=not console.is_terminal) as bars:
-
-        def bar(name: str) -> Progress:
-            task = bars.add_task(name)
-            return lambda done, of: bars.update(task, completed=done, total=of)
-
-        yield bar

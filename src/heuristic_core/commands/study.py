@@ -9,6 +9,7 @@ import typer
 
 from ..errors import InputError, unknown
 from ..study.analyses import analyze_run, open_finished, plan_run, stale_remark
+from ..study.archive import is_archive, opened
 from ..study.config import load_study
 from ..study.design import design_of, warnings
 from ..study.run import RunOptions, pick_device, prepare_study, run_study
@@ -34,7 +35,7 @@ def run(
         str, typer.Argument(help="A TOML file, or the name of a packaged study.")
     ] = "quickstart",
     out_folder: Annotated[
-        Path | None, typer.Option("--out", help="Run folder. [default: runs/NAME]")
+        Path | None, typer.Option("--out", help="Run folder.", show_default="runs/NAME")
     ] = None,
     sets: Annotated[
         list[str] | None,
@@ -47,7 +48,10 @@ def run(
         typer.Option("--plan", help="Print cells, forecast time and disk space; start nothing."),
     ] = False,
     until: Annotated[
-        str | None, typer.Option("--until", help="Stop after finetune, search or evaluate.")
+        str | None,
+        typer.Option(
+            "--until", help="Stop after finetune, search or evaluate.", show_default="the end"
+        ),
     ] = None,
     update: Annotated[
         bool,
@@ -55,7 +59,12 @@ def run(
     ] = False,
     device: DeviceOption = "auto",
     dtype: Annotated[
-        str | None, typer.Option("--dtype", help="Type of the weights; the same as model.dtype.")
+        str | None,
+        typer.Option(
+            "--dtype",
+            help="Type of the weights; the same as model.dtype.",
+            show_default="as the study says",
+        ),
     ] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -114,6 +123,8 @@ def analyze(
         raise InputError("--plan is about running models, which --tables-only does not")
     on = pick_device(device)  # a missing device is an error even if no model is run
     if plan:
+        if is_archive(folder):
+            raise InputError(f"{folder} is an archive, which has no models to run")
         run = open_finished(folder, data)
         title = f"analyses of {run.config.name}"
         # Inputs of the analyses are planned too if another version of the code computed them.
@@ -123,8 +134,15 @@ def analyze(
         if remark := stale_remark(run):
             err().print(remark, markup=False, soft_wrap=True)
         return
-    options = RunOptions(out=folder, device=device, data=data, command=command_line())
-    results, missing = analyze_run(folder, options, Watch(err()), run_models=not tables_only)
+    with opened(folder, change=tables_only) as place:
+        if is_archive(folder) and not tables_only:
+            raise InputError(
+                f"{folder} is an archive, which has no models to run; conclude from its tables "
+                "with --tables-only"
+            )
+        options = RunOptions(out=place, device=device, data=data, command=command_line())
+        results, missing = analyze_run(place, options, Watch(err()), run_models=not tables_only)
+    missing = missing.replace(str(place), str(folder))
     if missing:
         err().print(missing, markup=False, soft_wrap=True)
     print_results(folder, results, as_json)

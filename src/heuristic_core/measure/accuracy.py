@@ -75,6 +75,7 @@ def evaluate(
     compact: bool = True,
     batch_size: int = 64,
     bf16: bool = False,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Evaluate a model or subnetwork on every case of some suites.
 
@@ -86,6 +87,7 @@ def evaluate(
         compact: As for :func:`predict`.
         batch_size: Examples per forward pass.
         bf16: Compute in bfloat16 where that is safe; weights keep their type.
+        progress: Called with (examples done, examples in all), over the model and the subnetwork.
 
     Returns:
         One row per suite and case with the columns suite, role, case, case_kind, n, correct, kl
@@ -111,19 +113,36 @@ def evaluate(
     suites = [suite.for_labels(model.labels) for suite in suites]
     for suite in suites:
         suite.class_map(model.labels)  # fails before anything is run
-    run: dict[str, Any] = {"batch_size": batch_size, "bf16": bf16}
-    pruned, gated = model, None if compact else subnetwork
+    systems: list[tuple[Any, Subnetwork | None]] = [(model, None)]
     if subnetwork is not None and compact:  # once for all suites
-        pruned = subnetwork.compact(model, other_model=other_model)
+        systems.append((subnetwork.compact(model, other_model=other_model), None))
+    elif subnetwork is not None:
+        systems.append((model, subnetwork))
     rows, said = [], []
+    total, before = len(systems) * sum(len(suite.examples) for suite in suites), 0
     for suite in suites:
         encoded = model.encode(suite.examples)
-        reference = predict(model, encoded, **run)
-        logits = reference
-        if subnetwork is not None:
-            logits = predict(
-                pruned, encoded, subnetwork=gated, other_model=other_model, compact=False, **run
+        found = []
+        for system, gated in systems:
+
+            def step(done: int, _: int, before: int = before) -> None:
+                if progress is not None:
+                    progress(before + done, total)
+
+            found.append(
+                predict(
+                    system,
+                    encoded,
+                    subnetwork=gated,
+                    other_model=other_model,
+                    compact=False,
+                    batch_size=batch_size,
+                    bf16=bf16,
+                    progress=step,
+                )
             )
+            before += len(suite.examples)
+        reference, logits = found[0], found[-1]
         scored = score(suite, model.labels, logits, reference)
         rows.append(scored.merge(majorities(suite), on="case", validate="1:1"))
         said += remarks(suite, model.labels, logits)

@@ -8,8 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from ..writing import duration
 from .results import Results
-from .wording import count, duration, listing, name
+from .wording import count, listing, name
 
 Entry = tuple[str, tuple[str, ...]]
 

@@ -60,21 +60,36 @@ class Watch:
             speed_estimate_period=3600,
             disable=not (missing and self.console.is_terminal),
         )
-        total = bars.add_task("all", total=sum(map(_effort, missing)))
+        of_all = sum(map(_effort, missing))
+        total = bars.add_task("all", total=of_all)
         efforts_done: list[float] = []
+        began = time.monotonic()
 
         @contextmanager
         def watched(cell: Cell) -> Iterator[progress.Progress]:
             title = f"[{n_finished + len(efforts_done) + 1}/{n_all}] {cell.label}"
-            start, before = time.perf_counter(), sum(efforts_done)
+            start, before = time.monotonic(), sum(efforts_done)
             if not self.console.is_terminal:  # there is no bar to show what is being done
                 self.console.print(f"{title} ...", markup=False)
             own = bars.add_task(cell.label, total=1)
+            said = began
 
             def report(done: int, of: int) -> None:
+                nonlocal said
                 share = done / max(of, 1)
                 bars.update(own, completed=share)
                 bars.update(total, completed=before + share * _effort(cell))
+                now = time.monotonic()
+                if self.console.is_terminal or not 0 < share < 1:
+                    return
+                if now - max(said, start) >= progress.SECONDS_BETWEEN_LINES:
+                    said = now
+                    left = progress.share_and_left(share, now - start)
+                    self.console.print(f"{title}  {left}{all_left(share)}", markup=False)
+
+            def all_left(share: float) -> str:
+                done = (before + share * _effort(cell)) / of_all
+                return f" (of all: {progress.share_and_left(done, time.monotonic() - began)})"
 
             try:
                 yield report
@@ -82,10 +97,38 @@ class Watch:
             finally:
                 bars.remove_task(own)
             efforts_done.append(_effort(cell))
-            self.console.print(f"{title}  {time.perf_counter() - start:.1f} s", markup=False)
+            line = f"{title}  {time.monotonic() - start:.1f} s"
+            if len(efforts_done) < len(missing) and not self.console.is_terminal:
+                share = sum(efforts_done) / of_all
+                line += f"; of all {progress.share_and_left(share, time.monotonic() - began)}"
+            self.console.print(line, markup=False)
 
         with bars:
             yield watched
+
+
+@contextmanager
+def watching(console: Console) -> Iterator[Callable[[str], progress.Progress]]:
+    """Show work that is no study's: bars in a terminal, or plain lines with the time left.
+
+    Args:
+        console: Where to.
+
+    Yields:
+        A function from the name of some work to what the work calls with (done, in all).
+    """
+    if not console.is_terminal:
+        yield lambda name: progress.as_lines(
+            name, lambda line: console.print(line, markup=False, soft_wrap=True)
+        )
+        return
+    with Progress(console=console) as bars:
+
+        def bar(name: str) -> progress.Progress:
+            task = bars.add_task(name)
+            return lambda done, of: bars.update(task, completed=done, total=of)
+
+        yield bar
 
 
 def _effort(cell: Cell) -> float:

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from .. import notebook
 from ..errors import InputError, one_line, unknown
 from .labels import NLI_LABELS, NLI_TO_HANS, counterparts, example_map, spelled_alike
 
@@ -20,6 +21,8 @@ Role = Literal["id", "ood"]
 #: A shift is a plain change of domain: no shallow heuristic is tested, so none of its cases is
 #: adversarial or friendly.
 CaseKind = Literal["id", "adversarial", "friendly", "shift"]
+#: So many examples are shown in a notebook.
+_SHOWN = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +83,18 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def __repr__(self) -> str:
+        form = "pairs of texts" if self.is_pair else "texts"
+        return one_line(f"Examples({len(self)} {form}, labels {', '.join(self.labels)})", 200)
+
+    def _repr_html_(self) -> str:
+        rows = self.table[["text", "text_pair", "label", "case"]].head(_SHOWN).values.tolist()
+        return notebook.table(
+            ("text", "second text", "label", "case"),
+            [["" if value is None else value for value in row] for row in rows],
+            f"{self!r}; the first {len(rows)}",
+        )
 
     @property
     def is_pair(self) -> bool:
@@ -153,6 +168,15 @@ class Suite:
         # Views of dictionaries cannot be copied or sent to other processes.
         for name in ("kinds", "label_map", "groups"):
             object.__setattr__(self, name, dict(getattr(self, name)))
+
+    def __repr__(self) -> str:
+        size = f"{len(self.examples)} examples in {len(self.cases)} cases"
+        return f"Suite({one_line(repr(self.name), 80)}, {self.role}, {size})"
+
+    def _repr_html_(self) -> str:
+        n = self.examples.table["case"].value_counts()
+        rows = [(case, self.kind(case), self.group(case), n[case]) for case in self.cases]
+        return notebook.table(("case", "kind", "group", "examples"), rows, repr(self))
 
     @property
     def cases(self) -> tuple[str, ...]:
@@ -285,6 +309,27 @@ class Task:
     def __post_init__(self) -> None:
         if len(self.train) and not any(suite.role == "id" for suite in self.suites):
             raise InputError(f"task {self.name!r} has no in-domain suite")
+
+    def __repr__(self) -> str:
+        parts = f"{len(self.train)} to train on, {len(self.search)} to learn masks on"
+        suites = ", ".join(suite.name for suite in self.suites)
+        return one_line(f"Task({one_line(self.name, 80)!r}, {parts}, suites {suites})", 240)
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[object, ...]] = [
+            (part, len(some), "", ", ".join(some.labels))
+            for part, some in (("train", self.train), ("search", self.search))
+        ]
+        rows += [
+            (
+                f"suite {s.name} ({s.role})",
+                len(s.examples),
+                len(s.cases),
+                ", ".join(s.examples.labels),
+            )
+            for s in self.suites
+        ]
+        return notebook.table(("part", "examples", "cases", "labels"), rows, f"Task {self.name}")
 
     def check_whole(self, *parts: Literal["train", "search", "id"]) -> None:
         """Check that the task has some parts, which a task that only evaluates models lacks.
