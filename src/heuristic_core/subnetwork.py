@@ -335,6 +335,73 @@ class Subnetwork:
         except InputError as error:
             raise InputError(f"{where} is damaged: {error}; save the subnetwork again") from error
 
+    # --- sharing ------------------------------------------------------------------------------
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        message: str = "Add a subnetwork",
+    ) -> str:
+        """Upload it to the hub as a repository of its own, with a card that says what it is.
+
+        The model's own weights are not uploaded.
+
+        Args:
+            repo_id: The repository, ``namespace/name``, made if needed.
+            private: Whether a new repository is private.
+            revision: The branch; the default one if not given.
+            token: A token, or as the hub's client finds one.
+            message: The commit's message.
+
+        Returns:
+            The repository's address.
+
+        Raises:
+            InputError: If the name is none of the hub's, or the hub refuses.
+        """
+        from .hub import cards, client  # hold text and a network, of which searches need nothing
+
+        return client.push(
+            self.save,
+            repo_id,
+            lambda: cards.subnetwork_card(self.record(), self.replacement, repo_id),
+            kind="model",
+            message=message,
+            private=private,
+            revision=revision,
+            token=token,
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+    ) -> Subnetwork:
+        """Read a subnetwork from the hub, or from a folder as :meth:`load` does.
+
+        Args:
+            source: A repository, ``namespace/name``, or a folder.
+            revision: A branch, tag or commit; the default branch if not given.
+            token: A token, or as the hub's client finds one.
+
+        Raises:
+            InputError: If it cannot be had, or is none.
+        """
+        from .hub import client
+
+        if isinstance(source, os.PathLike) or os.path.exists(source):
+            return cls.load(source)
+        files = ["subnetwork.json", "subnetwork.safetensors"]
+        folder = client.pull(source, files, kind="model", revision=revision, token=token)
+        return cls.load(folder)
+
     def __repr__(self) -> str:
         return (
             f"Subnetwork({len(self.heads)}/{self.space.n_heads} heads, "

@@ -46,11 +46,7 @@ def write_archive(folder: Path, path: Path) -> Path:
             cannot be written.
     """
     read_results(folder)  # what cannot be shown here cannot be shown from the archive either
-    names = [
-        name
-        for file in sorted(folder.rglob("*"))
-        if _NAME.fullmatch(name := file.relative_to(folder).as_posix()) and os.path.isfile(file)
-    ]
+    names = files_of(folder)
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name in names:
             entry = zipfile.ZipInfo(name, _DATE)
@@ -58,6 +54,15 @@ def write_archive(folder: Path, path: Path) -> Path:
             # Tables are compressed already; what a compressor gives depends on its version.
             archive.writestr(entry, (folder / name).read_bytes(), zipfile.ZIP_STORED)
     return path
+
+
+def files_of(folder: Path) -> list[str]:
+    """List the files of a run folder that show, report and conclude, without weights and cells."""
+    return [
+        name
+        for file in sorted(folder.rglob("*"))
+        if _NAME.fullmatch(name := file.relative_to(folder).as_posix()) and os.path.isfile(file)
+    ]
 
 
 @contextmanager

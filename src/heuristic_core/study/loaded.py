@@ -256,6 +256,62 @@ class LoadedRun:
         formats = [format] if isinstance(format, str) else list(format)
         return self.figures.save(as_path(folder), formats, look_of(size, font, font_size, palette))
 
+    # --- sharing ------------------------------------------------------------------------------
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        message: str = "Add a run",
+    ) -> str:
+        """Upload it to the hub, without weights, with its report and a card.
+
+        Args:
+            repo_id: The repository of data, ``namespace/name``, made if needed.
+            private: Whether a new repository is private.
+            revision: The branch; the default one if not given.
+            token: A token, or as the hub's client finds one.
+            message: The commit's message.
+
+        Returns:
+            The repository's address.
+
+        Raises:
+            InputError: If the name is none of the hub's, or the hub refuses.
+        """
+        from .on_hub import push_run
+
+        return push_run(
+            self.results,
+            self.path,
+            repo_id,
+            private=private,
+            revision=revision,
+            token=token,
+            message=message,
+        )
+
+    @classmethod
+    def from_hub(
+        cls, repo_id: str, *, revision: str | None = None, token: str | bool | None = None
+    ) -> LoadedRun:
+        """Open a run that :meth:`push_to_hub` uploaded; it has no models.
+
+        Args:
+            repo_id: The repository, ``namespace/name``.
+            revision: A branch, tag or commit; the default branch if not given.
+            token: A token, or as the hub's client finds one.
+
+        Raises:
+            InputError: If it cannot be had, or is none.
+        """
+        from .on_hub import pull_run
+
+        return load_run(pull_run(repo_id, revision=revision, token=token))
+
     # --- displays -----------------------------------------------------------------------------
 
     def __repr__(self) -> str:
