@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
 
-from ..errors import unknown
+from ..errors import InputError, unknown
 from ..measure.accuracy import evaluate
 from ..measure.removal import removal
 from ..study.bench import Workbench
@@ -56,9 +57,10 @@ def run_models(config: StudyConfig, task: Task, store: Store) -> list[dict[str, 
     found = []
     for checkpoint, cell in _full_models(config, task).items():
         tuned = FINETUNE.input_of(cell)
-        if tuned is None or store.has(tuned):
-            path = location(config, store, cell)
-            found.append({**checkpoint.columns, "path": str(path)})
+        if tuned is not None and not store.has(tuned):
+            continue
+        with suppress(InputError):  # one of the user's own that has moved or changed
+            found.append({**checkpoint.columns, "path": str(location(config, store, cell))})
     return found
 
 
