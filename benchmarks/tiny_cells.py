@@ -21,7 +21,11 @@ from heuristic_core.study.store import Cell, Store
 class Nothing(SimpleNamespace):
     """A study of tiny cells, whose model has no weights."""
 
-    model = SimpleNamespace(place=SimpleNamespace(shape=None))
+    last_source = ""
+
+    def place(self, source: str) -> SimpleNamespace:
+        """Return the place of no model."""
+        return SimpleNamespace(shape=None)
 
 
 def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:

@@ -1,21 +1,28 @@
-"""Write the pages that are generated: the index of analyses, the tables, the power of verdicts.
+"""Write what is generated: pages of analyses, tables, study keys, suites and power, and options.
 
-Run it after a change to a question, a table, a column or the results of ``benchmarks/verdicts.py``:
-``python docs/generate.py``. A test compares the pages with what it writes.
+Run it after a change to a question, a table, a column, a setting, an option of a command, a suite,
+or the results of ``benchmarks/verdicts.py``: ``python docs/generate.py``. A test compares the pages
+with what it writes.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
 
 from heuristic_core.analysis.across.questions import ACROSS
 from heuristic_core.analysis.questions import QUESTIONS
+from heuristic_core.cli import COMMANDS
 from heuristic_core.columns import Column, Table
+from heuristic_core.commands.lazy import OUTLINES, load, outline
 from heuristic_core.study.compare import RUNS
+from heuristic_core.study.keys import study_keys
 from heuristic_core.study.kinds import KINDS
 from heuristic_core.tables import TABLES, VERDICTS
+from heuristic_core.tasks import shelf_entries
+from heuristic_core.tasks.shelf import ShelfEntry
 
 HERE = Path(__file__).parent
 LABORATORY = HERE.parent / "benchmarks/results/verdicts.md"
@@ -125,6 +132,53 @@ def _type(column: Column) -> str:
     return ", ".join(words)
 
 
+def suites() -> str:
+    """Write the page on the shelf of suites."""
+    entries = shelf_entries().values()
+    rows = [
+        f"| `{e.name}` | {e.about} | {e.size:,} | {', '.join(e.labels)} | {_kinds(e)} "
+        f"| {e.licence} | `{e.hub}`{f', `{e.config}`' if e.config else ''}: "
+        f"{', '.join(f'`{split}`' for split in e.splits or [e.split or ''])} "
+        f"| {', '.join(f'[{i}]({source})' for i, source in enumerate(e.sources, 1))} |"
+        for e in entries
+    ]
+    return "\n".join(
+        [
+            "# Suites on the shelf",
+            "",
+            "`hcore evaluate MODEL --suite NAME --suite NAME` tests a model or a run on several of "
+            "them at once. They are read from the Hugging Face hub; `--data FOLDER` reads a file "
+            "or folder of the suite's name there instead, and `--suite NAME=PATH` a copy anywhere.",
+            "",
+            "Columns, splits and label codes stand in the public files of the last column. A "
+            "licence is what the data set's page states. Models of two classes (entailment or not) "
+            "are tested on three labels, and models of three on two, where the labels allow it; "
+            "elsewhere one line says what does not fit.",
+            "",
+            "| suite | what it is | examples | labels | kinds of cases | licence "
+            "| hub id and splits | shown in |",
+            "|---|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+            "HANS, MNLI, SNLI, QQP and PAWS-QQP are suites of the tasks on them: see "
+            "[the data](data.md).",
+            "",
+        ]
+    )
+
+
+def _kinds(entry: ShelfEntry) -> str:
+    """Say of which kinds a suite's cases are."""
+    if entry.kinds_by_label:
+        return "by label"
+    rest = entry.kind or "adversarial"
+    some = [
+        f"{case} {kind if isinstance(kind, str) else 'by label'}"
+        for case, kind in entry.kinds.items()
+    ]
+    return ", ".join([*some, f"others {rest}"]) if some else rest
+
+
 def power() -> str:
     """Write the page on error and power, with the laboratory's tables."""
     measured = LABORATORY.read_text(encoding="utf-8")
@@ -133,7 +187,41 @@ def power() -> str:
     return (HERE / "power.md.in").read_text(encoding="utf-8").format(setting=setting, found=found)
 
 
-PAGES = {"analyses/README.md": index, "tables.md": tables, "analyses/power.md": power}
+def study_file() -> str:
+    """Write the reference of a study file's keys."""
+    lines = [(HERE / "study-keys.md.in").read_text(encoding="utf-8")]
+    for table in study_keys():
+        of = sorted({key.of for key in table.keys} - {""})
+        name = f"`[{table.name}]`" if table.name else "Outside of any table"
+        lines += [f"## {name}{f', {of[0]}' if of else ''}", ""]
+        lines += [table.about, ""] if table.name else []
+        lines += ["| key | value | default | meaning |", "|---|---|---|---|"]
+        for key in table.keys:
+            cells = (
+                f"`{key.name.removeprefix(f'{table.name}.')}`",
+                key.values,
+                key.default if key.default in ("required", "none") else f"`{key.default}`",
+                key.meaning,
+            )
+            lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def options() -> str:
+    """Write the options of all commands, for completion in a shell."""
+    outlines = {name: outline(load(name, entry)) for name, entry in COMMANDS.items()}
+    return json.dumps(outlines, indent=1) + "\n"
+
+
+PAGES = {
+    "analyses/README.md": index,
+    "tables.md": tables,
+    "study-keys.md": study_file,
+    "analyses/power.md": power,
+    "suites.md": suites,
+    f"../src/heuristic_core/commands/{OUTLINES}": options,
+}
 
 if __name__ == "__main__":
     for name, write in PAGES.items():

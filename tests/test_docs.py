@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import heuristic_core
 from heuristic_core.analysis.across.questions import ACROSS
 from heuristic_core.analysis.questions import QUESTIONS
 
@@ -36,6 +37,26 @@ def test_links_between_pages_lead_somewhere():
     for page in pages:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_examples_in_python_run(tiny_folder, tmp_path, monkeypatch):
+    """They run on a tiny model in place of the packaged one, and use every public name."""
+    page = (DOCS / "python.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```(python|toml)\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) > 6
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for language, text in blocks:
+        own = text.replace('"minilm"', repr(str(tiny_folder)))
+        if language == "toml":
+            (tmp_path / "mine.toml").write_text(own, encoding="utf-8")
+        else:
+            exec(compile(own, "docs/python.md", "exec"), names)
+    assert len(list((tmp_path / "figures").glob("*.pdf"))) == len(names["run"].figures.drawings)
+    assert (tmp_path / "attention.pdf").is_file()
+    for name in heuristic_core.__all__:
+        # A public class may be named only, as what a call returns.
+        assert f"hc.{name}" in page or name in ("Classifier", "LoadedRun", "Suite", "Task"), name
 
 
 def test_the_example_of_a_question_is_the_file():

@@ -38,8 +38,8 @@ def test_set_operations_are_those_of_the_kept_units(a, b):
     assert x.complement().kept | a == frozenset(SPACE)
     assert x.complement().complement() == x
     assert (x == y) == (a == b)
-    assert x.jaccard(y) == y.jaccard(x)
-    assert x.jaccard(x) == 1.0
+    assert x.units_jaccard(y) == y.units_jaccard(x)
+    assert x.heads_jaccard(x) == x.units_jaccard(x) == 1.0
 
 
 def test_equality_asks_for_units_and_ablation_only():

@@ -1,7 +1,22 @@
 """How fine-tuned transformers generalise, from the subnetworks inside them.
 
-Most programs need only the names below. They are imported on first use, which keeps
-``import heuristic_core`` fast.
+A whole study
+    ``run`` runs one and opens it, ``load_run`` opens a finished one: tables, verdicts, figures,
+    subnetworks and models.
+Tasks and models
+    ``load_task``, ``load_suite``, ``load_model``, ``finetune``; ``check`` checks a model.
+Subnetworks
+    ``find_subnetwork`` and ``find_subnetworks`` search for them, on ``prepare``-d data;
+    ``removal`` returns the one that lacks some units, and ``without`` runs a model as it within a
+    ``with`` block; ``means`` computes what replaces units.
+Measurements
+    ``evaluate``, ``predict``; ``attention`` of a head; ``path_patching`` from head to head.
+Types
+    ``Classifier``, ``Subnetwork``, ``Unit``, ``UnitSpace``, ``Task``, ``Suite``, ``LoadedRun``;
+    ``InputError`` is every error that a user can cause.
+
+Names are imported on first use, which keeps ``import heuristic_core`` fast. docs/python.md has an
+example of each.
 """
 
 from __future__ import annotations
@@ -10,53 +25,77 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .api import attention, check, finetune, run
     from .errors import InputError
     from .measure.accuracy import evaluate, predict
-    from .measure.removal import without
+    from .measure.dependency import path_patching
+    from .measure.removal import removal, without
     from .models.classifier import Classifier
     from .models.loading import load_model
     from .search.data import means, prepare
     from .search.find import find_subnetwork, find_subnetworks
     from .study.compare import compare
+    from .study.loaded import LoadedRun, load_run
     from .subnetwork import Subnetwork
     from .tasks import load_suite, load_task
+    from .tasks.task import Suite, Task
     from .units import Unit, UnitSpace
 
 _HOMES = {
+    "Classifier": "models.classifier",
     "InputError": "errors",
+    "LoadedRun": "study.loaded",
+    "Subnetwork": "subnetwork",
+    "Suite": "tasks.task",
+    "Task": "tasks.task",
     "Unit": "units",
     "UnitSpace": "units",
-    "Subnetwork": "subnetwork",
-    "Classifier": "models.classifier",
-    "load_model": "models.loading",
-    "load_task": "tasks",
-    "load_suite": "tasks",
-    "means": "search.data",
-    "prepare": "search.data",
-    "find_subnetwork": "search.find",
-    "find_subnetworks": "search.find",
+    "attention": "api",
+    "check": "api",
     "compare": "study.compare",
     "evaluate": "measure.accuracy",
+    "find_subnetwork": "search.find",
+    "find_subnetworks": "search.find",
+    "finetune": "api",
+    "load_model": "models.loading",
+    "load_run": "study.loaded",
+    "load_suite": "tasks",
+    "load_task": "tasks",
+    "means": "search.data",
+    "path_patching": "measure.dependency",
     "predict": "measure.accuracy",
+    "prepare": "search.data",
+    "removal": "measure.removal",
+    "run": "api",
     "without": "measure.removal",
 }
 
 __all__ = [
     "Classifier",
     "InputError",
+    "LoadedRun",
     "Subnetwork",
+    "Suite",
+    "Task",
     "Unit",
     "UnitSpace",
+    "attention",
+    "check",
     "compare",
     "evaluate",
     "find_subnetwork",
     "find_subnetworks",
+    "finetune",
     "load_model",
+    "load_run",
     "load_suite",
     "load_task",
     "means",
+    "path_patching",
     "predict",
     "prepare",
+    "removal",
+    "run",
     "without",
 ]
 
@@ -65,3 +104,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

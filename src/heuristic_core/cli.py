@@ -38,6 +38,11 @@ COMMANDS = {
         WHOLE,
         "Compare finished runs of other tasks, fine-tunings or searches, from stored tables.",
     ),
+    "export": Entry(
+        "results:export",
+        WHOLE,
+        "Write a run as one archive without weights, or its tables as CSV or LaTeX.",
+    ),
     "finetune": Entry(
         "steps:finetune",
         ONE,
@@ -61,6 +66,16 @@ COMMANDS = {
         SEE,
         "List the tasks with their settings and the suites, or show one task's data.",
     ),
+    "study-keys": Entry(
+        "keys:keys",
+        SEE,
+        "List the keys of a study file with their defaults and meanings, or print its JSON schema.",
+    ),
+    "suites": Entry(
+        "lists:suites",
+        SEE,
+        "List the suites that `hcore evaluate --suite` takes, with size, licence and source.",
+    ),
     "models": Entry(
         "lists:models",
         SEE,
@@ -73,9 +88,7 @@ COMMANDS = {
     ),
 }
 
-app = typer.Typer(
-    name="hcore", cls=group(COMMANDS), add_completion=False, pretty_exceptions_enable=False
-)
+app = typer.Typer(name="hcore", cls=group(COMMANDS), pretty_exceptions_enable=False)
 app.callback()(version_option)
 
 

@@ -53,6 +53,7 @@ class Column:
         key: Whether it is one of those that together name a row.
         brief: Whether the terminal shows it too.
         formerly: Its name in tables of earlier versions, which are still read.
+        later: Whether tables of earlier versions lack it, where its values are missing.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Column:
     key: bool = False
     brief: bool = False
     formerly: str = ""
+    later: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -169,6 +171,19 @@ class Table:
         """Return the table without some columns, such as those that name its subject."""
         dropped = set(names)
         return self.with_columns(column for column in self.columns if column.name not in dropped)
+
+    def described(self) -> pd.DataFrame:
+        """Return one row for each of its columns: ``column``, ``type``, ``key`` and ``meaning``."""
+        rows = []
+        for column in self.columns:
+            meaning = column.meaning
+            if column.choices:
+                meaning += f" ({' or '.join(filter(None, column.choices))})"
+            what = {column.name: meaning}
+            for name, end in zip(column.names[1:], ("lower", "upper"), strict=False):
+                what[name] = f"{end} end of the 95 % interval of {column.name}"
+            rows += [(name, column.type, column.key, text) for name, text in what.items()]
+        return pd.DataFrame(rows, columns=["column", "type", "key", "meaning"])
 
     def empty(self) -> pd.DataFrame:
         """Return the table without rows."""
@@ -287,7 +302,8 @@ class Table:
 
     def _renamed(self, frame: pd.DataFrame) -> pd.DataFrame:
         old = {c.formerly: c.name for c in self.columns if c.formerly and c.name not in frame}
-        return frame.rename(columns=old)
+        new = {c.name: None for c in self.columns if c.later and c.name not in frame}
+        return frame.rename(columns=old).assign(**new)
 
     def _check_type(self, frame: pd.DataFrame, name: str, column: Column) -> None:
         if name not in frame.columns:

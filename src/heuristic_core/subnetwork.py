@@ -161,11 +161,18 @@ class Subnetwork:
     def __len__(self) -> int:
         return len(self.kept)
 
-    def jaccard(self, other: Subnetwork) -> float:
-        """Return the size of the intersection over that of the union; 1.0 if both are empty."""
+    def heads_jaccard(self, other: Subnetwork) -> float:
+        """Return the Jaccard index of the heads kept: shared ones over those in either.
+
+        MLPs, which are hardly ever dropped, do not raise it. It is 1.0 if both keep no head.
+        """
         self._check_space(other)
-        union = self.kept | other.kept
-        return len(self.kept & other.kept) / len(union) if union else 1.0
+        return _jaccard(self.heads, other.heads)
+
+    def units_jaccard(self, other: Subnetwork) -> float:
+        """Return the Jaccard index of all units kept, heads and MLPs; 1.0 if both are empty."""
+        self._check_space(other)
+        return _jaccard(self.kept, other.kept)
 
     def _combine(self, other: Subnetwork, operation: Callable[..., frozenset[Unit]]) -> Subnetwork:
         self._check_space(other)
@@ -328,11 +335,81 @@ class Subnetwork:
         except InputError as error:
             raise InputError(f"{where} is damaged: {error}; save the subnetwork again") from error
 
+    # --- sharing ------------------------------------------------------------------------------
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        message: str = "Add a subnetwork",
+    ) -> str:
+        """Upload it to the hub as a repository of its own, with a card that says what it is.
+
+        The model's own weights are not uploaded.
+
+        Args:
+            repo_id: The repository, ``namespace/name``, made if needed.
+            private: Whether a new repository is private.
+            revision: The branch; the default one if not given.
+            token: A token, or as the hub's client finds one.
+            message: The commit's message.
+
+        Returns:
+            The repository's address.
+
+        Raises:
+            InputError: If the name is none of the hub's, or the hub refuses.
+        """
+        from .hub import cards, client  # hold text and a network, of which searches need nothing
+
+        return client.push(
+            self.save,
+            repo_id,
+            lambda: cards.subnetwork_card(self.record(), self.replacement, repo_id),
+            kind="model",
+            message=message,
+            private=private,
+            revision=revision,
+            token=token,
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+    ) -> Subnetwork:
+        """Read a subnetwork from the hub, or from a folder as :meth:`load` does.
+
+        Args:
+            source: A repository, ``namespace/name``, or a folder.
+            revision: A branch, tag or commit; the default branch if not given.
+            token: A token, or as the hub's client finds one.
+
+        Raises:
+            InputError: If it cannot be had, or is none.
+        """
+        from .hub import client
+
+        if isinstance(source, os.PathLike) or os.path.exists(source):
+            return cls.load(source)
+        files = ["subnetwork.json", "subnetwork.safetensors"]
+        folder = client.pull(source, files, kind="model", revision=revision, token=token)
+        return cls.load(folder)
+
     def __repr__(self) -> str:
         return (
             f"Subnetwork({len(self.heads)}/{self.space.n_heads} heads, "
             f"{len(self.mlps)}/{self.space.n_layers} MLPs, {self.ablation} ablation)"
         )
+
+    def _repr_html_(self) -> str:
+        return self.space.html(self.mask, f"{self!r}; filled: kept")
 
 
 def _check_model(model: object) -> None:
@@ -347,3 +424,8 @@ def _listed(record: Mapping[str, Any], key: str) -> list[Any]:
     if not isinstance(record.get(key), list):
         raise InputError(f"it has no list {key!r}")
     return list(record[key])
+
+
+def _jaccard(one: frozenset[Unit], other: frozenset[Unit]) -> float:
+    either = one | other
+    return len(one & other) / len(either) if either else 1.0

@@ -53,14 +53,28 @@ _ROLE = Column("role", "in-domain or out-of-domain", "str", choices=("id", "ood"
 _CASE = Column("case", "the case of the suite", "str", key=True)
 _KIND = Column(
     "case_kind",
-    "in-domain, adversarial (a shallow heuristic answers it wrongly) or friendly (rightly)",
+    "in-domain, adversarial (a shallow heuristic answers it wrongly), friendly (rightly) or shift "
+    "(out of domain, and no heuristic is tested)",
     "str",
-    choices=("id", "adversarial", "friendly"),
+    choices=("id", "adversarial", "friendly", "shift"),
 )
 _N = Column("n", "examples", "int", low=1)
 _CORRECT = Column("correct", "examples whose most probable label is the right one", "int", low=0)
 _KL = Column("kl", "mean KL(full model || system) over the examples, nats")
 _MARGIN = Column("margin", "mean log-odds of the right label against all others, nats")
+#: The examples of one right label in a case are a group (Sagawa et al. 2020, section 2).
+_WORST = (
+    Column(
+        "worst_label",
+        "the right label of the group of the case that is answered worst; a group is the examples "
+        "of one case and label",
+        "str",
+        optional=True,
+        later=True,
+    ),
+    Column("worst_n", "examples of that group", "int", low=1, optional=True, later=True),
+    Column("worst_correct", "those answered rightly", "int", optional=True, later=True),
+)
 _SCORED = (_SUITE, _ROLE, _CASE, _KIND, _N, _CORRECT, _KL, _MARGIN)
 
 EVALUATIONS = Table(
@@ -68,6 +82,7 @@ EVALUATIONS = Table(
     "What a system answers in one case.",
     *SYSTEM,
     *_SCORED,
+    *_WORST,
 )
 GRID = Table(
     "grid",
@@ -372,7 +387,8 @@ SUBJECT = (
     _subject("weighting", "how attention is weighted", "str", "weighting"),
     _subject(
         "data",
-        "kind of examples: in-domain, adversarial, balanced, by accuracy or by AUROC, or mixed",
+        "kind of examples: in-domain, adversarial, balanced, by accuracy or by AUROC, mixed, or "
+        "shift",
         "str",
         "data",
     ),

@@ -16,6 +16,7 @@ from numbers import Real
 import numpy as np
 from jaxtyping import Bool
 
+from . import notebook
 from .errors import InputError, expect, expect_whole, one_line, unknown
 
 UNIT_SCOPES = ("all", "heads")
@@ -50,6 +51,10 @@ class Unit:
 
     def __str__(self) -> str:
         return f"L{self.layer}MLP" if self.head is None else f"L{self.layer}H{self.head}"
+
+    def _repr_html_(self) -> str:
+        what = "MLP" if self.head is None else f"head {self.head}"
+        return notebook.heading(f"{self}: {what} of layer {self.layer}")
 
     @classmethod
     def parse(cls, label: str) -> Unit:
@@ -91,7 +96,26 @@ class UnitSpace:
 
     def __str__(self) -> str:
         heads = "/".join(str(n) for n in sorted(set(self.heads)))
-        return f"{self.n_layers} layers x {heads} heads"
+        return one_line(f"{self.n_layers} layers x {heads} heads", 200)
+
+    def __repr__(self) -> str:
+        return f"UnitSpace({self})"
+
+    def _repr_html_(self) -> str:
+        return self.html(np.ones(len(self), dtype=bool), f"{self}, {len(self)} units with MLPs")
+
+    def html(self, mask: Bool[np.ndarray, " unit"], caption: str) -> str:
+        """Write the grid of units as a notebook shows it.
+
+        Args:
+            mask: Which of them are filled.
+            caption: What that means.
+        """
+        rows = [
+            (f"L{layer}", mask[first : first + n].tolist(), bool(mask[first + n]))
+            for layer, (first, n) in enumerate(zip(self.offsets, self.heads, strict=True))
+        ]
+        return notebook.grid(rows, caption)
 
     @property
     def n_layers(self) -> int:

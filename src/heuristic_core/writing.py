@@ -37,9 +37,9 @@ def p_text(p: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Write a time roughly, in the unit that fits; a question mark where it is not known."""
+    """Write a time in the unit that suits it; a question mark where it is not known."""
     if seconds is None:
         return "?"
     if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -46,7 +46,7 @@ def test_overlap_by_hand():
     row = row_of(result)
     assert (row["members"], row["shared"]) == ("L0H0 L0H1 L1H0", 3)
     assert (row["size"], row["other_size"]) == (5, 5)
-    assert row["jaccard"] == pytest.approx(3 / 7)
+    assert row["heads_jaccard"] == pytest.approx(3 / 7)
     assert row["share"].value == 0.6
     assert row["anywhere"] == pytest.approx(25 / 24)
     ways = [comb(5, k) * comb(19, 5 - k) for k in (3, 4, 5)]
@@ -66,7 +66,7 @@ def test_same_cores_are_supported_and_others_contradict():
     big = {0, 1, 6, 7, 12, 18, 19, 13}
     (apart,) = compare_cores(planted(big, {2, 3, 8, 9, 14, 20, 21, 15}))
     assert apart.verdict.decision == "contradicted"
-    assert row_of(apart)["jaccard"] == 0
+    assert row_of(apart)["heads_jaccard"] == 0
 
 
 def test_the_same_layers_are_not_the_same_heads():
@@ -106,7 +106,7 @@ def test_too_little_is_not_decided():
     assert compare_cores(planted(ONE)) == []
     (empty,) = compare_cores(planted(set(), set()))
     row = row_of(empty)
-    assert (row["jaccard"], row["share"], row["p"]) == (None, None, 1.0)
+    assert (row["heads_jaccard"], row["share"], row["p"]) == (None, None, 1.0)
     assert empty.verdict.decision == "not decided by these data"
     assert (empty.verdict.effect, empty.verdict.p) == (None, None)
     # Of one search each, there is no telling whether they have a core at all.

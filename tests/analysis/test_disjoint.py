@@ -111,7 +111,7 @@ def test_by_hand():
     assert result.verdict.effect == whole["in_domain"]
     single = result.rows["disjoint-subnetworks"]
     assert [row["in_domain"] for row in single[-3:]] == pytest.approx([-2, -1, -3])
-    assert [row["jaccard"] for row in single[:4]] == pytest.approx([1, 1, 1, 1 / 18])
+    assert [row["heads_jaccard"] for row in single[:4]] == pytest.approx([1, 1, 1, 1 / 18])
     drawn = [(row["subnetworks"], row["match"]) for row in single]
     assert drawn[0] == ("ordinary", "within the margin")
     assert [name for name, _ in drawn] == [
@@ -146,7 +146,7 @@ def test_the_nearest_pair_is_faithful_on_both_sides():
         for row in result.rows["disjoint-subnetworks"]
         if (row["seed"], row["subnetworks"]) == (1, "50% forbidden")
     )
-    assert nearest["jaccard"] == pytest.approx(3 / (9 + 10 - 3))
+    assert nearest["heads_jaccard"] == pytest.approx(3 / (9 + 10 - 3))
     assert "adversarial" not in restricted_rows(result)[0.5]
     (none,) = answers(table(*apart(60, 60, 60)), ORDINARY)
     assert none.caveat == ""

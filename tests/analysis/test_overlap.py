@@ -42,7 +42,7 @@ def test_levels_by_hand():
     half, sparse = levels(result)
     assert (half["sparsity"], half["n"]) == (0.5, 3)
     # 3 shared of 5, 2 of 6, 1 of 7.
-    assert half["jaccard"].value == pytest.approx((3 / 5 + 2 / 6 + 1 / 7) / 3)
+    assert half["heads_jaccard"].value == pytest.approx((3 / 5 + 2 / 6 + 1 / 7) / 3)
     assert half["units_jaccard"].value == pytest.approx((4 / 6 + 3 / 7 + 2 / 8) / 3)
     assert half["least"] == pytest.approx(1 / 7)
     # One head of each layer: in layers, each is shared with probability 1/4.
@@ -50,7 +50,7 @@ def test_levels_by_hand():
     # Anywhere: two of eight heads.
     assert sparse["anywhere"] == pytest.approx(1 / 28 + (2 * 6 / 28) / 3)
     assert 0 < half["least_by_chance"] < half["in_layers"]
-    assert result.verdict.effect == half["jaccard"]
+    assert result.verdict.effect == half["heads_jaccard"]
 
 
 def test_exact_expectations_equal_the_draws():
@@ -178,7 +178,7 @@ def test_too_little_is_not_decided():
     every = {f"L{i}H{j}" for i in range(2) for j in range(4)}
     for heads in (every, set()):
         (whole,) = answers(subnetworks({(0, 0.0): heads, (1, 0.0): heads | {"L0MLP"}}), 50)
-        assert levels(whole)[0]["jaccard"].value == 1
+        assert levels(whole)[0]["heads_jaccard"].value == 1
         assert whole.verdict.p is None
         assert whole.verdict.decision == "not decided by these data"
 

@@ -208,7 +208,7 @@ CALLS: dict[str, tuple[Call, str]] = {
     "loaded from nothing": (lambda x: hc.Subnetwork.load(None), "a path must be of the type str"),
     "saved to a number": (lambda x: x.sub.save(5), "a path must be of the type str or PathLike"),
     "compared to a number": (
-        lambda x: x.sub.jaccard(5),
+        lambda x: x.sub.units_jaccard(5),
         "the other subnetwork must be of the type",
     ),
     "and a number": (lambda x: x.sub & 5, "the other subnetwork must be of the type Subnetwork"),

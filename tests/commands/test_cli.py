@@ -198,7 +198,7 @@ def test_the_version():
         ("evaluate OTHER", "no counterpart"),
         ("prune OTHER --out x", "no counterpart"),
         ("evaluate ENCODER", "no sequence classifier"),
-        ("evaluate runs/smoke --without L0H0", "is for a model"),
+        ("evaluate runs/smoke --subnetwork x", "is for a model"),
         ("prune MODEL --out x --sparsity 1", "outside [0, 1)"),
         ("prune MODEL --out x --units mlps", "unit scope"),
         ("prune MODEL --out x --ablation median", "ablation kind"),

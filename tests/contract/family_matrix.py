@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from heuristic_core.check.editing import edited as by_editing
-from heuristic_core.check.looking import seen_in
-from heuristic_core.check.state import state_of
+from heuristic_core.checks.editing import edited as by_editing
+from heuristic_core.checks.looking import seen_in
+from heuristic_core.checks.state import state_of
 from heuristic_core.models.ablation import AblationValues
 from heuristic_core.models.classifier import Classifier, CompactClassifier
 from heuristic_core.models.families import FAMILIES

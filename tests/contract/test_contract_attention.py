@@ -7,7 +7,7 @@ import pytest
 import torch
 from family_matrix import DECODERS, folder_of, for_every_family, pairs
 
-from heuristic_core.check.state import state_of
+from heuristic_core.checks.state import state_of
 from heuristic_core.measure.attention import attention_patterns
 from heuristic_core.models.loading import load_model
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from family_matrix import DECODERS, LAST_MAPS, for_every_family
 
-from heuristic_core.check import CHECKS, open_subject, run_checks
-from heuristic_core.check.editing import last_maps
-from heuristic_core.check.run import LEFT
+from heuristic_core.checks import CHECKS, open_subject, run_checks
+from heuristic_core.checks.editing import last_maps
+from heuristic_core.checks.run import LEFT
 
 
 @for_every_family()

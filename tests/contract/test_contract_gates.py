@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from family_matrix import edited, for_every_family, logits, some_mask, some_values
 
-from heuristic_core.check.state import check_blocks_that_fail, state_of
-from heuristic_core.check.wide import AllDouble
+from heuristic_core.checks.state import check_blocks_that_fail, state_of
+from heuristic_core.checks.wide import AllDouble
 from heuristic_core.models.ablation import AblationValues
 from heuristic_core.models.means import mean_values
 

@@ -8,7 +8,7 @@ import torch
 from by_replacement import MAPS, Replacement
 from family_matrix import for_every_family, pairs
 
-from heuristic_core.check.state import state_of
+from heuristic_core.checks.state import state_of
 from heuristic_core.measure.dependency import dependencies
 from heuristic_core.measure.rerun import features_of, outputs_without
 from heuristic_core.models.means import mean_values

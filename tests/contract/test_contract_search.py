@@ -7,7 +7,7 @@ import math
 import pytest
 from family_matrix import CELLS, NAMES, pairs
 
-from heuristic_core.check.state import state_of
+from heuristic_core.checks.state import state_of
 from heuristic_core.search.data import prepare
 from heuristic_core.search.find import METHODS, find_subnetworks
 

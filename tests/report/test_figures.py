@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from heuristic_core.report.figures import draw
-from heuristic_core.report.figures.canvas import series_styles
+from heuristic_core.report.figures.look import series_styles
 from report.made_up import EDGES, N_HEADS, N_LAYERS, QUESTION, concluded
 from report.svg import Svg, hold, place, points, rows_of
 

@@ -13,6 +13,7 @@ from heuristic_core.analysis.conclusions import Conclusions
 from heuristic_core.errors import InputError
 from heuristic_core.storage import write_json, write_table
 from heuristic_core.study import results
+from heuristic_core.study.archive import write_archive
 from heuristic_core.study.config import check_study
 from heuristic_core.tables import EVALUATIONS, FINETUNING, MEASURED, VERDICTS
 
@@ -49,6 +50,18 @@ def unasked(monkeypatch):
     """Runs whose own verdicts, which take seconds to draw, are not what a test is about."""
     nothing = Conclusions(VERDICTS.empty(), {})
     monkeypatch.setattr(results, "conclude", lambda config, tables: nothing)
+
+
+@pytest.mark.usefixtures("unasked")
+def test_archives_and_opened_runs_are_runs_too(tmp_path):
+    one = write_run(tmp_path / "one", FIRST, "a")
+    two = write_run(tmp_path / "two", FIRST, "b", task={"name": "mnli+hans"})
+    archive = write_archive(two, tmp_path / "two.hcore.zip")
+    found = hc.compare(hc.load_run(one), archive)
+    columns = ["decision", "effect", "p"]
+    assert found.verdicts[columns].equals(hc.compare(one, two).verdicts[columns])
+    with pytest.raises(InputError, match="is given twice"):
+        hc.compare(hc.load_run(one), one)
 
 
 @pytest.mark.usefixtures("unasked")

@@ -75,7 +75,7 @@ def test_damaged_and_unfinished_cells_are_left_out(place):
 
 def test_another_copy_of_a_cell_keeps_out_what_rests_on_it(place):
     """As when two machines fine-tuned: what was found in one model is not mixed with the other."""
-    from heuristic_core.study.store import digests
+    from heuristic_core.study.record import digests
 
     folder = next(place.glob("two/cells/prepare-*"))
     facts = json.loads((folder / "facts.json").read_text())

@@ -11,6 +11,7 @@ from own_files import changed, make_files, rows
 import heuristic_core as hc
 from command import hcore, mistake
 from heuristic_core.errors import InputError
+from heuristic_core.measure.discrimination import matches
 from heuristic_core.tasks import describe
 from heuristic_core.tasks.task import Examples
 from real_data import REPOSITORY, real_file
@@ -50,8 +51,8 @@ def test_what_a_task_file_says_is_what_is_loaded(folder):
         "suite plain: test.jsonl: 8 of 12 rows kept by their values",
         "suite hard: 20 examples read from hard.parquet",
         "train: 42 examples read from train.csv",
-        "1 training examples dropped that are test examples too",
-        "1 training examples dropped that are repeated",
+        "1 of 42 training examples dropped that are test examples too (plain 1)",
+        "1 of 42 training examples dropped that are repeated",
         "of 40 training examples 5 drawn to learn masks on, 35 of the others to fine-tune on",
         "suite hard: 12 of 20 examples drawn",
     )
@@ -104,7 +105,7 @@ def test_search_data_of_their_own(folder):
     assert set(task.search.table["label"]) == {"yes"}
     assert len(task.train) == 35
     assert not set(texts(task.search)) & set(texts(task.train))
-    assert "5 training examples dropped that are search examples too" in task.notes
+    assert "5 of 40 training examples dropped that are search examples too" in task.notes
 
 
 def test_several_sources_are_trained_on(folder):
@@ -121,7 +122,7 @@ def test_several_sources_are_trained_on(folder):
     # Masks are learned on what is held out of the first; what both hold is trained on once.
     assert task.search.digest == alone.search.digest
     assert texts(task.train) == [*texts(alone.train), *(f"new {i}?" for i in range(9))]
-    assert task.notes.count("1 training examples dropped that are repeated") == 1
+    assert task.notes.count("1 of 45 training examples dropped that are repeated") == 1
     some = loaded("size = 3\n", "size = 2\n")
     assert len(some.train) == 5
     assert {"train 1: 3 of 35 examples drawn", "train 2: 2 of 10 examples drawn"} <= {*some.notes}
@@ -140,8 +141,9 @@ def test_overlap_by_texts_or_not_at_all(folder):
     task = hc.load_task(changed(folder, by_text))
     # "It is 0." to "It is 19." are passages of the tests.
     assert len(task.train) == 40 - 20 - 5
-    assert "22 training examples dropped that have a text in common with test examples" in (
-        task.notes
+    assert task.remarks[0] == (
+        "22 of 42 training examples dropped that have a text in common with test examples "
+        "(plain 10, hard 12)"
     )
 
 
@@ -174,6 +176,50 @@ def test_cases_divided_by_label(folder):
     assert hard.group("turned/no") == hard.group("turned/yes") == "turned"
     table = hard.examples.table
     assert (table["case"].str.split("/").str[1] == table["label"]).all()
+
+
+def test_one_case_divided_by_label(folder):
+    """A case may be adversarial with one label and friendly with another; others are whole."""
+    before = 'kinds = { turned = "adversarial", easy = "friendly" }\n'
+    after = 'kind = "shift"\nkinds.turned = { no = "adversarial", yes = "friendly" }\n'
+    groups = 'groups = { turned = "order", easy = "order" }\n'
+    hard = hc.load_task(changed(folder, (before, after), (groups, ""))).suite("hard")
+    kinds = {case: (hard.kind(case), hard.group(case)) for case in hard.cases}
+    assert kinds == {
+        "turned/no": ("adversarial", "turned"),
+        "turned/yes": ("friendly", "turned"),
+        "easy": ("shift", "all"),
+        "other": ("shift", "all"),
+    }
+    assert hard.examples.table["case"].value_counts().to_dict() == dict.fromkeys(kinds, 4)
+    (match,) = matches(hard)
+    assert (match.case, match.group, match.label) == ("turned/no", "turned", 0)
+    assert len(match.adversarial) == len(match.friendly) == 4
+    named = hc.load_task(changed(folder, (before, after))).suite("hard")
+    assert [named.group(case) for case in named.cases] == ["order", "order", "order", "all"]
+
+
+def test_splits_are_cases_and_numbers_are_divided(folder):
+    for split in ("one", "two"):
+        table = pd.DataFrame(rows(split, 6)).assign(answer=[0.0, 0.2, 0.49, 0.5, 0.9, 1.0])
+        table.to_parquet(folder / f"{split}-00000-of-00001.parquet")
+    (folder / "parts").mkdir()
+    for path in folder.glob("*-of-*.parquet"):
+        path.rename(folder / "parts" / path.name)
+    more = """
+[[suites]]
+name = "shares"
+role = "ood"
+kind = "shift"
+file = "parts"
+splits = ["one", "two"]
+label_from = 0.5
+"""
+    path = changed(folder, ("per_case = 4\n", "per_case = 4\n" + more))
+    shares = hc.load_task(path).suite("shares")
+    assert shares.cases == ("one", "two")
+    assert shares.examples.table["label"].tolist() == 2 * ["no", "no", "no", "yes", "yes", "yes"]
+    assert {shares.kind(case) for case in shares.cases} == {"shift"}
 
 
 def test_labels_are_mapped(folder):
@@ -238,7 +284,7 @@ def test_hcore_tasks_shows_what_was_read(folder):
     shown = hcore("tasks", "mine.toml", cwd=folder).stdout
     for words in ("pairs of texts", "adversarial", "friendly", "order", "no 2, yes 2"):
         assert words in shown
-    assert "Note: 1 training examples dropped that are test examples too" in shown
+    assert "Note: 1 of 42 training examples dropped that are test examples too" in shown
     assert "\x1b[31m" not in shown
     as_json = json.loads(hcore("tasks", "mine.toml", "--json", cwd=folder).stdout)
     assert as_json == json.loads(json.dumps(describe(hc.load_task(folder / "mine.toml"))))

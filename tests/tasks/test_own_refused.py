@@ -53,7 +53,7 @@ REFUSED = {
     "no in-domain suite": (('"id"', '"ood"'), "no suite has the role id; add one"),
     "suites alike": (('"hard"', '"plain"'), "suites must have different names"),
     "suite name": (('"hard"', '"a/b"'), r"suites\[2\]\.name: String should match pattern"),
-    "kind": (('"friendly"', '"freindly"'), r"kinds\.easy: Input should be 'adversarial' or"),
+    "kind": (('"friendly"', '"freindly"'), r"kinds\.easy: Input should be 'adversarial', '"),
     "case in kinds": (('easy = "friendly" }', 'eesy = "friendly" }'), "did you mean 'easy'"),
     "case in groups": (
         ('easy = "order"', 'eesy = "order"'),
@@ -131,6 +131,16 @@ REFUSED = {
     "no table": (
         ("[search]\nsize = 5", "[[search]]\nsize = 5"),
         "search: Input should be a valid dict",
+    ),
+    "half a kind for labels of a case": (
+        ('turned = "adversarial", easy', 'turned = { no = "friendly" }, easy'),
+        "kinds of case turned of suite hard must give a kind for each of no, yes",
+    ),
+    "kind of id": (("keep = {", 'kind = "shift"\nkeep = {'), "neither adversarial nor friendly"),
+    "splits and cases": (("per_case = 4", 'splits = ["a", "b"]'), "leave split and columns.case"),
+    "map and division": (
+        ("per_case = 4", 'label_from = 1\nlabel_map = { a = "no" }'),
+        "label_map or label_from",
     ),
     "half a kind for labels": (
         (

@@ -230,8 +230,8 @@ def test_mnli_and_hans(folder):
     assert hans.class_map(task.labels).tolist() == [0, 1, 1]
     check_disjoint(task)
     assert "mnli_train: read from mnli_train.jsonl" in task.notes
-    assert "1 training examples dropped that are repeated" in task.notes
-    assert "1 training examples dropped that are test examples too" in task.notes
+    assert "1 of 62 training examples dropped that are repeated" in task.notes
+    assert "1 of 62 training examples dropped that are test examples too (mnli 1)" in task.notes
     assert (
         "of 60 training examples 20 drawn to learn masks on, 30 of the others to fine-tune on"
         in task.notes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ KINDS = {
     "in_domain": "in-domain",
     "adversarial": "adversarial",
     "friendly": "friendly",
+    "shift": "shift",
     "balanced": "balanced OOD",
 }
 #: What names the subnetworks of one sparsity: the values of ``systems.BY_SPARSITY``.
@@ -58,8 +59,8 @@ def means_by_kind(rows: pd.DataFrame, by: str | Sequence[str] = "seed") -> pd.Da
         by: The columns that name a system.
 
     Returns:
-        One row per system, with those of the columns ``in_domain``, ``adversarial`` and
-        ``friendly`` that there are cases for, and ``balanced``, the mean of the last two, where
+        One row per system, with those of the columns ``in_domain``, ``adversarial``, ``friendly``
+        and ``shift`` that there are cases for, and ``balanced``, the mean of the last two, where
         there are both: label bias cannot raise it.
     """
     keys = [rows[column] for column in ([by] if isinstance(by, str) else by)]
@@ -69,6 +70,33 @@ def means_by_kind(rows: pd.DataFrame, by: str | Sequence[str] = "seed") -> pd.Da
     if {"adversarial", "friendly"} <= set(means):
         means["balanced"] = (means["adversarial"] + means["friendly"]) / 2
     return means
+
+
+def worst_groups(rows: pd.DataFrame, by: str = "seed") -> pd.DataFrame:
+    """Find the out-of-domain group that each system answers worst.
+
+    Args:
+        rows: Rows as in ``tables.EVALUATIONS``.
+        by: The column that names a system.
+
+    Returns:
+        One row per system with the columns suite, case, label, n, correct and accuracy, of the
+        group with the lowest accuracy, and of several such the largest; none for systems of
+        versions that did not count groups.
+
+    Source:
+        Sagawa et al. 2020 (group DRO), section 2: the worst-group error, here over the groups of
+        one case and right label.
+    """
+    known = rows[(rows["role"] == "ood") & rows["worst_n"].notna()]
+    groups = known[[by, *CASE]].assign(
+        label=known["worst_label"],
+        n=known["worst_n"].astype(int),
+        correct=known["worst_correct"].astype(int),
+    )
+    groups["accuracy"] = groups["correct"] / groups["n"]
+    ranked = groups.sort_values(["accuracy", "n"], ascending=[True, False], kind="stable")
+    return ranked.drop_duplicates(by).set_index(by).sort_index()
 
 
 def subnetwork_means(evidence: Evidence) -> dict[SparsityKey, pd.DataFrame]:
@@ -93,9 +121,14 @@ def case_labels(cases: Iterable[tuple[str, str]]) -> list[str]:
     return [f"{suite}: {case}" if several else str(case) for suite, case in pairs]
 
 
-def judged_by(means: pd.DataFrame) -> str | None:
-    """Name the column of mean accuracies that measures generalisation; ``None`` without one."""
-    return next((name for name in ("balanced", "adversarial") if name in means), None)
+def judged_by(means: Container[str]) -> str | None:
+    """Name the kind of cases, or column of means, that generalisation is judged by.
+
+    Returns:
+        ``balanced``, else ``adversarial``, else ``shift``: where no heuristic is tested, accuracy
+        out of domain is all there is. ``None`` without out-of-domain cases.
+    """
+    return next((name for name in ("balanced", "adversarial", "shift") if name in means), None)
 
 
 def sparsest_matching(

@@ -211,10 +211,10 @@ INTERACTION_COLUMNS = (
     change_column("auc_interaction", "that minus the sum of single removals", "beyond sum", 3),
     Column(
         "margin_kind",
-        "the OOD margin: balanced or adversarial",
+        "the OOD margin: balanced, adversarial or shift",
         "str",
         "margin",
-        choices=("balanced", "adversarial"),
+        choices=("balanced", "adversarial", "shift"),
     ),
     change_column("margin", "change of that margin, nats", "margin change"),
     change_column("margin_interaction", "that minus the sum of single removals", "beyond its sum"),

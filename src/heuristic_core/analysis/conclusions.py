@@ -25,6 +25,9 @@ class Conclusions:
     verdicts: pd.DataFrame
     tables: Mapping[str, pd.DataFrame]
 
+    def __repr__(self) -> str:
+        return f"Conclusions({len(self.verdicts)} verdicts, {len(self.tables)} tables)"
+
 
 def conclude(evidence: Any, questions: Sequence[Question]) -> Conclusions:
     """Answer questions.

@@ -11,7 +11,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from ..errors import one_line
 from ..tables import CONTRADICTED, SUPPORTED, UNDECIDED, Decision
+from ..units import Unit, UnitSpace
+from ..writing import p_text
 from .evidence import Evidence
 from .kept import Kept
 from .nulls import Chance, at_least, intersection_distribution, pooled_intersection
@@ -52,6 +55,17 @@ class Core:
     anywhere: Chance
     in_layers: Chance
     none_shared: float
+
+    def __repr__(self) -> str:
+        at = "all sparsities" if self.sparsity is None else f"sparsity {self.sparsity:g}"
+        heads = one_line(" ".join(self.heads), 120) or "no head"
+        return f"Core({heads}; step {self.checkpoint}, {at}, {p_text(self.p_value)})"
+
+    def _repr_html_(self) -> str:
+        units = [Unit.parse(head) for head in self.kept.heads]
+        n = [sum(u.layer == layer for u in units) for layer in range(1 + units[-1].layer)]
+        space = UnitSpace(tuple(n))
+        return space.html(space.mask(self.heads), f"{self!r}; filled: in the core (of heads alone)")
 
     @property
     def model(self) -> tuple[int, int]:

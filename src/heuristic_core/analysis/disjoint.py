@@ -17,12 +17,12 @@ from .systems import BY_SPARSITY, by_system
 
 #: Fewer pairs decide nothing.
 ENOUGH_PAIRS = 3
-_KINDS = ["adversarial", "friendly", "balanced"]
+_KINDS = ["adversarial", "friendly", "shift", "balanced"]
 #: The columns that name a subnetwork of one model, method and sparsity. Of several with one share
 #: and seed, which are a control without heads and a subnetwork, the latter comes last.
 _NAMES = ["forbidden", "seed", "heads", "shared_heads", "other_heads"]
 #: What a row of every subnetwork shows.
-_SHOWN = ["subnetworks", "seed", "heads", "shared_heads", "jaccard", "in_domain", "match"]
+_SHOWN = ["subnetworks", "seed", "heads", "shared_heads", "heads_jaccard", "in_domain", "match"]
 #: Differences of accuracies, in points, lie within these.
 _POINTS = (-100.0, 100.0)
 
@@ -64,7 +64,7 @@ def _subnetworks(rows: pd.DataFrame, reference: float) -> pd.DataFrame:
     every = means.assign(kl=kl, in_domain=points).reset_index()
     either = every["heads"] + every["other_heads"] - every["shared_heads"]
     # Two subnetworks without heads have the same ones: none.
-    every["jaccard"] = (every["shared_heads"] / either.clip(lower=1)).where(either > 0, 1.0)
+    every["heads_jaccard"] = (every["shared_heads"] / either.clip(lower=1)).where(either > 0, 1.0)
     # Each seed's ordinary subnetwork comes first.
     ordinary = every.groupby("seed")[_KINDS].transform(lambda values: values.iloc[0])
     every[_KINDS] = 100 * (every[_KINDS] - ordinary)
@@ -116,7 +116,7 @@ def _nearest(subnetworks: pd.DataFrame) -> str:
     if pairs.empty:
         return ""
     # Of equally disjoint pairs, the one that matches the model better.
-    row = pairs.sort_values(["jaccard", "in_domain"], key=abs, kind="stable").iloc[0]
+    row = pairs.sort_values(["heads_jaccard", "in_domain"], key=abs, kind="stable").iloc[0]
     return (
         f"The most nearly disjoint pair of which both are within the margin (seed {row['seed']}, "
         f"{row['subnetworks']}) shares {row['shared_heads']} heads of {row['heads']} and "
@@ -235,7 +235,14 @@ QUESTION = Question(
             Column("seed", "search seed", "int", "seed", key=True),
             Column("heads", "heads kept", "int", "heads"),
             Column("shared_heads", "heads that the ordinary one keeps too", "int", "shared"),
-            Column("jaccard", "these over the heads in either", title="Jaccard", low=0, high=1),
+            Column(
+                "heads_jaccard",
+                "these over the heads in either",
+                formerly="jaccard",
+                title="Jaccard of heads",
+                low=0,
+                high=1,
+            ),
             Column(
                 "in_domain",
                 "in-domain accuracy minus the full model's, points",

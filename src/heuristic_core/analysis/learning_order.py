@@ -26,7 +26,12 @@ _ENOUGH_CASES = 4
 #: Cases of which a larger share clearly rises on one side are not hidden by a few unclear ones.
 _MOST = 0.8
 #: Columns of mean accuracies, and what their cases are called on the page.
-_KINDS = {"in_domain": "in-domain", "adversarial": "adversarial", "friendly": "friendly"}
+_KINDS = {
+    "in_domain": "in-domain",
+    "adversarial": "adversarial",
+    "friendly": "friendly",
+    "shift": "shift",
+}
 #: The suite and the name of a case.
 Case = tuple[str, str]
 
@@ -314,10 +319,10 @@ QUESTION = Question(
             "The full model in one case at one checkpoint, or its mean over a kind of cases.",
             Column(
                 "cases",
-                "in-domain, adversarial or friendly",
+                "in-domain, adversarial, friendly or shift",
                 "str",
                 "cases",
-                choices=("in-domain", "adversarial", "friendly"),
+                choices=("in-domain", "adversarial", "friendly", "shift"),
                 key=True,
             ),
             Column("suite", "the suite of examples", "str", optional=True, key=True),

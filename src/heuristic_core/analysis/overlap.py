@@ -84,7 +84,7 @@ def _compare(
         | _correlated("halves", split_frequencies(masks[None], exists, low), layers.halves[:, low])
         for low in range(len(levels) - 1)
     ]
-    together = all_levels(np.array([r["jaccard"].value for r in rows]), layers.mean)
+    together = all_levels(np.array([r["heads_jaccard"].value for r in rows]), layers.mean)
     return rows, neighbours, together, float(layers.mean[:, 0].std())
 
 
@@ -107,7 +107,7 @@ def _level(kept: Kept, i: int, layers: Agreement, anywhere: Agreement) -> dict:
     # Means are known exactly; only the p-values of means over pairs need draws.
     return {
         "n": len(kept.masks),
-        "jaccard": observed,
+        "heads_jaccard": observed,
         "units_jaccard": pair_mean(jaccard(kept.table.to_numpy())),
         "anywhere": expected_jaccard((len(kept.heads),), sizes),
         "p_anywhere": by_draws(observed.value, anywhere.mean[:, i]).p_value,
@@ -138,7 +138,7 @@ def _verdict(
         return decide(QUESTION.claim, too_few(n_searches, 1, 2))
     claim = claim_on(method, QUESTION.claim)
     lowest = levels[0]
-    effect: Estimate = lowest["jaccard"]
+    effect: Estimate = lowest["heads_jaccard"]
     if together is None:
         reason = "every layer keeps all of its heads or none, which leaves nothing to chance"
         return decide(claim, reason, measure=_MEASURE, effect=effect)
@@ -190,9 +190,10 @@ QUESTION = Question(
             Column("sparsity", "sparsity of both", title="sparsity", low=0, high=1, key=True),
             Column("n", "different subnetworks, each from a search of its own", "int", "n"),
             Column(
-                "jaccard",
+                "heads_jaccard",
                 "mean Jaccard index of heads over pairs",
-                title="Jaccard",
+                formerly="jaccard",
+                title="Jaccard of heads",
                 interval=True,
                 low=0,
                 high=1,

@@ -24,6 +24,7 @@ _CASES = {
     "adversarial": ("adversarial",),
     "friendly": ("friendly",),
     "mixed": ("id", "adversarial"),
+    "shift": ("shift",),
 }
 
 

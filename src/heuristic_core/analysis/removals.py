@@ -14,6 +14,7 @@ import pandas as pd
 from ..columns import Column
 from ..tables import GROUPS
 from ..writing import p_text
+from .accuracies import judged_by
 from .effect import Effect, clear_sign
 from .evidence import Evidence
 from .intervals import change_text
@@ -29,7 +30,7 @@ _LEAST_AUROC, _MOST_AUROC = 0.6, 0.95
 #: The changes whose power is reported: of AUROC, and of a margin.
 PLANNED_AUROC, PLANNED_NATS = 0.05, 0.5
 #: The kinds of margin.
-MARGIN_KINDS = ("balanced", "adversarial", "friendly", "in_domain")
+MARGIN_KINDS = ("balanced", "adversarial", "friendly", "shift", "in_domain")
 #: Why margins alone decide nothing.
 NO_AUROC = "without AUROC, label bias could explain this"
 #: What limits every removal.
@@ -61,8 +62,8 @@ class RemovalEffects:
         measure: What generalisation is measured by: AUROC, or the OOD margin where there is no
             AUROC or the full model leaves it no room.
         margin: Change of the margin by kind of case (``in_domain``, ``adversarial``,
-            ``friendly``), each the mean over cases, and ``balanced``, the mean of the last two,
-            which label bias does not change.
+            ``friendly``, ``shift``), each the mean over cases, and ``balanced``, the mean of the
+            adversarial and the friendly one, which label bias does not change.
         interaction: That change minus the sum of the units' own changes, by the same kinds.
         accuracy: Change of accuracy in points by the names of :data:`ACCURACY_COLUMNS`.
         by_label: Change of the margin of OOD cases by their right label, each the mean over cases.
@@ -83,8 +84,8 @@ class RemovalEffects:
 
     @property
     def ood(self) -> str:
-        """The kind of OOD margin that says most of generalisation: balanced, else adversarial."""
-        return "balanced" if "balanced" in self.margin else "adversarial"
+        """The kind of OOD margin that says most of generalisation."""
+        return judged_by(self.margin) or "adversarial"
 
     @property
     def generalisation(self) -> Effect | None:
@@ -193,6 +194,7 @@ MARGIN_COLUMNS = (
     change_column("balanced", "mean of the next two, nats", "balanced"),
     change_column("adversarial", "change of the adversarial margin, nats", "adversarial"),
     change_column("friendly", "change of the friendly margin, nats", "friendly"),
+    change_column("shift", "change of the margin on shifted cases, nats", "shift"),
     change_column("in_domain", "change of the in-domain margin, nats", "ID"),
 )
 ACCURACY_COLUMNS = tuple(
@@ -204,7 +206,7 @@ ACCURACY_COLUMNS = tuple(
         high=100,
         optional=True,
     )
-    for kind in ("adversarial", "friendly", "in_domain")
+    for kind in ("adversarial", "friendly", "shift", "in_domain")
 )
 
 
@@ -313,7 +315,7 @@ def _effects(
     before = {(row.suite, row.case): row.correct for row in full}
     labels = _grouped((row for row in rows if row.role == "ood" and row.label), attrgetter("label"))
     margin = _balanced(_means(kinds, "margin_change"))
-    ood = "balanced" if "balanced" in margin else "adversarial"
+    ood = judged_by(margin) or "adversarial"
     auc = _auroc(aurocs, "auc_change")
     return RemovalEffects(
         removed=tuple(rows[0].removed.split("+")),

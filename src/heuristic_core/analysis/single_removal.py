@@ -205,7 +205,7 @@ QUESTION = removal_question(
             percent=measure == AUROC,
             label=f"change of {with_unit(measure)}",
         )
-        for measure in (AUROC, "balanced margin", "adversarial margin")
+        for measure in (AUROC, "balanced margin", "adversarial margin", "shift margin")
     ),
     limits=(MEAN_ABLATION, SEPARABLE_CASES_ONLY),
 )

@@ -91,15 +91,16 @@ def variances(rows: pd.DataFrame, by: str = "checkpoint") -> dict[str, pd.Series
         cases = rows[some].groupby(by)["variance"]
         return cases.mean() / cases.size()
 
-    in_domain, adversarial, friendly = (
-        of_mean(rows["case_kind"] == kind) for kind in ("id", "adversarial", "friendly")
+    in_domain, adversarial, friendly, shift = (
+        of_mean(rows["case_kind"] == kind) for kind in ("id", "adversarial", "friendly", "shift")
     )
     return {
         "in-domain": in_domain,
         "adversarial": adversarial,
         "friendly": friendly,
         "balanced": (adversarial + friendly) / 4,
-        "mixed": of_mean(rows["case_kind"] != "friendly"),
+        "mixed": of_mean(rows["case_kind"].isin(["id", "adversarial"])),
+        "shift": shift,
     }
 
 

@@ -158,10 +158,10 @@ QUESTION = Question(
             Column(
                 "data",
                 "which accuracy is judged: balanced where there are friendly cases, else "
-                "adversarial",
+                "adversarial, else shift",
                 "str",
                 "accuracy",
-                choices=("balanced", "adversarial"),
+                choices=("balanced", "adversarial", "shift"),
             ),
             Column("n_seeds", "search seeds whose curves differ, one curve each", "int", "seeds"),
             Column(
@@ -218,11 +218,11 @@ QUESTION = Question(
             "The grid's mean accuracy on one kind of case at one sparsity.",
             Column(
                 "cases",
-                "in-domain, adversarial or friendly; balanced OOD is the mean of the last two, "
+                "in-domain, adversarial, friendly or shift; balanced OOD is the mean of the two, "
                 "which label bias cannot raise",
                 "str",
                 "cases",
-                choices=("in-domain", "adversarial", "friendly", "balanced OOD"),
+                choices=("in-domain", "adversarial", "friendly", "shift", "balanced OOD"),
                 key=True,
             ),
             Column(

@@ -34,6 +34,7 @@ _MEASURES = {
     "balanced": "balanced accuracy",
     "adversarial": "adversarial accuracy",
     "friendly": "friendly accuracy",
+    "shift": "accuracy on shifted cases",
     "in_domain": "in-domain accuracy",
 }
 
@@ -51,9 +52,10 @@ def sparser(evidence: Evidence) -> list[Answer]:
             continue
         denser, sparse = levels[low], levels[high]
         points = 100 * (sparse.means - denser.means)
-        if "adversarial" not in points or points["adversarial"].isna().all():
+        ood = next((kind for kind in ("adversarial", "shift") if kind in points), None)
+        if ood is None or points[ood].isna().all():
             continue
-        points = points[points["adversarial"].notna()]
+        points = points[points[ood].notna()]
         rows: list[Row] = []
         sources: tuple[ErrorSource, ...] = ()
         for name, measure in _MEASURES.items():

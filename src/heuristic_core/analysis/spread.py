@@ -17,12 +17,13 @@ from .accuracies import (
     full_model,
     means_by_kind,
     subnetwork_means,
+    worst_groups,
 )
 from .covariances import measure_covariances, shared
 from .design import Design
 from .equality import accuracy_errors, cohen_h, equivalence, homogeneity
 from .evidence import Evidence
-from .intervals import EQUAL, Estimate, change_text, correlation, holm
+from .intervals import EQUAL, Estimate, change_text, correlation, holm, wilson
 from .paired import over_both
 from .power import ErrorSource, outlook, too_few_planned
 from .predictions import answers_by_case
@@ -38,11 +39,20 @@ _WIDE_SAID = "0.4 or more in Cohen's h (20 points about one half, 4 from 0)"
 ENOUGH_SUBNETWORKS = 3
 
 #: Means over cases, and what they are called.
-_MEANS = {"in_domain": "in-domain", "adversarial": "adversarial", "friendly": "friendly"}
+_MEANS = {
+    "in_domain": "in-domain",
+    "adversarial": "adversarial",
+    "friendly": "friendly",
+    "shift": "shift",
+}
+#: Beside the means: the accuracy of the group of a case and label that is answered worst.
+_WORST = "worst OOD group"
 #: The series of subnetworks that are not compared.
 OUTSIDE = "outside the margin"
+#: What the claim is about, but for studies without such cases.
+_TESTED = "adversarial and friendly cases"
 #: How many of the widest cases of each kind are drawn.
-_MOST_DRAWN = {"adversarial": 12, "friendly": 4}
+_MOST_DRAWN = {"adversarial": 12, "friendly": 4, "shift": 12}
 
 
 def spread(evidence: Evidence) -> list[Answer]:
@@ -70,6 +80,9 @@ def spread(evidence: Evidence) -> list[Answer]:
             matches=points.abs() <= evidence.margin_points + EQUAL,
             kl=some[some["role"] == "id"].groupby("seed")["kl"].mean(),
         )
+        worst = worst_groups(pd.concat([of_full, some])).reindex([*full.index, *systems.index])
+        if worst["accuracy"].notna().any():  # tables of earlier versions lack groups
+            systems["worst_group"] = worst["accuracy"]
         both = pd.concat([full, systems])
         own = variances(some, "seed")
         alike = {
@@ -82,10 +95,14 @@ def spread(evidence: Evidence) -> list[Answer]:
             for kind, name in _MEANS.items()
         }
         means = {name: both[kind].dropna() for kind, name in _MEANS.items() if kind in systems}
+        if -1 in worst.dropna().index:
+            means[_WORST] = worst["accuracy"].dropna()
+            errors[_WORST] = float((means[_WORST] * (1 - means[_WORST]) / worst["n"]).mean())
         within = some["seed"].isin(systems.index[systems["matches"]])
         ood = some[within & (some["role"] == "ood")]
         cases = _cases(ood, of_full, answered.get(key, {}))
-        shown = [*(kind for kind in _MEANS if kind in systems), "difference", "kl"]
+        shown = [*(kind for kind in (*_MEANS, "worst_group") if kind in systems)]
+        shown += ["difference", "kl"]
         tables = {
             "by-sparsity": list(_overview(means, systems["matches"].sum(), errors)),
             "cases": cases.drop(columns="error").reset_index().to_dict("records"),
@@ -93,6 +110,7 @@ def spread(evidence: Evidence) -> list[Answer]:
                 {"seed": seed, **row, **sizes.get((*key, seed), {})}
                 for seed, row in systems[[*shown]].to_dict("index").items()
             ],
+            "worst-groups": list(_worst(worst)),
             "spread-marks": list(_marks(pd.concat([of_full, some]), means, cases, systems)),
         }
         subject = dict(zip(BY_SPARSITY, key, strict=True))
@@ -161,6 +179,17 @@ def _overview(
         }
 
 
+def _worst(worst: pd.DataFrame) -> Iterator[Row]:
+    """List each system's worst group, the full model's first, then from the lowest accuracy on."""
+    known = worst.dropna().sort_values(["accuracy", "n"], kind="stable")
+    for seed, row in sorted(known.to_dict("index").items(), key=lambda pair: pair[0] != -1):
+        yield {
+            "seed": seed,
+            **{name: row[name] for name in ("suite", "case", "label", "n")},
+            "accuracy": wilson(row["correct"], row["n"]),
+        }
+
+
 def _marks(
     rows: pd.DataFrame,
     means: dict[str, pd.Series],
@@ -197,16 +226,18 @@ def _series(means: dict[str, pd.Series], matches: pd.Series) -> dict[int, str]:
 def _verdict(systems: pd.DataFrame, cases: pd.DataFrame, margin: float) -> Verdict:
     n, matching = len(systems), int(systems["matches"].sum())
     within = f"{matching} of {n} subnetworks are within {margin:g} points in-domain"
+    shifted = not cases.empty and set(cases["case_kind"]) == {"shift"}
+    claim = QUESTION.claim.replace(_TESTED, "shifted cases") if shifted else QUESTION.claim
     if matching < 2 or cases.empty:
         takes = "this takes two subnetworks that are, and an out-of-domain case"
-        return decide(QUESTION.claim, within, open_because=takes)
+        return decide(claim, within, open_because=takes)
     top = cases.iloc[0]
     wide = (cases["h"] > WIDE - EQUAL) & (cases["p"] < 0.05)
     alike = cases["p_equal"].max()
     no_room = cases["highest"].max() == 0 or cases["lowest"].min() == 1
     excluded = f"; {p_text(alike)} if some two differed by {NARROW:g}" if not wide.any() else ""
     return decide(
-        QUESTION.claim,
+        claim,
         f"{within}; {wide.sum()} of {len(cases)} cases span {_WIDE_SAID} beyond noise; the widest, "
         f"{top.name[1]}, goes from {top['lowest']:.1%} to {top['highest']:.1%} "
         f"({p_text(top['p'])}){excluded}",
@@ -245,7 +276,7 @@ QUESTION = Question(
     key="spread",
     asks="Do subnetworks that agree in-domain differ out of domain?",
     claim="subnetworks that match the model in-domain differ from each other in accuracy on "
-    "adversarial and friendly cases",
+    + _TESTED,
     source="section 4, finding 1",
     page="spread",
     subject=BY_SPARSITY,
@@ -257,11 +288,12 @@ QUESTION = Question(
             "A mean accuracy over cases of the subnetworks of one sparsity.",
             Column(
                 "mean_over",
-                "the cases that accuracy is a mean over",
+                "the cases that accuracy is a mean over; or the worst OOD group, the examples of "
+                "one case and label that the system answers worst (Sagawa et al. 2020)",
                 "str",
                 "cases",
                 brief=True,
-                choices=("in-domain", "adversarial", "friendly"),
+                choices=(*_MEANS.values(), _WORST),
                 key=True,
             ),
             Column("n", "subnetworks", "int", "n", brief=True, low=1),
@@ -367,6 +399,22 @@ QUESTION = Question(
                 form="percent",
                 optional=True,
             ),
+            Column(
+                "shift",
+                "mean accuracy over shifted cases",
+                title="shift",
+                digits=1,
+                form="percent",
+                optional=True,
+            ),
+            Column(
+                "worst_group",
+                "accuracy on the out-of-domain group of one case and label that is answered worst",
+                title="worst group",
+                digits=1,
+                form="percent",
+                optional=True,
+            ),
             title="Every subnetwork",
             folded=True,
         ),
@@ -377,11 +425,11 @@ QUESTION = Question(
             Column("case", "the case", "str", "case", brief=True, key=True),
             Column(
                 "case_kind",
-                "adversarial or friendly",
+                "adversarial, friendly or shift",
                 "str",
                 "kind",
                 brief=True,
-                choices=("adversarial", "friendly"),
+                choices=("adversarial", "friendly", "shift"),
             ),
             Column("n", "examples", "int", "n", low=1),
             Column(
@@ -450,6 +498,36 @@ QUESTION = Question(
             top=5,
         ),
         Table(
+            "worst-groups",
+            "The out-of-domain group that a system answers worst; a group is the examples of one "
+            "case and right label, as in group DRO (Sagawa et al. 2020).",
+            Column(
+                "seed",
+                "seed of the search; -1 for the full model",
+                "int",
+                "seed",
+                brief=True,
+                low=-1,
+                key=True,
+            ),
+            Column("suite", "the suite of examples", "str", "suite"),
+            Column("case", "the case", "str", "case", brief=True),
+            Column("label", "the right label", "str", "label", brief=True),
+            Column("n", "examples of the group", "int", "n", brief=True, low=1),
+            Column(
+                "accuracy",
+                "share answered correctly, with Wilson's interval, which is wide for a small group",
+                title="accuracy",
+                digits=1,
+                form="percent",
+                interval=True,
+                brief=True,
+            ),
+            title="The worst group of each system",
+            folded=True,
+            top=4,
+        ),
+        Table(
             "spread-marks",
             "One system's accuracy in one strip of the figure, in the order drawn.",
             Column("section", "the means, or the cases of one kind", "str", "section", key=True),
@@ -499,6 +577,8 @@ QUESTION = Question(
         "Accuracy does not separate generalisation from label bias: a subnetwork biased to the "
         "adversarial label is more accurate on every adversarial case.",
         "The data do not tell why subnetworks differ, nor whether those of other models would.",
+        "The worst of many groups is low by chance too, the more so the smaller groups are: their "
+        "sizes and intervals are given.",
     ),
     plan=_plan,
 )

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 from rich import box
-from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from ..check import CHECKS, Result, open_subject, run_checks
+from ..checks import Result, open_subject, run_checks
 from ..models.device import pick_device
-from ..tasks import load_task
+from ..study.watch import watching
 from .console import DataOption, DeviceOption, JsonOption, err, out, print_json
+from .loading import command_task
 
 #: Exit code if a check failed.
 FAILED = 1
@@ -28,8 +28,8 @@ def check(
         str | None,
         typer.Option(
             "--task",
-            help="Check on texts of this task or task file. [default: a few generated pairs]",
-            show_default=False,
+            help="Check on texts of this task or task file.",
+            show_default="a few generated pairs",
         ),
     ] = None,
     device: DeviceOption = "auto",
@@ -40,13 +40,11 @@ def check(
     """Check that a model can be studied; exit code 1 if a check fails."""
     examples = None
     if task is not None:
-        loaded = load_task(task, data=data)
+        loaded = command_task(task, data)
         examples = loaded.search if len(loaded.search) else loaded.suites[0].examples
     subject = open_subject(model, device=pick_device(device), dtype=dtype, examples=examples)
-    console = err()
-    with Bars(console=console, transient=True, disable=not console.is_terminal) as bars:
-        bar = bars.add_task("checks", total=len(CHECKS) + 1)
-        rows = run_checks(subject, lambda done, of: bars.update(bar, completed=done, total=of))
+    with watching(err()) as bar:
+        rows = run_checks(subject, bar("checks"))
     failed = [row for row in rows if row.result == "failed"]
     if as_json:
         print_json({"model": model, "ok": not failed, "checks": [asdict(row) for row in rows]})

@@ -26,23 +26,34 @@ DataOption = Annotated[
         "--data",
         envvar="HCORE_DATA",
         help="Folder of data files; the only option or setting with a path to data.",
-        show_default=False,
+        show_default="none: from the hub",
     ),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-RunArgument = Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")]
+RunArgument = Annotated[
+    Path, typer.Argument(help="A run folder, or an archive of one.", metavar="RUN")
+]
 LabelsOption = Annotated[
     str | None,
     typer.Option(
         "--labels",
         help="Names of the model's classes where its own say nothing, such as "
         "LABEL_0=entailment,LABEL_1=neutral,LABEL_2=contradiction.",
+        show_default="the model's own",
     ),
 ]
 MaxLengthOption = Annotated[
     int | None,
     typer.Option(
-        "--max-length", help="Longest text in tokens; longer ones are cut. [default: 128]"
+        "--max-length", help="Longest text in tokens; longer ones are cut.", show_default="128"
+    ),
+]
+TaskOptionsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--task-option",
+        metavar="NAME=VALUE",
+        help="A setting of the task, as `hcore tasks` lists them; none for no value; repeatable.",
     ),
 ]
 JsonOption = Annotated[
@@ -135,9 +146,14 @@ def _remarks_as_lines() -> Iterator[None]:
         warnings.simplefilter("always", Remark)
         show = warnings.showwarning
 
+        said: set[str] = set()
+
         def showing(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, Remark):
-                print(f"hcore: note: {message}", file=sys.stderr)
+                # A command may load its task several times, and says once what it left out.
+                if str(message) not in said:
+                    print(f"hcore: note: {message}", file=sys.stderr)
+                said.add(str(message))
             else:
                 show(message, category, *place, **more)
 

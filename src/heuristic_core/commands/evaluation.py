@@ -10,7 +10,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from ..errors import InputError, remark, unknown
+from ..errors import InputError, remark
 from ..measure.accuracy import evaluate as evaluate_model
 from ..measure.assignments import check_labels
 from ..measure.remarks import majorities
@@ -24,9 +24,8 @@ from ..study.config import EvaluationConfig
 from ..study.kinds.search import load_subnetwork
 from ..study.run import RunOptions, evaluate_run, load_study_task
 from ..study.run_folder import open_run
-from ..study.watch import Watch
+from ..study.watch import Watch, watching
 from ..subnetwork import Subnetwork
-from ..tasks import load_suite, load_task
 from ..tasks.registry import TASKS_OF
 from ..tasks.task import Suite, Task
 from .console import (
@@ -35,47 +34,76 @@ from .console import (
     JsonOption,
     LabelsOption,
     MaxLengthOption,
+    TaskOptionsOption,
     command_line,
     err,
     out,
     print_json,
 )
-from .evaluation_tables import rich_table, summary, with_majority
+from .evaluation_runs import chosen_cases, print_models, removed_in_run, run_models
+from .evaluation_tables import (
+    rich_table,
+    shown_worst,
+    summary,
+    with_majority,
+    with_worst,
+    worst_lines,
+)
 from .executors import RayOption, ThreadsOption, WorkersOption, executor
+from .loading import command_suites, command_task
 
 
 def evaluate(
     target: Annotated[str, typer.Argument(help="A run folder, a model folder, or a hub id.")],
     suite: Annotated[
-        str | None, typer.Option(help="A suite by name, such as hans. [default: the task's own]")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A suite that `hcore suites` lists, or NAME=PATH to read a local copy of it; "
+            "repeatable.",
+            show_default="the task's own",
+        ),
     ] = None,
     task: Annotated[
         str | None,
         typer.Option(
             "--task",
-            help="For a model: task, or task file, of the suites and of the means of --without. "
-            "[default: hans-grammar; with --suite, the suite's own]",
-            show_default=False,
+            help="For a model: task, or task file, of the suites and of the means of --without.",
+            show_default="hans-grammar; with --suite, the suite's own",
         ),
     ] = None,
-    case: Annotated[list[str] | None, typer.Option(help="Only this case; repeatable.")] = None,
+    task_options: TaskOptionsOption = None,
+    case: Annotated[
+        list[str] | None, typer.Option(help="Only this case; repeatable.", show_default="all")
+    ] = None,
     per_case: Annotated[
         str | None,
-        typer.Option(help="Examples of each case of --suite: a number, or all. [default: 100]"),
+        typer.Option(
+            help="Examples of each case of --suite: a number, or all.", show_default="100"
+        ),
     ] = None,
     subnetwork: Annotated[
         Path | None, typer.Option(help="For a model: evaluate this saved subnetwork of it.")
     ] = None,
     without: Annotated[
         list[str] | None,
-        typer.Option(help="For a model: remove this unit, such as L4H0; repeatable."),
+        typer.Option(
+            help="Remove this unit, such as L4H0; repeatable. For a run, from every model of it."
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="For a run with --without: only the models of this step; repeatable.",
+            show_default=False,
+        ),
     ] = None,
     ablation: Annotated[
         str | None,
         typer.Option(
             help="What the outputs of --without become: mean, over the task's mask-learning "
-            "examples, or zero. [default: mean]",
-            show_default=False,
+            "examples, or zero.",
+            show_default="mean",
         ),
     ] = None,
     other_model: Annotated[
@@ -87,17 +115,14 @@ def evaluate(
     device: DeviceOption = "auto",
     dtype: Annotated[
         str | None,
-        typer.Option(
-            "--dtype", help="For a model: weight type. [default: float32]", show_default=False
-        ),
+        typer.Option("--dtype", help="For a model: weight type.", show_default="float32"),
     ] = None,
     bf16: Annotated[
         bool | None,
         typer.Option(
             "--bf16/--no-bf16",
-            help="Compute in bfloat16 where that is safe. [default: as in the run; for a model, "
-            "no]",
-            show_default=False,
+            help="Compute in bfloat16 where that is safe.",
+            show_default="as in the run; for a model, no",
         ),
     ] = None,
     labels: LabelsOption = None,
@@ -110,17 +135,16 @@ def evaluate(
 ) -> None:
     """Evaluate a run's models and subnetworks, or one model, on every case of a suite."""
     n = _count(per_case or "100")
-    if per_case is not None and suite is None:
+    if per_case is not None and not suite:
         raise InputError(
             "--per-case is for --suite; how many examples the task's own suites have, the task says"
         )
-    suites = None if suite is None else [load_suite(suite, data=data, per_case=n)]
+    suites = command_suites(suite, data, n) if suite else None
     if os.path.isfile(Path(target) / "study.json"):
         for_models = {
             "--task": task,
+            "--task-option": task_options,
             "--subnetwork": subnetwork,
-            "--without": without,
-            "--ablation": ablation,
             "--other-model": other_model,
             "--dtype": dtype,
             "--labels": labels,
@@ -129,6 +153,9 @@ def evaluate(
         for option, value in for_models.items():
             if value:
                 raise InputError(f"{option} is for a model; a run has its own: leave it out")
+        _check_system(subnetwork, without, ablation, other_model)
+        if checkpoint and not without:
+            raise InputError("--checkpoint is for --without; leave it out")
         options = RunOptions(
             out=Path(target),
             device=device,
@@ -136,8 +163,13 @@ def evaluate(
             command=command_line(),
             executor=executor(workers, threads, ray),
         )
-        _evaluate_run(options, suites, case, per_case or "100", as_json, bf16)
+        if without:
+            removed_in_run(options, suites, case, without, ablation, checkpoint, bf16, as_json)
+        else:
+            _evaluate_run(options, suites, case, per_case or "100", as_json, bf16)
         return
+    if checkpoint:
+        raise InputError("--checkpoint is for a run; give the checkpoint's own folder")
     for option, given in {"--workers": workers, "--threads": threads, "--ray": ray}.items():
         if given is not None:
             raise InputError(f"{option} is for a run, which has many cells; leave it out")
@@ -148,8 +180,10 @@ def evaluate(
     # Means may need a task of which nothing is evaluated; nothing else does.
     named = task or (None if suites else "hans-grammar")
     if without and not named and ablation != "zero":
-        named = _own_task(str(suite))
-    loaded = None if named is None else load_task(named, data=data)
+        named = _own_task([given.partition("=")[0] for given in suite or ()])
+    if task_options and named is None:
+        raise InputError("--task-option is for a task, and none is loaded; name it with --task")
+    loaded = None if named is None else command_task(named, data, task_options)
     classifier = load_model(
         target,
         device=pick_device(device),
@@ -158,24 +192,34 @@ def evaluate(
         labels=None if labels is None else read_label_map(labels),
     )
     of_task = loaded.suites if loaded else ()
-    chosen = _only(suites or list(of_task), case)
+    chosen = chosen_cases(suites or list(of_task), case)
     chosen = [suite.for_labels(classifier.labels) for suite in chosen]
     check_labels(classifier, chosen, [*chosen, *of_task])
     system = _system(classifier, loaded, subnetwork, without, ablation)
-    table = evaluate_model(
-        classifier, chosen, subnetwork=system, other_model=other_model, bf16=bool(bf16)
-    )
+    with watching(err()) as bar:
+        table = evaluate_model(
+            classifier,
+            chosen,
+            subnetwork=system,
+            other_model=other_model,
+            compact=not without,
+            bf16=bool(bf16),
+            progress=bar("evaluation"),
+        )
     if subnetwork and system is not None:
         _compare_data(system, loaded)
     _remark_on_texts(classifier, chosen)
     table.insert(5, "accuracy", table["correct"] / table["n"])
-    for text in [*_notes_on(loaded), *table.attrs["remarks"]]:
+    for text in table.attrs["remarks"]:
         remark(text)
     if as_json:
-        table.insert(len(table.columns), "ablation", table.attrs.get("ablation"))
-        print_json(table.to_dict("records"))
+        whole = with_worst(table)
+        whole.insert(len(whole.columns), "ablation", table.attrs.get("ablation"))
+        print_json(whole.to_dict("records"))
         return
-    out().print(rich_table(with_majority(table)))
+    out().print(rich_table(shown_worst(with_majority(table))))
+    for line in worst_lines(table):
+        out().print(line, markup=False, soft_wrap=True)
     if system is not None:
         out().print(_replaced(system), markup=False, soft_wrap=True)
 
@@ -195,7 +239,8 @@ def _evaluate_run(
     other_type = bf16 != config.evaluation.bf16
     if other_type:
         config = config.model_copy(update={"evaluation": EvaluationConfig(bf16=bf16)})
-    chosen = _only(suites or list(load_study_task(config, data, folder).suites), cases)
+    task = load_study_task(config, data, folder)
+    chosen = chosen_cases(suites or list(task.suites), cases)
     # Every selection has a table of its own and overwrites no other.
     selection = [*(s.name for s in chosen), per_case if suites else "own", *(cases or ())]
     if other_type:
@@ -215,15 +260,19 @@ def _evaluate_run(
     found = next(
         (load_subnetwork(store, cell) for cell in plan.cells if cell.system["seed"] >= 0), None
     )
+    models = run_models(config, task, store)
     if as_json:
         replaced = None if found is None else found.replacement
-        cases_now = by_case.to_dict("records")
-        print_json({"table": str(path), "ablation": replaced, "cases": cases_now})
+        cases_now = with_worst(by_case).to_dict("records")
+        print_json({"table": str(path), "ablation": replaced, "models": models, "cases": cases_now})
         return
-    out().print(rich_table(with_majority(by_case)))
+    out().print(rich_table(shown_worst(with_majority(by_case))))
+    for line in worst_lines(by_case, " for the full model"):
+        out().print(line, markup=False, soft_wrap=True)
     if found is not None:
         out().print(f"Output of dropped units: {found.replacement}.", markup=False, soft_wrap=True)
     out().print(f"One row per system and case: {path}", markup=False, soft_wrap=True)
+    print_models(models)
 
 
 def _check_rounding(bf16: bool | None, dtype: str) -> None:
@@ -242,19 +291,21 @@ def _check_system(
         raise InputError("--other-model is for --subnetwork; leave it out")
 
 
-def _own_task(suite: str) -> str:
-    """Return the task whose mask-learning examples are averaged over for a suite.
+def _own_task(suites: list[str]) -> str:
+    """Return the task whose mask-learning examples are averaged over for suites.
 
     Raises:
-        InputError: If the suite is of several.
+        InputError: If they are of several tasks, or of none.
     """
-    tasks = TASKS_OF[suite]
-    if len(tasks) > 1:
-        raise InputError(
-            f"--without takes means over a task's mask-learning examples, and the suite {suite} is "
-            f"of {' and '.join(tasks)}; name one with --task, or say --ablation zero"
-        )
-    return tasks[0]
+    tasks = {suite: TASKS_OF.get(suite, ()) for suite in suites}
+    if len({task for some in tasks.values() for task in some}) == 1 and all(tasks.values()):
+        return next(iter(tasks.values()))[0]
+    suite = next(suite for suite, some in tasks.items() if len(some) != 1 or len(tasks) > 1)
+    of = " and ".join(tasks[suite]) or "no task"
+    raise InputError(
+        f"--without takes means over a task's mask-learning examples, and the suite {suite} is "
+        f"of {of}; name one with --task, or say --ablation zero"
+    )
 
 
 def _system(
@@ -290,28 +341,6 @@ def _replaced(subnetwork: Subnetwork) -> str:
     dropped = [str(unit) for unit in subnetwork.space if unit not in subnetwork]
     shown = ", ".join(dropped) if len(dropped) <= 8 else f"{len(dropped)} dropped units"
     return f"Output of {shown}: {subnetwork.replacement}."
-
-
-def _notes_on(task: Task | None) -> list[str]:
-    """Return the sentences on rows that were left out, or whose labels may be others."""
-    notes = () if task is None else task.notes
-    said = (
-        "rows without a gold label dropped",
-        "incomplete rows dropped",
-        "numbered from 1, say so with label_map",
-    )
-    return [note for note in notes if note.endswith(said)]
-
-
-def _only(suites: list[Suite], cases: list[str] | None) -> list[Suite]:
-    if not cases:
-        return suites
-    known = [case for suite in suites for case in suite.cases]
-    for case in cases:
-        if case not in known:
-            raise unknown("case", case, known)
-    picked = [(suite, [case for case in cases if case in suite.cases]) for suite in suites]
-    return [suite.only(some) for suite, some in picked if some]
 
 
 def _count(text: str) -> int | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -14,6 +17,8 @@ from ..errors import unknown
 
 #: Options that may stand without a value, and the value that is then meant.
 _BARE = {"--ray": "auto"}
+#: The options of all commands, which ``docs/generate.py`` writes.
+OUTLINES = "options.json"
 
 
 class Entry(NamedTuple):
@@ -49,11 +54,13 @@ def group(commands: Mapping[str, Entry]) -> type[TyperGroup]:
             return TyperCommand(cmd_name, help=entry.help, rich_help_panel=entry.panel)
 
         def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-            """Find the command that is called, and import it."""
+            """Find the command that is called, and import it unless its words are completed."""
             name, *rest = args
             if name not in commands:
                 raise unknown("command", name, commands)
-            return name, _load(name, commands[name]), list(_filled(rest))
+            if ctx.resilient_parsing:
+                return name, _outline(name), rest
+            return name, load(name, commands[name]), list(_filled(rest))
 
     return LazyGroup
 
@@ -66,9 +73,55 @@ def _filled(arguments: Sequence[str]) -> Iterator[str]:
             yield _BARE[argument]
 
 
-def _load(name: str, entry: Entry) -> Any:
+def load(name: str, entry: Entry) -> Any:
+    """Import a command.
+
+    Args:
+        name: Its name.
+        entry: Where it is.
+    """
     module, function = entry.home.split(":")
     home = importlib.import_module(f"{__package__}.{module}")
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(name)(getattr(home, function))
+    return typer.main.get_command(app)
+
+
+def outline(command: Any) -> dict[str, dict[str, Any]]:
+    """Return a command's options, as they are stored for completion.
+
+    Args:
+        command: The command.
+
+    Returns:
+        For each option what it says (``help``), and whether it is a ``flag`` or takes a value.
+    """
+    return {
+        option: {"help": parameter.help or "", "flag": parameter.is_flag}
+        for parameter in command.params
+        if parameter.param_type_name == "option"
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
+
+
+def _outline(name: str) -> Any:
+    """Return a command that knows its options from a file, which takes no time to import."""
+    text = (resources.files(__package__) / OUTLINES).read_text("utf-8")
+    parameters = []
+    for i, (option, kept) in enumerate(json.loads(text).get(name, {}).items()):
+        takes: Any = bool | None if kept["flag"] else str | None
+        kind = Annotated[takes, typer.Option(option, help=kept["help"])]
+        parameters.append(
+            inspect.Parameter(
+                f"option_{i}", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind
+            )
+        )
+
+    def nothing(**options: Any) -> None:
+        pass
+
+    nothing.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    nothing.__annotations__ = {one.name: one.annotation for one in parameters}
+    app = typer.Typer(add_completion=False)
+    app.command(name)(nothing)
     return typer.main.get_command(app)

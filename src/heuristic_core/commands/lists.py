@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel
@@ -10,13 +10,15 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import one_line
+from ..errors import InputError, one_line
 from ..models.families import FAMILIES
 from ..models.sources import PACKAGED
 from ..search.find import METHODS
-from ..tasks import SUITES, TASKS, describe, load_task
+from ..study.settings import settings
+from ..tasks import SUITES, TASKS, describe, load_task, shelf_entries, suite_names
+from ..tasks.registry import TASKS_OF
 from ..tasks.task import Task
-from .console import DataOption, JsonOption, out, print_json
+from .console import DataOption, JsonOption, TaskOptionsOption, out, print_json
 
 
 def tasks(
@@ -26,13 +28,17 @@ def tasks(
             help="Load this task or task file and print a summary of its data.", show_default=False
         ),
     ] = None,
+    task_options: TaskOptionsOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the tasks with their settings and the suites, or show one task's data."""
     if name is not None:
-        _show(load_task(name, data=data), as_json)
+        options = settings(task_options or [], option="--task-option")
+        _show(load_task(name, data=data, **options), as_json)
         return
+    if task_options:
+        raise InputError("--task-option is for one task; name it")
     if as_json:
         print_json(
             {
@@ -44,7 +50,7 @@ def tasks(
                     }
                     for name, entry in TASKS.items()
                 },
-                "suites": list(SUITES),
+                "suites": list(suite_names()),
             }
         )
         return
@@ -58,7 +64,46 @@ def tasks(
         out().print(table)
         out().print(f"Data: {entry.data}\n", markup=False)
     out().print("A task file of your own: see docs/tutorial-own-task.md\n", markup=False)
-    out().print(f"Suites for `hcore evaluate --suite`: {', '.join(SUITES)}")
+    out().print(f"Suites for `hcore evaluate --suite`: {', '.join(suite_names())}")
+
+
+def suites(as_json: JsonOption = False) -> None:
+    """List the suites that `hcore evaluate --suite` takes, with size, licence and source."""
+    named: list[dict[str, Any]] = [
+        {"name": name, "about": f"of {' and '.join(TASKS_OF[name])}"} for name in SUITES
+    ]
+    shelved: list[dict[str, Any]] = [
+        {
+            "name": entry.name,
+            "about": entry.about,
+            "size": entry.size,
+            "labels": entry.labels,
+            "licence": entry.licence,
+            "hub": entry.hub,
+            "sources": entry.sources,
+        }
+        for entry in shelf_entries().values()
+    ]
+    if as_json:
+        print_json([*named, *shelved])
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("suite", "examples", "licence", "source", "what it is"):
+        table.add_column(
+            column, no_wrap=column == "suite", justify="right" if column == "examples" else "left"
+        )
+    for row in named:
+        table.add_row(row["name"], "", "", "", Text(f"a suite {row['about']}"))
+    for row in shelved:
+        source = f"hub:{row['hub']}"
+        table.add_row(row["name"], f"{row['size']:,}", row["licence"], source, Text(row["about"]))
+    out().print(table)
+    out().print(
+        "A licence is what the data set's page states. hcore suites --json lists the public files "
+        "that show columns, splits and label codes. Local copies: --suite NAME=PATH.",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _show(task: Task, as_json: bool) -> None:

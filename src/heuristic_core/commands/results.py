@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ..analysis.conclusions import Conclusions
-from ..errors import remark
+from ..errors import InputError, expect_known, remark
 from ..report.results import Results
+from ..report.tables import TABLE_FORMATS, table_files
 from ..report.terminal import render
+from ..storage import check_writable, write_text
+from ..study.archive import is_archive, opened, write_archive
 from ..study.results import read_results
 from .console import JsonOption, RunArgument, command_line, out, print_json
+
+_PER_INCH = {"in": 1.0, "cm": 2.54, "mm": 25.4, "pt": 72.0}
+#: Inches that figures can be asked to take.
+_NARROWEST, _WIDEST = 2.0, 40.0
 
 
 def show(folder: RunArgument, as_json: JsonOption = False) -> None:
     """Show a run's findings in the terminal."""
-    results = read_results(folder)
+    results = _read(folder)
     _remark_on(results)
     if as_json:
         print_json(as_records(results.conclusions))
     else:
         render(results, out())
+
+
+def _read(run: Path) -> Results:
+    """Read the results of a run that is given as a folder or as an archive."""
+    with opened(run) as folder:
+        return read_results(folder)
 
 
 def _remark_on(results: Results) -> None:
@@ -40,24 +54,50 @@ def as_records(conclusions: Conclusions) -> dict[str, Any]:
 def print_results(folder: Path, results: Results, as_json: bool) -> None:
     """Print what a run came to, and where its page is."""
     _remark_on(results)
-    page = folder / "report" / "report.html"
+    # An archive has no report.
+    page = None if is_archive(folder) else folder / "report" / "report.html"
     if as_json:
-        print_json({"run": str(folder), "report": str(page), **as_records(results.conclusions)})
+        where = {"run": str(folder)} | ({} if page is None else {"report": str(page)})
+        print_json({**where, **as_records(results.conclusions)})
         return
     render(results, out())
-    out().print(f"\nReport: {page.resolve()}", markup=False, soft_wrap=True)
+    if page is not None:
+        out().print(f"\nReport: {page.resolve()}", markup=False, soft_wrap=True)
 
 
 def report(
     folder: RunArgument,
     out_folder: Annotated[
-        Path | None, typer.Option("--out", help="Where to. [default: RUN/report]")
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Where to.",
+            show_default="RUN/report; for an archive, NAME-report beside it",
+        ),
+    ] = None,
+    formats: Annotated[
+        str, typer.Option("--format", help="What figures are written as: svg, pdf, png.")
+    ] = "svg",
+    width: Annotated[
+        str | None,
+        typer.Option(
+            "--width",
+            help="Width of the figures' files, such as 3.3in or 84mm, with text of at least 7 "
+            "points. Figures on the page stay as they are.",
+            show_default="as their content takes",
+        ),
     ] = None,
 ) -> None:
     """Write a run's report again: one HTML page, its figures and its tables."""
-    from ..report.html import write_report  # loads what makes pages, which `show` does not need
+    from ..report.figures.look import Look  # loads what makes pages, which `show` does not need
+    from ..report.html import write_report
 
-    page = write_report(read_results(folder), out_folder or folder / "report")
+    look = None if width is None else Look(width=_inches(width))
+    where = out_folder or (
+        folder.with_name(f"{folder.stem}-report") if is_archive(folder) else folder / "report"
+    )
+    kinds = list(dict.fromkeys(kind.strip() for kind in formats.split(",")))
+    page = write_report(_read(folder), where, formats=kinds, look=look)
     out().print(f"{page.resolve()}", markup=False, soft_wrap=True)
 
 
@@ -93,3 +133,55 @@ def compare(
     render_document(compared.document(), out(), ACROSS)
     if page is not None:
         out().print(f"\nReport: {page.resolve()}", markup=False, soft_wrap=True)
+
+
+def _inches(width: str) -> float:
+    """Read a width with its unit."""
+    match = re.fullmatch(r"\s*(\d{1,4}(?:\.\d{0,6})?)\s*(in|cm|mm|pt)?\s*", width, re.ASCII)
+    value = float(match[1]) / _PER_INCH[match[2] or "in"] if match else 0.0
+    if not _NARROWEST <= value <= _WIDEST:
+        raise InputError(
+            f"--width {width!r} is no width from {_NARROWEST:g} to {_WIDEST:g} inches; write it as "
+            "3.3in, 84mm, 8.4cm or 240pt"
+        )
+    return value
+
+
+def export(
+    folder: RunArgument,
+    out_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="The archive; with --format csv or latex, the folder of the tables.",
+            show_default="NAME.hcore.zip, or NAME-csv or NAME-latex",
+        ),
+    ] = None,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="zip: one archive without weights, which show, report, analyze --tables-only and "
+            "load_run read. csv or latex: tables and verdicts.",
+        ),
+    ] = "zip",
+) -> None:
+    """Write a run as one archive without weights, or its tables as CSV or LaTeX."""
+    if kind == "zip":
+        if is_archive(folder):
+            raise InputError(f"{folder} is an archive already; copy it")
+        path = write_archive(folder, out_path or Path(f"{_name(folder)}.hcore.zip"))
+        out().print(f"{path.resolve()}", markup=False, soft_wrap=True)
+        return
+    expect_known("format", (kind,), ("zip", *TABLE_FORMATS))
+    place = out_path or Path(f"{_name(folder)}-{kind}")
+    files = table_files(_read(folder), kind)
+    check_writable(place)
+    for name, text in files.items():
+        write_text(place / name, text)
+    out().print(f"{len(files)} files in {place.resolve()}", markup=False, soft_wrap=True)
+
+
+def _name(run: Path) -> str:
+    name = run.resolve().name
+    return name.split(".")[0] if is_archive(run) else name

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress as Bars
 
 from ..errors import InputError
 from ..measure.assignments import check_labels
@@ -16,7 +13,6 @@ from ..models.device import pick_device
 from ..models.labels import read_label_map
 from ..models.loading import load_model
 from ..models.sources import identity
-from ..progress import Progress
 from ..search.data import prepare
 from ..search.find import find_subnetworks, method_options
 from ..storage import check_writable, digest
@@ -26,9 +22,8 @@ from ..study.plan import make_plan
 from ..study.run import RunOptions, load_study_task, run_study
 from ..study.settings import settings
 from ..study.store import Store
-from ..study.watch import Watch
+from ..study.watch import Watch, watching
 from ..subnetwork import Subnetwork
-from ..tasks import load_task
 from ..training.finetune import checkpoint_folder
 from ..units import check_sparsity
 from .console import (
@@ -37,11 +32,13 @@ from .console import (
     JsonOption,
     LabelsOption,
     MaxLengthOption,
+    TaskOptionsOption,
     command_line,
     err,
     out,
     print_json,
 )
+from .loading import command_task
 
 TaskOption = Annotated[
     str, typer.Option("--task", help="A task that `hcore tasks` lists, or a task file.")
@@ -56,12 +53,14 @@ def finetune(
     task: TaskOption = "hans-grammar",
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 300,
     checkpoint: Annotated[
-        list[int] | None, typer.Option(help="Step to save; repeatable. [default: first and last]")
+        list[int] | None,
+        typer.Option(help="Step to save; repeatable.", show_default="first and last"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of new weights, data order and dropout.")] = 1,
     batch_size: Annotated[int, typer.Option(help="Examples per step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-5,
     max_length: MaxLengthOption = None,
+    task_options: TaskOptionsOption = None,
     device: DeviceOption = "auto",
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -71,7 +70,10 @@ def finetune(
         {
             "name": "finetune",
             "model": {"source": model} | ({} if max_length is None else {"max_length": max_length}),
-            "task": {"name": task},
+            "task": {
+                "name": task,
+                "options": settings(task_options or [], option="--task-option"),
+            },
             "finetune": {
                 "steps": steps,
                 "checkpoints": checkpoint or [0, steps],
@@ -101,9 +103,12 @@ def prune(
     out_folder: OutOption,
     task: TaskOption = "hans-grammar",
     sparsity: Annotated[
-        list[float] | None, typer.Option(help="Share of units to drop; repeatable. [default: 0.5]")
+        list[float] | None,
+        typer.Option(help="Share of units to drop; repeatable.", show_default="0.5"),
     ] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Repeatable. [default: 1]")] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Seed of the search; repeatable.", show_default="1")
+    ] = None,
     method: Annotated[str, typer.Option(help="Search method.")] = "learned",
     units: Annotated[str, typer.Option(help="Units that may be dropped: all, or heads.")] = "all",
     ablation: Annotated[str, typer.Option(help="Ablation of dropped units: mean, zero.")] = "mean",
@@ -115,6 +120,7 @@ def prune(
     dtype: DtypeOption = "float32",
     labels: LabelsOption = None,
     max_length: MaxLengthOption = None,
+    task_options: TaskOptionsOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -130,7 +136,7 @@ def prune(
     filled = method_options(method, options)
     for target in sparsities:
         check_sparsity(target)
-    loaded = load_task(task, data=data)
+    loaded = command_task(task, data, task_options)
     loaded.check_whole("search")
     names_given = None if labels is None else read_label_map(labels)
     # Subnetworks that are there were found without these.
@@ -166,7 +172,7 @@ def prune(
     # Before the search.
     suites = [suite.for_labels(classifier.labels) for suite in loaded.suites]
     check_labels(classifier, suites, suites)
-    with _bars() as bar:
+    with watching(err()) as bar:
         shared = prepare(classifier, loaded, ablation=ablation)
         rows = []
         for number in seeds:
@@ -226,16 +232,3 @@ def _finished(folder: Path, names: list[str], request: str) -> list[Subnetwork] 
                 "another --out, or remove it"
             )
     return subnetworks if len(subnetworks) == len(names) else None
-
-
-@contextmanager
-def _bars() -> Iterator[Callable[[str], Progress]]:
-    """Show progress bars on the error stream; yields a function that adds a bar by name."""
-    console = err()
-    with Bars(console=console, disable=not console.is_terminal) as bars:
-
-        def bar(name: str) -> Progress:
-            task = bars.add_task(name)
-            return lambda done, of: bars.update(task, completed=done, total=of)
-
-        yield bar

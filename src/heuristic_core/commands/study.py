@@ -11,9 +11,11 @@ import typer
 from ..errors import InputError, unknown
 from ..models.device import pick_device
 from ..study.analyses import analyze_run, open_finished, plan_run, stale_remark
+from ..study.archive import is_archive, opened
 from ..study.config import load_study
 from ..study.design import design_of, warnings
-from ..study.run import RunOptions, load_study_task, run_study
+from ..study.run import RunOptions, prepare_study, run_study
+from ..study.run_folder import check_claim
 from ..study.store import Store
 from ..study.watch import Watch
 from .console import (
@@ -36,7 +38,7 @@ def run(
         str, typer.Argument(help="A TOML file, or the name of a packaged study.")
     ] = "quickstart",
     out_folder: Annotated[
-        Path | None, typer.Option("--out", help="Run folder. [default: runs/NAME]")
+        Path | None, typer.Option("--out", help="Run folder.", show_default="runs/NAME")
     ] = None,
     sets: Annotated[
         list[str] | None,
@@ -49,7 +51,10 @@ def run(
         typer.Option("--plan", help="Print cells, forecast time and disk space; start nothing."),
     ] = False,
     until: Annotated[
-        str | None, typer.Option("--until", help="Stop after finetune, search or evaluate.")
+        str | None,
+        typer.Option(
+            "--until", help="Stop after finetune, search or evaluate.", show_default="the end"
+        ),
     ] = None,
     update: Annotated[
         bool,
@@ -57,7 +62,12 @@ def run(
     ] = False,
     device: DeviceOption = "auto",
     dtype: Annotated[
-        str | None, typer.Option("--dtype", help="Type of the weights; the same as model.dtype.")
+        str | None,
+        typer.Option(
+            "--dtype",
+            help="Type of the weights; the same as model.dtype.",
+            show_default="as the study says",
+        ),
     ] = None,
     data: DataOption = None,
     workers: WorkersOption = None,
@@ -78,7 +88,8 @@ def run(
         command=command_line(),
     )
     if plan:
-        task = load_study_task(config, data)
+        config, task = prepare_study(config, data, options.out)
+        check_claim(options.out, config, update)
         planned, later = plan_run(config, task, Store(options.out, make=False))
         print_plan(
             config.name,
@@ -123,6 +134,8 @@ def analyze(
         raise InputError("--plan is about running models, which --tables-only does not")
     on = pick_device(device)  # a missing device is an error even if no model is run
     if plan:
+        if is_archive(folder):
+            raise InputError(f"{folder} is an archive, which has no models to run")
         run = open_finished(folder, data)
         title = f"analyses of {run.config.name}"
         # Inputs of the analyses are planned too if another version of the code computed them.
@@ -141,14 +154,21 @@ def analyze(
         if remark := stale_remark(run):
             err().print(remark, markup=False, soft_wrap=True)
         return
-    options = RunOptions(
-        out=folder,
-        device=device,
-        data=data,
-        command=command_line(),
-        executor=executor(workers, threads, None if tables_only else ray),
-    )
-    results, missing = analyze_run(folder, options, Watch(err()), run_models=not tables_only)
+    with opened(folder, change=tables_only) as place:
+        if is_archive(folder) and not tables_only:
+            raise InputError(
+                f"{folder} is an archive, which has no models to run; conclude from its tables "
+                "with --tables-only"
+            )
+        options = RunOptions(
+            out=place,
+            device=device,
+            data=data,
+            command=command_line(),
+            executor=executor(workers, threads, None if tables_only else ray),
+        )
+        results, missing = analyze_run(place, options, Watch(err()), run_models=not tables_only)
+    missing = missing.replace(str(place), str(folder))
     if missing:
         err().print(missing, markup=False, soft_wrap=True)
     print_results(folder, results, as_json)

@@ -29,6 +29,7 @@ def predict(
     *,
     subnetwork: Subnetwork | None = None,
     other_model: bool = False,
+    compact: bool = True,
     batch_size: int = 64,
     bf16: bool = False,
     progress: Progress | None = None,
@@ -40,6 +41,8 @@ def predict(
         encoded: The tokenised examples.
         subnetwork: A subnetwork to run in place of the full model.
         other_model: Accept a subnetwork that was found in other weights, with a :class:`.Remark`.
+        compact: Run the subnetwork as a model without the dropped units, which is faster; else by
+            gates, as :func:`.removal.without` does, to the last digit.
         batch_size: Examples per forward pass.
         bf16: Compute in bfloat16 where that is safe; weights keep their type.
         progress: Called with (examples done, examples in all).
@@ -52,8 +55,13 @@ def predict(
     """
     check_runnable(model)
     expect("the subnetwork", subnetwork, Subnetwork, type(None))
+    if subnetwork is not None and not compact:
+        with subnetwork.applied(model, other_model=other_model):
+            return model.logits(
+                encoded, batch_size=batch_size, bf16=bf16, progress=progress
+            ).numpy()
     if subnetwork is not None:
-        model = subnetwork.compact(model, other_model=other_model)  # faster, with the same logits
+        model = subnetwork.compact(model, other_model=other_model)
     return model.logits(encoded, batch_size=batch_size, bf16=bf16, progress=progress).numpy()
 
 
@@ -64,8 +72,10 @@ def evaluate(
     *,
     subnetwork: Subnetwork | None = None,
     other_model: bool = False,
+    compact: bool = True,
     batch_size: int = 64,
     bf16: bool = False,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Evaluate a model or subnetwork on every case of some suites.
 
@@ -74,15 +84,18 @@ def evaluate(
         task: A task, a suite or several suites.
         subnetwork: A subnetwork to evaluate in place of the full model.
         other_model: Accept a subnetwork that was found in other weights, with a :class:`.Remark`.
+        compact: As for :func:`predict`.
         batch_size: Examples per forward pass.
         bf16: Compute in bfloat16 where that is safe; weights keep their type.
+        progress: Called with (examples done, examples in all), over the model and the subnetwork.
 
     Returns:
         One row per suite and case with the columns suite, role, case, case_kind, n, correct, kl
-        (mean KL to the full model, nats), margin (mean log-odds of the right label), majority
-        (accuracy of always giving the case's most frequent label) and majority_label. Its ``attrs``
-        hold ``remarks``, sentences on odd answers (:func:`.remarks.remarks`), and for a subnetwork
-        ``ablation``: what became of the dropped units' outputs, and from which data.
+        (mean KL to the full model, nats), margin (mean log-odds of the right label), worst_label,
+        worst_n and worst_correct (as :func:`score` says), majority (accuracy of always giving the
+        case's most frequent label) and majority_label. Its ``attrs`` hold ``remarks``, sentences
+        on odd answers (:func:`.remarks.remarks`), and for a subnetwork ``ablation``: what became
+        of the dropped units' outputs, and from which data.
 
     Raises:
         InputError: If an argument has the wrong type, there is no suite, or the model's labels do
@@ -100,14 +113,36 @@ def evaluate(
     suites = [suite.for_labels(model.labels) for suite in suites]
     for suite in suites:
         suite.class_map(model.labels)  # fails before anything is run
-    pruned = None if subnetwork is None else subnetwork.compact(model, other_model=other_model)
+    systems: list[tuple[Any, Subnetwork | None]] = [(model, None)]
+    if subnetwork is not None and compact:  # once for all suites
+        systems.append((subnetwork.compact(model, other_model=other_model), None))
+    elif subnetwork is not None:
+        systems.append((model, subnetwork))
     rows, said = [], []
+    total, before = len(systems) * sum(len(suite.examples) for suite in suites), 0
     for suite in suites:
         encoded = model.encode(suite.examples)
-        reference = predict(model, encoded, batch_size=batch_size, bf16=bf16)
-        logits = reference
-        if pruned is not None:
-            logits = predict(pruned, encoded, batch_size=batch_size, bf16=bf16)
+        found = []
+        for system, gated in systems:
+
+            def step(done: int, _: int, before: int = before) -> None:
+                if progress is not None:
+                    progress(before + done, total)
+
+            found.append(
+                predict(
+                    system,
+                    encoded,
+                    subnetwork=gated,
+                    other_model=other_model,
+                    compact=False,
+                    batch_size=batch_size,
+                    bf16=bf16,
+                    progress=step,
+                )
+            )
+            before += len(suite.examples)
+        reference, logits = found[0], found[-1]
         scored = score(suite, model.labels, logits, reference)
         rows.append(scored.merge(majorities(suite), on="case", validate="1:1"))
         said += remarks(suite, model.labels, logits)
@@ -133,7 +168,9 @@ def score(
         reference: The full model's logits on the same examples.
 
     Returns:
-        Rows with the columns suite, role, case, case_kind, n, correct, kl and margin.
+        Rows with the columns suite, role, case, case_kind, n, correct, kl, margin, and of the
+        case's group that is answered worst worst_label, worst_n and worst_correct; a group is the
+        examples of one case and right label (Sagawa et al. 2020, group DRO).
 
     Raises:
         InputError: If the labels do not fit, or a logit is not finite.
@@ -156,16 +193,29 @@ def by_case(suite: Suite, frame: pd.DataFrame, **more: tuple[str, str]) -> pd.Da
         "margin": ("margin", "mean"),
     }
     table = frame.groupby("case", sort=False).agg(**aggregated, **more).reset_index()
+    table = table.merge(_worst_groups(frame), on="case", validate="1:1")
     table.insert(0, "suite", suite.name)
     table.insert(1, "role", suite.role)
     table.insert(3, "case_kind", [suite.kind(case) for case in table["case"]])
     return table
 
 
+def _worst_groups(frame: pd.DataFrame) -> pd.DataFrame:
+    """Find the label whose examples are answered worst in each case; of several the largest."""
+    groups = frame.groupby(["case", "label"], sort=False)["correct"].agg(["size", "sum"])
+    groups["accuracy"] = groups["sum"] / groups["size"]
+    ranked = groups.reset_index().sort_values(
+        ["accuracy", "size", "label"], ascending=[True, False, True], kind="stable"
+    )
+    names = {"label": "worst_label", "size": "worst_n", "sum": "worst_correct"}
+    worst = ranked.drop_duplicates("case").rename(columns=names)
+    return worst[["case", *names.values()]]
+
+
 def per_example(
     suite: Suite, model_labels: tuple[str, ...], logits: Logits, reference: Logits
 ) -> pd.DataFrame:
-    """Score logits, one row per example, with the columns case, correct, kl and margin.
+    """Score logits, one row per example, with the columns case, label, correct, kl and margin.
 
     Args:
         suite: The suite.
@@ -188,6 +238,7 @@ def per_example(
     return pd.DataFrame(
         {
             "case": suite.examples.table["case"].to_numpy(),
+            "label": suite.examples.table["label"].to_numpy(),
             "correct": class_map[logits.argmax(1)] == labels,
             # Rounding may leave a divergence a little below zero.
             "kl": (np.exp(log_q) * (log_q - log_p)).sum(1).clip(min=0),

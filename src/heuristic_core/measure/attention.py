@@ -12,12 +12,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..errors import InputError, one_line, unknown
-from ..models.classifier import Classifier
+from ..errors import InputError, expect, one_line, unknown
+from ..models.classifier import Classifier, check_classifier
 from ..models.hooks import on_values
 from ..progress import Progress
 from ..tables import ATTENTION, MODEL_NAMES
 from ..tasks.task import Examples
+from ..units import Unit
 from .patterns import PADDING, PATTERNS, describe_tokens, pattern_scores, relate
 
 WEIGHTINGS = ("attention", "value_norm")
@@ -110,6 +111,41 @@ def attention_patterns(
     numbers = _summary(attention, chance, score, seed)
     table = names.assign(suite=suite, weighting=weighting, **numbers)
     return _TABLE.conform(table[table["n"] > 0])
+
+
+def attention_of(
+    model: Classifier, head: Unit | str, text: str, text_pair: str | None = None
+) -> tuple[tuple[str, ...], Float[np.ndarray, "query key"]]:
+    """Return what one head attends to in one text or pair.
+
+    Args:
+        model: The model; it is not changed.
+        head: The head, such as ``"L4H0"``.
+        text: The text, or the first of a pair.
+        text_pair: The second of a pair.
+
+    Returns:
+        The tokens, special ones too, and the attention from each token to each token; rows sum
+        to 1.
+
+    Raises:
+        InputError: If the model has no such head, the texts are none, or the model gives no
+            attention maps.
+    """
+    check_classifier(model)
+    expect("the text", text, str)
+    expect("the second text", text_pair, str, type(None))
+    unit = model.space.units[model.space.index(head)]
+    if unit.head is None:
+        raise InputError(f"{unit} is an MLP layer, which does not attend; give a head, as L4H0")
+    pair = None if text_pair is None else [text_pair]
+    examples = Examples.build([text], pair, model.labels[:1], "", model.labels)
+    encoded = model.encode(examples)
+    with model.inference(), showing_maps(model):
+        maps = attention_maps(model, encoded.batch([0], model.device))
+    tokens = model.tokenizer.convert_ids_to_tokens(encoded.columns["input_ids"][0])
+    spelled = [model.tokenizer.convert_tokens_to_string([t]).strip() or t for t in tokens]
+    return tuple(spelled), maps[unit.layer][0, unit.head].float().cpu().numpy()
 
 
 def _summary(

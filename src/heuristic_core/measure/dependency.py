@@ -14,12 +14,15 @@ from ..models.classifier import Classifier
 from ..models.encoding import Encoded
 from ..models.patching import READS
 from ..progress import Progress
+from ..search.data import means as means_over
 from ..tables import DEPENDENCY, MODEL_NAMES
-from ..tasks.task import Examples, Suite
+from ..tasks.task import Examples, Suite, Task
 from ..units import Unit
 from .path_patching import PATHS, CleanRun
 
 _TABLE = DEPENDENCY.without(MODEL_NAMES)
+#: How columns end that compare heads with their controls.
+_OF_GROUPS = ("_group", "excess", "excess_se")
 
 
 def dependencies(
@@ -98,6 +101,63 @@ def dependencies(
                 if progress is not None:
                     progress(done, todo)
     return _table(change, margin, paths, sending, receiving, senders, receivers)
+
+
+def path_patching(
+    model: Classifier,
+    task: Task | Suite | Iterable[Suite],
+    *,
+    senders: Iterable[Unit | str],
+    receivers: Iterable[Unit | str],
+    means: AblationValues | None = None,
+    paths: Sequence[str] = PATHS,
+    batch_size: int = 64,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Measure what receiving heads give when only what sending heads wrote is changed.
+
+    The output of one sender at a time is replaced by its mean, on adversarial examples.
+
+    Args:
+        model: The model; it is not changed.
+        task: A task, a suite or several suites.
+        senders: The heads whose output is replaced, such as ``["L1H1"]``.
+        receivers: The heads that may read it, in layers above.
+        means: Mean outputs, from :func:`heuristic_core.means`; over the mask-learning examples if
+            not given, which needs a task.
+        paths: ``direct`` (units between write what they did), ``total`` (they are computed
+            again), or both.
+        batch_size: Examples per forward pass.
+        progress: Called with (senders done, senders in all), summed over batches.
+
+    Returns:
+        One row for each sender, receiver, projection that ``reads`` (q, k or v) and ``path``, with
+        ``n`` examples, the ``change`` of the receiver's output over its distance from its mean and
+        the ``margin_change`` of the right label, nats, both with standard errors. Other columns
+        are of studies, which compare with control heads.
+
+    Raises:
+        InputError: As for :func:`dependencies`, and if there are no means.
+    """
+    suites = task.suites if isinstance(task, Task) else task
+    if means is None:
+        if not isinstance(task, Task):
+            raise InputError(
+                "nothing says what replaces the senders' outputs; give a task, or means=..."
+            )
+        means = means_over(model, task)
+    table = dependencies(
+        model,
+        suites,
+        senders={str(unit): "core" for unit in senders},
+        receivers={str(unit): "added" for unit in receivers},
+        values=means,
+        paths=paths,
+        margin_paths=paths,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    return table.drop(columns=[name for name in table if name.endswith(_OF_GROUPS)])
 
 
 def dependency_passes(

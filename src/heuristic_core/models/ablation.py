@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from .anatomy import Anatomy
 
 
@@ -31,6 +31,10 @@ class AblationValues:
     heads: tuple[Float[Tensor, "head d_head"], ...]
     mlps: tuple[Float[Tensor, " d_model"], ...]
     source: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        of = one_line(str(self.source.get("of", "data that are not recorded")), 120)
+        return f"AblationValues({len(self.heads)} layers, means over {of})"
 
     @property
     def over(self) -> dict[str, Any]:

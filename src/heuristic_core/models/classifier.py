@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 
@@ -178,7 +179,12 @@ class Classifier(TextClassifier):
         return self.__dict__.copy()
 
     def __repr__(self) -> str:
-        return f"Classifier({self.name!r}, {self.family.name}, {self.space})"
+        name = one_line(repr(self.name), 120)
+        return f"Classifier({name}, {self.family.name}, {self.space})"
+
+    def _repr_html_(self) -> str:
+        mask = np.ones(len(self.space), dtype=bool)
+        return self.space.html(mask, f"{self!r}, labels {', '.join(self.labels)}")
 
 
 class CompactClassifier(TextClassifier):
@@ -246,7 +252,8 @@ class CompactClassifier(TextClassifier):
         return path
 
     def __repr__(self) -> str:
-        return f"CompactClassifier({self.name!r}, {self.family.name}, {self.subnetwork})"
+        name = one_line(repr(self.name), 120)
+        return f"CompactClassifier({name}, {self.family.name}, {self.subnetwork})"
 
 
 def check_classifier(model: object) -> None:

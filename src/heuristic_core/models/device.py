@@ -18,7 +18,8 @@ def check_device(device: str | torch.device) -> torch.device:
     """Check that models can run on a device of this machine.
 
     Args:
-        device: ``cpu``, ``cuda`` or one of several such as ``cuda:1``.
+        device: ``cpu``, ``cuda`` or one of several such as ``cuda:1``; or ``auto`` for ``cuda``
+            where this machine has it and else ``cpu``.
 
     Returns:
         The device.
@@ -26,12 +27,14 @@ def check_device(device: str | torch.device) -> torch.device:
     Raises:
         InputError: If it is none of these, or this machine does not have it.
     """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         parsed = torch.device(device)
     except (RuntimeError, TypeError):
         parsed = torch.device("meta")
     if parsed.type not in ("cpu", "cuda"):
-        raise InputError(f"unknown device {one_line(str(device))!r}; say cpu or cuda")
+        raise InputError(f"unknown device {one_line(str(device))!r}; say auto, cpu or cuda")
     if parsed.type == "cpu":
         return torch.device("cpu")
     n = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -48,8 +51,6 @@ def pick_device(device: str) -> str:
     Raises:
         InputError: If the device is not supported, or not there.
     """
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
     return str(check_device(device))
 
 

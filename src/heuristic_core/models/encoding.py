@@ -38,6 +38,9 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.columns["input_ids"])
 
+    def __repr__(self) -> str:
+        return f"Encoded({len(self)} examples, {self.n_truncated} of them cut)"
+
     @property
     def lengths(self) -> np.ndarray:
         """Number of tokens of each example."""

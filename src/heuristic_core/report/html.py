@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..storage import check_writable, write_text
+from ..errors import expect_known
+from ..storage import check_writable, write_bytes
 from ..tables import CONTRADICTED, SUPPORTED, VERDICTS
 from .document import Document, document
 from .results import Results
@@ -17,6 +18,7 @@ from .wording import name
 if TYPE_CHECKING:  # load SciPy and matplotlib
     from ..analysis.question import Question
     from .figures import Drawing
+    from .figures.look import Look
 
 #: The class and the mark of a decision, so that it does not rest on colour alone.
 _MARKS = {SUPPORTED: ("yes", "✓"), CONTRADICTED: ("no", "✕")}
@@ -28,8 +30,10 @@ def write_report(
     questions: Sequence[Question] | None = None,
     *,
     sweep: bool = False,
+    formats: Sequence[str] = ("svg",),
+    look: Look | None = None,
 ) -> Path:
-    """Write a run's report: one page, its figures as SVG, its tables as CSV and as LaTeX.
+    """Write a run's report: one page, its figures, its tables as CSV and as LaTeX.
 
     Args:
         results: The run's results.
@@ -37,21 +41,29 @@ def write_report(
         questions: The questions to report on; all of the project's if not given.
         sweep: Whether figures and tables of earlier reports go that are not in this one; only for
             a folder that holds nothing else.
+        formats: What each figure is written as beside the page: ``svg``, ``pdf``, ``png``.
+        look: The size, font and colours of these files; those on the page are as usual.
 
     Returns:
         The page's path.
 
     Raises:
-        InputError: If the folder cannot be written.
+        InputError: If a format is unknown, or the folder cannot be written.
     """
     from ..analysis.questions import QUESTIONS  # loads SciPy
 
     asked = QUESTIONS if questions is None else questions
-    return write_document(document(results), folder, asked, sweep=sweep)
+    return write_document(document(results), folder, asked, sweep=sweep, formats=formats, look=look)
 
 
 def write_document(
-    reported: Document, folder: Path, questions: Sequence[Question], *, sweep: bool = False
+    reported: Document,
+    folder: Path,
+    questions: Sequence[Question],
+    *,
+    sweep: bool = False,
+    formats: Sequence[str] = ("svg",),
+    look: Look | None = None,
 ) -> Path:
     """Write what is reported, of one run or of several, as :func:`write_report` does.
 
@@ -60,20 +72,28 @@ def write_document(
         folder: Where to; made if needed.
         questions: The questions to report on.
         sweep: As for :func:`write_report`.
+        formats: As for :func:`write_report`.
+        look: As for :func:`write_report`.
 
     Returns:
         The page's path.
 
     Raises:
-        InputError: If the folder cannot be written.
+        InputError: If a format is unknown, or the folder cannot be written.
     """
-    from .figures import draw  # loads matplotlib, which nothing else here needs
+    # These load matplotlib, which nothing else here needs.
+    from .figures import FORMATS, draw, figure_files
 
+    expect_known("format of figures", formats, FORMATS)
     answered, several = reported.sections(questions), reported.several
     drawings = {s.question.key: draw(s.question, s.tables, several) for s in answered}
     figures, tables = folder / "figures", folder / "tables"
-    files = {tables / "verdicts.csv": to_csv(VERDICTS, reported.conclusions.verdicts)}
-    files |= {figures / f"{one.name}.svg": one.svg for some in drawings.values() for one in some}
+    files: dict[Path, str | bytes] = {
+        tables / "verdicts.csv": to_csv(VERDICTS, reported.conclusions.verdicts)
+    }
+    files |= figure_files(
+        [one for some in drawings.values() for one in some], figures, formats, look
+    )
     of_questions = [(s.question.table(k), frame) for s in answered for k, frame in s.tables.items()]
     for table, frame in (*reported.overview, *of_questions):
         files[tables / f"{table.name}.csv"] = to_csv(table, frame)
@@ -82,10 +102,11 @@ def write_document(
     page = folder / "report.html"
     files[page] = _page(reported, answered, drawings)
     check_writable(folder)
-    for path, text in files.items():
-        write_text(path, text)
+    for path, content in files.items():
+        write_bytes(path, content.encode() if isinstance(content, str) else content)
     if sweep:
-        made = {*figures.glob("*.svg"), *tables.glob("*.csv"), *tables.glob("*.tex")}
+        made = {*tables.glob("*.csv"), *tables.glob("*.tex")}
+        made |= {path for kind in FORMATS for path in figures.glob(f"*.{kind}")}
         for path in made - files.keys():
             path.unlink(missing_ok=True)  # where there are no locks, another program may be as far
     return page

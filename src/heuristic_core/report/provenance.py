@@ -8,8 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from ..writing import duration
 from .results import Results
-from .wording import count, duration, listing, name
+from .wording import count, listing, name
 
 Entry = tuple[str, tuple[str, ...]]
 
@@ -25,6 +26,7 @@ def provenance(results: Results) -> list[Entry]:
     entries: list[Entry] = [
         ("Finished", (name(created, 200),) if created else ()),
         ("Model", _pairs(model)),
+        ("Checkpoints", tuple(map(_checkpoint, manifest.get("checkpoints") or ()))),
         ("Versions", _pairs(manifest.get("versions"))),
         ("Seeds", _pairs(manifest.get("seeds"))),
         ("Data (SHA-256)", _pairs(manifest.get("data"))),
@@ -48,6 +50,15 @@ def _pairs(values: Any) -> tuple[str, ...]:
         return ()
     texts = {key: _text(value) for key, value in values.items()}
     return tuple(f"{name(key)}: {text}" for key, text in texts.items() if text)
+
+
+def _checkpoint(entry: Mapping[str, Any]) -> str:
+    """Name a model that the study was given."""
+    content = name(entry.get("sha256") or "on the hub", 80)
+    return (
+        f"fine-tuning {entry['finetune_seed']}, step {entry['step']}: "
+        f"{name(entry['source'], 200)} ({content})"
+    )
 
 
 def _text(value: Any) -> str:

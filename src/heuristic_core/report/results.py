@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ..errors import one_line
+
 if TYPE_CHECKING:  # loads SciPy, which nobody needs who only passes results on
     from ..analysis.conclusions import Conclusions
 
@@ -31,3 +33,7 @@ class Results:
     command: str
     measured: Mapping[str, pd.DataFrame]
     conclusions: Conclusions
+
+    def __repr__(self) -> str:
+        n = len(self.conclusions.verdicts)
+        return f"Results({one_line(self.name, 80)!r}, {n} verdicts)"

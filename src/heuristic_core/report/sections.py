@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .results import Results
-from .wording import level, listing, name
+from .wording import level, listing, name, prose
 
 if TYPE_CHECKING:  # loads SciPy
     from ..analysis.conclusions import Conclusions
@@ -156,7 +156,8 @@ def _word(
 
 def _card(question: Question, row: Mapping[str, Any], several: frozenset[str]) -> Card:
     texts = {
-        key: name(row[key], 2000) for key in ("claim", "decision", "reason", "caveat", "power")
+        key: prose(name(row[key], 2000))
+        for key in ("claim", "decision", "reason", "caveat", "power")
     }
     if texts["power"]:
         texts["power"] = f"What would decide it: {texts['power']}."

@@ -12,7 +12,17 @@ from .wording import count, level, listing, name
 _KINDS = {
     "adversarial": "that a shallow heuristic answers wrongly (adversarial)",
     "friendly": "that it answers rightly (friendly)",
+    "shift": "of another domain (shifted), on which no heuristic is tested",
 }
+#: What cases of another domain show, and what they cannot.
+_SHIFT_SHOWS = (
+    "Shifted cases show how far accuracy spreads out of domain at equal in-domain accuracy, how it "
+    "falls with sparsity, which units the subnetworks share, and effective size by accuracy."
+)
+_SHIFT_HIDES = (
+    "They cannot show whether label bias or generalisation moves an accuracy, nor how well a model "
+    "separates adversarial from friendly cases: they have neither."
+)
 
 
 def story(results: Results) -> str:
@@ -38,18 +48,24 @@ def outstanding(results: Results) -> str:
 
 def _model(results: Results) -> str:
     config = results.config
-    source, task = (
-        name((config.get(key) or {}).get(field) or f"a {key}", 60)
-        for key, field in (("model", "source"), ("task", "name"))
-    )
     model = results.manifest.get("model") or {}
+    task = name((config.get("task") or {}).get("name") or "a task", 60)
+    given = config.get("model") or {}
+    source = name(given.get("source") or model.get("source") or "a model", 60)
     layers, heads = model.get("num_hidden_layers"), model.get("num_attention_heads")
     size = f" ({layers} layers of {heads} attention heads)" if layers and heads else ""
     recipe = config.get("finetune")
+    systems = results.measured["evaluations"]
+    full = systems[systems["kind"] == "full"]
+    n = full["checkpoint"].nunique()
+    if given.get("checkpoints") or given.get("seeds"):
+        tunings = count(full["finetune_seed"].nunique(), "fine-tuning")
+        return (
+            f"A classifier{size} was studied at {count(n, 'checkpoint')} of {tunings} that were "
+            f"there already, on the task {task}."
+        )
     if not recipe:
         return f"The classifier {source}{size} was studied as it is, on the task {task}."
-    systems = results.measured["evaluations"]
-    n = systems.loc[systems["kind"] == "full", "checkpoint"].nunique()
     seeds = count(len(recipe.get("seeds") or [1]), "fine-tuning seed")
     return (
         f"The model {source}{size} was fine-tuned on the task {task} for "
@@ -87,4 +103,6 @@ def _tests(evaluations: pd.DataFrame) -> str:
     text = f"All were tested on {listing([examples, *kinds])}."
     if "adversarial" in n and "friendly" not in n:
         text += " Without friendly cases, label bias cannot be separated from generalisation."
+    if "shift" in n:
+        text += f" {_SHIFT_SHOWS} {_SHIFT_HIDES}"
     return text

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from ..columns import Column, Form, Table
-from ..tables import SUBJECT
+from ..errors import expect_known
+from ..tables import SUBJECT, VERDICTS
+from .results import Results
 from .wording import (
     NOTHING,
     bounded,
@@ -21,6 +23,12 @@ from .wording import (
     probability,
     share,
 )
+
+if TYPE_CHECKING:
+    from .sections import Section
+
+#: What tables can be exported as, beside the archive.
+TABLE_FORMATS = ("csv", "latex")
 
 _FORMS: dict[Form, Callable[[Any, int], str]] = {
     "": number,
@@ -152,9 +160,63 @@ def to_latex(table: Table, frame: pd.DataFrame) -> str:
     """
     seen = view(table, frame)
     alignment = "".join("l" if c.type in ("str", "bool") else "r" for c in seen.columns)
-    cells = pd.DataFrame(seen.rows, columns=pd.Index(seen.headings, dtype=object), dtype=object)
+    about = (seen.title or table.about, seen.legend)
+    return _latex(seen.headings, seen.rows, alignment, about)
+
+
+def verdicts_to_latex(sections: Sequence[Section]) -> str:
+    """Write the verdicts of a run as LaTeX, for the package booktabs; texts break within cells."""
+    rows = [
+        [section.question.key, card.where, card.claim, card.decision, card.reason]
+        for section in sections
+        for card in section.cards
+    ]
+    widths = "lp{0.14\\textwidth}p{0.26\\textwidth}p{0.12\\textwidth}p{0.32\\textwidth}"
+    return _latex(("question", "about", "claim", "decision", "reason"), rows, widths, ("Verdicts",))
+
+
+def _latex(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], alignment: str, about: Iterable[str]
+) -> str:
+    columns = pd.Index(list(headings), dtype=object)
+    cells = pd.DataFrame([list(row) for row in rows], columns=columns, dtype=object)
     body = cells.to_latex(index=False, escape=True, column_format=alignment)
     for character, latex in _LATEX.items():
         body = body.replace(character, latex)
-    comments = [f"% {line}\n" for line in (seen.title or table.about, seen.legend) if line]
-    return "".join(comments) + body
+    return "".join(f"% {line}\n" for line in about if line) + body
+
+
+def table_files(results: Results, kind: str) -> dict[str, str]:
+    """Write a run's tables and verdicts as files.
+
+    Args:
+        results: The run's results.
+        kind: ``csv``: all tables with all columns, but those of packed predictions; or ``latex``:
+            the verdicts and the tables that the page shows, as it shows them.
+
+    Returns:
+        The files' contents by name.
+
+    Raises:
+        InputError: If the kind is unknown.
+    """
+    from .frames import all_tables
+    from .sections import sections
+
+    expect_known("format of tables", (kind,), TABLE_FORMATS)
+    if kind == "latex":
+        answered = sections(results)
+        shown = {
+            f"{name}.tex": to_latex(section.question.table(name), frame)
+            for section in answered
+            for name, frame in section.tables.items()
+            if section.question.table(name).title
+        }
+        return {f"{VERDICTS.name}.tex": verdicts_to_latex(answered)} | shown
+    tables = {
+        f"{name}.csv": to_csv(table, frame)
+        for name, (table, frame) in all_tables(results).items()
+        if not any(column.type == "bytes" for column in table.columns)
+    }
+    verdicts = to_csv(VERDICTS, results.conclusions.verdicts)
+    return {f"{VERDICTS.name}.csv": verdicts} | tables

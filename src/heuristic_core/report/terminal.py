@@ -77,12 +77,12 @@ def _section(console: Console, section: Section) -> None:
     for card in section.cards:
         line = Text()
         line.append(card.decision.upper(), style=_COLOURS.get(card.decision, "bold yellow"))
-        line.append(f"  {card.claim}")
+        line.append(f"  {_unbroken(card.claim)}")
         if card.where:
             line.append(f" ({_unbroken(card.where)})")
         console.print(Padding(line, (0, 0, 0, 2), expand=False))
         for text in filter(None, (card.reason, card.caveat, card.power)):
-            console.print(Padding(Text(text, style="dim"), (0, 0, 0, 4), expand=False))
+            console.print(Padding(Text(_unbroken(text), style="dim"), (0, 0, 0, 4), expand=False))
 
 
 def _chosen(question: Question, table: Table, rows: pd.DataFrame) -> pd.DataFrame:
@@ -112,7 +112,8 @@ def _table(console: Console, table: View) -> None:
             min_width=None if is_text else longest,
         )
     for row in table.rows:
-        grid.add_row(*map(Text, row))
+        grid.add_row(*(Text(_unbroken(cell)) for cell in row))
     console.print(Padding(grid, (0, 0, 0, 2), expand=False))
     if table.legend:
-        console.print(Padding(Text(table.legend, style="dim"), (0, 0, 0, 2), expand=False))
+        legend = Text(_unbroken(table.legend), style="dim")
+        console.print(Padding(legend, (0, 0, 0, 2), expand=False))

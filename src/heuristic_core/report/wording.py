@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,11 +15,26 @@ from ..writing import p_value, signed, small
 NOTHING = "–"
 #: Between a number and its percent sign, so that no line breaks there.
 SPACE = "\u00a0"
+#: A minus sign of a number or an exponent, not a hyphen or a range; and a number's percent sign.
+_MINUS = re.compile(r"(?:(?<![\w.\]%)-])|(?<=\de))-(?=\d)", re.ASCII)
+_PERCENT = re.compile(r"(?<=[\d\]])[ \u00a0]?%")
 
 
 def name(text: Any, limit: int = 80) -> str:
     """Make a name from the data safe to show: one line, no control characters, bounded."""
     return one_line(str(text), limit)
+
+
+def prose(text: str) -> str:
+    """Write the numbers in a sentence of an analysis as tables write theirs.
+
+    Args:
+        text: The sentence, with plain signs.
+
+    Returns:
+        It with the minus sign of tables, and with their space before a percent sign.
+    """
+    return _PERCENT.sub(f"{SPACE}%", _MINUS.sub("−", text))
 
 
 def number(value: Any, digits: int = 1) -> str:
@@ -84,10 +100,3 @@ def listing(items: Iterable[str], last: str = "and") -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
-
-
-def duration(seconds: float) -> str:
-    """Write a time in the unit that suits it."""
-    if seconds < 90:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

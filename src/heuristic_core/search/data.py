@@ -44,6 +44,10 @@ class SearchData:
     task: str = ""
     digest: str = ""
 
+    def __repr__(self) -> str:
+        of = f" of {one_line(self.task, 80)}" if self.task else ""
+        return f"SearchData({len(self.encoded)} examples{of}, {self.ablation} ablation)"
+
     def sample(self, limit: int, seed: int) -> SearchData:
         """Return the same data with at most so many examples, drawn at random, in their order.
 

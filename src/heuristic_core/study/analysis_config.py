@@ -36,7 +36,13 @@ Distinct = AfterValidator(_distinct)
 #: numpy's global generator, which the Trainer seeds, takes no larger seed.
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Seeds = Annotated[list[Seed], Distinct]
-Sparsities = Annotated[list[Annotated[float, AfterValidator(_sparsity)]], Distinct]
+#: The bounds are for the schema: the check itself has better words.
+_Sparsity = Annotated[
+    float,
+    AfterValidator(_sparsity),
+    Field(json_schema_extra={"minimum": 0, "exclusiveMaximum": 1}),
+]
+Sparsities = Annotated[list[_Sparsity], Distinct]
 Shares = Annotated[list[Annotated[float, Field(gt=0, le=1)]], Distinct]
 Weightings = Annotated[list[Literal["attention", "value_norm"]], Distinct]
 Paths = Annotated[list[Literal["direct", "total"]], Distinct]

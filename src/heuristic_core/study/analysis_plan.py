@@ -72,7 +72,7 @@ def plan_analyses(
                 cells += plan_attention(planner, checkpoint)
                 cells += plan_dependency(planner, checkpoint, shared, added)
                 cells += plan_disjoint(planner, checkpoint, matching)
-            if config.finetune is not None and 0 in config.checkpoints:
+            if config.over_training and 0 in config.checkpoints:
                 cells += plan_attention(planner, Checkpoint(finetune_seed, 0))
                 if pruned[-1].step:
                     shared, _ = heads.get(pruned[-1], ([], []))

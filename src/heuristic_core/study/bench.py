@@ -38,7 +38,7 @@ class Workbench:
     device: str
     suites: Sequence[Suite]
     _latest: dict[str, tuple[str, Any]] = field(default_factory=dict, init=False)
-    _encoded: dict[str, Encoded] = field(default_factory=dict, init=False)
+    _encoded: dict[str, tuple[Any, Encoded]] = field(default_factory=dict, init=False)
 
     @cached_property
     def machine(self) -> dict[str, Any]:
@@ -65,8 +65,9 @@ class Workbench:
         return held
 
     def encode(self, suite: Suite, model: Classifier) -> Encoded:
-        """Tokenise a suite."""
-        # All checkpoints of a study share one tokenizer, so a suite is tokenised once.
-        if suite.name not in self._encoded:
-            self._encoded[suite.name] = model.encode(suite.examples)
-        return self._encoded[suite.name]
+        """Tokenise a suite, once for each model that is loaded."""
+        by, encoded = self._encoded.get(suite.name, (None, None))
+        if encoded is None or by is not model.tokenizer:  # checkpoints may bring their own
+            encoded = model.encode(suite.examples)
+            self._encoded[suite.name] = (model.tokenizer, encoded)
+        return encoded

@@ -17,6 +17,8 @@ from ..errors import InputError, one_line
 from ..report.results import Results
 from ..storage import as_path, write_table
 from ..tables import VERDICTS
+from .archive import opened
+from .config import check_study
 from .differences import (
     architecture_of,
     differences,
@@ -25,6 +27,7 @@ from .differences import (
     start_of,
     suites_of,
 )
+from .loaded import LoadedRun
 from .results import read_results
 
 if TYPE_CHECKING:  # load SciPy
@@ -175,13 +178,13 @@ class Comparison:
         return f"<p>{html.escape(self.story)}</p>{''.join(parts)}"
 
 
-def compare(*runs: str | os.PathLike[str]) -> Comparison:
+def compare(*runs: str | os.PathLike[str] | LoadedRun) -> Comparison:
     """Compare finished runs; no model is run, and nothing is written.
 
     They may differ in task, fine-tuning, checkpoint, model of one architecture, or search.
 
     Args:
-        runs: Their run folders, at least two.
+        runs: At least two: their folders or archives, or what :func:`.loaded.load_run` returned.
 
     Returns:
         Cores, sizes, spread, removal and verdicts side by side.
@@ -190,15 +193,18 @@ def compare(*runs: str | os.PathLike[str]) -> Comparison:
         InputError: If there are fewer than two, one is given twice or holds no finished run with
             subnetworks, or their models have different heads.
     """
-    folders = [as_path(run) for run in runs]
+    folders = [run.path if isinstance(run, LoadedRun) else as_path(run) for run in runs]
     if len(folders) < 2:
         raise InputError(f"a comparison takes at least two runs, and {len(folders)} is given")
     real = [folder.resolve() for folder in folders]
     for i, folder in enumerate(real):
         if folder in real[:i]:
             raise InputError(f"{folders[i]} is given twice; give each run once")
-    opened = [_open(folder) for folder in folders]
-    return compare_results(dict(zip(labels(opened, real), opened, strict=True)))
+    results = [
+        run.results if isinstance(run, LoadedRun) else _open(folder)
+        for run, folder in zip(runs, folders, strict=True)
+    ]
+    return compare_results(dict(zip(labels(results, real), results, strict=True)))
 
 
 def compare_results(results: Mapping[str, Results]) -> Comparison:
@@ -224,8 +230,9 @@ def compare_results(results: Mapping[str, Results]) -> Comparison:
 
 
 def _open(run: Path) -> Results:
-    """Read a run's results: the one place where runs to be compared come from."""
-    return read_results(run)
+    """Read a run's results, from its folder or archive."""
+    with opened(run) as folder:
+        return read_results(folder)
 
 
 def labels(results: Sequence[Results], folders: Sequence[Path]) -> list[str]:
@@ -267,10 +274,14 @@ def _compared(name: str, run: Results) -> ComparedRun:
         verdicts=run.conclusions.verdicts,
         models=models_of(run),
         # The weights of a model that is studied as it is are not those that it started from.
-        start=start_of(run) if run.config.get("finetune") else "",
+        start=start_of(run) if _over_training(run) else "",
         suites=suites_of(run),
         searches=searches_of(run),
     )
+
+
+def _over_training(run: Results) -> bool:
+    return check_study(run.config).over_training
 
 
 def _row(name: str, run: Results) -> dict[str, Any]:
@@ -282,9 +293,9 @@ def _row(name: str, run: Results) -> dict[str, Any]:
     return {
         "run": name,
         "study": run.name,
-        "model": one_line(str(run.config["model"]["source"]), 60),
+        "model": one_line(check_study(run.config).last_source, 60),
         "task": one_line(str(run.config["task"]["name"]), 60),
-        "finetune_seeds": listed("finetune_seed") if run.config.get("finetune") else "as it is",
+        "finetune_seeds": listed("finetune_seed") if _over_training(run) else "as it is",
         "checkpoints": listed("checkpoint"),
         "method": ", ".join(sorted(units["method"].unique())),
         "sparsities": listed("sparsity", 100),

@@ -15,18 +15,14 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_valid
 from ..errors import InputError, one_line, unknown
 from ..storage import read_toml
 from .analysis_config import AnalysisConfig, Distinct, Seeds, Settings, Sparsities
-from .place import Place
+from .checkpoints import FineTuned, Tuned
+from .place import Place, starting_from
 from .settings import settings
 
 
-class ModelConfig(Settings):
+class ModelConfig(Tuned):
     """Which model is studied."""
 
-    source: str = Field(
-        "minilm",
-        description="Pretrained weights to fine-tune, or without [finetune] a fine-tuned "
-        "classifier: a packaged name, a folder, or a hub id.",
-    )
     max_length: int = Field(
         128, ge=4, le=1_000_000, description="Longest input in tokens; longer ones are cut."
     )
@@ -38,12 +34,6 @@ class ModelConfig(Settings):
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="Type of the weights when masks are learned and models evaluated."
     )
-    _place: Place | None = PrivateAttr(None)
-
-    @property
-    def place(self) -> Place:
-        """Where the model is: for an opened run as it was found, else from the working folder."""
-        return self._place or Place.of(self.source)
 
 
 class TaskConfig(Settings):
@@ -113,29 +103,93 @@ class StudyConfig(Settings):
     """A whole study."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$", description="Names the run.")
-    model: ModelConfig = ModelConfig()
-    task: TaskConfig = TaskConfig()
+    model: ModelConfig = Field(ModelConfig(), description="Which model is studied.")
+    task: TaskConfig = Field(TaskConfig(), description="What it is trained and tested on.")
     finetune: FinetuneConfig | None = Field(
-        None, description="Leave this table out to study a fine-tuned model."
+        None,
+        description="How it is fine-tuned; leave this table out to study a fine-tuned model.",
     )
-    search: SearchConfig = SearchConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
-    analysis: AnalysisConfig = AnalysisConfig()
+    search: SearchConfig = Field(SearchConfig(), description="How subnetworks are found.")
+    evaluation: EvaluationConfig = Field(
+        EvaluationConfig(), description="How models and subnetworks are evaluated."
+    )
+    analysis: AnalysisConfig = Field(
+        AnalysisConfig(), description="How results are judged, and what is measured for that."
+    )
+    _folder: Path | None = PrivateAttr(None)
+    _places: Mapping[str, Place] = PrivateAttr({})
 
-    def at(self, place: Place) -> StudyConfig:
-        """Return the same study with the place where its model was found."""
-        model = self.model.model_copy()
-        model._place = place
-        return self.model_copy(update={"model": model})
+    @property
+    def folder(self) -> Path | None:
+        """The folder that relative paths start from; ``None`` for the working folder."""
+        return self._folder
+
+    def within(self, folder: Path | None) -> StudyConfig:
+        """Return the same study with a folder that relative paths start from."""
+        study = self.model_copy()
+        study._folder = folder
+        return study
+
+    def at(self, places: Mapping[str, Place]) -> StudyConfig:
+        """Return the same study with the places where its models were found, by their names."""
+        study = self.model_copy()
+        study._places = dict(places)
+        return study
+
+    def place(self, source: str) -> Place:
+        """Return where a model of the study is: as it was found, else as its path says.
+
+        Raises:
+            InputError: If it is not there.
+        """
+        return self._places.get(source) or Place.of(starting_from(source, self.folder))
 
     def same_as(self, other: StudyConfig) -> bool:
         """Return whether all settings are the same, wherever the models were found."""
         return self.model_dump() == other.model_dump()
 
     @property
+    def over_training(self) -> bool:
+        """Whether checkpoints of fine-tunings are studied, not a model as it is."""
+        return self.finetune is not None or bool(self.model.fine_tunings)
+
+    @property
+    def finetune_seeds(self) -> list[int]:
+        """The seeds of the fine-tunings; 0 alone for a model that is studied as it is."""
+        if self.finetune is not None:
+            return self.finetune.seeds
+        return list(self.model.fine_tunings) or [0]
+
+    @property
+    def sources(self) -> dict[tuple[int, int], str]:
+        """The models that must be there, by seed of the fine-tuning and step.
+
+        A model that the study fine-tunes, and one that is studied as it is, have seed and step 0.
+        """
+        if not self.model.fine_tunings:
+            assert self.model.source is not None
+            return {(0, 0): self.model.source}
+        return {
+            (seed, step): source
+            for seed, steps in self.model.fine_tunings.items()
+            for step, source in steps.items()
+        }
+
+    def source_of(self, seed: int, step: int) -> str:
+        """Return the model at a step of a fine-tuning, or that which is fine-tuned."""
+        return self.sources[(seed, step) if self.model.fine_tunings else (0, 0)]
+
+    @property
+    def last_source(self) -> str:
+        """The model at the end of training, or else the only one."""
+        return self.sources[max(self.sources, key=lambda at: at[1])]
+
+    @property
     def checkpoints(self) -> list[int]:
         """The checkpoints that are evaluated, in order; 0 alone for a model studied as it is."""
-        return [0] if self.finetune is None else sorted(self.finetune.checkpoints)
+        if self.finetune is not None:
+            return sorted(self.finetune.checkpoints)
+        return sorted({step for _, step in self.sources})
 
     @property
     def pruned_checkpoints(self) -> list[int]:
@@ -154,8 +208,17 @@ class StudyConfig(Settings):
             return []
         if isinstance(grid.checkpoints, list):
             return sorted(grid.checkpoints)
-        trained = grid.checkpoints == "trained" and self.finetune is not None
+        trained = grid.checkpoints == "trained" and self.over_training
         return [step for step in self.checkpoints if step or not trained]
+
+    @model_validator(mode="after")
+    def _fine_tuned_once(self) -> StudyConfig:
+        if self.finetune is not None and self.model.fine_tunings:
+            raise ValueError(
+                "[finetune] fine-tunes model.source, but [model] names checkpoints that are there "
+                "already; leave one of the two out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _labels_of_a_classifier(self) -> StudyConfig:
@@ -193,11 +256,15 @@ class StudyConfig(Settings):
         ):
             missing = [step for step in steps if step not in self.checkpoints]
             if missing:
-                raise ValueError(
-                    f"{key}.checkpoints names {missing[0]}, which finetune.checkpoints does not "
-                    "keep"
-                )
+                kept = "finetune.checkpoints does not keep"
+                if self.finetune is None:
+                    kept = f"is no step of [model], which has {_listed(self.checkpoints)}"
+                raise ValueError(f"{key}.checkpoints names {missing[0]}, which {kept}")
         return self
+
+
+def _listed(steps: Sequence[int]) -> str:
+    return ", ".join(map(str, steps[:8])) + (" ..." if len(steps) > 8 else "")
 
 
 def builtin_studies() -> list[str]:
@@ -210,8 +277,10 @@ def load_study(source: str | Path = "quickstart", sets: Sequence[str] = ()) -> S
     """Read a study and check it.
 
     Args:
-        source: A TOML file, or the name of a study that comes with the package.
-        sets: Changes such as ``search.seeds=[1, 2]``; see :func:`.settings.settings`.
+        source: A TOML file, whose relative paths start from its own folder, or the name of a study
+            that comes with the package.
+        sets: Changes such as ``search.seeds=[1, 2]``; see :func:`.settings.settings`. Their paths
+            start from the working folder.
 
     Returns:
         The configuration, defaults filled in.
@@ -221,28 +290,57 @@ def load_study(source: str | Path = "quickstart", sets: Sequence[str] = ()) -> S
     """
     text = str(source)
     path = Path(text)
+    folder: Path | None = None
     if text in builtin_studies():
         file = resources.files("heuristic_core.study") / "builtin" / f"{text}.toml"
         raw = tomllib.loads(file.read_text("utf-8"))
     elif os.path.isfile(path):
         raw = read_toml(path)
+        folder = path.absolute().parent
     elif path.suffix == ".toml" or os.path.exists(path):
         what = "a folder" if os.path.isdir(path) else "missing"
         raise InputError(f"study file {text} is {what}; give a TOML file")
     else:
         raise unknown("study", text, builtin_studies())
-    return check_study(settings(sets, raw))
+    settings(sets, raw)
+    if folder is not None and not os.path.samefile(folder, Path()):
+        for change in sets:
+            _from_here(raw, change.partition("=")[0].strip().split("."))
+    return check_study(raw, folder)
 
 
-def check_study(raw: Mapping[str, Any]) -> StudyConfig:
+def _from_here(raw: dict[str, Any], key: list[str]) -> None:
+    """Make a path that was given on the command line one from the working folder."""
+    models = (["model", "source"], ["model", "checkpoints"], ["model", "seeds"])
+    if key[:2] not in models and key != ["task", "name"]:
+        return
+    *tables, last = key
+    table = raw
+    for name in tables:
+        table = table[name]
+    table[last] = _absolute(table[last])
+
+
+def _absolute(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _absolute(inner) for key, inner in value.items()}
+    is_there = isinstance(value, str) and bool(value.strip()) and os.path.exists(value)
+    return os.path.abspath(value) if is_there else value
+
+
+def check_study(raw: Mapping[str, Any], folder: Path | None = None) -> StudyConfig:
     """Check a study given as nested dictionaries.
+
+    Args:
+        raw: The study.
+        folder: The folder that its relative paths start from; the working folder if not given.
 
     Raises:
         InputError: If a key is unknown (the nearest known one is named) or a value does not fit.
     """
     _check_keys(raw, StudyConfig, "")
     try:
-        return StudyConfig.model_validate(raw)
+        return StudyConfig.model_validate(raw, context={"folder": folder}).within(folder)
     except ValidationError as error:
         first = error.errors()[0]
         # An error about several tables names its keys itself.
@@ -263,3 +361,9 @@ def _check_keys(raw: Mapping[str, Any], table: type[BaseModel], prefix: str) -> 
             if not isinstance(value, Mapping):
                 raise InputError(f"study key {prefix + key} is a table: write [{prefix + key}]")
             _check_keys(value, inner[0], f"{prefix}{key}.")
+        elif key == "seeds" and table is ModelConfig and isinstance(value, Mapping):
+            for seed, tuned in value.items():
+                name = f"{prefix}{key}.{seed}"
+                if not isinstance(tuned, Mapping):
+                    raise InputError(f"study key {name} is a table: write [{name}]")
+                _check_keys(tuned, FineTuned, f"{name}.")

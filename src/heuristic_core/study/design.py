@@ -30,7 +30,7 @@ def design_of(config: StudyConfig, task: Task) -> Design:
         alike=search.method in DETERMINISTIC and not search.options.get("resample"),
         searches=searches,
         sparsities=len(search.sparsities),
-        fine_tunings=1 if config.finetune is None else len(config.finetune.seeds),
+        fine_tunings=len(config.finetune_seeds),
         grid_searches=0 if grid is None else len(grid.seeds),
         grid_sparsities=0 if grid is None else len(grid.sparsities),
         grid_steps=sum(step > 0 for step in config.grid_checkpoints),
@@ -40,7 +40,7 @@ def design_of(config: StudyConfig, task: Task) -> Design:
         exchanges=None if dependency is None else (1 + dependency.controls) ** dependency.senders,
         ood_cases=len(sizes),
         examples=min(sizes, default=0),
-        before=config.finetune is not None and 0 in config.checkpoints,
+        before=config.over_training and 0 in config.checkpoints,
     )
 
 

@@ -29,15 +29,16 @@ def _aspects(run: Results) -> dict[str, Any]:
     config = check_study(run.config)
     tuned = {} if config.finetune is None else config.finetune.model_dump(mode="json")
     search = config.search.model_dump(mode="json")
-    model = config.model.model_dump(mode="json", exclude={"source"})
+    model = config.model.model_dump(mode="json", exclude={"source", "checkpoints", "seeds"})
     return {
-        "model": start_of(run) or config.model.source,
+        "model": start_of(run) or config.last_source,
         "settings of the model": model,
         "task": config.task.name,
         "settings of the task": {"options": config.task.options, "seed": config.task.seed},
         "data": run.manifest.get("data") or {},
-        "fine-tuning": {k: v for k, v in tuned.items() if k not in ("seeds", "checkpoints")},
-        "fine-tuning seed": tuned.get("seeds"),
+        "fine-tuning": {k: v for k, v in tuned.items() if k not in ("seeds", "checkpoints")}
+        or given_models(run),
+        "fine-tuning seed": config.finetune_seeds,
         "checkpoint": config.pruned_checkpoints,
         "search method": search["method"],
         "sparsity": search["sparsities"],
@@ -58,20 +59,34 @@ def start_of(run: Results) -> str:
     Returns:
         Their digest or their revision on the hub; empty if neither is recorded.
     """
-    known = run.manifest.get("model") or {}
+    given = run.manifest.get("checkpoints") or ()
+    if given:
+        return next((_identity(entry) for entry in given if entry["step"] == 0), "")
+    return _identity(run.manifest.get("model") or {})
+
+
+def _identity(known: Mapping[str, Any]) -> str:
     return next((f"{key}:{known[key]}" for key in ("sha256", "hub") if known.get(key)), "")
+
+
+def given_models(run: Results) -> dict[int, str]:
+    """Return what identifies the fine-tunings whose checkpoints a run was given, by their seeds."""
+    steps: dict[int, dict[int, str]] = {}
+    for entry in run.manifest.get("checkpoints") or ():
+        steps.setdefault(entry["finetune_seed"], {})[entry["step"]] = _identity(entry)
+    return {seed: f"checkpoints:{digest(of_seed)}" for seed, of_seed in steps.items()}
 
 
 def models_of(run: Results) -> dict[int, str]:
     """Return what identifies each fine-tuning of a run, by its seed.
 
-    A fine-tuning's cell is named by a hash of all that determines it. Without one, the model is
-    studied as it is, and its weights identify it.
+    A fine-tuning's cell is named by a hash of all that determines it. One whose checkpoints were
+    given is identified by their weights, as is a model that is studied as it is.
 
     Args:
         run: The run.
     """
-    tuned = {}
+    tuned = given_models(run)
     for cell in run.manifest.get("cells") or ():
         match = re.fullmatch(r"finetune-f(-?\d+)-\w+", str(cell["name"]))
         if match and cell["kind"] == "finetune":

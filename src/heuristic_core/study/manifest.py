@@ -33,7 +33,8 @@ def make_manifest(
     Raises:
         InputError: If a cell is damaged.
     """
-    place = config.model.place
+    place = config.place(config.last_source)
+    tuned = config.model.fine_tunings
     records = [store.record(cell) for cell in cells]
     facts = [_read_facts(cell, store) for cell in cells]
     threads = sorted({record["threads"] for record in records if "threads" in record})
@@ -45,14 +46,19 @@ def make_manifest(
         "versions": versions(),
         "seeds": {
             "task": config.task.seed,
-            "finetune": config.finetune.seeds if config.finetune else [],
+            "finetune": config.finetune_seeds if config.over_training else [],
             "search": config.search.seeds,
             "analysis": config.analysis.seed,
         },
         "data": task.digests,
         "notes": list(task.notes),
         "remarks": _remarks(config, cells, facts),
-        "model": {"source": config.model.source} | dict(place.identity) | dict(place.shape or {}),
+        "model": {"source": config.last_source} | dict(place.identity) | dict(place.shape or {}),
+        "checkpoints": [
+            {"finetune_seed": seed, "step": step, "source": source}
+            | dict(config.place(source).identity)
+            for (seed, step), source in (config.sources.items() if tuned else ())
+        ],
         "truncated": {name: n for known in facts for name, n in known.truncated.items()},
         "unknown": {name: n for known in facts for name, n in known.unknown.items()},
         "cells": [
@@ -80,7 +86,7 @@ class _Facts(BaseModel):
 
 def _remarks(config: StudyConfig, cells: Sequence[Cell], facts: Sequence[_Facts]) -> list[str]:
     """List what is odd about the answers of the full models, at the end of their training."""
-    seeds = config.finetune.seeds if config.finetune else []
+    seeds = config.finetune_seeds
     said = []
     for cell, known in zip(cells, facts, strict=True):
         # Those of analyses are on a sample of the same suites.
@@ -115,6 +121,14 @@ class _ModelEntry(BaseModel):
     num_attention_heads: int | None = None
 
 
+class _CheckpointEntry(BaseModel):
+    """What a manifest says of a checkpoint that the study names."""
+
+    finetune_seed: int
+    step: int
+    source: str
+
+
 class _Manifest(BaseModel):
     """The entries of a manifest that are read again, with their types."""
 
@@ -123,6 +137,7 @@ class _Manifest(BaseModel):
     notes: list[str] = []
     remarks: list[str] = []
     model: _ModelEntry = _ModelEntry()
+    checkpoints: list[_CheckpointEntry] = []
     truncated: dict[str, int] = {}
     unknown: dict[str, int] = {}
     cells: list[_CellEntry] = []

@@ -12,8 +12,9 @@ from ..errors import InputError
 from ..storage import write_json
 from .config import StudyConfig, check_study
 from .place import origins, write_origin
+from .record import RECORD, digests, read_record, verify
 from .run_folder import differences, read_study
-from .store import Store, digests, read_record, verify
+from .store import Store
 
 #: Settings in which parts of one study may differ: lists that are put together.
 _PARTS = ("finetune.seeds", "search.seeds")
@@ -100,11 +101,11 @@ def _take(folder: Path, store: Store, merged: Merged) -> None:
         mine = store.cells / name
         if not left_out.isdisjoint(record.get("inputs", [])):
             # It rests on another copy of a cell than the joined run has.
-            if not os.path.isfile(mine / "record.json"):
+            if not os.path.isfile(mine / RECORD):
                 merged.other.append(name)
             left_out.add(name)
             continue
-        if not os.path.isfile(mine / "record.json"):
+        if not os.path.isfile(mine / RECORD):
             store.copy(folder / "cells" / name)
             merged.copied[folder] += 1
         elif _files(mine, read_record(mine)) != _files(folder / "cells" / name, record):
@@ -115,7 +116,7 @@ def _take(folder: Path, store: Store, merged: Merged) -> None:
 def _records(folder: Path, merged: Merged) -> list[tuple[str, dict[str, Any]]]:
     """Read a run's finished cells that are whole, inputs first."""
     found = {}
-    for path in sorted((folder / "cells").glob("*/record.json")):
+    for path in sorted((folder / "cells").glob(f"*/{RECORD}")):
         name = path.parent.name
         if name.startswith("."):
             continue
@@ -139,5 +140,5 @@ def _records(folder: Path, merged: Merged) -> list[tuple[str, dict[str, Any]]]:
 def _files(folder: Path, record: Mapping[str, Any]) -> Any:
     """Return the digests of a cell's files; those of an earlier version are computed."""
     return record.get("files") or {
-        name: sha256 for name, sha256 in digests(folder).items() if name != "record.json"
+        name: sha256 for name, sha256 in digests(folder).items() if name != RECORD
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -51,33 +51,52 @@ class Planner:
     task: Task
     suites: Sequence[Suite]
     tag: str = ""
+    _places: dict[str, Place] = field(default_factory=dict, init=False)
 
     @cached_property
     def place(self) -> Place:
-        """Where the study's model is."""
-        return self.config.model.place
+        """Where the study's model is, or the last checkpoint of its first fine-tuning."""
+        return self.place_of(self.config.last_source)
+
+    def place_of(self, source: str) -> Place:
+        """Return where one of the study's models is; each is looked at once."""
+        if source not in self._places:
+            self._places[source] = self.config.place(source)
+        return self._places[source]
 
     @cached_property
     def cost(self) -> Cost:
         """What running the model costs."""
         return Cost(self.place.shape)
 
-    @cached_property
-    def model(self) -> dict[str, Any]:
-        """The entry of a spec that says which model the study starts from."""
+    def model(self, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
+        """Return the entry of a spec that says which model is read.
+
+        Args:
+            checkpoint: The checkpoint that it is; if not given, the model that is fine-tuned.
+        """
         settings = self.config.model
-        named = {} if settings.labels is None else {"labels": settings.labels}
-        identity = dict(self.place.identity)
-        return {"identity": identity, "max_length": settings.max_length} | named
+        own = checkpoint if settings.fine_tunings else None
+        source = self.config.source_of(*(own or (0, 0)))
+        entry: dict[str, Any] = {
+            "identity": dict(self.place_of(source).identity),
+            "max_length": settings.max_length,
+        }
+        if settings.labels is not None:
+            entry["labels"] = settings.labels
+        if own is not None and not own.step:
+            # A model without a head gets a new one, with the classes of a trained checkpoint.
+            entry["head"] = {"seed": own.finetune_seed, "of": dict(self.place.identity)}
+        return entry
 
     @property
     def finetune_seeds(self) -> list[int]:
         """The seeds of the fine-tunings; 0 alone for a model that is studied as it is."""
-        return self.config.finetune.seeds if self.config.finetune else [0]
+        return self.config.finetune_seeds
 
     def spec(self, checkpoint: Checkpoint) -> dict[str, Any]:
         """Return what every spec about a checkpoint holds."""
-        given = {} if self.config.finetune else {"model": self.model}
+        given = {} if self.config.finetune else {"model": self.model(checkpoint)}
         return {"dtype": self.config.model.dtype, "checkpoint": checkpoint.step} | given
 
     def suites_spec(self) -> dict[str, Any]:

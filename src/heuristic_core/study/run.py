@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from ..errors import InputError
-from ..models.compaction import recorded
-from ..models.loading import check_model
+from ..errors import InputError, remark
+from ..models.loading import check_model, classes_of
 from ..report.results import Results
 from ..storage import digest, write_json
 from ..tasks import load_task
@@ -31,7 +29,8 @@ from .executors.here import Here
 from .gather import SEARCHED, gather
 from .journal import Journal
 from .manifest import make_manifest, read_manifest
-from .place import Place, origins, place_of, write_origin
+from .models import check_models
+from .place import Place, origins, places_of, starting_from, write_origin
 from .plan import Plan, make_plan
 from .results import concluded, read_searched, standing_results, write_results
 from .run_folder import check_claim
@@ -67,38 +66,79 @@ def load_study_task(config: StudyConfig, data: Path | None, run: Path | None = N
     Args:
         config: The study.
         data: The folder of data files.
-        run: The run folder; a task file that is not found from the working folder is looked for
-            where the run was made.
+        run: The run folder; a task file that is not where the study says is looked for where the
+            run was made.
     """
-    name: str | Path = config.task.name
-    if run is not None and is_task_file(name):
-        bases = (Path(), *filter(None, [data_folder(data)]), *origins(run))
-        name = next((base / name for base in bases if os.path.exists(base / name)), name)
-    task = load_task(str(name), data=data, seed=config.task.seed, **config.task.options)
+    task = load_task(
+        _task_name(config, data, run), data=data, seed=config.task.seed, **config.task.options
+    )
+    for note in task.remarks:
+        remark(note)
     if config.finetune is not None:
         return task
     try:
-        source = (config if run is None else _with_place(config, run)).model.place.to_load()
-        model = check_model(source, fresh_head=False, labels=config.model.labels)
+        source = (config if run is None else _with_places(config, run)).place(config.last_source)
+        model = check_model(source.to_load(), fresh_head=False, labels=config.model.labels)
     except InputError:  # tables of a finished run can be read without the model
         return task
-    suites = tuple(suite.for_labels(_labels(model)) for suite in task.suites)
+    suites = tuple(suite.for_labels(classes_of(model)) for suite in task.suites)
     return replace(task, suites=suites)
 
 
-def _labels(model: Any) -> tuple[str, ...]:
-    return tuple(model.id2label[i] for i in range(model.num_labels))
+def _task_name(config: StudyConfig, data: Path | None, run: Path | None) -> str:
+    """Find a study's task file: in the study's folder, the data folder, or where a run was made."""
+    name = config.task.name
+    if not is_task_file(name):
+        return name
+    bases = [config.folder or Path(), *filter(None, [data_folder(data)])]
+    bases += [] if run is None else origins(run)
+    found = next((base / name for base in bases if os.path.exists(base / name)), None)
+    return starting_from(name, config.folder) if found is None else str(found)
 
 
-def _with_place(config: StudyConfig, folder: Path) -> StudyConfig:
-    """Find a study's model from the working folder, or else where the study was run before."""
-    source = config.model.source
-    if not os.path.exists(source) and os.path.isfile(folder / "manifest.json"):
+def _with_places(config: StudyConfig, folder: Path) -> StudyConfig:
+    """Find a study's models where it says, or else where the study was run before."""
+    sources = dict.fromkeys(config.sources.values())
+    known: Mapping[str, Place] = {}
+    if os.path.isfile(folder / "manifest.json"):
+        away = [s for s in sources if not os.path.exists(_lenient(s, config))]
         with suppress(InputError):  # the manifest is written again
-            place = place_of(source, folder, read_manifest(folder))
-            if place is not None and place.location is not None:
-                return config.at(place)
-    return config.at(Place.of(source))
+            known = places_of(away, folder, read_manifest(folder))
+    found = {source: place for source, place in known.items() if place.location is not None}
+    return config.at({source: found.get(source) or config.place(source) for source in sources})
+
+
+def _lenient(source: str, config: StudyConfig) -> str:
+    try:
+        return starting_from(source, config.folder)
+    except InputError:
+        return ""
+
+
+def prepare_study(config: StudyConfig, data: Path | None, out: Path) -> tuple[StudyConfig, Task]:
+    """Find all that a study needs, and check it before anything is computed.
+
+    Args:
+        config: The study.
+        data: The folder of data files.
+        out: The run folder, which need not exist.
+
+    Returns:
+        The study with the places of its models, and its task.
+
+    Raises:
+        InputError: If the study cannot be run.
+    """
+    task = load_study_task(config, data, out)
+    config = _with_places(config, out)
+    classes = check_models(config)
+    if classes is not None:
+        for suite in task.suites:
+            suite.class_map(classes)
+    if config.finetune is not None:
+        task.check_whole("train")
+    task.check_whole("search", "id")
+    return config, task
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,19 +255,8 @@ def run_study(
         InputError: If anything given cannot be used; what is finished is kept.
     """
     device = options.executor.device(options.device)
-    task = load_study_task(config, options.data, options.out)
     # Checked before the folder is touched: a study that cannot be run leaves no folder behind.
-    config = _with_place(config, options.out)
-    source = config.model.place.to_load()
-    model = check_model(source, fresh_head=config.finetune is not None, labels=config.model.labels)
-    if recorded(source, model) is not None:
-        raise InputError(f"{source} is a compacted model, which cannot be studied; give a full one")
-    if config.finetune is None:
-        for suite in task.suites:
-            suite.class_map(_labels(model))
-    if config.finetune is not None:
-        task.check_whole("train")
-    task.check_whole("search", "id")
+    config, task = prepare_study(config, options.data, options.out)
     plan = make_plan(config, task)
     check_claim(options.out, config, options.update)
     cells = plan.cells if kinds is None else plan.of_kind(*kinds)
@@ -235,7 +264,7 @@ def run_study(
     with run.store.locked():
         check_claim(options.out, config, options.update)  # now nobody else can change it
         write_json(options.out / "study.json", config.model_dump(mode="json"))
-        write_origin(options.out)
+        write_origin(options.out, config.folder or Path())
         run.store.sweep(plan.cells)
         bench = Workbench(config, task, run.store, device, task.suites)
         with closing(options.executor):

@@ -12,21 +12,21 @@ from ..errors import InputError
 from ..storage import read_json
 from .config import StudyConfig, check_study
 from .manifest import read_manifest
-from .place import place_of
+from .place import places_of, read_origin
 
 
 def open_run(folder: Path) -> StudyConfig:
-    """Read the configuration that a run folder was made with, and find its model.
+    """Read the configuration that a run folder was made with, and find its models.
 
-    A model's relative path starts where the run was made, wherever the run is opened.
+    Relative paths start where those of the study file did, wherever the run is opened.
 
     Raises:
         InputError: If the folder holds no run.
     """
     config = read_study(folder)
     with suppress(InputError):  # whoever needs the manifest reports what is wrong with it
-        place = place_of(config.model.source, folder, read_manifest(folder))
-        return config if place is None else config.at(place)
+        sources = set(config.sources.values())
+        return config.at(places_of(sources, folder, read_manifest(folder)))
     return config
 
 
@@ -43,7 +43,7 @@ def read_study(folder: Path) -> StudyConfig:
         raw = read_json(path)
         if not isinstance(raw, Mapping):
             raise InputError("it should hold a configuration")
-        return check_study(raw)
+        return check_study(raw, read_origin(folder))
     except InputError as error:
         raise InputError(
             f"{path} is damaged ({error}); remove it and start the study again with `hcore run`: "

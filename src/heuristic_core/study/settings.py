@@ -9,13 +9,16 @@ from typing import Any
 from ..errors import InputError, one_line
 
 
-def settings(changes: Sequence[str], into: dict[str, Any] | None = None) -> dict[str, Any]:
+def settings(
+    changes: Sequence[str], into: dict[str, Any] | None = None, option: str = "--set"
+) -> dict[str, Any]:
     """Turn ``key=value`` texts into nested dictionaries.
 
     Args:
         changes: Texts such as ``search.seeds=[1, 2]``; values as in TOML, ``none`` for no value
             and other bare words as strings.
         into: What is changed, in place; a new dictionary if not given.
+        option: The option's name in errors.
 
     Returns:
         The dictionary.
@@ -28,12 +31,12 @@ def settings(changes: Sequence[str], into: dict[str, Any] | None = None) -> dict
         key, equals, text = change.partition("=")
         *tables, name = key.strip().split(".")
         if not equals or not all((*tables, name)):
-            raise InputError(f"--set {one_line(change)!r} is not of the form key=value")
+            raise InputError(f"{option} {one_line(change)!r} is not of the form key=value")
         table = raw
         for table_name in tables:
             table = table.setdefault(table_name, {})
             if not isinstance(table, dict):
-                raise InputError(f"--set {key}: {table_name} is no table")
+                raise InputError(f"{option} {key}: {table_name} is no table")
         table[name] = _value(text)
     return raw
 

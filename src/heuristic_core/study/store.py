@@ -18,19 +18,17 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from ..errors import InputError, remark
-from ..storage import digest, file_digest, read_json, read_tensors, write_json, write_text
+from ..storage import digest, read_tensors, write_json, write_text
 from .process import Process
+from .record import RECORD, digests, read_record, verify
 
 _PARTIAL = ".partial-"
 _UNFINISHED = ".unfinished-"
 _DAMAGED = ".damaged-"
-_RECORD = "record.json"
 #: Folders of other machines' processes are removed when nothing changed in them for this long.
 _DAY = 86400.0
 #: What a file system without locks answers.
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
-#: Files whose content was compared with its digest by this process: path, time of change, size.
-_verified: set[tuple[str, int, int]] = set()
 
 
 class Damaged(InputError):
@@ -126,7 +124,7 @@ class Store:
 
     def has(self, cell: Cell) -> bool:
         """Return whether a cell is finished."""
-        return os.path.isfile(self.path(cell) / _RECORD)
+        return os.path.isfile(self.path(cell) / RECORD)
 
     def has_whole(self, cell: Cell) -> bool:
         """Return whether a cell is finished and its inputs are still there."""
@@ -219,7 +217,7 @@ class Store:
                 "effort": cell.effort,
                 "files": digests(partial),
             }
-            write_json(partial / _RECORD, record | dict(facts))
+            write_json(partial / RECORD, record | dict(facts))
             self._publish(partial, cell.name)
         except OSError as error:
             hint = "free some space and " if error.errno == errno.ENOSPC else ""
@@ -236,14 +234,14 @@ class Store:
     def _publish(self, partial: Path, name: str) -> None:
         """Give a whole cell its name, unless it is there already."""
         place = self.cells / name
-        while not os.path.isfile(place / _RECORD):
+        while not os.path.isfile(place / RECORD):
             try:
                 os.rename(partial, place)  # fails if anything is there
                 return
             except OSError as error:
                 if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                     raise
-                if not os.path.isfile(place / _RECORD):
+                if not os.path.isfile(place / RECORD):
                     _remove(place)  # what lies there has no record, so it is no cell
 
     def copy(self, source: Path) -> None:
@@ -342,56 +340,6 @@ class Store:
             write_text(holder, f"{Process.this()}\n")
             stack.callback(holder.unlink, missing_ok=True)
             yield
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """Compute the SHA-256 of every file in a folder, by its path within."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
-
-
-def verify(folder: Path, record: Mapping[str, Any], parts: Iterable[str] = ("",)) -> None:
-    """Compare files of a cell with the digests in its record, unless this process has before.
-
-    Args:
-        folder: The cell's folder.
-        record: Its record; that of an earlier version has no digests, and nothing is compared.
-        parts: Files and folders in it; everything by default.
-
-    Raises:
-        InputError: If a file is missing or has changed.
-    """
-    files = record.get("files", {})
-    if not isinstance(files, Mapping):
-        raise InputError("record.json does not say what files there are")
-    for part in parts:
-        for name, sha256 in files.items():
-            if part and name != part and not name.startswith(f"{part}/"):
-                continue
-            path = folder / name
-            try:
-                state = path.stat()
-                known = (str(path), state.st_mtime_ns, state.st_size)
-                if known not in _verified:
-                    if file_digest(path) != sha256:
-                        raise InputError(f"{name} has changed since it was computed")
-                    _verified.add(known)
-            except OSError as error:
-                raise InputError(f"{name} cannot be read: {error.strerror or error}") from error
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Read the record in a finished cell's folder.
-
-    Raises:
-        InputError: If it is damaged.
-    """
-    record = read_json(folder / _RECORD)
-    if not isinstance(record, dict) or not (
-        isinstance(record.get("seconds"), int | float) and isinstance(record.get("device"), str)
-    ):
-        raise InputError("record.json does not say how it was computed")
-    return record
 
 
 def _remove(path: Path) -> None:

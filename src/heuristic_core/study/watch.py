@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -16,11 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ..writing import duration
+from .. import progress
 from .process import Process
-
-#: The share of the work from which on the time that is left is told.
-_ENOUGH = 0.02
 
 
 class Watch:
@@ -75,6 +72,8 @@ class Shown:
         self._bars, self._weights, self._n_begun = bars, weights, n_finished
         self._n_all = n_finished + len(weights)
         self._start = time.monotonic()
+        self._said = self._start
+        self._begun: dict[str, float] = {}
         self._titles: dict[str, str] = {}
         self._own: dict[str, TaskID] = {}
         self._shares: dict[str, float] = {}
@@ -92,14 +91,23 @@ class Shown:
         if not self._bars.console.is_terminal:  # there is no bar to show what is being done
             self._bars.console.print(f"{title} ...", markup=False)
         self._own[name] = self._bars.add_task(label, total=1)
+        self._begun[name] = time.monotonic()
         return True
 
     def report(self, name: str, share: float) -> None:
-        """Show which share of a running cell is done."""
-        if name in self._own:
-            self._shares[name] = share
-            self._bars.update(self._own[name], completed=share)
-            self._update()
+        """Show which share of a running cell is done; without a terminal now and then in a line."""
+        if name not in self._own:
+            return
+        self._shares[name] = share
+        self._bars.update(self._own[name], completed=share)
+        self._update()
+        now, begun = time.monotonic(), self._begun[name]
+        if self._bars.console.is_terminal or not 0 < share < 1:
+            return
+        if now - max(self._said, begun) >= progress.SECONDS_BETWEEN_LINES:
+            self._said = now
+            left = progress.share_and_left(share, now - begun)
+            self._print(f"{self._titles[name]}  {left} (of all: {self._of_all()})")
 
     def finish(self, name: str, seconds: float, where: Process | None, error: str = "") -> None:
         """Show that a cell has ended, and where if it was on another machine."""
@@ -110,10 +118,12 @@ class Shown:
         ended = f"failed: {error}" if error else f"{seconds:.1f} s"
         if where is not None and where.host != Process.this().host:
             ended += f" on {where.host}"
-        left, console = self._seconds_left(), self._bars.console
-        if left and not console.is_terminal:
-            ended += f", about {duration(left)} left"
-        console.print(f"{self._titles.get(name, name)}  {ended}", markup=False, soft_wrap=True)
+        if not self._bars.console.is_terminal and (of_all := self._of_all()):
+            ended += f"; of all {of_all}"
+        self._print(f"{self._titles.get(name, name)}  {ended}")
+
+    def _print(self, line: str) -> None:
+        self._bars.console.print(line, markup=False, soft_wrap=True)
 
     def again(self, name: str) -> None:
         """Show that a running cell has to begin again."""
@@ -135,8 +145,32 @@ class Shown:
     def _update(self) -> None:
         self._bars.update(self._total, completed=self._done())
 
-    def _seconds_left(self) -> float:
-        done, whole = self._done(), sum(self._weights.values())
-        # The first cells say little about the rest.
-        known = done > _ENOUGH * whole
-        return (whole - done) * (time.monotonic() - self._start) / done if known else 0.0
+    def _of_all(self) -> str:
+        """Say how much of all is done and how long the rest takes; nothing at the end."""
+        share = self._done() / max(sum(self._weights.values()), 1e-9)
+        seconds = time.monotonic() - self._start
+        return progress.share_and_left(share, seconds) if 0 < share < 1 - 1e-9 else ""
+
+
+@contextmanager
+def watching(console: Console) -> Iterator[Callable[[str], progress.Progress]]:
+    """Show work that is no study's: bars in a terminal, or plain lines with the time left.
+
+    Args:
+        console: Where to.
+
+    Yields:
+        A function from the name of some work to what the work calls with (done, in all).
+    """
+    if not console.is_terminal:
+        yield lambda name: progress.as_lines(
+            name, lambda line: console.print(line, markup=False, soft_wrap=True)
+        )
+        return
+    with Progress(console=console) as bars:
+
+        def bar(name: str) -> progress.Progress:
+            task = bars.add_task(name)
+            return lambda done, of: bars.update(task, completed=done, total=of)
+
+        yield bar

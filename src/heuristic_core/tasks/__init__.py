@@ -14,7 +14,9 @@ from .registry import (
     TaskEntry,
     load_suite,
     load_task,
+    suite_names,
 )
+from .shelf import shelf_entries
 from .task import Examples, Suite, Task
 
 __all__ = [
@@ -40,4 +42,6 @@ __all__ = [
     "read_nli",
     "read_paws",
     "read_qqp",
+    "shelf_entries",
+    "suite_names",
 ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
+
+from ..errors import InputError
 
 #: The classes of MNLI and SNLI, in the order of their numbers 0, 1, 2 in published files.
 NLI_LABELS = ("entailment", "neutral", "contradiction")
@@ -189,6 +192,33 @@ def odd_numbers(values: Sequence[object], labels: Sequence[str]) -> tuple[str, s
             "with label_map"
         )
     return "", ""
+
+
+def labels_from(values: Sequence[object], labels: Sequence[str], least: float) -> list[str | None]:
+    """Turn numbers, such as shares of annotators, into label names.
+
+    Args:
+        values: The numbers, or text that says one.
+        labels: Two names.
+        least: Numbers from here on have the second label, lower ones the first.
+
+    Returns:
+        The label name of each value; ``None`` if it is no number.
+
+    Raises:
+        InputError: If there are not two labels.
+    """
+    if len(labels) != 2:
+        raise InputError(f"label_from divides numbers into two labels, but there are {len(labels)}")
+
+    def named(value: object) -> str | None:
+        try:
+            number = float(as_text(value))
+        except ValueError:
+            return None
+        return labels[number >= least] if math.isfinite(number) else None
+
+    return [named(value) for value in values]
 
 
 def _spelled(texts: Collection[str], labels: Sequence[str]) -> dict[str, str]:

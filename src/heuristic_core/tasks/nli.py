@@ -23,7 +23,7 @@ def nli_and_hans(name: str, options: NliOptions, data: Folder, seed: int) -> Tas
     folder, notes = data_folder(data), list[str]()
     in_domain = nli_test(name, folder, notes)
     hans = hans_test(folder, notes)
-    train = without_tests(nli_train(name, folder, notes), [in_domain, hans], notes)
+    train = without_tests(nli_train(name, folder, notes), {name: in_domain, "hans": hans}, notes)
     suites = (
         Suite(name=name, role="id", examples=in_domain.sample_per_case(options.id_size, seed)),
         hans_suite(hans, options.per_case, seed),

@@ -6,27 +6,20 @@ import glob
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from ..errors import InputError, one_line, unknown
+from ..errors import InputError, one_line
+from .building import built_suite, read_source
 from .delimited import TableFormat
 from .folders import is_pattern
 from .hub import HUB_PREFIX
 from .parts import hold_out, without_tests
 from .published import Folder, data_folder
-from .reading import read_examples
-from .task import CaseKind, Examples, Suite, Task
-from .task_file import (
-    Sampled,
-    SearchTable,
-    SourceTable,
-    SuiteTable,
-    TaskFile,
-    read_task_file,
-)
+from .source_table import Sampled, SearchTable, SourceTable, SuiteTable
+from .task import Examples, Suite, Task
+from .task_file import TaskFile, read_task_file
 
 #: The default share of the training examples that masks are learned on.
 SEARCH_SHARE = 0.1
@@ -114,7 +107,7 @@ class _Builder:
             # Drawn first: examples that are not drawn may be trained on.
             search = self._drawn(search, config.search, "search")
             trained = {
-                key: self._without(examples, [search], key, tests_are="search examples")
+                key: self._without(examples, {"": search}, key, tests_are="search examples")
                 for key, examples in trained.items()
             }
         elif trained:
@@ -150,30 +143,30 @@ class _Builder:
                     f'{role} = "NAME" below [columns]'
                 )
         label_map = table.label_map
-        if label_map is None and labels is None:
+        if label_map is None and labels is None and table.label_from is None:
             label_map = self.config.label_map
         on_hub = f"{HUB_PREFIX}{table.hub}"
         source = on_hub if table.file is None else self._data_file(table.file, key)
         read_notes: list[str] = []
+        several = table.splits if isinstance(table, SuiteTable) else None
+        splits: list[str | None] = [*several] if several else [table.split]
         with _within(f"{self.shown}, {key}"):
-            examples = read_examples(
-                source,
-                text=columns["text"],
-                text_pair=columns.get("text_pair"),
-                label=columns["label"],
-                labels=labels or self.labels,
-                label_map=label_map,
-                case=case,
-                case_column=columns.get("case"),
-                split=table.split,
-                config=table.config,
-                keep=table.keep,
-                drop=table.drop,
-                drop_incomplete=table.drop_incomplete,
-                how=self._format(table),
-                must_split=table.file is not None,
-                notes=read_notes,
-            )
+            parts = [
+                read_source(
+                    table,
+                    source,
+                    columns=columns,
+                    labels=labels or self.labels,
+                    label_map=label_map,
+                    case=split if several and split else case,
+                    split=split,
+                    notes=read_notes,
+                    must_split=table.file is not None,
+                    how=self._format(table),
+                )
+                for split in splits
+            ]
+        examples = Examples.concat(parts, parts[0].labels) if several else parts[0]
         self.notes.append(f"{key}: {len(examples)} examples read from {table.file or on_hub}")
         self.notes += [f"{key}: {note}" for note in read_notes]
         return examples
@@ -212,10 +205,11 @@ class _Builder:
     ) -> Examples:
         name = "training" if key == "train" else key
         texts = self.config.overlap == "texts"
-        return self._without(examples, list(tests.values()), key, name=name, texts=texts)
+        named = {where.removeprefix("suite "): some for where, some in tests.items()}
+        return self._without(examples, named, key, name=name, texts=texts)
 
     def _without(
-        self, examples: Examples, others: list[Examples], key: str, **settings: Any
+        self, examples: Examples, others: Mapping[str, Examples], key: str, **settings: Any
     ) -> Examples:
         if self.config.overlap == "keep":
             return examples
@@ -226,7 +220,7 @@ class _Builder:
         if len(several) < 2:
             return several[0] if several else Examples.none(self.labels)
         # Several sources may hold the same examples.
-        return self._without(Examples.concat(several, self.labels), [], "train")
+        return self._without(Examples.concat(several, self.labels), {}, "train")
 
     def _held_out(self, train: Examples, table: SearchTable) -> tuple[Examples, Examples]:
         n = table.size or max(1, round(len(train) * (table.share or SEARCH_SHARE)))
@@ -243,26 +237,9 @@ class _Builder:
         return drawn
 
     def _suite(self, table: SuiteTable, examples: Examples) -> Suite:
-        cases = tuple(dict.fromkeys(examples.table["case"]))
-        for what, given in (("kinds", table.kinds), ("groups", table.groups)):
-            for case in given:
-                if case not in cases:
-                    raise unknown(
-                        f"case in {what} of suite {table.name} in {self.shown}:", case, cases
-                    )
-        kinds: dict[str, CaseKind] = dict(table.kinds)
-        groups = dict(table.groups)
-        if table.kinds_by_label:
-            examples, kinds, groups = _by_label(examples, table.kinds_by_label)
-        drawn = self._drawn(examples, table, f"suite {table.name}")
-        suite = Suite(
-            name=table.name,
-            role=table.role,
-            examples=drawn,
-            kinds=kinds,
-            label_map=table.counts_as,
-            groups=groups,
-        )
+        whole = built_suite(table, examples, self.shown)
+        drawn = self._drawn(whole.examples, table, f"suite {table.name}")
+        suite = replace(whole, examples=drawn)
         for label in self.labels:
             if not suite.knows(label):
                 raise InputError(
@@ -270,17 +247,6 @@ class _Builder:
                     f"{list(examples.labels)}; write counts_as = {{ {label!r} = ... }}"
                 )
         return suite
-
-
-def _by_label(
-    examples: Examples, kind_of: Mapping[str, Any]
-) -> tuple[Examples, dict[str, CaseKind], dict[str, str]]:
-    """Divide every case by label into cases of one group, which has the case's name."""
-    table = examples.table
-    cases = pd.Series(table["case"] + "/" + table["label"], dtype=object)
-    kinds = {case: kind_of[label] for case, label in zip(cases, table["label"], strict=True)}
-    groups = dict(zip(cases, table["case"], strict=True))
-    return Examples(table.assign(case=cases), examples.labels), kinds, groups
 
 
 @contextmanager

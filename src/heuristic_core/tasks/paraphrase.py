@@ -40,8 +40,8 @@ def qqp_and_paws(options: ParaphraseOptions, data: Folder, seed: int) -> Task:
     in_domain = qqp_test(folder, notes)
     paws = paws_test(folder, notes, detokenise=options.detokenise)
     # PAWS was made from questions in QQP, which also occur in its training pairs.
-    train = without_tests(qqp_train(folder, notes), [in_domain], notes)
-    train = without_tests(train, [paws], notes, texts=True)
+    train = without_tests(qqp_train(folder, notes), {"qqp": in_domain}, notes)
+    train = without_tests(train, {"paws": paws}, notes, texts=True)
     chosen = _chosen(paws, options.friendly)
     suites = (
         Suite(name="qqp", role="id", examples=in_domain.sample_per_case(options.id_size, seed)),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from .task import Examples, Suite, Task
 
 Texts = tuple[str, ...]
@@ -28,7 +29,7 @@ class PublishedOptions(BaseModel):
 
 def without_tests(
     train: Examples,
-    tests: Sequence[Examples],
+    tests: Mapping[str, Examples],
     notes: list[str],
     *,
     texts: bool = False,
@@ -42,7 +43,7 @@ def without_tests(
 
     Args:
         train: The training examples.
-        tests: All test examples.
+        tests: All test examples, by the names of the suites that notes give.
         notes: A list to which sentences on dropped examples are added.
         texts: Also drop examples that share a single text with a test example.
         name: The training examples' name in the notes.
@@ -54,23 +55,33 @@ def without_tests(
     Raises:
         InputError: If no example remains.
     """
-    tested = {key for test in tests for keys in _keys(test, texts) for key in keys}
+    tested: dict[Texts, str] = {}
+    for where, test in tests.items():
+        for of_test in _keys(test, texts):
+            for key in of_test:
+                tested.setdefault(key, where)
     seen: set[Texts] = set()
     rows: list[int] = []
-    n_tested = 0
+    overlap: Counter[str] = Counter()
     for i, (raw, keys) in enumerate(zip(_texts(train), _keys(train, texts), strict=True)):
-        if tested.isdisjoint(keys):
+        first = next((tested[key] for key in keys if key in tested), None)
+        if first is None:
             if raw not in seen:
                 rows.append(i)
             seen.add(raw)
         else:
-            n_tested += 1
+            overlap[first] += 1
+    n_tested = overlap.total()
     n_repeated = len(train) - len(rows) - n_tested
     if n_tested:
         what = f"have a text in common with {tests_are}" if texts else f"are {tests_are} too"
-        notes.append(f"{n_tested} {name} examples dropped that {what}")
+        of = ", ".join(f"{one_line(where, 80)} {n}" for where, n in overlap.items() if where)
+        notes.append(
+            f"{n_tested} of {len(train)} {name} examples dropped that {what}"
+            + (f" ({of})" if of else "")
+        )
     if n_repeated:
-        notes.append(f"{n_repeated} {name} examples dropped that are repeated")
+        notes.append(f"{n_repeated} of {len(train)} {name} examples dropped that are repeated")
     if not rows:
         raise InputError(f"all {len(train)} {name} examples are {tests_are} too; give other data")
     return train if len(rows) == len(train) else train.take(np.array(rows, dtype=np.int64))

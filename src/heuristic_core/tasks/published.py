@@ -121,13 +121,15 @@ def data_folder(data: Folder) -> Path | None:
 
 def nli_train(name: str, folder: Path | None, notes: list[str]) -> Examples:
     """Read the training pairs of ``mnli`` or ``snli``, all of one case ``train``."""
-    return _read(NLI_TRAIN[name], folder, notes, partial(read_nli, case="train", notes=notes))
+    return read_published(
+        NLI_TRAIN[name], folder, notes, partial(read_nli, case="train", notes=notes)
+    )
 
 
 def nli_test(name: str, folder: Path | None, notes: list[str]) -> Examples:
     """Read the in-domain test pairs of ``mnli`` or ``snli``, divided into their cases."""
     cases = [
-        _read(split, folder, notes, partial(read_nli, case=case, notes=notes))
+        read_published(split, folder, notes, partial(read_nli, case=case, notes=notes))
         for case, split in NLI_TEST[name].items()
     ]
     return Examples.concat(cases, NLI_LABELS)
@@ -136,7 +138,9 @@ def nli_test(name: str, folder: Path | None, notes: list[str]) -> Examples:
 def hans_test(folder: Path | None, notes: list[str]) -> Examples:
     """Read HANS's evaluation set, divided into its subcases."""
     # A file of HANS may hold both splits, so the split is always given to the reader.
-    return _read(HANS, folder, notes, lambda source, _: read_hans(source, HANS.split, notes=notes))
+    return read_published(
+        HANS, folder, notes, lambda source, _: read_hans(source, HANS.split, notes=notes)
+    )
 
 
 def qqp_train(folder: Path | None, notes: list[str]) -> Examples:
@@ -156,9 +160,9 @@ def paws_test(folder: Path | None, notes: list[str], *, detokenise: bool) -> Exa
         return read_paws(source, detokenise=detokenise, notes=notes)
 
     if _path(PAWS, folder) is None and any(_path(split, folder) for split in PAWS_OFFICIAL):
-        files = [_read(split, folder, notes, read) for split in PAWS_OFFICIAL]
+        files = [read_published(split, folder, notes, read) for split in PAWS_OFFICIAL]
         return Examples.concat(files, PARAPHRASE_LABELS)
-    return _read(PAWS, folder, notes, read)
+    return read_published(PAWS, folder, notes, read)
 
 
 def _qqp(
@@ -171,7 +175,7 @@ def _qqp(
     path = _path(QQP_PAIRS, folder)
     if path is None:
         read = partial(read_qqp, config=split.config, case=case, notes=notes)
-        return _read(split, folder, notes, read)
+        return read_published(split, folder, notes, read)
     read_notes: list[str] = []
     examples = read_qqp(path, case_column="source", notes=read_notes)
     notes += [note for note in read_notes if note not in notes]  # the file is read for both splits
@@ -211,7 +215,9 @@ def _path(split: PublishedSplit, folder: Path | None) -> Path | None:
     return None
 
 
-def _read(split: PublishedSplit, folder: Path | None, notes: list[str], read: Reader) -> Examples:
+def read_published(
+    split: PublishedSplit, folder: Path | None, notes: list[str], read: Reader
+) -> Examples:
     """Read a split from the data folder or, if it is not there, from the hub."""
     path = _path(split, folder)
     if path is not None:

@@ -16,6 +16,7 @@ from .labels import (
     NO_GOLD_LABEL,
     as_text,
     label_names,
+    labels_from,
     odd_numbers,
     with_class_names,
     written_alike,
@@ -44,6 +45,7 @@ def read_examples(
     label: Column,
     labels: Sequence[str],
     label_map: Mapping[str, str] | None = None,
+    label_from: float | None = None,
     case: str = "all",
     case_column: Column | None = None,
     known_cases: Collection[str] | None = None,
@@ -75,6 +77,8 @@ def read_examples(
         labels: The label names, in the order of the classes.
         label_map: Map from the values in the column of labels to label names, for values that are
             neither names nor class numbers.
+        label_from: For a column of numbers and two labels: values from here on have the second
+            label, lower ones the first.
         case: The case of all examples, without a column of cases.
         case_column: The column of the cases.
         known_cases: The case names that the column may hold; any if not given.
@@ -114,11 +118,15 @@ def read_examples(
     values = records.columns[column_of["label"]]
     if label_map is not None and column_of["label"] in records.class_names:
         label_map = _numbers_named(records, column_of["label"], labels, label_map)
-    names = label_names(values, labels, label_map)
+    if label_from is None:
+        names = label_names(values, labels, label_map)
+        allowed = list(labels if label_map is None else label_map)
+        rule = f"must be one of {one_line(str(allowed), 200)}"
+    else:
+        names = labels_from(values, labels, label_from)
+        rule = "must be a number, as label_from divides it"
     _check_header(records, column_of["label"])
-    allowed = list(labels if label_map is None else label_map)
     wrong = [name is None for name in names]
-    rule = f"must be one of {one_line(str(allowed), 200)}"
     if label_map is None and any(as_text(v).lower() in ("true", "false") for v in values):
         rule += "; for true and false give a label_map"
     _refuse(records, column_of["label"], wrong, rule)

@@ -18,6 +18,8 @@ from .nli import NliOptions, load_hans, load_nli, nli_and_hans
 from .own import is_task_file, load_own_task
 from .paraphrase import ParaphraseOptions, load_paws, load_qqp, qqp_and_paws
 from .published import Folder
+from .reading import Source
+from .shelf import load_shelved, shelf_entries
 from .task import Examples, Suite, Task
 
 # The grammar's ID test set has its own stream: with the seed of the OOD suite its entailed pairs
@@ -170,16 +172,28 @@ TASKS_OF = {
 }
 
 
+def suite_names() -> tuple[str, ...]:
+    """Return the names of all suites that can be used without their task."""
+    return (*SUITES, *shelf_entries())
+
+
 def load_suite(
-    name: str, *, data: Folder = None, per_case: int | None = 100, seed: int = 0
+    name: str,
+    *,
+    data: Folder = None,
+    per_case: int | None = 100,
+    seed: int = 0,
+    copy: Source | None = None,
 ) -> Suite:
     """Load a suite by name, to test any model on.
 
     Args:
-        name: One of ``SUITES``.
+        name: One of ``SUITES``, or of the shelf of suites on the hub, :func:`.shelf.shelf_entries`.
         data: The folder of data files, as for ``load_task``.
         per_case: Pairs of each case, at most; ``None`` for all. A generated suite has 1000.
         seed: Seed of generation and sampling.
+        copy: Where a local copy is that is read in place of all else: for a suite of the shelf its
+            file or folder, for others the folder that holds it.
 
     Returns:
         The suite, which equals the task's suite of that name for the same seed and number.
@@ -187,12 +201,15 @@ def load_suite(
     Raises:
         InputError: As for ``load_task``.
     """
-    if not isinstance(name, str) or name not in SUITES:
-        raise unknown("suite", name, SUITES)
+    if not isinstance(name, str) or name not in suite_names():
+        raise unknown("suite", name, suite_names())
     _check(seed, data)
+    expect("the copy", copy, str, os.PathLike, type(None))
     if per_case is not None:
         expect_whole("per_case", per_case, 1)
-    return SUITES[name](data, per_case, seed)
+    if name in SUITES:
+        return SUITES[name](data if copy is None else copy, per_case, seed)
+    return load_shelved(shelf_entries()[name], data, per_case, seed, copy)
 
 
 def _check(seed: int, data: Folder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,11 +13,16 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from .. import notebook
 from ..errors import InputError, one_line, unknown
 from .labels import NLI_LABELS, NLI_TO_HANS, counterparts, example_map, spelled_alike
 
 Role = Literal["id", "ood"]
-CaseKind = Literal["id", "adversarial", "friendly"]
+#: A shift is a plain change of domain: no shallow heuristic is tested, so none of its cases is
+#: adversarial or friendly.
+CaseKind = Literal["id", "adversarial", "friendly", "shift"]
+#: So many examples are shown in a notebook.
+_SHOWN = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +84,18 @@ class Examples:
     def __len__(self) -> int:
         return len(self.table)
 
+    def __repr__(self) -> str:
+        form = "pairs of texts" if self.is_pair else "texts"
+        return one_line(f"Examples({len(self)} {form}, labels {', '.join(self.labels)})", 200)
+
+    def _repr_html_(self) -> str:
+        rows = self.table[["text", "text_pair", "label", "case"]].head(_SHOWN).values.tolist()
+        return notebook.table(
+            ("text", "second text", "label", "case"),
+            [["" if value is None else value for value in row] for row in rows],
+            f"{self!r}; the first {len(rows)}",
+        )
+
     @property
     def is_pair(self) -> bool:
         """Whether each example is a pair of texts."""
@@ -133,7 +151,7 @@ class Suite:
         role: In-domain (``id``) or out-of-domain (``ood``).
         examples: The examples; their ``case`` column divides them.
         kinds: The kind of each case: a shallow heuristic fails on it (``adversarial``), succeeds
-            on it (``friendly``), or is not tested by it (``id``).
+            on it (``friendly``), or is not tested by it (``id`` in domain, ``shift`` outside).
         label_map: The suite's label for each of the model's labels; those not named are the same.
         groups: The group of each case, such as the heuristic it tests. Adversarial cases are
             compared with the friendly cases of their group.
@@ -150,6 +168,15 @@ class Suite:
         # Views of dictionaries cannot be copied or sent to other processes.
         for name in ("kinds", "label_map", "groups"):
             object.__setattr__(self, name, dict(getattr(self, name)))
+
+    def __repr__(self) -> str:
+        size = f"{len(self.examples)} examples in {len(self.cases)} cases"
+        return f"Suite({one_line(repr(self.name), 80)}, {self.role}, {size})"
+
+    def _repr_html_(self) -> str:
+        n = self.examples.table["case"].value_counts()
+        rows = [(case, self.kind(case), self.group(case), n[case]) for case in self.cases]
+        return notebook.table(("case", "kind", "group", "examples"), rows, repr(self))
 
     @property
     def cases(self) -> tuple[str, ...]:
@@ -253,6 +280,12 @@ class Suite:
         return {ours: names[found[ours]] if ours in found else None for ours in model_labels}
 
 
+#: Notes that a user should see with every number: what was left out, and what files were read as.
+_REMARKS = re.compile(
+    r" dropped|numbered from 1|read as quoted|named as in|read as they stand|literals"
+)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Task:
     """In-domain data to fine-tune on, in-domain data to learn masks on, and test suites.
@@ -276,6 +309,27 @@ class Task:
     def __post_init__(self) -> None:
         if len(self.train) and not any(suite.role == "id" for suite in self.suites):
             raise InputError(f"task {self.name!r} has no in-domain suite")
+
+    def __repr__(self) -> str:
+        parts = f"{len(self.train)} to train on, {len(self.search)} to learn masks on"
+        suites = ", ".join(suite.name for suite in self.suites)
+        return one_line(f"Task({one_line(self.name, 80)!r}, {parts}, suites {suites})", 240)
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[object, ...]] = [
+            (part, len(some), "", ", ".join(some.labels))
+            for part, some in (("train", self.train), ("search", self.search))
+        ]
+        rows += [
+            (
+                f"suite {s.name} ({s.role})",
+                len(s.examples),
+                len(s.cases),
+                ", ".join(s.examples.labels),
+            )
+            for s in self.suites
+        ]
+        return notebook.table(("part", "examples", "cases", "labels"), rows, f"Task {self.name}")
 
     def check_whole(self, *parts: Literal["train", "search", "id"]) -> None:
         """Check that the task has some parts, which a task that only evaluates models lacks.
@@ -308,6 +362,11 @@ class Task:
             if suite.name == name:
                 return suite
         raise unknown("suite", name, [suite.name for suite in self.suites])
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The notes on rows that were dropped, and on how files were understood."""
+        return tuple(note for note in self.notes if _REMARKS.search(note))
 
     @property
     def digests(self) -> dict[str, str]:

@@ -1,25 +1,29 @@
-"""How figures are drawn: colours, styles of series, and SVG that is the same for the same rows."""
+"""How figures are drawn and become files, which are the same for the same rows."""
 
 from __future__ import annotations
 
 import io
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Literal
 from xml.sax.saxutils import escape
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
-#: Text and lines: stands for ``currentColor``, so that a figure suits a light and a dark page.
-INK = "#010203"
-#: Colours that differ for any kind of colour vision, on light and dark ground.
-ORANGE, BLUE, GREY, PURPLE, GREEN = "#e0671c", "#2f86cf", "#8a8f98", "#a06ab4", "#2c9a7a"
+from .look import INK, Look, Style, short
+
+#: Inches left free around a figure, and dots per inch of images.
+_PAD, _DPI = 0.04, 300
+#: How often a figure is laid out anew, and within how many inches it then is as wide as asked for.
+_TRIALS, _CLOSE = 4, 0.01
 
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -42,80 +46,106 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class Style:
-    """How the marks of a series look.
+class Drawn(Figure):
+    """A figure that a notebook shows, whether or not pyplot is used there."""
 
-    Args:
-        colour: Their colour.
-        marker: Their shape.
-        leading: Whether they are large and stand before all others.
-    """
-
-    colour: str
-    marker: str = "o"
-    leading: bool = False
-
-    @property
-    def hollow(self) -> bool:
-        """Whether marks are outlines, so that what is behind them is seen."""
-        return self.leading and self.colour == INK
-
-
-_SERIES = {
-    "": Style(INK),  # where there are no series
-    "full model": Style(INK, "D", True),
-    "subnetwork": Style(GREY),
-    "core": Style(ORANGE, "D", True),
-    "matched group": Style(GREY),
-    "95 % of matched groups": Style(GREY, "|"),
-    "in-domain": Style(INK),
-    "adversarial": Style(ORANGE, "^"),
-    "friendly": Style(BLUE, "s"),
-    "balanced": Style(GREY, "D"),
-    "balanced AUROC": Style(GREY, "d"),
-    "balanced OOD": Style(GREY, "D"),
-    "mixed": Style(PURPLE, "v"),
-    "before fine-tuning": Style(BLUE, "s"),
-    "after fine-tuning": Style(ORANGE),
-    "highest in adversarial mean": Style(ORANGE, "^"),
-    "lowest in adversarial mean": Style(BLUE, "v"),
-    "within the margin": Style(BLUE),
-    "outside the margin": Style(ORANGE, "X"),
-    "query": Style(BLUE),
-    "key": Style(ORANGE),
-    "value": Style(GREY),
-}
-#: For series of other names.
-_CYCLE = (
-    Style(ORANGE, "^"),
-    Style(BLUE, "v"),
-    Style(PURPLE, "s"),
-    Style(GREEN, "P"),
-    Style(GREY, "X"),
-    Style(INK),
-)
-
-
-def series_styles(names: Iterable[str]) -> dict[str, Style]:
-    """Choose a style for each series: the usual one of its name, else the next that is free."""
-    distinct = dict.fromkeys(names)
-    used = {_SERIES[name] for name in distinct if name in _SERIES}
-    free = [style for style in _CYCLE if style not in used] or list(_CYCLE)
-    others = [name for name in distinct if name not in _SERIES]
-    chosen = {name: free[i % len(free)] for i, name in enumerate(others)}
-    return {name: _SERIES.get(name) or chosen[name] for name in distinct}
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=144, facecolor="white", bbox_inches="tight")
+        return buffer.getvalue()
 
 
 @contextmanager
-def style() -> Iterator[None]:
+def style(look: Look | None = None) -> Iterator[None]:
     """Draw in the report's style within the block, whatever the user's own settings are."""
+    look = look or Look()
     with matplotlib.rc_context(), warnings.catch_warnings():
         # Layout is measured in a font that may lack a letter which the reader's font has.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
+        # Sizes of ticks, labels and legends are relative to it.
+        matplotlib.rcParams["font.size"] = look.usual
+        if look.font:
+            matplotlib.rcParams["font.family"] = [look.font, "DejaVu Sans"]
         yield
+
+
+def fit(figure: Figure, width: float | None = None) -> None:
+    """Make a figure as large as all that is drawn, so that nothing is cut off when it is saved.
+
+    Args:
+        figure: The figure.
+        width: Inches that it takes across at least.
+    """
+    old, box = figure.get_size_inches(), _drawn(figure)
+    spare = max(0.0, (width or 0.0) - box.width) / 2
+    box = Bbox.from_extents(box.x0 - spare, box.y0, box.x1 + spare, box.y1)
+    places = [(axis, axis.get_position(original=True)) for axis in figure.axes]
+    anchors = [
+        (one, one.get_bbox_to_anchor().transformed(figure.dpi_scale_trans.inverted()))
+        for one in figure.legends
+    ]
+    figure.set_size_inches(box.width, box.height)
+    for axis, place in places:
+        axis.set_position(
+            (
+                (place.x0 * old[0] - box.x0) / box.width,
+                (place.y0 * old[1] - box.y0) / box.height,
+                place.width * old[0] / box.width,
+                place.height * old[1] / box.height,
+            )
+        )
+    for one, anchor in anchors:
+        at = (anchor.x0 - box.x0) / box.width, (anchor.y0 - box.y0) / box.height
+        one.set_bbox_to_anchor(at, transform=figure.transFigure)
+
+
+def fitted(draw: Callable[[Look], Figure], look: Look) -> Figure:
+    """Draw a figure that is as wide as asked for, with all that stands beside its axes.
+
+    Args:
+        draw: Draws it, with axes as wide as a look says.
+        look: The look.
+    """
+    figure, wanted = draw(look), look.width
+    if wanted is None:
+        fit(figure)
+        return figure
+    inner, width = wanted, _drawn(figure).width
+    fitting: dict[float, Figure] = {}
+    # What stands beside the axes has about the same width in every trial, but for other ticks.
+    for _ in range(_TRIALS):
+        if width <= wanted + _CLOSE:
+            fitting[width] = figure
+        if abs(width - wanted) <= _CLOSE:
+            break
+        inner = max(0.6, inner - (width - wanted))
+        figure = draw(replace(look, width=inner))
+        width = _drawn(figure).width
+    fitting.setdefault(min(fitting, default=width), figure)
+    chosen = fitting[max(fitting)]
+    fit(chosen, wanted)
+    return chosen
+
+
+def _drawn(figure: Figure) -> Bbox:
+    """Return where in a figure something is drawn, in inches."""
+    dpi = figure.get_dpi()
+    figure.set_dpi(_DPI)  # at few, letters are as wide as whole dots
+    box = figure.get_tightbbox(FigureCanvasAgg(figure).get_renderer()).padded(_PAD)
+    figure.set_dpi(dpi)
+    return box
+
+
+def to_file(figure: Figure, kind: str) -> bytes:
+    """Write a figure as PDF or PNG, the same for the same figure."""
+    buffer = io.BytesIO()
+    metadata = {"pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
+    own = metadata.get(kind, {"Software": None})
+    with matplotlib.rc_context({"pdf.fonttype": 42}):
+        figure.savefig(buffer, format=kind, dpi=_DPI, metadata=own)
+    return buffer.getvalue()
 
 
 def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
@@ -134,7 +164,7 @@ def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
         format="svg",
         transparent=True,
         bbox_inches="tight",
-        pad_inches=0.04,
+        pad_inches=_PAD,
         metadata={"Date": None, "Creator": None},
     )
     text = buffer.getvalue()
@@ -177,46 +207,88 @@ def mark(axis: Axes, row: int, x: float, y: float, look: Style, size: float = 4.
 
 
 def legend(
-    figure: Figure,
+    axis: Axes,
     marks: Mapping[str, Style],
     lines: Mapping[str, Style] | None = None,
+    *,
+    look: Look,
     above: float = 0.0,
+    within: bool = False,
 ) -> None:
     """Name the series above a figure.
 
     Args:
-        figure: The figure, drawn already.
+        axis: One of the figure's axes, drawn already.
         marks: Styles of series of marks by name.
         lines: Styles of series of lines by name.
+        look: The figure's look.
         above: Inches to be left free between the figure and the names.
+        within: Whether the names belong to these axes alone, in a figure of the user's own.
     """
-    axis = figure.axes[0]
     handles = [
         axis.plot(
             [],
             [],
-            look.marker + line,
-            color=look.colour,
-            markerfacecolor="none" if look.hollow else look.colour,
+            style.marker + line,
+            color=style.colour,
+            markerfacecolor="none" if style.hollow else style.colour,
             markersize=6,
             label=short(name),
         )[0]
         for line, styles in (("", marks), ("-", lines or {}))
-        for name, look in styles.items()
+        for name, style in styles.items()
     ]
+    figure = root(axis)
     # Few enough beside each other to stay within the figure.
-    widths = [0.5 + 0.075 * len(short(name)) for name in (*marks, *(lines or {}))]
-    room = figure.get_figwidth()
+    letter = 0.075 * look.scale
+    widths = [0.5 * look.scale + letter * len(short(name)) for name in (*marks, *(lines or {}))]
+    room = _width_of(axis) if within else figure.get_figwidth()
     across = len(handles) if sum(widths) <= room else max(1, int(room / max(widths)))
-    figure.legend(
+    place: Any = axis if within else figure
+    height = _height_of(axis) if within else figure.get_figheight()
+    place.legend(
         handles=handles,
         loc="lower center",
-        bbox_to_anchor=(0.5, 1 + above / figure.get_figheight()),
+        bbox_to_anchor=(0.5, 1 + above / height),
         ncols=across,
         frameon=False,
         handletextpad=0.4,
-        columnspacing=1.6,
+        columnspacing=1.6 * look.scale,
     )
+
+
+def root(axis: Axes) -> Figure:
+    """Return the figure that axes are in, also where they are in a part of it."""
+    own: Any = axis.figure
+    figure: Figure = own.figure
+    return figure
+
+
+def _width_of(axis: Axes) -> float:
+    """Return the width of axes in inches."""
+    return float(axis.get_position().width * root(axis).get_figwidth())
+
+
+def _height_of(axis: Axes) -> float:
+    return float(axis.get_position().height * root(axis).get_figheight())
+
+
+def axes_of(into: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes]:
+    """Return the axes to draw into: the user's own, or those of a new figure, which they fill.
+
+    Args:
+        into: The user's own.
+        size: Inches across and down of the new figure.
+    """
+    if into is None:
+        figure: Figure = Drawn(figsize=size)
+        return figure, figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    return root(into), into
+
+
+def look_within(axis: Axes, look: Look) -> Look:
+    """Return the look of a figure that is drawn into axes of the user's own."""
+    return replace(look, width=_width_of(axis), height=None)
 
 
 def faint_grid(axis: Axes, which: Literal["x", "y", "both"]) -> None:
@@ -225,17 +297,18 @@ def faint_grid(axis: Axes, which: Literal["x", "y", "both"]) -> None:
     axis.set_axisbelow(True)
 
 
-def percent_ticks(axis: Axes, which: Literal["x", "y"], whole: bool) -> None:
+def percent_ticks(axis: Axes, which: Literal["x", "y"], whole: bool, *, few: bool = False) -> None:
     """Write an axis in per cent.
 
     Args:
         axis: The axis.
         which: The horizontal or the vertical one.
         whole: Whether it runs from 0 to 100 %.
+        few: Whether there is room for three labels only.
     """
     own = axis.xaxis if which == "x" else axis.yaxis
     if whole:
-        limits, ticks = (-0.025, 1.025), (0, 0.25, 0.5, 0.75, 1)
+        limits, ticks = (-0.025, 1.025), (0, 0.5, 1) if few else (0, 0.25, 0.5, 0.75, 1)
         axis.set(**{f"{which}lim": limits})
         own.set_ticks(ticks)
     own.set_major_formatter(lambda value, _: f"{100 * value:.6g} %".replace("-", "−"))
@@ -248,8 +321,3 @@ def spaced(positions: Sequence[float], gap: float) -> list[float]:
         if not kept or kept[-1] - position >= gap:
             kept.append(position)
     return kept[::-1]
-
-
-def short(text: str, limit: int = 34) -> str:
-    """Cut a name that would not fit beside a figure, keeping its end, where names differ."""
-    return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-limit // 2 + 1 :]}"

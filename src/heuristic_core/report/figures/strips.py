@@ -8,8 +8,10 @@ from itertools import count
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from .canvas import GREY, INK, Style, faint_grid, legend, mark, percent_ticks, series_styles, short
+from .canvas import Drawn, faint_grid, legend, mark, percent_ticks, root
+from .look import GREY, INK, Look, Style, short
 from .plot import Plot
 
 #: Inches: the whole width, what names take of it, the height of a line, the width of a mark.
@@ -17,11 +19,13 @@ _WIDTH, _NAMES, _LINE, _MARK = 8.8, 2.2, 0.29, 0.075
 #: Share of a line by which marks are moved so that they do not overlap, and at most in all.
 _LIFT, _MOST = 0.24, 0.9
 _HEADING = 1.3
+#: Where the width is given: the share of it that names take at most, and the inches of a panel.
+_SHARE, _NARROWEST = 0.4, 1.2
 
 Category = tuple[str, str]
 
 
-def strips(plot: Plot) -> Figure:
+def strips(plot: Plot, look: Look, into: Axes | None = None) -> Figure:
     """Draw marks at ``x`` in one line for each category ``y``, in the order of the rows.
 
     The columns may also name ``series`` (the kind of mark), ``section`` (a heading above a run of
@@ -30,29 +34,42 @@ def strips(plot: Plot) -> Figure:
     from the lowest to the highest.
     """
     panels = list(plot.panels())
-    styles = series_styles(plot.texts("series"))
+    styles = look.styles(plot.texts("series"))
     kinds = [set(_by_category(panel)) for _, panel in panels]
     beside = len(panels) > 1 and bool(set.intersection(*kinds))
-    n_across = len(panels) if beside else 1
-    width = (_WIDTH - _NAMES) / n_across - 0.3
-    figure = Figure(figsize=(_WIDTH, 1.0))
+    whole, names, letters = _WIDTH * look.scale, _NAMES * look.scale, 34
+    if look.width is not None:
+        whole = look.width
+        names = min(names, _SHARE * whole)
+        letters = look.letters(names)
+        beside = beside and (whole - names) / len(panels) >= _NARROWEST
+    gap = 0.3 * look.scale
+    width = (whole - names) / (len(panels) if beside else 1) - gap
     groups = [panels] if beside else [[panel] for panel in panels]
     laid = [_Lines([panel for _, panel in group], styles, width) for group in groups]
-    gap = 2.6 if len(laid) > 1 else 0.0
-    total = sum(lines.height + gap for lines in laid) - gap
-    figure.set_figheight(_LINE * total)
+    if into is not None:
+        _panel(into, panels[0][1], laid[0], styles, letters=letters, look=look)
+        if plot.has("series"):
+            legend(into, styles, look=look, within=True)
+        return root(into)
+    apart = 2.6 if len(laid) > 1 else 0.0
+    total = sum(lines.height + apart for lines in laid) - apart
+    figure = Drawn(figsize=(whole, look.height or _LINE * look.scale * total))
     top = 0.0
     for group, lines in zip(groups, laid, strict=True):
         for i, (title, panel) in enumerate(group):
-            left = (_NAMES + i * (width + 0.3)) / _WIDTH
+            left = (names + i * (width + gap)) / whole
             bottom = 1 - (top + lines.height) / total
-            axis = figure.add_axes((left, bottom, width / _WIDTH, lines.height / total))
-            _panel(axis, panel, lines, styles, named=i == 0)
+            axis = figure.add_axes((left, bottom, width / whole, lines.height / total))
+            _panel(axis, panel, lines, styles, letters=0 if i else letters, look=look)
             if title:
-                axis.set_title(short(title, 44), fontsize=10, fontweight="bold", loc="left")
-        top += lines.height + gap
+                limit = 44 if look.width is None else look.letters(width, 11)
+                size = look.points(10)
+                axis.set_title(short(title, limit), fontsize=size, fontweight="bold", loc="left")
+        top += lines.height + apart
     if plot.has("series"):
-        legend(figure, styles, above=0.32 if panels[0][0] else 0.0)
+        above = 0.32 * look.scale if panels[0][0] else 0.0
+        legend(figure.axes[0], styles, look=look, above=above)
     return figure
 
 
@@ -143,19 +160,38 @@ def _swarm(plot: Plot, styles: Mapping[str, Style], scale: float) -> dict[int, i
 
 
 def _panel(
-    axis: Axes, plot: Plot, lines: _Lines, styles: Mapping[str, Style], *, named: bool
+    axis: Axes,
+    plot: Plot,
+    lines: _Lines,
+    styles: Mapping[str, Style],
+    *,
+    letters: int,
+    look: Look,
 ) -> None:
+    """Draw one panel.
+
+    Args:
+        axis: Where to.
+        plot: Its rows.
+        lines: Where its lines are.
+        styles: The styles of series.
+        letters: How many letters of a category's name fit; 0 for none.
+        look: The figure's look.
+    """
     axis.set(xlim=limits(plot), ylim=(lines.height, 0))
+    if look.width is not None and not plot.whole:
+        room = axis.get_position().width * look.width
+        axis.xaxis.set_major_locator(MaxNLocator(max(1, int(room / look.inches(8)))))
     if plot.in_percent:
-        percent_ticks(axis, "x", plot.whole)
+        percent_ticks(axis, "x", plot.whole, few=look.width is not None)
     faint_grid(axis, "x")
     for side in ("left", "bottom"):
         axis.spines[side].set_visible(False)
     for y in lines.places.values():
         axis.axhline(y, color=INK, alpha=0.09, linewidth=0.6, zorder=0)
-    names = [short(text) if named else "" for _, text in lines.places]
+    names = [short(text, letters) if letters else "" for _, text in lines.places]
     axis.set_yticks(list(lines.places.values()), names)
-    if named:
+    if letters:
         for y, section in lines.headings:
             across = axis.get_yaxis_transform()
             axis.text(0, y, section, fontweight="bold", va="center", transform=across)
@@ -168,10 +204,10 @@ def _panel(
         y = lines.places[category]
         values, looks = plot.values[rows.index], series[rows.index].map(styles)
         crowd = values[
-            ~looks.map(lambda look: look.leading) & ends.loc[rows.index].isna().any(axis=1)
+            ~looks.map(lambda own: own.leading) & ends.loc[rows.index].isna().any(axis=1)
         ]
         if len(crowd) > 1:
-            (band,) = axis.plot([crowd.min(), crowd.max()], [y, y], color=GREY)
+            (band,) = axis.plot([crowd.min(), crowd.max()], [y, y], color=look.colour(GREY))
             band.set(linewidth=6, alpha=0.22, solid_capstyle="round")
         for row, value in values.items():
             place = y - lines.lifts[row]

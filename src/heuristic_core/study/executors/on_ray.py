@@ -74,7 +74,8 @@ class OnRay(Executor):
         self._key = f"{self._ray.get_runtime_context().get_job_id()}-{next(self._numbers)}"
         # In a list, so that a task gets it only if its process lacks it.
         self._setup = [self._ray.put(packed(bench, self.threads))]
-        self._weights = (bench.config.model.place.shape or {}).get("bytes", 0)
+        config = bench.config
+        self._weights = (config.place(config.last_source).shape or {}).get("bytes", 0)
         self._device = bench.device
 
     def submit(self, ready: Sequence[Cell]) -> Cell | None:

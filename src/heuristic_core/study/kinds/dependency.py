@@ -29,6 +29,9 @@ def plan_dependency(
     settings = planner.config.analysis.dependency
     if settings is None or not core or not added:
         return []
+    # It is measured on adversarial examples, which a plain shift of domain lacks.
+    if not adversarial_only(planner.suites, settings.per_case, planner.config.analysis.seed):
+        return []
     prepared = plan_prepare(planner, checkpoint)
     cell = DEPENDENCY.cell(
         f"dependency-{checkpoint.label}",

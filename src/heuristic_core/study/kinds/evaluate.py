@@ -187,7 +187,7 @@ def unit_rows(subnetwork: Subnetwork) -> pd.DataFrame:
 
 EVALUATE = Kind(
     name="evaluate",
-    version=6,
+    version=7,
     efficiency=0.45,
     work=_work,
     tables=(

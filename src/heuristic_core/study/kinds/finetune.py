@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ...models.classifier import Classifier
-from ...models.loading import load_model, new_classifier
+from ...models.loading import check_model, classes_of, is_classifier, load_model, new_classifier
 from ...progress import Progress
 from ...storage import write_table
 from ...training.finetune import checkpoint_folder, finetune
 from ..bench import Workbench
+from ..config import StudyConfig
 from ..planner import Planner
-from ..store import Cell
+from ..store import Cell, Store
 from .kind import Kind, TableSource
 
 
@@ -25,7 +26,7 @@ def plan_finetune(planner: Planner, seed: int) -> tuple[Cell, ...]:
     train = planner.task.train
     spec = recipe.model_dump(exclude={"seeds"}) | {
         "checkpoints": sorted(recipe.checkpoints),
-        "model": planner.model,
+        "model": planner.model(),
         "train": train.digest,
         "seed": seed,
     }
@@ -43,25 +44,40 @@ def plan_finetune(planner: Planner, seed: int) -> tuple[Cell, ...]:
 def classifier(bench: Workbench, cell: Cell) -> Classifier:
     """Load the model that a cell is about, unless it is the last one that was loaded."""
     settings, tuned = bench.config.model, FINETUNE.input_of(cell)
-    location: str | Path
-    parts: list[str] = []
-    if tuned is None:
-        location = settings.place.to_load()
-    else:
-        location = checkpoint_folder(bench.store.path(tuned), cell.system["checkpoint"])
-        parts = [location.name]
+    at = (cell.system["finetune_seed"], cell.system["checkpoint"])
+    place = location(bench.config, bench.store, cell)
 
     def load() -> Classifier:
-        with nullcontext() if tuned is None else bench.store.reading(tuned, *parts):
+        if settings.fine_tunings and not at[1] and not is_classifier(place):
+            last = bench.config.place(bench.config.last_source).to_load()
+            return new_classifier(
+                place,
+                classes_of(check_model(last, fresh_head=False, labels=settings.labels)),
+                seed=at[0],
+                device=bench.device,
+                dtype=settings.dtype,
+                max_length=settings.max_length,
+            )
+        with nullcontext() if tuned is None else bench.store.reading(tuned, Path(place).name):
             return load_model(
-                location,
+                place,
                 device=bench.device,
                 dtype=settings.dtype,
                 max_length=settings.max_length,
                 labels=settings.labels,
             )
 
-    return bench.latest("model", str(location), load)
+    # A new head differs by seed.
+    return bench.latest("model", f"{at[0]} {place}", load)
+
+
+def location(config: StudyConfig, store: Store, cell: Cell) -> str | Path:
+    """Return where the model is that a cell is about, as :func:`load_model` takes it."""
+    tuned = FINETUNE.input_of(cell)
+    if tuned is None:
+        source = config.source_of(cell.system["finetune_seed"], cell.system["checkpoint"])
+        return config.place(source).to_load()
+    return checkpoint_folder(store.path(tuned), cell.system["checkpoint"])
 
 
 def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
@@ -69,7 +85,7 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
     assert config.finetune is not None
     seed = cell.system["finetune_seed"]
     model = new_classifier(
-        config.model.place.to_load(),
+        config.place(config.last_source).to_load(),
         bench.task.labels,
         seed=seed,
         device=bench.device,

@@ -88,6 +88,7 @@ def find(
         exclude: Units that may not be kept.
         progress: Called with (steps done, steps in all).
     """
+    at = {name: cell.system[name] for name in ("finetune_seed", "checkpoint")}
     return find_subnetworks(
         model,
         search_data(bench, cell, model),
@@ -97,9 +98,9 @@ def find(
         units=cell.spec["units"],
         exclude=exclude,
         provenance={
-            "model": bench.config.model.source,
+            "model": bench.config.source_of(*at.values()),
             "task": bench.task.name,
-            **{name: cell.system[name] for name in ("finetune_seed", "checkpoint")},
+            **at,
         },
         progress=progress,
         **cell.spec["options"],

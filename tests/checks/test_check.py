@@ -14,8 +14,8 @@ from transformers.models.bert import modeling_bert
 from transformers.models.gpt2 import modeling_gpt2
 
 from command import hcore, mistake
-from heuristic_core.check import looking, open_subject, run_checks
-from heuristic_core.check.run import LEFT
+from heuristic_core.checks import looking, open_subject, run_checks
+from heuristic_core.checks.run import LEFT
 from heuristic_core.models import families, gates, hooks, patching
 from heuristic_core.models import smaller as smaller_modules
 from heuristic_core.models.anatomy import Anatomy

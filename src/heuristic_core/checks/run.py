@@ -56,7 +56,10 @@ def run_checks(
         state.check_state(subject.model, before, "the checks")
         return Measured()
 
-    return [*rows, _row(LEFT, left, subject)]
+    rows.append(_row(LEFT, left, subject))
+    if progress is not None:
+        progress(len(rows), len(rows))
+    return rows
 
 
 def _row(name: str, check: Callable[[Subject], Measured], subject: Subject) -> Result:

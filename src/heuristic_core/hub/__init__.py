@@ -1,0 +1,1 @@
+"""Sharing subnetworks and runs on the Hugging Face hub."""

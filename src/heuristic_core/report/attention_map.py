@@ -1,0 +1,72 @@
+"""What one head attends to in one example: numbers, and a figure with the tokens on both axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from .gallery import Size, look_of
+
+if TYPE_CHECKING:  # loads matplotlib
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionMap:
+    """What one head attends to in one text or pair; a notebook shows it as a figure.
+
+    Args:
+        head: The head.
+        tokens: The tokens, special ones too.
+        array: The attention from each token (row) to each token (column); rows sum to 1.
+    """
+
+    head: str
+    tokens: tuple[str, ...]
+    array: Float[np.ndarray, "query key"]
+
+    @cached_property
+    def weights(self) -> pd.DataFrame:
+        """The attention from each token (row) to each token (column)."""
+        return pd.DataFrame(self.array, index=list(self.tokens), columns=list(self.tokens))
+
+    def figure(
+        self,
+        *,
+        ax: Axes | None = None,
+        size: Size | None = None,
+        font: str = "",
+        font_size: float | None = None,
+        palette: Mapping[str, str] | None = None,
+    ) -> Figure:
+        """Draw it: from the tokens downwards to the tokens across.
+
+        Args:
+            ax: Axes to draw it into; a new figure if not given.
+            size: Inches: its width, or width and height. At a width, no text is below 7 points.
+            font: A font's name.
+            font_size: Points of usual text.
+            palette: Other colours; ``blue`` is that of the cells.
+
+        Raises:
+            InputError: If a size or colour does not fit.
+        """
+        from .figures.tokens import draw_tokens
+
+        look = look_of(size, font, font_size, palette)
+        return draw_tokens(self.head, self.tokens, self.array, look, ax)
+
+    def __repr__(self) -> str:
+        return f"AttentionMap({self.head}, {len(self.tokens)} tokens)"
+
+    def _repr_png_(self) -> bytes:
+        from .figures.canvas import to_file
+
+        return to_file(self.figure(), "png")
