@@ -22,7 +22,7 @@ from heuristic_core.tables import TABLES
 
 
 def rename_columns(folder: Path) -> list[str]:
-    """Rewrite the tables of a run folder that have other columns than declared.
+    """Rewrite the tables of a run folder that have columns of other names than declared.
 
     Args:
         folder: The run folder.
@@ -38,7 +38,7 @@ def rename_columns(folder: Path) -> list[str]:
     rewritten = []
     for path in sorted((folder / "tables").glob("*.parquet")):
         name, table, frame = path.stem, TABLES[path.stem], read_table(path)
-        if list(frame) != table.names:
+        if not set(frame) <= set(table.names):
             write_table(path, table.conform(frame))
             manifest.setdefault("tables", {})[name] = file_digest(path)
             rewritten.append(name)

@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
 import heuristic_core as hc
+from study.studies import study
 
 OPTIONS = {"ramp_steps": 2, "hold_steps": 1, "exchange_rounds": 1, "batch_size": 8}
 
@@ -96,6 +98,10 @@ def everything(folder: Path, place: Path) -> dict[str, object]:
     learned.save(place)
     again = hc.Subnetwork.load(place)
     table = hc.evaluate(model, [*task.suites, suite], subnetwork=again)
+    patched = hc.path_patching(
+        model, task, senders=["L0H0"], receivers=["L1H2"], means=values, paths=["direct"]
+    )
+    tuned = hc.finetune(folder, task, place / "tuned", steps=2, batch_size=4)
     return {
         "task": task.digests,
         "suite": suite.examples.digest,
@@ -113,6 +119,10 @@ def everything(folder: Path, place: Path) -> dict[str, object]:
         "unit": str(hc.Unit.parse("L0H1")),
         "space": hc.UnitSpace((4, 4)) == model.space,
         "table": table.to_csv(index=False),
+        "removal": sorted(map(str, hc.removal(model, "L0H1", task=task).kept)),
+        "attention": hc.attention(model, "L1H0", "The doctor slept.").weights.to_csv(),
+        "patched": patched.to_csv(index=False),
+        "tuned": load_file(tuned[2] / "model.safetensors")["classifier.weight"].tobytes(),
     }
 
 
@@ -133,9 +143,28 @@ def test_every_public_function_gives_the_same(setting, expected, tiny_folder, tm
 
 def test_every_public_name_is_called():
     called = Path(__file__).read_text(encoding="utf-8")
-    # Classifier is what load_model returns; InputError is what it raises.
-    for name in set(hc.__all__) - {"Classifier", "InputError"}:
+    types = {"Classifier", "InputError", "LoadedRun", "Suite", "Task"}
+    without_model = {"compare", "load_run"}
+    for name in set(hc.__all__) - types - without_model:
         assert f"hc.{name}" in called
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", ["float64 by default", "inference_mode"])
+def test_studies_and_checks_give_the_same(setting, tiny_folder, tmp_path):
+    config = study(
+        tiny_folder,
+        finetune={"steps": 2, "checkpoints": [0, 2], "batch_size": 8},
+        search={"sparsities": [0.5], "seeds": [1], "options": OPTIONS},
+    )
+    plain = hc.run(config, out=tmp_path / "plain", quiet=True)
+    checked = hc.check(tiny_folder)
+    with SETTINGS[setting]():
+        found = hc.run(config, out=tmp_path / "set", quiet=True)
+        again = hc.check(tiny_folder)
+    for name in ("evaluations", "subnetworks"):
+        assert found.tables[name].to_csv() == plain.tables[name].to_csv()
+    assert again["result"].tolist() == checked["result"].tolist()
 
 
 def test_a_model_loaded_in_inference_mode_can_be_searched_outside(tiny_folder, expected):

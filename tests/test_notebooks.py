@@ -23,7 +23,11 @@ def test_kept_outputs_are_small_and_hold_no_error(path):
     nbformat.validate(notebook)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert outputs
-    assert {output.output_type for output in outputs} <= {"display_data", "execute_result", "stream"}
+    assert {output.output_type for output in outputs} <= {
+        "display_data",
+        "execute_result",
+        "stream",
+    }
     assert path.stat().st_size < 400_000
     assert str(ROOT.parent) not in path.read_text(encoding="utf-8")
 
@@ -32,7 +36,9 @@ def test_kept_outputs_are_small_and_hold_no_error(path):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(path, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setenv(
+        "PYTHONPATH", f"{ROOT / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    )
     (tmp_path / "docs").symlink_to(ROOT / "docs")  # kept results are read from the project's folder
     notebook = nbformat.read(path, as_version=4)
     kept = [bool(cell.get("outputs")) for cell in notebook.cells]

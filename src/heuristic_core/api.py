@@ -16,6 +16,7 @@ from .errors import InputError, expect
 from .measure.attention import attention_of
 from .models.device import pick_device
 from .models.loading import new_classifier
+from .models.steady import steady
 from .progress import Progress
 from .report.attention_map import AttentionMap
 from .storage import as_path, check_writable
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from .units import Unit
 
 
+@steady()
 def finetune(
     source: str | os.PathLike[str],
     task: Task | str,
@@ -106,6 +108,7 @@ def finetune(
     return {step: checkpoint_folder(place, step) for step in kept}
 
 
+@steady()
 def run(
     study: str | os.PathLike[str] | StudyConfig | Mapping[str, Any] = "quickstart",
     *,
@@ -130,6 +133,7 @@ def run(
     Raises:
         InputError: If anything given cannot be used; what is finished is kept.
     """
+    expect("the study", study, str, os.PathLike, StudyConfig, Mapping)
     if isinstance(study, StudyConfig):
         study = study.model_dump(mode="json")
     if isinstance(study, Mapping):
@@ -148,6 +152,7 @@ def run(
     return load_run(folder)
 
 
+@steady()
 def check(
     model: str | os.PathLike[str],
     *,
@@ -185,6 +190,7 @@ def check(
     return pd.DataFrame([asdict(row) for row in run_checks(subject, progress)])
 
 
+@steady()
 def attention(
     model: Classifier, head: Unit | str, text: str, text_pair: str | None = None
 ) -> AttentionMap:

@@ -75,6 +75,30 @@ CALLS: dict[str, tuple[Call, str]] = {
     "suite a list": (lambda x: hc.load_suite(["hans"]), "unknown suite"),
     "per case a text": (lambda x: hc.load_suite("hans-grammar", per_case="x"), "per_case is 'x'"),
     "per case half": (lambda x: hc.load_suite("hans-grammar", per_case=1.5), "per_case is 1.5"),
+    # whole steps
+    "run a number": (lambda x: hc.run(5), "the study must be of the type"),
+    "run nothing": (lambda x: hc.run("no-study"), "no-study"),
+    "check a number": (lambda x: hc.check("no/model"), "unknown model|no/model"),
+    "finetune on nothing": (
+        lambda x: hc.finetune(x.folder, 5, x.folder),
+        "the task must be of the type Task|must be of the type",
+    ),
+    "opened a number": (lambda x: hc.load_run(5), "a path must be"),
+    "opened a model": (lambda x: hc.load_run(x.folder), "is no run folder"),
+    "compared alone": (lambda x: hc.compare(x.folder), "takes at least two runs, and 1 is given"),
+    "attention of an MLP": (
+        lambda x: hc.attention(x.model, "L0MLP", "A text."),
+        "L0MLP is an MLP layer, which does not attend",
+    ),
+    "attention of no text": (lambda x: hc.attention(x.model, "L0H0", 5), "the text must be of"),
+    "removal of no unit": (
+        lambda x: hc.removal(x.model, "L9H0", task=x.task),
+        "there is no unit L9H0",
+    ),
+    "patched without means": (
+        lambda x: hc.path_patching(x.model, x.suite, senders=["L0H0"], receivers=["L1H0"]),
+        "nothing says what replaces the senders' outputs",
+    ),
     # evaluate and predict
     "evaluated on a name": (
         lambda x: hc.evaluate(x.model, "hans"),
@@ -290,4 +314,4 @@ def test_refused(given, tmp_path, monkeypatch, call, message):
 def test_every_public_name_is_called():
     text = Path(__file__).read_text(encoding="utf-8")
     missing = [name for name in hc.__all__ if f"hc.{name}(" not in text]
-    assert missing == ["InputError"]
+    assert missing == ["InputError", "LoadedRun", "Suite", "Task"]

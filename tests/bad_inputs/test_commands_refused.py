@@ -16,7 +16,7 @@ from tiny import LABELS, save_tiny
 QUICK = ["--method", "random", "--sparsity", "0.5"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "run on meta": ("run smoke --device meta", "unknown device 'meta'; say cpu or cuda"),
+    "run on meta": ("run smoke --device meta", "unknown device 'meta'; say auto, cpu or cuda"),
     "run on nothing known": ("run smoke --device gpu9", "unknown device 'gpu9'"),
     "evaluate on meta": ("evaluate MODEL --device meta", "unknown device 'meta'"),
     "prune on meta": ("prune MODEL --out x --device meta", "unknown device 'meta'"),
@@ -61,7 +61,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "--bf16 is for weights in float32, these are in bfloat16; leave it out",
     ),
     "subnetwork of a run": ("evaluate RUN --subnetwork x", "--subnetwork is for a model"),
-    "removal in a run": ("evaluate RUN --without L0H0", "--without is for a model"),
+    "removal of no unit in a run": ("evaluate RUN --without L9H9", "there is no unit L9H9"),
     "out below a file": (
         "prune MODEL --out file/x",
         "cannot write into file/x/seed-1/",

@@ -77,6 +77,7 @@ def test_the_plan_of_a_run_that_analyses_says_what_comes_on_top(place, tiny_fold
     assert {"grid-search-f1-s2-k1", "disjoint-f1-s2-k1"} <= names
     assert not (place / "planned").exists()
     # The searches of this run are finished, so that all is known.
+    arguments.append("--update")
     plan = json.loads(hcore(*arguments, "--json", cwd=place).stdout)
     assert plan["planned_later"] == []
     assert names < {row["cell"] for row in plan["cells"]}

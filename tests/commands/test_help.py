@@ -14,7 +14,7 @@ from heuristic_core.cli import COMMANDS
 from heuristic_core.commands.lazy import load
 
 #: Options without a value by default, where that says all: nothing is chosen or changed.
-NOTHING = {"--set", "--subnetwork", "--without", "--beside"}
+NOTHING = {"--set", "--task-option", "--subnetwork", "--without"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

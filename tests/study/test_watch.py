@@ -10,7 +10,6 @@ from rich.console import Console
 
 from command import SMALL, hcore
 from heuristic_core import progress
-from heuristic_core.study.store import Cell
 from heuristic_core.study.watch import Watch, watching
 
 
@@ -47,11 +46,11 @@ def test_lines_are_few(monkeypatch):
 
 def test_cells_say_how_far_they_are(often):
     console = _console()
-    cells = [Cell(kind="x", label=f"cell-{i}", spec={}, effort=100.0) for i in range(2)]
-    with Watch(console).running(cells, cells) as watched:
-        for cell in cells:
-            with watched(cell) as report:
-                report(1, 2)
+    with Watch(console).running({"cell-0": 100.0, "cell-1": 100.0}, 0) as shown:
+        for name in ("cell-0", "cell-1"):
+            shown.start(name, name)
+            shown.report(name, 0.5)
+            shown.finish(name, 1.0, None)
     lines = console.file.getvalue().splitlines()
     assert re.fullmatch(
         r"\[1/2\] cell-0  50% done, about .* left \(of all: 25% done, about .* left\)", lines[1]

@@ -95,7 +95,7 @@ def evaluate(
         list[int] | None,
         typer.Option(
             help="For a run with --without: only the models of this step; repeatable.",
-            show_default=False,
+            show_default="all",
         ),
     ] = None,
     ablation: Annotated[

@@ -15,9 +15,8 @@ WorkersOption = Annotated[
     typer.Option(
         "--workers",
         min=1,
-        help="Compute cells in this many local processes, one GPU each where there are several. "
-        "[default: in this process]",
-        show_default=False,
+        help="Compute cells in this many local processes, one GPU each where there are several.",
+        show_default="in this process",
     ),
 ]
 ThreadsOption = Annotated[
@@ -25,8 +24,8 @@ ThreadsOption = Annotated[
     typer.Option(
         "--threads",
         min=1,
-        help="Threads of each process. [default: the cores over the workers; on Ray 1]",
-        show_default=False,
+        help="Threads of each process.",
+        show_default="the cores over the workers; on Ray 1",
     ),
 ]
 RayOption = Annotated[
@@ -36,6 +35,7 @@ RayOption = Annotated[
         metavar="[ADDRESS]",
         help="Compute cells on the Ray cluster at HOST:PORT; auto for the one of this machine, "
         "which is meant without an address; local for one that ends with the command.",
+        show_default="no cluster",
     ),
 ]
 

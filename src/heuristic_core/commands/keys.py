@@ -25,7 +25,7 @@ def keys(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the keys of a study file with their defaults and meanings."""
+    """List the keys of a study file with their defaults and meanings, or print its JSON schema."""
     if json_schema:
         if prefix or as_json:
             raise InputError("--json-schema is of the whole file; give it alone")

@@ -110,7 +110,7 @@ def compare(
         typer.Option(
             "--out",
             help="Also write a page, its figures and all tables into this folder.",
-            show_default=False,
+            show_default="none is written",
         ),
     ] = None,
     as_json: JsonOption = False,

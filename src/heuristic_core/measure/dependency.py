@@ -13,6 +13,7 @@ from ..models.ablation import AblationValues
 from ..models.classifier import Classifier
 from ..models.encoding import Encoded
 from ..models.patching import READS
+from ..models.steady import steady
 from ..progress import Progress
 from ..search.data import means as means_over
 from ..tables import DEPENDENCY, MODEL_NAMES
@@ -103,6 +104,7 @@ def dependencies(
     return _table(change, margin, paths, sending, receiving, senders, receivers)
 
 
+@steady()
 def path_patching(
     model: Classifier,
     task: Task | Suite | Iterable[Suite],
