@@ -107,4 +107,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    # Nothing but the public names, which is what TAB is to show.
+    return [name for name in globals() if name.startswith("__")] + __all__

@@ -23,6 +23,9 @@ def partial_progress(progress: Progress, before: int, size: int, n_all: int) -> 
     return lambda done, of: progress(1000 * before + 1000 * size * done // max(of, 1), 1000 * n_all)
 
 
+#: The share of a run that must be done before the time left is said: below it, what every cell
+#: costs beside its work would be multiplied.
+LEAST_SHARE = 0.02
 #: Seconds between two lines on the same work.
 SECONDS_BETWEEN_LINES = 20.0
 

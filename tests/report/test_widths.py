@@ -128,6 +128,8 @@ def test_size_font_and_palette_are_taken(further):
     for wrong, message in (
         ({"size": 0}, "0 is no size"),
         ({"size": "wide"}, "'wide' is no size"),
+        ({"palette": "viridis"}, "'viridis' names no colours; give a dict"),
+        ({"font": "No Such Font"}, "no font 'No Such Font' here"),
         ({"palette": {"core": "no colour"}}, "'no colour' of 'core' is no colour"),
         ({"colour": 1}, "unknown choice of a figure 'colour'"),
     ):

@@ -14,7 +14,7 @@ from ..models.device import pick_device
 from ..study.bench import Workbench
 from ..study.config import StudyConfig
 from ..study.kinds.evaluate import plan_full
-from ..study.kinds.finetune import FINETUNE, classifier, location
+from ..study.kinds.finetune import FINETUNE, classifier, has_new_head, location
 from ..study.planner import Checkpoint, Planner
 from ..study.run import RunOptions, load_study_task
 from ..study.run_folder import open_run
@@ -48,7 +48,7 @@ def chosen_cases(suites: list[Suite], cases: list[str] | None) -> list[Suite]:
 
 
 def run_models(config: StudyConfig, task: Task, store: Store) -> list[dict[str, Any]]:
-    """List the models of a run that are there: fine-tuning seed, step and path.
+    """List the models of a run that are there: seed of fine-tuning, step, path, if the head is new.
 
     Args:
         config: The run's study.
@@ -61,16 +61,17 @@ def run_models(config: StudyConfig, task: Task, store: Store) -> list[dict[str, 
         if tuned is not None and not store.has(tuned):
             continue
         with suppress(InputError):  # one of the user's own that has moved or changed
-            found.append({**checkpoint.columns, "path": str(location(config, store, cell))})
+            found.append(_place(config, store, checkpoint, cell))
     return found
 
 
 def print_models(models: list[dict[str, Any]]) -> None:
-    """Print where each model of a run is, as `hcore evaluate` takes it."""
+    """Print where each model of a run is; one with a classifier, as `hcore evaluate` takes it."""
     for model in models:
+        new = " (pretrained; the run drew a classifier for it)" if model["new_head"] else ""
         out().print(
             f"Model of fine-tuning {model['finetune_seed']}, step {model['checkpoint']}: "
-            f"{model['path']}",
+            f"{model['path']}{new}",
             markup=False,
             soft_wrap=True,
         )
@@ -123,7 +124,7 @@ def removed_in_run(
         table = evaluate(model, chosen, subnetwork=kept, compact=False, bf16=bool(bf16))
         table.insert(5, "accuracy", table["correct"] / table["n"])
         replaced = kept.replacement
-        models.append({**checkpoint.columns, "path": str(location(config, store, cell))})
+        models.append(_place(config, store, checkpoint, cell))
         tables.append(table.assign(**checkpoint.columns))
     names = list(Checkpoint(0, 0).columns)
     whole = pd.concat(tables, ignore_index=True)
@@ -137,6 +138,11 @@ def removed_in_run(
         out().print(line, markup=False, soft_wrap=True)
     out().print(f"Output of {', '.join(units)}: {replaced}.", markup=False, soft_wrap=True)
     print_models(models)
+
+
+def _place(config: StudyConfig, store: Store, at: Checkpoint, cell: Cell) -> dict[str, Any]:
+    new_head = has_new_head(config, store, cell)
+    return {**at.columns, "path": str(location(config, store, cell)), "new_head": new_head}
 
 
 def _full_models(config: StudyConfig, task: Task) -> dict[Checkpoint, Cell]:

@@ -104,7 +104,7 @@ def worst_lines(table: pd.DataFrame, of: str = "") -> Iterator[str]:
         group = wilson(int(row.worst_correct), int(row.worst_n))
         yield (
             f"Worst group of {one_line(row.suite, 80)}{of}: {row.case}, {row.worst_label}: "
-            f"{group.value:.1%} of {row.worst_n} (95 % interval {group.low:.1%} to "
+            f"{group.value:.1%} of {row.worst_n} (95% interval {group.low:.1%} to "
             f"{group.high:.1%})"
         )
     yield "A group is the examples of one case and label (Sagawa et al. 2020)."

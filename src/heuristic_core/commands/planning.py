@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from ..report.wording import prose, unbroken
 from ..study.forecast import Forecast, forecast, makespan
 from ..study.store import Cell, Store
 from ..writing import duration
@@ -83,7 +84,8 @@ def print_plan(
             soft_wrap=True,
         )
     for key, reason in (warnings or {}).items():
-        out().print(f"{key} can hardly be decided: {reason}", markup=False, soft_wrap=True)
+        said = f"{key} can hardly be decided: {unbroken(prose(reason))}"
+        out().print(said, markup=False, soft_wrap=True)
 
 
 def _row(f: Forecast) -> dict[str, object]:

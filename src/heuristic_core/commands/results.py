@@ -103,7 +103,8 @@ def report(
 
 def compare(
     runs: Annotated[
-        list[Path], typer.Argument(help="Run folders, two or more.", metavar="RUN RUN ...")
+        list[Path],
+        typer.Argument(help="Run folders or archives of them, two or more.", metavar="RUN RUN ..."),
     ],
     out_folder: Annotated[
         Path | None,

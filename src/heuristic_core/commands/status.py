@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from ..errors import one_line
 from ..study.status import Status, status_of
 from ..writing import duration
-from .console import JsonOption, RunArgument, out
+from .console import JsonOption, out
 
 
-def status(folder: RunArgument, as_json: JsonOption = False) -> None:
+def status(
+    folder: Annotated[Path, typer.Argument(help="A run folder.", metavar="RUN")],
+    as_json: JsonOption = False,
+) -> None:
     """Show how far a run is, from any shell or machine: done, running, failed, time left."""
     found = status_of(folder)
     if as_json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .. import notebook
-from ..errors import InputError, expect_known, unknown
+from ..errors import InputError, expect_known, one_line, unknown
 from ..storage import check_writable, write_bytes
 from ..tables import SUBJECT
 from .results import Results
@@ -34,9 +34,10 @@ def look_of(
     """Put together how figures look.
 
     Raises:
-        InputError: If a size is none, or a colour is unknown.
+        InputError: If a size is none, or a font or a colour is unknown.
     """
     from matplotlib.colors import is_color_like
+    from matplotlib.font_manager import findfont
 
     from .figures.look import Look
 
@@ -48,6 +49,18 @@ def look_of(
                 f"{number!r} is no size: give size in inches, a width or (width, height), and "
                 "font_size in points"
             )
+    if font:
+        try:
+            findfont(font, fallback_to_default=False)
+        except ValueError as error:
+            raise InputError(
+                f"there is no font {one_line(str(font), 80)!r} here; install it, or give another"
+            ) from error
+    if palette is not None and not isinstance(palette, Mapping):
+        raise InputError(
+            f"the palette {one_line(str(palette), 80)!r} names no colours; give a dict such as "
+            "{'blue': '#225588'}"
+        )
     for name, colour in (palette or {}).items():
         if not is_color_like(colour):
             raise InputError(f"{colour!r} of {name!r} is no colour; give one such as '#2f86cf'")

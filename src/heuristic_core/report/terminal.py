@@ -18,7 +18,7 @@ from .document import Document, document
 from .results import Results
 from .sections import Section
 from .tables import View, view
-from .wording import SPACE, name
+from .wording import name, unbroken
 
 if TYPE_CHECKING:  # loads SciPy
     from ..analysis.question import Question
@@ -48,7 +48,7 @@ def render_document(reported: Document, console: Console, questions: Sequence[Qu
         questions: The questions to report on.
     """
     console.print(Text(name(reported.name), style="bold"))
-    console.print(Text(_unbroken(reported.story)))
+    console.print(Text(unbroken(reported.story)))
     if reported.outstanding:
         console.print(Text(f"\n{reported.outstanding}", style="bold yellow"))
     for table, rows in reported.overview:
@@ -66,23 +66,18 @@ def render_document(reported: Document, console: Console, questions: Sequence[Qu
                 _table(console, view(table, rows, brief=True))
 
 
-def _unbroken(text: str) -> str:
-    """Write percentages without a space: a terminal breaks lines at every kind of space."""
-    return text.replace(f"{SPACE}%", "%")
-
-
 def _section(console: Console, section: Section) -> None:
     console.print()
     console.print(Text(section.question.asks, style="bold"))
     for card in section.cards:
         line = Text()
         line.append(card.decision.upper(), style=_COLOURS.get(card.decision, "bold yellow"))
-        line.append(f"  {_unbroken(card.claim)}")
+        line.append(f"  {unbroken(card.claim)}")
         if card.where:
-            line.append(f" ({_unbroken(card.where)})")
+            line.append(f" ({unbroken(card.where)})")
         console.print(Padding(line, (0, 0, 0, 2), expand=False))
         for text in filter(None, (card.reason, card.caveat, card.power)):
-            console.print(Padding(Text(_unbroken(text), style="dim"), (0, 0, 0, 4), expand=False))
+            console.print(Padding(Text(unbroken(text), style="dim"), (0, 0, 0, 4), expand=False))
 
 
 def _chosen(question: Question, table: Table, rows: pd.DataFrame) -> pd.DataFrame:
@@ -99,7 +94,7 @@ def _chosen(question: Question, table: Table, rows: pd.DataFrame) -> pd.DataFram
 
 def _table(console: Console, table: View) -> None:
     console.print()
-    console.print(Text(_unbroken(table.title), style="bold"))
+    console.print(Text(unbroken(table.title), style="bold"))
     grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
     for i, (column, title) in enumerate(zip(table.columns, table.headings, strict=True)):
         # Numbers stay whole, but their intervals may stand below them; words may take more lines.
@@ -112,8 +107,8 @@ def _table(console: Console, table: View) -> None:
             min_width=None if is_text else longest,
         )
     for row in table.rows:
-        grid.add_row(*(Text(_unbroken(cell)) for cell in row))
+        grid.add_row(*(Text(unbroken(cell)) for cell in row))
     console.print(Padding(grid, (0, 0, 0, 2), expand=False))
     if table.legend:
-        legend = Text(_unbroken(table.legend), style="dim")
+        legend = Text(unbroken(table.legend), style="dim")
         console.print(Padding(legend, (0, 0, 0, 2), expand=False))

@@ -37,6 +37,11 @@ def prose(text: str) -> str:
     return _PERCENT.sub(f"{SPACE}%", _MINUS.sub("−", text))
 
 
+def unbroken(text: str) -> str:
+    """Write percentages without a space: a terminal breaks lines at every kind of space."""
+    return text.replace(f"{SPACE}%", "%")
+
+
 def number(value: Any, digits: int = 1) -> str:
     """Write a number with a fixed number of digits."""
     if pd.isna(value):

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..progress import LEAST_SHARE
+from .archive import is_archive
 from .journal import BEAT, read_log, read_notes
 from .process import Process, quiet_for
 
@@ -119,11 +121,13 @@ def status_of(folder: Path) -> Status:
         },
         finished=len(finished),
         elapsed=elapsed,
-        left=elapsed * to_do / worked if worked > 0.02 * to_do else (None if to_do else 0.0),
+        left=elapsed * to_do / worked if worked > LEAST_SHARE * to_do else (None if to_do else 0.0),
     )
 
 
 def _study(folder: Path) -> str:
+    if is_archive(folder):
+        raise InputError(f"{folder} is a file; the state is that of a run folder")
     try:
         raw = json.loads((folder / "study.json").read_text(encoding="utf-8"))
         return str(raw["name"])

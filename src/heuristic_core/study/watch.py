@@ -148,8 +148,11 @@ class Shown:
     def _of_all(self) -> str:
         """Say how much of all is done and how long the rest takes; nothing at the end."""
         share = self._done() / max(sum(self._weights.values()), 1e-9)
-        seconds = time.monotonic() - self._start
-        return progress.share_and_left(share, seconds) if 0 < share < 1 - 1e-9 else ""
+        if not 0 < share < 1 - 1e-9:
+            return ""
+        if share < progress.LEAST_SHARE:
+            return f"{100 * share:.0f}% done"
+        return progress.share_and_left(share, time.monotonic() - self._start)
 
 
 @contextmanager

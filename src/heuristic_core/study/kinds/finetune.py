@@ -48,7 +48,7 @@ def classifier(bench: Workbench, cell: Cell) -> Classifier:
     place = location(bench.config, bench.store, cell)
 
     def load() -> Classifier:
-        if settings.fine_tunings and not at[1] and not is_classifier(place):
+        if has_new_head(bench.config, bench.store, cell):
             last = bench.config.place(bench.config.last_source).to_load()
             return new_classifier(
                 place,
@@ -78,6 +78,12 @@ def location(config: StudyConfig, store: Store, cell: Cell) -> str | Path:
         source = config.source_of(cell.system["finetune_seed"], cell.system["checkpoint"])
         return config.place(source).to_load()
     return checkpoint_folder(store.path(tuned), cell.system["checkpoint"])
+
+
+def has_new_head(config: StudyConfig, store: Store, cell: Cell) -> bool:
+    """Return whether a cell is about a pretrained model, which gets a new classifier."""
+    given = config.model.fine_tunings and not cell.system["checkpoint"]
+    return bool(given) and not is_classifier(location(config, store, cell))
 
 
 def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
