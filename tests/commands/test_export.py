@@ -23,6 +23,11 @@ def packed(place):
     return place / "away"
 
 
+def test_the_state_of_an_archive_is_refused(packed):
+    said = mistake("status", "smoke.hcore.zip", cwd=packed)
+    assert said.endswith("smoke.hcore.zip is a file; the state is that of a run folder")
+
+
 def test_an_archive_is_read_as_its_folder_is(place, packed):
     for extra in ([], ["--json"]):
         there = hcore("show", place / "runs" / "smoke", *extra, cwd=packed)

@@ -17,7 +17,7 @@ from heuristic_core.models.loading import load_model
 from heuristic_core.study.config import StudyConfig, check_study, load_study
 from heuristic_core.study.differences import models_of, start_of
 from heuristic_core.study.results import read_results
-from heuristic_core.study.run import RunOptions, run_study
+from heuristic_core.study.run import RunOptions, load_study_task, run_study
 from tiny import save_tiny, some_pairs
 
 STEPS = (0, 2, 4)
@@ -158,6 +158,23 @@ def test_nothing_is_computed_again_and_runs_are_used_from_elsewhere(made, given,
     assert all(cell["finished"] for cell in plan["cells"])
     assert cells(made / "g") == before
     hcore("evaluate", made / "g", cwd=tmp_path)
+
+
+def test_a_model_that_got_a_new_head_is_told_from_those_that_can_be_evaluated_alone(made, given):
+    removed = ("evaluate", "g", "--without", "L0H1", "--ablation", "zero", "--json")
+    models = json.loads(hcore(*removed, cwd=made).stdout)["models"]
+    assert {(m["checkpoint"], m["new_head"]) for m in models} == {(0, True), (2, False), (4, False)}
+    shown = hcore("evaluate", "g", cwd=made).stdout
+    assert "step 0: raw (pretrained; the run drew a classifier for it)\n" in shown
+    assert "step 4: own-1/checkpoint-4\n" in shown
+
+
+def test_a_missing_task_file_is_looked_for_beside_the_study(made, tmp_path):
+    study = {"name": "x", "task": {"name": "nothing.toml"}, "model": {"source": str(made / "raw")}}
+    with pytest.raises(
+        InputError, match=r"no task file nothing\.toml .* the study file's folder\)"
+    ):
+        load_study_task(check_study(study, tmp_path), None)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..errors import InputError, remark
+from ..errors import InputError, one_line, remark
 from ..models.loading import check_model, classes_of
 from ..report.results import Results
 from ..storage import digest, write_json
@@ -93,7 +93,16 @@ def _task_name(config: StudyConfig, data: Path | None, run: Path | None) -> str:
     bases = [config.folder or Path(), *filter(None, [data_folder(data)])]
     bases += [] if run is None else origins(run)
     found = next((base / name for base in bases if os.path.exists(base / name)), None)
-    return starting_from(name, config.folder) if found is None else str(found)
+    if found is not None:
+        return str(found)
+    path = starting_from(name, config.folder)
+    if config.folder is not None and not os.path.exists(os.path.expanduser(path)):
+        then = ", then in the data folder" if data_folder(data) else ""
+        raise InputError(
+            f"there is no task file {one_line(name)} (looked for from the study file's folder"
+            f"{then}); check the path"
+        )
+    return path
 
 
 def _with_places(config: StudyConfig, folder: Path) -> StudyConfig:
