@@ -161,6 +161,7 @@ def test_what_the_hub_refuses_is_one_line(hub, monkeypatch):
         subnetwork().push_to_hub("me/core")
 
 
+@pytest.mark.slow
 def test_a_run_goes_up_and_comes_back(hub):
     run = hc.load_run(KEPT_RUN)
     run.push_to_hub("me/study")

@@ -125,6 +125,7 @@ def test_unseen_and_seen_cases_are_summed_up_apart_where_they_differ(published):
         assert cells_of(table)[0][1] == said
 
 
+@pytest.mark.slow
 def test_conclusions_on_unseen_and_seen_cases(published):
     arms = published.kept()
     parts = published.apart({name: arms[name] for name in ("natural", "augmented")})
@@ -154,6 +155,7 @@ def test_keeping_what_is_kept_is_refused(published):
     assert (place / "manifest.json").is_file()
 
 
+@pytest.mark.slow
 def test_keeping_leaves_out_where_the_data_are(published, tmp_path):
     run, place = tmp_path / "run", published.PLACE / "natural"
     shutil.copytree(place, run)
