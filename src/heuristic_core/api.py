@@ -12,7 +12,7 @@ import pandas as pd
 from rich.console import Console
 
 from .checks import open_subject, run_checks
-from .errors import InputError, expect
+from .errors import InputError, expect, expect_whole
 from .measure.attention import attention_of
 from .models.device import pick_device
 from .models.loading import new_classifier
@@ -77,6 +77,9 @@ def finetune(
     """
     place = as_path(folder)
     expect("the task", task, Task, str, hint="load it with load_task")
+    expect_whole("steps", steps, 1)
+    expect_whole("seed", seed)
+    expect_whole("batch_size", batch_size, 1)
     kept = sorted({0, steps} if checkpoints is None else set(checkpoints))
     there = [step for step in kept if checkpoint_folder(place, step).exists()]
     if there:

@@ -83,6 +83,8 @@ CALLS: dict[str, tuple[Call, str]] = {
         lambda x: hc.finetune(x.folder, 5, x.folder),
         "the task must be of the type Task|must be of the type",
     ),
+    "finetune no steps": (lambda x: hc.finetune(x.folder, x.task, "new", steps=0), "steps is 0"),
+    "finetune a named seed": (lambda x: hc.finetune(x.folder, x.task, "new", seed="a"), "seed is"),
     "opened a number": (lambda x: hc.load_run(5), "a path must be"),
     "opened a model": (lambda x: hc.load_run(x.folder), "is no run folder"),
     "compared alone": (lambda x: hc.compare(x.folder), "takes at least two runs, and 1 is given"),
