@@ -12,7 +12,6 @@ from typing import Any
 
 from ..errors import InputError
 from ..progress import LEAST_SHARE
-from .archive import is_archive
 from .journal import BEAT, read_log, read_notes
 from .process import Process, quiet_for
 
@@ -126,7 +125,7 @@ def status_of(folder: Path) -> Status:
 
 
 def _study(folder: Path) -> str:
-    if is_archive(folder):
+    if os.path.exists(folder) and not os.path.isdir(folder):  # such as an archive
         raise InputError(f"{folder} is a file; the state is that of a run folder")
     try:
         raw = json.loads((folder / "study.json").read_text(encoding="utf-8"))
