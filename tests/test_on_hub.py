@@ -118,7 +118,7 @@ def test_a_subnetwork_goes_up_and_comes_back(hub):
 def test_the_card_says_what_it_is_and_how_to_load_it(hub):
     subnetwork().push_to_hub("me/core")
     card = ModelCard.load(hub.folder / "model/me/core/main/README.md")
-    assert card.data.library_name == "heuristic-core"
+    assert card.data.to_dict()["library_name"] == "heuristic-core"
     assert "subnetwork" in card.data.tags
     assert card.data.to_dict().get("base_model") is None  # no name that the hub could have
     assert "2 of 4 attention heads" in card.text.replace("\n", " ")

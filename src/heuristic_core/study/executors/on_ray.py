@@ -13,7 +13,7 @@ from ..bench import Workbench
 from ..kinds import kind_of
 from ..store import Cell
 from .executor import Executor, Outcome
-from .remote import packed, perform_remotely
+from .remote import perform_remotely, setup_of
 
 #: How often Ray starts a cell again whose worker or node is lost.
 RETRIES = 3
@@ -73,7 +73,7 @@ class OnRay(Executor):
             self._ray = _connected(self.address)
         self._key = f"{self._ray.get_runtime_context().get_job_id()}-{next(self._numbers)}"
         # In a list, so that a task gets it only if its process lacks it.
-        self._setup = [self._ray.put(packed(bench, self.threads))]
+        self._setup = [self._ray.put(setup_of(bench, self.threads))]
         config = bench.config
         self._weights = (config.place(config.last_source).shape or {}).get("bytes", 0)
         self._device = bench.device

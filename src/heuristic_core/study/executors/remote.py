@@ -24,8 +24,8 @@ from .executor import Outcome, perform
 _held: tuple[str, Workbench] | None = None
 
 
-def packed(bench: Workbench, threads: int) -> bytes:
-    """Write what a process needs to make the same workbench.
+def setup_of(bench: Workbench, threads: int) -> dict[str, Any]:
+    """Collect what a process needs to make the same workbench.
 
     Args:
         bench: The workbench.
@@ -47,15 +47,16 @@ def packed(bench: Workbench, threads: int) -> bytes:
         "cwd": os.getcwd(),
     }
     try:
-        return pickle.dumps(setup)
+        pickle.dumps(setup)  # as pools and Ray will; their own errors come late and elsewhere
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise InputError(
             f"the study cannot be sent to other processes ({error}); run it without --workers and "
             "--ray"
         ) from error
+    return setup
 
 
-def perform_remotely(key: str, setup: Callable[[], bytes], cell: Cell) -> Outcome:
+def perform_remotely(key: str, setup: Callable[[], dict[str, Any]], cell: Cell) -> Outcome:
     """Compute a cell in this process for a driver in another one.
 
     Args:
@@ -67,7 +68,7 @@ def perform_remotely(key: str, setup: Callable[[], bytes], cell: Cell) -> Outcom
     if _held is None or _held[0] != key:
         _held = None  # free the old one first
         try:
-            _held = (key, _unpacked(setup()))
+            _held = (key, _workbench(setup()))
         except Exception as error:  # such as other versions of packages on another machine
             return Outcome(
                 name=cell.name,
@@ -91,9 +92,7 @@ def perform_remotely(key: str, setup: Callable[[], bytes], cell: Cell) -> Outcom
     return replace(outcome, remarks=tuple(said))
 
 
-def _unpacked(setup: bytes) -> Workbench:
-    # Written by the driver of this very run, and sent through a pipe or Ray's own store.
-    parts: dict[str, Any] = pickle.loads(setup)
+def _workbench(parts: dict[str, Any]) -> Workbench:
     torch.set_num_threads(parts["threads"])
     with suppress(OSError):  # a cluster's machine may lack it; then absolute paths are needed
         os.chdir(parts["cwd"])

@@ -12,6 +12,7 @@ from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -19,7 +20,7 @@ from ...errors import expect_whole
 from ..bench import Workbench
 from ..store import Cell
 from .executor import Executor, Outcome
-from .remote import packed, perform_remotely
+from .remote import perform_remotely, setup_of
 
 #: How often a cell is started whose worker is killed.
 ATTEMPTS = 3
@@ -61,7 +62,7 @@ class Workers(Executor):
         self.n = n
         self.threads = threads or max(1, _cores() // n)
         self._workers: list[_Worker] = []
-        self._setup: tuple[str, bytes] = ("", b"")
+        self._setup: tuple[str, dict[str, Any]] = ("", {})
 
     def start(self, bench: Workbench, show: Callable[[str, float], None]) -> None:
         """Make ready; processes that run already get the new workbench with their next cell."""
@@ -69,7 +70,7 @@ class Workers(Executor):
             gpus = _gpus() if bench.device == "cuda" else []
             self._workers = [_Worker(gpus[i % len(gpus)] if gpus else None) for i in range(self.n)]
         number = int(self._setup[0] or 0) + 1
-        self._setup = (str(number), packed(bench, self.threads))
+        self._setup = (str(number), setup_of(bench, self.threads))
 
     def submit(self, ready: Sequence[Cell]) -> Cell | None:
         """Start a cell in a free process, at best one whose model the process holds."""
@@ -186,5 +187,5 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _perform(key: str, setup: bytes | None, cell: Cell) -> Outcome:
-    return perform_remotely(key, lambda: setup or b"", cell)
+def _perform(key: str, setup: dict[str, Any] | None, cell: Cell) -> Outcome:
+    return perform_remotely(key, lambda: setup or {}, cell)
