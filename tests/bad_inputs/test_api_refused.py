@@ -101,6 +101,22 @@ CALLS: dict[str, tuple[Call, str]] = {
         lambda x: hc.path_patching(x.model, x.suite, senders=["L0H0"], receivers=["L1H0"]),
         "nothing says what replaces the senders' outputs",
     ),
+    "patched downwards": (
+        lambda x: hc.path_patching(x.model, x.task, senders=["L1H0"], receivers=["L0H0"]),
+        "no receiver is in a layer above the sender L1H0",
+    ),
+    "patched within a layer": (
+        lambda x: hc.path_patching(x.model, x.task, senders=["L1H0"], receivers=["L1H1"]),
+        "no receiver is in a layer above the sender L1H0",
+    ),
+    "one receiver below all senders": (
+        lambda x: hc.path_patching(x.model, x.task, senders=["L0H0"], receivers=["L1H1", "L0H1"]),
+        "no sender is in a layer below the receiver L0H1, .*; leave L0H1 out",
+    ),
+    "one sender above all receivers": (
+        lambda x: hc.path_patching(x.model, x.task, senders=["L0H0", "L1H0"], receivers=["L1H1"]),
+        "no receiver is in a layer above the sender L1H0, .*; leave L1H0 out",
+    ),
     # evaluate and predict
     "evaluated on a name": (
         lambda x: hc.evaluate(x.model, "hans"),

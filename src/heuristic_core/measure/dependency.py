@@ -22,6 +22,7 @@ from ..units import Unit
 from .path_patching import PATHS, CleanRun
 
 _TABLE = DEPENDENCY.without(MODEL_NAMES)
+_ENDS = ("sender", "receiver")
 #: How columns end that compare heads with their controls.
 _OF_GROUPS = ("_group", "excess", "excess_se")
 
@@ -124,7 +125,8 @@ def path_patching(
         model: The model; it is not changed.
         task: A task, a suite or several suites.
         senders: The heads whose output is replaced, such as ``["L1H1"]``.
-        receivers: The heads that may read it, in layers above.
+        receivers: The heads that may read it. Each must be above a sender, and each sender below
+            a receiver; other pairs have no path between them and no row.
         means: Mean outputs, from :func:`heuristic_core.means`; over the mask-learning examples if
             not given, which needs a task.
         paths: ``direct`` (units between write what they did), ``total`` (they are computed
@@ -133,14 +135,17 @@ def path_patching(
         progress: Called with (senders done, senders in all), summed over batches.
 
     Returns:
-        One row for each sender, receiver, projection that ``reads`` (q, k or v) and ``path``, with
-        ``n`` examples, the ``change`` of the receiver's output over its distance from its mean and
-        the ``margin_change`` of the right label, nats, both with standard errors. Other columns
-        are of studies, which compare with control heads.
+        One row for each sender, receiver above it, projection that ``reads`` (q, k or v) and
+        ``path``, with ``n`` examples, the ``change`` of the receiver's output over its distance
+        from its mean and the ``margin_change`` of the right label, nats, both with standard
+        errors. Other columns are of studies, which compare with control heads.
 
     Raises:
-        InputError: As for :func:`dependencies`, and if there are no means.
+        InputError: As for :func:`dependencies`, if a head is in no pair with a path, and if there
+            are no means.
     """
+    sending, receiving = ([str(unit) for unit in units] for units in (senders, receivers))
+    _expect_paths(_layers(model, sending), _layers(model, receiving))
     suites = task.suites if isinstance(task, Task) else task
     if means is None:
         if not isinstance(task, Task):
@@ -151,14 +156,16 @@ def path_patching(
     table = dependencies(
         model,
         suites,
-        senders={str(unit): "core" for unit in senders},
-        receivers={str(unit): "added" for unit in receivers},
+        senders=dict.fromkeys(sending, "core"),
+        receivers=dict.fromkeys(receiving, "added"),
         values=means,
         paths=paths,
         margin_paths=paths,
         batch_size=batch_size,
         progress=progress,
     )
+    low, high = (table[name].map(lambda unit: Unit.parse(unit).layer) for name in _ENDS)
+    table = table[low < high].reset_index(drop=True)
     return table.drop(columns=[name for name in table if name.endswith(_OF_GROUPS)])
 
 
@@ -194,6 +201,26 @@ def dependency_passes(
             layers += len(paths) * (n_layers - sender + len(READS) * (n_layers - sender - 1))
             layers += len(margin_paths) * len(READS) * sum(above)
     return 1 + bool(counterfactual) + layers / n_layers
+
+
+def _layers(model: Classifier, labels: Sequence[str]) -> dict[str, int]:
+    return {str(unit): unit.layer for unit in _heads(model, dict.fromkeys(labels, ""), ("",))}
+
+
+def _expect_paths(senders: Mapping[str, int], receivers: Mapping[str, int]) -> None:
+    """Refuse heads, given with their layers, that no path joins to any head of the other kind."""
+    for label, layer in senders.items():
+        if not any(layer < other for other in receivers.values()):
+            raise InputError(
+                f"no receiver is in a layer above the sender {label}, so no path leads from it to "
+                f"one; leave {label} out, or give a receiver above it"
+            )
+    for label, layer in receivers.items():
+        if not any(other < layer for other in senders.values()):
+            raise InputError(
+                f"no sender is in a layer below the receiver {label}, so no path leads to it from "
+                f"one; leave {label} out, or give a sender below it"
+            )
 
 
 def _heads(model: Classifier, groups: Mapping[str, str], known: Sequence[str]) -> list[Unit]:
