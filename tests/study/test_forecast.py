@@ -5,12 +5,31 @@ from dataclasses import replace
 import pytest
 import torch
 
+from heuristic_core.errors import InputError
 from heuristic_core.storage import write_json
-from heuristic_core.study import forecast as module
-from heuristic_core.study.forecast import BF16_PART, OVERHEAD, Forecast, forecast, makespan
+from heuristic_core.study import machines
+from heuristic_core.study.forecast import OVERHEAD, Forecast, forecast, makespan, memory_of
 from heuristic_core.study.kinds import KINDS, kind_of
+from heuristic_core.study.machines import BF16_PART, GPUS, Machine
 from heuristic_core.study.store import Cell, Store
 from heuristic_core.tables import TABLES
+
+HERE = Machine()
+
+
+@pytest.fixture(autouse=True)
+def speeds(monkeypatch):
+    """Matrix products of 1000 multiply-adds a second, three times as fast in bfloat16."""
+    per_thread = {torch.float32: 1000.0, torch.bfloat16: 3000.0}
+
+    def speed(device: str, dtype: torch.dtype) -> float:
+        return per_thread[dtype] * torch.get_num_threads() / n
+
+    n = torch.get_num_threads()
+    monkeypatch.setattr(machines, "matrix_speed", speed)
+    machines._speed.cache_clear()
+    yield
+    machines._speed.cache_clear()
 
 
 def cell(kind: str, number: int, effort: float) -> Cell:
@@ -37,12 +56,11 @@ def test_kinds_of_cells_fill_all_tables_of_a_run():
     assert {source.table for kind in KINDS for source in kind.tables} == {*TABLES}
 
 
-def test_finished_cells_of_the_kind_give_the_rate(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "matrix_speed", lambda device, dtype: 1000.0)
+def test_finished_cells_of_the_kind_give_the_rate(tmp_path):
     store = Store(tmp_path)
     done, to_do, unlike = cell("removal", 1, 50.0), cell("removal", 2, 200.0), cell("probe", 3, 80)
     finish(store, done, 5.0)
-    found = forecast([done, to_do, unlike], store, "cpu")
+    found = forecast([done, to_do, unlike], store, HERE)
     assert [f.finished for f in found] == [True, False, False]
     assert found[0].seconds == 5.0
     assert found[1].seconds == pytest.approx(200 / 10 + OVERHEAD)
@@ -50,15 +68,13 @@ def test_finished_cells_of_the_kind_give_the_rate(tmp_path, monkeypatch):
     assert [f.megabytes for f in found] == [2.0, 2.0, 2.0]
 
 
-def test_cells_in_bfloat16_are_forecast_by_its_own_speed(monkeypatch):
-    speeds = {torch.float32: 1000.0, torch.bfloat16: 3000.0}
-    monkeypatch.setattr(module, "matrix_speed", lambda device, dtype: speeds[dtype])
+def test_cells_in_bfloat16_are_forecast_by_its_own_speed():
     exact = cell("evaluate", 1, 50.0)
     rounded, searched, tuned = (
         Cell(kind=kind, label=kind, spec={"bf16": True}, effort=50.0)
         for kind in ("evaluate", "disjoint", "finetune")
     )
-    found = forecast([exact, rounded, searched, tuned], None, "cpu")
+    found = forecast([exact, rounded, searched, tuned], None, HERE)
     of_exact, of_rounded, of_searched, of_tuned = (one.seconds - OVERHEAD for one in found)
     assert of_exact == pytest.approx(50 / (1000 * efficiency("evaluate")))
     assert of_rounded == pytest.approx(of_exact / 3 / BF16_PART)
@@ -67,25 +83,23 @@ def test_cells_in_bfloat16_are_forecast_by_its_own_speed(monkeypatch):
     assert of_searched == pytest.approx(50 / (1000 * efficiency("disjoint")))
 
 
-def test_other_finished_cells_give_rates_but_no_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "matrix_speed", lambda device, dtype: 1000.0)
+def test_other_finished_cells_give_rates_but_no_rows(tmp_path):
     store = Store(tmp_path)
     other, to_do = cell("search", 1, 30.0), cell("search", 2, 60.0)
     finish(store, other, 10.0)
-    (found,) = forecast([to_do], store, "cpu", [other])
+    (found,) = forecast([to_do], store, HERE, [other])
     assert found.seconds == pytest.approx(60 / 3 + OVERHEAD)
 
 
-def test_a_cell_of_the_same_content_under_another_name_is_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "matrix_speed", lambda device, dtype: 1000.0)
+def test_a_cell_of_the_same_content_under_another_name_is_to_do(tmp_path):
     store, one = Store(tmp_path), cell("search", 1, 30.0)
     finish(store, one, 10.0)
-    (found,) = forecast([replace(one, label="again")], store, "cpu", [one])
+    (found,) = forecast([replace(one, label="again")], store, HERE, [one])
     assert not found.finished
 
 
 def test_a_model_of_unknown_size_has_no_forecast():
-    (found,) = forecast([cell("search", 1, 0.0)], None, "cpu")
+    (found,) = forecast([cell("search", 1, 0.0)], None, HERE)
     assert found.seconds is None
 
 
@@ -106,3 +120,39 @@ def test_workers_share_what_does_not_wait():
     assert whole(1, first, rest[0]) == 8
     assert whole(2, *times) == 0
     assert makespan([Forecast(first, False, None, 1.0)], 2) is None
+
+
+def test_cells_of_other_threads_and_devices(tmp_path):
+    store, done, to_do = Store(tmp_path), cell("search", 1, 30.0), cell("search", 2, 60.0)
+    threads = torch.get_num_threads()
+    write_json(
+        store.path(done) / "record.json", {"seconds": 10.0, "device": "cpu", "threads": threads}
+    )
+    # With twice the threads a matrix product is twice as fast in this test, and so is the cell.
+    (fast,) = forecast([to_do], store, Machine(threads=2 * threads), [done])
+    assert fast.seconds == pytest.approx(60 / (3 * 2) + OVERHEAD)
+    (same,) = forecast([to_do], store, Machine(threads=threads), [done])
+    assert same.seconds == pytest.approx(60 / 3 + OVERHEAD)
+    # What was computed here says nothing of a GPU.
+    (there,) = forecast([to_do], store, Machine(gpu="A5000"), [done])
+    peak = 27.8e12 / 2
+    assert there.seconds == pytest.approx(60 / (peak * efficiency("search")) + OVERHEAD)
+
+
+def test_a_gpu_is_known_or_refused():
+    assert Machine(gpu="A100", workers=4).name == "4 A100s"
+    assert Machine(gpu="A100").name == "A100"
+    assert Machine(workers=2).name == "cpu with 2 workers"
+    for peak in GPUS.values():
+        assert 0 < peak.float32 < peak.bfloat16
+    bf16 = Machine(gpu="A100").speed(bf16=True)
+    assert bf16 == pytest.approx(BF16_PART * 312e12 / 2)
+    with pytest.raises(InputError, match="unknown GPU 'B52'"):
+        Machine(gpu="B52")
+
+
+def test_memory_is_that_of_the_copies_a_kind_holds():
+    tuned, searched = (memory_of(cell(kind, 1, 1.0), 4e8) for kind in ("finetune", "search"))
+    assert tuned - searched == pytest.approx(3 * 4e8)
+    (found,) = forecast([cell("search", 1, 1.0)], None, HERE, weights=400_000_000)
+    assert found.memory == searched

@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
+from ..study.config import StudyConfig
 from ..study.executors.executor import Executor
 from ..study.executors.here import Here
+from ..study.machines import GPUS, Machine, threads_of
 
 WorkersOption = Annotated[
     int | None,
@@ -38,6 +40,40 @@ RayOption = Annotated[
         show_default="no cluster",
     ),
 ]
+
+GpuOption = Annotated[
+    str | None,
+    typer.Option(
+        "--gpu",
+        help="With --plan: forecast for this GPU, one for each worker: " + ", ".join(GPUS) + ".",
+        show_default="the device here",
+    ),
+]
+GPU_WITHOUT_PLAN = "--gpu is about the forecast of --plan; add --plan, or leave --gpu out"
+
+
+def planned_machine(
+    device: str, workers: int | None, threads: int | None, gpu: str | None
+) -> Machine:
+    """Say what a plan's cells would be computed on.
+
+    Args:
+        device: The device here.
+        workers: Local processes; this one if not given.
+        threads: Threads of each process.
+        gpu: A GPU in place of the device here.
+
+    Raises:
+        InputError: If the GPU is unknown.
+    """
+    if workers is not None and threads is None:
+        threads = threads_of(workers)
+    return Machine(device, workers or 1, threads, gpu or "")
+
+
+def weights_of(config: StudyConfig) -> int:
+    """Return the bytes of the weights of a study's model; 0 if they are not known."""
+    return (config.place(config.last_source).shape or {}).get("bytes", 0)
 
 
 def executor(workers: int | None, threads: int | None, ray: str | None) -> Executor:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ..report.wording import prose, unbroken
 from ..study.forecast import Forecast, forecast, makespan
+from ..study.machines import Machine
 from ..study.store import Cell, Store
 from ..writing import duration
 from .console import out, print_json
@@ -19,45 +20,48 @@ def print_plan(
     title: str,
     folder: Path,
     cells: Sequence[Cell],
-    device: str,
+    machine: Machine,
     as_json: bool,
     others: Sequence[Cell] = (),
     later: Sequence[str] = (),
     stale: Collection[str] = (),
     warnings: Mapping[str, str] | None = None,
-    workers: int = 1,
+    weights: int = 0,
 ) -> None:
-    """Print cells with forecasts of their time and disk space.
+    """Print cells with forecasts of their time, memory and disk space.
 
     Args:
         title: Name of the study or analysis.
         folder: The run folder, which may not exist yet.
         cells: The cells.
-        device: The device that models will run on.
+        machine: What they will be computed on.
         as_json: Print JSON.
         others: Further cells, whose times improve the forecast if they are finished.
         later: Tables of ``[analysis]`` whose cells are added later and are not known yet.
         stale: Labels of the cells that another version of the code computed.
         warnings: Why questions, by their keys, can hardly be decided.
-        workers: How many cells will be computed at once.
+        weights: Bytes of the model's weights; 0 if not known.
     """
     store = Store(folder) if (folder / "cells").is_dir() else None
-    forecasts = forecast(cells, store, device, others)
+    forecasts = forecast(cells, store, machine, others, weights)
     missing = [f for f in forecasts if not f.finished]
     known = all(f.seconds is not None for f in missing)
     seconds = sum(f.seconds or 0.0 for f in missing) if known else None
-    whole = makespan(forecasts, workers)
+    whole = makespan(forecasts, machine.workers)
     megabytes = sum(f.megabytes for f in missing)
+    memory = max((f.memory for f in missing), default=0.0)
     if as_json:
         print_json(
             {
                 "run": str(folder),
-                "device": device,
+                "device": machine.device,
+                "gpu": machine.gpu or None,
                 "cells": [_row(f) | {"again": f.cell.label in stale} for f in forecasts],
                 "missing_seconds": seconds,
-                "workers": workers,
+                "workers": machine.workers,
                 "whole_seconds": whole,
                 "missing_megabytes": megabytes,
+                "worker_bytes": memory if weights else None,
                 "planned_later": list(later),
                 "hardly_decided": dict(warnings or {}),
             }
@@ -72,11 +76,18 @@ def print_plan(
             f"{f.megabytes:.1f} MB",
         )
     out().print(table)
-    by = f"{device} with {workers} workers" if workers > 1 else device
+    taken = f", and {memory / 1e9:.1f} GB of memory a worker" if weights and missing else ""
     out().print(
-        f"{len(missing)} of {len(cells)} cells to do, about {duration(whole)} on {by} "
-        f"and {megabytes:.0f} MB; nothing was started"
+        f"{len(missing)} of {len(cells)} cells to do, about {duration(whole)} on {machine.name}, "
+        f"{megabytes:.0f} MB of disk{taken}; nothing was started",
+        soft_wrap=True,
     )
+    if machine.gpu:
+        out().print(
+            f"the time is that of the maker's peak for {machine.gpu}, of which each kind of cell "
+            "is taken to reach the share that it reaches on a CPU with MiniLM",
+            soft_wrap=True,
+        )
     if later:
         out().print(
             f"cells for {' and '.join(f'analysis.{name}' for name in later)} come on top: they "

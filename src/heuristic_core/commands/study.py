@@ -26,7 +26,16 @@ from .console import (
     command_line,
     err,
 )
-from .executors import RayOption, ThreadsOption, WorkersOption, executor
+from .executors import (
+    GPU_WITHOUT_PLAN,
+    GpuOption,
+    RayOption,
+    ThreadsOption,
+    WorkersOption,
+    executor,
+    planned_machine,
+    weights_of,
+)
 from .planning import print_plan
 from .results import print_results
 
@@ -73,6 +82,7 @@ def run(
     workers: WorkersOption = None,
     threads: ThreadsOption = None,
     ray: RayOption = None,
+    gpu: GpuOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a whole study; finished cells are not computed again."""
@@ -95,13 +105,15 @@ def run(
             config.name,
             options.out,
             planned.cells,
-            pick_device(device),
+            planned_machine(pick_device(device), workers, threads, gpu),
             as_json,
             later=later,
             warnings=warnings(design_of(config, task)),
-            workers=workers or 1,
+            weights=weights_of(config),
         )
         return
+    if gpu is not None:
+        raise InputError(GPU_WITHOUT_PLAN)
     options = replace(options, executor=executor(workers, threads, ray))
     results = run_study(config, options, Watch(err()), kinds=UNTIL[until] if until else None)
     if results is None:
@@ -127,11 +139,14 @@ def analyze(
     workers: WorkersOption = None,
     threads: ThreadsOption = None,
     ray: RayOption = None,
+    gpu: GpuOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the analyses of a finished run, which resume, and draw all conclusions."""
     if plan and tables_only:
         raise InputError("--plan is about running models, which --tables-only does not")
+    if gpu is not None and not plan:
+        raise InputError(GPU_WITHOUT_PLAN)
     on = pick_device(device)  # a missing device is an error even if no model is run
     if plan:
         if is_archive(folder):
@@ -145,11 +160,11 @@ def analyze(
             title,
             folder,
             cells,
-            on,
+            planned_machine(on, workers, threads, gpu),
             as_json,
             others=run.plan.cells,
             stale=stale,
-            workers=workers or 1,
+            weights=weights_of(run.config),
         )
         if remark := stale_remark(run):
             err().print(remark, markup=False, soft_wrap=True)

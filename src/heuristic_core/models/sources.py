@@ -292,11 +292,13 @@ def identity(source: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def shape(source: str | os.PathLike[str]) -> dict[str, int] | None:
-    """Read a model's size from its configuration, for forecasts; ``None`` if it is on the hub."""
-    folder = Path(resolve(source))
-    if not folder.is_dir():
-        return None
-    config = read_json(folder / "config.json")
+    """Read a model's size from its configuration, for forecasts; ``None`` where it does not say.
+
+    The bytes of weights on the hub, in float32, are told from the size.
+    """
+    location = resolve(source)
+    local = os.path.isdir(location)
+    config = read_json(Path(location) / "config.json") if local else _config_on_hub(location)
     size: dict[str, int] = {}
     try:
         for name, others in _SIZES.items():
@@ -307,7 +309,22 @@ def shape(source: str | os.PathLike[str]) -> dict[str, int] | None:
         size["intermediate_size"] = 4 * size["hidden_size"]  # GPT-2 may leave it out
     except (TypeError, ValueError, AttributeError):
         return None
-    size["bytes"] = sum(
-        path.stat().st_size for path in folder.glob("*.safetensors") if path.is_file()
-    )
-    return size
+    if local:
+        files = [path for path in Path(location).glob("*.safetensors") if path.is_file()]
+        return size | {"bytes": sum(path.stat().st_size for path in files)}
+    width, inner = size["hidden_size"], size["intermediate_size"]
+    words = config.get("vocab_size")
+    embedded = width * (words if isinstance(words, int) else 0)
+    layers = size["num_hidden_layers"] * (4 * width**2 + 2 * width * inner)
+    return size | {"bytes": 4 * (embedded + layers)}
+
+
+def _config_on_hub(location: str) -> Any:
+    """Read a configuration from the hub; nothing where it cannot be had, as it only helps plan."""
+    from huggingface_hub import hf_hub_download  # takes a moment, and only this needs it
+
+    name, revision = split_revision(location)
+    try:
+        return read_json(Path(hf_hub_download(name, "config.json", revision=revision)))
+    except Exception:  # the hub's client raises many kinds of error
+        return {}

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-
-import torch
+from typing import Any
 
 from .kinds import kind_of
+from .machines import PROCESS_BYTES, Machine
 from .store import Cell, Store
 
-#: The part of a kind's efficiency that is left in bfloat16: what is not a matrix product gains
-#: nothing from it.
-BF16_PART = 0.83
 #: Seconds for each cell to load a model and open files.
 OVERHEAD = 0.5
 
@@ -28,26 +24,34 @@ class Forecast:
         finished: Whether it is in the store.
         seconds: Expected time, or the measured one if finished; ``None`` where nothing is known.
         megabytes: Expected size on disk.
+        memory: Expected bytes that its process takes.
     """
 
     cell: Cell
     finished: bool
     seconds: float | None
     megabytes: float
+    memory: float = 0.0
 
 
 def forecast(
-    cells: Sequence[Cell], store: Store | None, device: str, others: Sequence[Cell] = ()
+    cells: Sequence[Cell],
+    store: Store | None,
+    machine: Machine,
+    others: Sequence[Cell] = (),
+    weights: int = 0,
 ) -> list[Forecast]:
     """Forecast every cell of a plan.
 
-    The speed is that of finished cells of the same kind; without any, a matrix product is timed.
+    The speed is that of finished cells of the same kind on the same device; without any, that of
+    matrix products, of which each kind reaches a share.
 
     Args:
         cells: The cells.
         store: The run folder, if it exists.
-        device: Where models will run.
+        machine: What they will be computed on.
         others: Further cells, from which speeds are measured too.
+        weights: Bytes of the model's weights; 0 if not known.
 
     Returns:
         One forecast per cell, in order.
@@ -58,26 +62,46 @@ def forecast(
         if store is not None and store.has(cell)
     }
     rates: dict[str, float] = {}
-    for kind in {cell.kind for cell in cells}:
+    for name in {cell.kind for cell in cells}:
         # Today's forecast of their efforts, which may differ from that when they were computed.
-        done = [c for c in {*cells, *others} if c.kind == kind and c.name in records]
-        seconds = sum(records[cell.name]["seconds"] for cell in done)
-        effort = sum(cell.effort for cell in done)
-        if seconds and effort:
-            rates[kind] = effort / seconds
-    to_do = [cell for cell in cells if cell.name not in records]
-    speeds = {bf16: _speed(device, bf16) for bf16 in {_in_bf16(cell) for cell in to_do}}
+        done = [c for c in {*cells, *others} if c.kind == name and c.name in records]
+        took = [_seconds_on(machine, records[cell.name]) for cell in done]
+        effort = sum(cell.effort for cell, known in zip(done, took, strict=True) if known)
+        if effort:
+            rates[name] = effort / sum(filter(None, took))
     forecasts = []
     for cell in cells:
+        seconds = None
         if cell.name in records:
             seconds = records[cell.name]["seconds"]
-        elif not cell.effort:
-            seconds = None
-        else:
-            rate = rates.get(cell.kind, speeds[_in_bf16(cell)] * kind_of(cell).efficiency)
+        elif cell.effort:
+            rate = rates.get(cell.kind) or _rate(machine, cell)
             seconds = cell.effort / rate + OVERHEAD
-        forecasts.append(Forecast(cell, cell.name in records, seconds, cell.disk / 1e6))
+        memory = memory_of(cell, weights)
+        forecasts.append(Forecast(cell, cell.name in records, seconds, cell.disk / 1e6, memory))
     return forecasts
+
+
+def _rate(machine: Machine, cell: Cell) -> float:
+    """Return the multiply-adds a second that a kind of cell reaches where none is finished."""
+    kind = kind_of(cell)
+    return machine.speed(kind.in_bf16 and bool(cell.spec.get("bf16"))) * kind.efficiency
+
+
+def _seconds_on(machine: Machine, record: Mapping[str, Any]) -> float | None:
+    """Forecast what a finished cell would take on a machine; ``None`` if that cannot be told."""
+    gain = machine.gain_over(record["device"], record.get("threads"))
+    return record["seconds"] / gain if gain else None
+
+
+def memory_of(cell: Cell, weights: float) -> float:
+    """Forecast the bytes that a process takes for a cell.
+
+    Args:
+        cell: The cell.
+        weights: Bytes of the model's weights.
+    """
+    return PROCESS_BYTES + kind_of(cell).copies * weights
 
 
 def makespan(forecasts: Sequence[Forecast], workers: int) -> float | None:
@@ -106,34 +130,3 @@ def makespan(forecasts: Sequence[Forecast], workers: int) -> float | None:
                 del to_do[name]
         now, _ = heappop(running)
     return now
-
-
-def _in_bf16(cell: Cell) -> bool:
-    return kind_of(cell).in_bf16 and bool(cell.spec.get("bf16"))
-
-
-def _speed(device: str, bf16: bool) -> float:
-    if bf16:
-        return BF16_PART * matrix_speed(device, torch.bfloat16)
-    return matrix_speed(device, torch.float32)
-
-
-def matrix_speed(
-    device: str, dtype: torch.dtype, size: int = 768, least_seconds: float = 0.2
-) -> float:
-    """Time matrix products, and return the multiply-adds per second of the fastest one.
-
-    Other programs slow most of the products while they run, but not for as long as a study takes.
-    """
-    matrix = torch.ones(size, size, device=device, dtype=dtype)
-
-    def product() -> float:
-        start = time.perf_counter()
-        float((matrix @ matrix)[0, 0])  # reading a value waits for the device
-        return time.perf_counter() - start
-
-    product()
-    start, fastest = time.perf_counter(), product()
-    while time.perf_counter() - start < least_seconds:
-        fastest = min(fastest, product())
-    return size**3 / fastest

@@ -135,16 +135,23 @@ class Cost:
             self.units = self.layers * (size["num_attention_heads"] + 1)
             self.per_token = self.layers * (4 * width**2 + 2 * width * inner)
 
-    def passes(self, examples: Examples, n_passes: float, n_examples: int | None = None) -> float:
+    def passes(
+        self,
+        examples: Examples,
+        n_passes: float,
+        n_examples: int | None = None,
+        padded_to: int | None = None,
+    ) -> float:
         """Forecast the multiply-adds of running examples of this length.
 
         Args:
             examples: The examples.
             n_passes: How often each is run, counted in forward passes.
             n_examples: How many are run; all of them once if not given.
+            padded_to: Tokens that every example is padded to; its own number if not given.
         """
         n = len(examples) if n_examples is None else n_examples
-        return self.per_token * n_passes * n * _mean_tokens(examples)
+        return self.per_token * n_passes * n * (padded_to or _mean_tokens(examples))
 
 
 def _mean_tokens(examples: Examples) -> float:

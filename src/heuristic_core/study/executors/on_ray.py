@@ -10,15 +10,13 @@ from typing import Any
 from ...errors import InputError, one_line, remark
 from ...models.device import pick_device
 from ..bench import Workbench
-from ..kinds import kind_of
+from ..forecast import memory_of
 from ..store import Cell
 from .executor import Executor, Outcome
 from .remote import perform_remotely, setup_of
 
 #: How often Ray starts a cell again whose worker or node is lost.
 RETRIES = 3
-#: Bytes that a process takes before it loads a model: Python, torch, the study's texts.
-_BASE = 1.5e9
 
 
 class OnRay(Executor):
@@ -90,7 +88,7 @@ class OnRay(Executor):
 
     def _memory_of(self, cell: Cell) -> int:
         """Forecast how many bytes a cell takes; at most what the largest node has."""
-        needed = int(_BASE + kind_of(cell).copies * self._weights)
+        needed = int(memory_of(cell, self._weights))
         return min(needed, int(self._memory)) if self._memory else needed
 
     def wait(self, seconds: float) -> Outcome | None:

@@ -18,6 +18,7 @@ import torch
 
 from ...errors import expect_whole
 from ..bench import Workbench
+from ..machines import threads_of
 from ..store import Cell
 from .executor import Executor, Outcome
 from .remote import perform_remotely, setup_of
@@ -60,7 +61,7 @@ class Workers(Executor):
     def __init__(self, n: int, threads: int | None = None) -> None:
         expect_whole("the number of workers", n, 1)
         self.n = n
-        self.threads = threads or max(1, _cores() // n)
+        self.threads = threads or threads_of(n)
         self._workers: list[_Worker] = []
         self._setup: tuple[str, dict[str, Any]] = ("", {})
 
@@ -146,12 +147,6 @@ class Workers(Executor):
                     process.kill()
                 worker.pool.shutdown(wait=True, cancel_futures=True)
         self._workers = []
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _gpus() -> list[str]:

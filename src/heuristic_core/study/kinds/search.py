@@ -66,7 +66,9 @@ def _examples_spec(planner: Planner, seed: int, search: SearchConfig) -> dict[st
 def effort_of(planner: Planner, search: SearchConfig, sparsities: Sequence[float]) -> float:
     """Forecast the multiply-adds of one run of a search for some sparsities."""
     n_examples = search_effort(search.method, search.options, sparsities)
-    return planner.cost.passes(planner.task.search, 2.2, n_examples)
+    full = getattr(method_options(search.method, search.options), "full_padding", False)
+    length = planner.config.model.max_length if full else None
+    return planner.cost.passes(planner.task.search, 2.2, n_examples, padded_to=length)
 
 
 def find(
