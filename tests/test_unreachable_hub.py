@@ -108,7 +108,7 @@ def test_a_command_says_so_in_one_line(asked, tmp_path, capfd, caplog, command):
     ids=lambda read: read.__qualname__,
 )
 def test_all_that_reads_asks_once(asked, read):
-    with pytest.raises(hc.InputError, match="the hub .*cannot be reached"):
+    with pytest.raises(hc.InputError, match=r"the hub .*cannot be reached"):
         read("org/none")
     assert about_models_and_data(asked) == [ONCE]
 
