@@ -17,7 +17,8 @@ FEW = ("--suite", "hans-grammar", "--per-case", 1)
 
 
 def rows(*arguments, cwd) -> pd.DataFrame:
-    return pd.DataFrame(json.loads(hcore("evaluate", *arguments, "--json", cwd=cwd).stdout))
+    printed = json.loads(hcore("evaluate", *arguments, "--json", cwd=cwd).stdout)
+    return pd.DataFrame(printed["cases"]).assign(ablation=printed["ablation"])
 
 
 def removed(folder, suite, unit, **values) -> pd.DataFrame:
