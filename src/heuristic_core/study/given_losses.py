@@ -59,5 +59,5 @@ def _logged(config: StudyConfig, source: str, last: int) -> Iterator[tuple[int, 
 def _is_sound(entry: Any) -> bool:
     if not isinstance(entry, Mapping) or type(entry.get("step")) is not int:
         return False
-    numbers = [entry.get(name) for name in _NUMBERS]
+    numbers: list[Any] = [entry.get(name) for name in _NUMBERS]
     return entry["step"] > 0 and all(type(n) in (int, float) and math.isfinite(n) for n in numbers)
