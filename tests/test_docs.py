@@ -59,6 +59,15 @@ def test_the_examples_in_python_run(tiny_folder, tmp_path, monkeypatch):
         assert f"hc.{name}" in page or name in ("Classifier", "LoadedRun", "Suite", "Task"), name
 
 
+def test_pages_and_the_module_name_what_is_there_and_all_of_it():
+    for page in (*DOCS.rglob("*.md"), DOCS.parent / "README.md"):
+        named = re.findall(r"\bhc\.([A-Za-z_]+)", page.read_text(encoding="utf-8"))
+        assert set(named) <= set(heuristic_core.__all__), page.name
+    about = heuristic_core.__doc__
+    assert [name for name in heuristic_core.__all__ if f"``{name}``" not in about] == []
+    assert {*re.findall(r"``(\w+)``", about)} - {"with"} == set(heuristic_core.__all__)
+
+
 def test_the_example_of_a_question_is_the_file():
     text = (DOCS.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
     file = DOCS.parent / "src" / "heuristic_core" / "analysis" / "faithfulness.py"

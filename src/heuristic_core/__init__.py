@@ -2,7 +2,7 @@
 
 A whole study
     ``run`` runs one and opens it, ``load_run`` opens a finished one: tables, verdicts, figures,
-    subnetworks and models.
+    subnetworks and models; ``compare`` sets several side by side.
 Tasks and models
     ``load_task``, ``load_suite``, ``load_model``, ``finetune``; ``check`` checks a model.
 Subnetworks

@@ -18,6 +18,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from .errors import InputError, expect, one_line, remark, unknown
+from .hub import cards, client
+from .hub.shared import Parcel, Shared
 from .storage import as_path, json_text, plain, read_json, read_tensors, write_tensors, write_text
 from .units import Unit, UnitSpace
 
@@ -45,7 +47,7 @@ class RunsSubnetworks(Protocol[Small]):
 
 
 @dataclass(frozen=True, eq=False)
-class Subnetwork:
+class Subnetwork(Shared):
     """The units kept of a model, what replaces the others, and where it came from.
 
     Two subnetworks are equal if they keep the same units of the same space with the same
@@ -337,44 +339,13 @@ class Subnetwork:
 
     # --- sharing ------------------------------------------------------------------------------
 
-    def push_to_hub(
-        self,
-        repo_id: str,
-        *,
-        private: bool | None = None,
-        revision: str | None = None,
-        token: str | bool | None = None,
-        message: str = "Add a subnetwork",
-    ) -> str:
-        """Upload it to the hub as a repository of its own, with a card that says what it is.
+    def _parcel(self) -> Parcel:
+        """Return what :meth:`push_to_hub` uploads."""
 
-        The model's own weights are not uploaded.
+        def card(repo_id: str) -> str:
+            return cards.subnetwork_card(self.record(), self.replacement, repo_id)
 
-        Args:
-            repo_id: The repository, ``namespace/name``, made if needed.
-            private: Whether a new repository is private.
-            revision: The branch; the default one if not given.
-            token: A token, or as the hub's client finds one.
-            message: The commit's message.
-
-        Returns:
-            The repository's address.
-
-        Raises:
-            InputError: If the name is none of the hub's, or the hub refuses.
-        """
-        from .hub import cards, client  # hold text and a network, of which searches need nothing
-
-        return client.push(
-            self.save,
-            repo_id,
-            lambda: cards.subnetwork_card(self.record(), self.replacement, repo_id),
-            kind="model",
-            message=message,
-            private=private,
-            revision=revision,
-            token=token,
-        )
+        return Parcel("subnetwork", "model", self.save, card)
 
     @classmethod
     def from_pretrained(
@@ -394,8 +365,6 @@ class Subnetwork:
         Raises:
             InputError: If it cannot be had, or is none.
         """
-        from .hub import client
-
         if isinstance(source, os.PathLike) or os.path.exists(source):
             return cls.load(source)
         files = ["subnetwork.json", "subnetwork.safetensors"]

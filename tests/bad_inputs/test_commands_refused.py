@@ -120,7 +120,7 @@ STUDIES: dict[str, tuple[bytes, str]] = {
     "a zero byte": (b'name = "a"\n[model]\nsource = "a\\u0000b"', "unknown model 'a b'"),
     "an unknown home": (b'name = "a"\n[model]\nsource = "~nobody-x/y"', "not a model folder"),
     "seeds of texts": (b'name = "a"\n[search]\nseeds = ["1"]', "search.seeds.0"),
-    "a seed too large": (b'name = "a"\n[search]\nseeds = [4294967296]', "less than 4294967296"),
+    "a seed too large": (b'name = "a"\n[search]\nseeds = [4294967296]', "below 4294967296"),
 }
 
 

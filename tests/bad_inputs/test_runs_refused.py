@@ -95,10 +95,10 @@ SHOWN: dict[str, tuple[Break, str]] = {
     "manifest a number": (written(MANIFEST, b"7"), "manifest.json is damaged"),
     "manifest utf-16": (written(MANIFEST, "{}".encode("utf-16")), "manifest.json is damaged"),
     "manifest a folder": (folder_of(MANIFEST), "is not finished yet"),
-    "no configuration": (changed(MANIFEST, config=...), "damaged .config: Field required"),
+    "no configuration": (changed(MANIFEST, config=...), "damaged .config: is missing"),
     "another configuration": (changed(MANIFEST, config={"nmae": "x"}), "unknown study key 'nmae'"),
     "cells a number": (changed(MANIFEST, cells=3), "damaged .cells: .*valid list"),
-    "cells without names": (changed(MANIFEST, cells=[{}]), "damaged .cells.0.name: Field required"),
+    "cells without names": (changed(MANIFEST, cells=[{}]), "damaged .cells.0.name: is missing"),
     "time a text": (
         changed(MANIFEST, cells=[{"name": "a", "kind": "b", "seconds": "1"}]),
         "damaged .cells.0.seconds",

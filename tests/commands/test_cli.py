@@ -96,7 +96,7 @@ def test_steps_on_a_model_of_ones_own(place, tiny_folder):
         "evaluate", tiny_folder, "--suite", "hans-grammar", "--per-case", 2,
         "--case", "le_passive", "--subnetwork", rows[1]["folder"], "--json", cwd=place,
     )  # fmt: skip
-    (row,) = json.loads(evaluated.stdout)
+    (row,) = json.loads(evaluated.stdout)["cases"]
     assert row["case"] == "le_passive"
     assert row["n"] == 2
     assert row["kl"] > 0
@@ -104,7 +104,7 @@ def test_steps_on_a_model_of_ones_own(place, tiny_folder):
         "evaluate", tiny_folder, "--suite", "hans-grammar", "--per-case", 2,
         "--without", "L0H1", "--json", cwd=place,
     )  # fmt: skip
-    assert len(json.loads(removed.stdout)) == 30
+    assert len(json.loads(removed.stdout)["cases"]) == 30
 
 
 def test_finetune_keeps_checkpoints_that_can_be_loaded(place, tiny_folder):
@@ -143,7 +143,7 @@ def test_a_run_is_evaluated_in_bfloat16_beside_what_it_was(place):
 def test_a_model_is_evaluated_in_bfloat16(place, tiny_folder):
     arguments = ["evaluate", tiny_folder, "--suite", "hans-grammar", "--per-case", 2, "--json"]
     exact, rounded = (
-        pd.DataFrame(json.loads(hcore(*arguments, *more, cwd=place).stdout))
+        pd.DataFrame(json.loads(hcore(*arguments, *more, cwd=place).stdout)["cases"])
         for more in ([], ["--bf16"])
     )
     assert 0 < np.abs(rounded["margin"] - exact["margin"]).max() < 0.05

@@ -17,7 +17,8 @@ FEW = ("--suite", "hans-grammar", "--per-case", 1)
 
 
 def rows(*arguments, cwd) -> pd.DataFrame:
-    return pd.DataFrame(json.loads(hcore("evaluate", *arguments, "--json", cwd=cwd).stdout))
+    printed = json.loads(hcore("evaluate", *arguments, "--json", cwd=cwd).stdout)
+    return pd.DataFrame(printed["cases"]).assign(ablation=printed["ablation"])
 
 
 def removed(folder, suite, unit, **values) -> pd.DataFrame:
@@ -143,9 +144,10 @@ def test_majorities_and_remarks_are_printed(tiny_folder, tmp_path, own_task):
     done = hcore("evaluate", tiny_folder, "--task", "t.toml", cwd=tmp_path)
     assert "85.0% entailment" in done.stdout
     assert "4 incomplete rows dropped" in done.stderr
-    (row,) = json.loads(
+    printed = json.loads(
         hcore("evaluate", tiny_folder, "--task", "t.toml", "--json", cwd=tmp_path).stdout
     )
+    (row,) = printed["cases"]
     assert row["majority"] == 17 / 20
     assert row["majority_label"] == "entailment"
-    assert "ablation" in row
+    assert printed["ablation"] is None

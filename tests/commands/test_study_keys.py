@@ -113,7 +113,8 @@ def test_a_part_of_the_keys_is_printed():
     shown = hcore("study-keys", "analysis.grid", cwd=Path()).stdout
     assert "[analysis.grid]" in shown
     assert "max_length" not in shown
-    listed = json.loads(hcore("study-keys", "search.options", "--json", cwd=Path()).stdout)
+    printed = hcore("study-keys", "search.options", "--json", cwd=Path()).stdout
+    listed = json.loads(printed)["keys"]
     assert {"learned", "paper", "fisher"} <= {key["of"] for key in listed}
     assert {"name": "search.options.ramp_steps", "default": "140"}.items() <= next(
         key for key in listed if key["name"].endswith("ramp_steps")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 
 import matplotlib
+import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -12,10 +14,13 @@ from matplotlib.text import Text
 
 from heuristic_core.errors import InputError
 from heuristic_core.report import write_report
+from heuristic_core.report.attention_map import AttentionMap
 from heuristic_core.report.figures import draw
 from heuristic_core.report.figures.look import Look
-from heuristic_core.report.gallery import Figures, look_of
+from heuristic_core.report.gallery import Figures, Plotter
+from heuristic_core.report.look_options import LookOptions, look_of
 from heuristic_core.report.sections import sections, varied
+from heuristic_core.study.loaded import LoadedRun
 from report.made_up import QUESTION, concluded
 
 COLUMN = 3.3
@@ -118,6 +123,7 @@ def test_size_font_and_palette_are_taken(further):
     figures, before = Figures(further), dict(matplotlib.rcParams)
     name = next(d.name for d in figures.drawings if d.kind == "strips" and d.plot.has("series"))
     series = figures[name].drawings[0].plot.texts("series").iloc[0]
+    listed = ", ".join(dict.fromkeys(figures[name].drawings[0].plot.texts("series")))
     wide = figures[name](size=(6, 3), font="DejaVu Serif", font_size=9, palette={series: "#123456"})
     assert wide.get_figwidth() == pytest.approx(6, abs=0.03)
     assert {t.get_fontfamily()[0] for t in wide.findobj(Text)} == {"DejaVu Serif"}
@@ -130,7 +136,9 @@ def test_size_font_and_palette_are_taken(further):
         ({"size": "wide"}, "'wide' is no size"),
         ({"palette": "viridis"}, "'viridis' names no colours; give a dict"),
         ({"font": "No Such Font"}, "no font 'No Such Font' here"),
-        ({"palette": {"core": "no colour"}}, "'no colour' of 'core' is no colour"),
+        ({"palette": {"blue": "no colour"}}, "'no colour' of 'blue' is no colour"),
+        ({"palette": {"bleu": "red"}}, r"palette 'bleu'; did you mean 'blue'\? known: orange, b"),
+        ({"palette": {"corr": "red"}}, f"unknown name in the palette 'corr'.* green, {listed}$"),
         ({"colour": 1}, "unknown choice of a figure 'colour'"),
     ):
         with pytest.raises(InputError, match=message):
@@ -154,7 +162,7 @@ def test_the_figure_that_is_meant_is_named(further):
 
 def test_files_of_a_report_have_formats_and_a_width(further, tmp_path):
     question = next(s.question for s in sections(further) if s.question.key == "core")
-    look = look_of(COLUMN, "", None, None)
+    look = look_of({"size": COLUMN})
     page = write_report(further, tmp_path, [question], formats=["pdf"], look=look)
     files = list((tmp_path / "figures").iterdir())
     assert files
@@ -166,3 +174,41 @@ def test_files_of_a_report_have_formats_and_a_width(further, tmp_path):
     assert "<svg" in page.read_text(encoding="utf-8")
     with pytest.raises(InputError, match="unknown format of figures 'gif'"):
         write_report(further, tmp_path, [question], formats=["gif"])
+
+
+def test_a_palette_of_all_figures_names_series_of_any(further, tmp_path):
+    run = LoadedRun(further, tmp_path)
+    with pytest.raises(
+        InputError, match="unknown name in the palette 'cores'; did you mean 'core'"
+    ):
+        run.save_figures(tmp_path / "figures", palette={"cores": "red"})
+    assert not (tmp_path / "figures").exists()
+    by_series = {}
+    for one in run.figures.drawings:
+        by_series.setdefault("core" in set(one.plot.texts("series")), one.name)
+    assert run.figures[by_series[True]](palette={"core": "red"}).axes
+    with pytest.raises(InputError, match="unknown name in the palette 'core'"):
+        run.figures[by_series[False]](palette={"core": "red"})
+
+
+def test_all_that_draws_shows_the_same_options():
+    drawing = (Plotter.__call__, AttentionMap.figure, LoadedRun.save_figures)
+    for function in drawing:
+        shown = inspect.signature(function).parameters
+        assert {name: shown[name].default for name in LookOptions.__annotations__} == {
+            "size": None,
+            "font": "",
+            "font_size": None,
+            "palette": None,
+        }
+        assert "look" not in shown
+    seen = AttentionMap("L0H0", ("a", "b"), np.eye(2))
+    for wrong, message in (
+        (
+            {"palette": {"core": "red"}},
+            "unknown name in the palette 'core'.* known: orange, .* green$",
+        ),
+        ({"colour": 1}, "unknown option of a figure 'colour'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            seen.figure(**wrong)

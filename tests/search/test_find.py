@@ -308,11 +308,11 @@ def test_bad_arguments_are_refused(tiny, data, pairs):
         find_subnetwork(tiny, data, 0.5, method="learnt")
     with pytest.raises(InputError, match="did you mean 'batch_size'"):
         find_subnetwork(tiny, data, 0.5, batchsize=3)
-    with pytest.raises(InputError, match=r"batch_size: .* valid integer"):
+    with pytest.raises(InputError, match=r"batch_size: must be a whole number"):
         find_subnetwork(tiny, data, 0.5, batch_size=True)
     with pytest.raises(InputError, match="learning_rate is inf, but must be a finite number"):
         find_subnetwork(tiny, data, 0.5, learning_rate=float("inf"))
-    with pytest.raises(InputError, match=r"batch_size: .* greater than or equal to 1"):
+    with pytest.raises(InputError, match=r"batch_size: must be at least 1, not"):
         find_subnetwork(tiny, data, 0.5, batch_size=0)
     with pytest.raises(InputError, match=r"outside \[0, 1\)"):
         find_subnetwork(tiny, data, 1.0)

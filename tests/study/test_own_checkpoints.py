@@ -16,6 +16,7 @@ from heuristic_core.errors import InputError
 from heuristic_core.models.loading import load_model
 from heuristic_core.study.config import StudyConfig, check_study, load_study
 from heuristic_core.study.differences import models_of, start_of
+from heuristic_core.study.given_losses import given_losses
 from heuristic_core.study.results import read_results
 from heuristic_core.study.run import RunOptions, load_study_task, run_study
 from tiny import save_tiny, some_pairs
@@ -133,6 +134,47 @@ def test_the_same_numbers_as_the_programs_own_fine_tuning(made, given):
     assert set(own["grid"]["finetune_seed"]) == {1, 2}
     assert {path.name.split("-")[0] for path in (made / "g/cells").iterdir()} >= {"probe", "grid"}
     assert not list((made / "g/cells").glob("finetune-*"))
+
+
+def test_losses_that_a_trainer_logged_are_those_of_the_programs_own(made, given, tmp_path):
+    """The log of the last checkpoint is read; one that is damaged counts as none."""
+    own = read_results(made / "t").measured["finetuning"]
+    place = shutil.copytree(made, tmp_path / "made")
+    log = [
+        {"loss": 0.7, "learning_rate": 5e-05, "epoch": 0.2, "step": 1},
+        {"eval_loss": 0.1, "step": 2},
+        {"loss": 0.5, "learning_rate": 2e-05, "step": 4},
+        {"loss": 0.4, "learning_rate": 0, "step": 6},
+        {"train_loss": 0.6, "step": 4},
+    ]
+    states = {1: {"log_history": log}, 2: {"log_history": [*log, {"loss": "low", "step": 4}]}}
+    for seed, state in states.items():
+        (place / f"own-{seed}/checkpoint-4/trainer_state.json").write_text(json.dumps(state))
+    config = load_study(study_file(place, SEEDS, rest={**REST, "analysis": {"in_run": False}}))
+    read = run(config, tmp_path / "run")
+    losses = read.measured["finetuning"]
+    assert losses.to_dict("records") == [
+        {"finetune_seed": 1, "step": 1, "loss": 0.7, "learning_rate": 5e-05},
+        {"finetune_seed": 1, "step": 4, "loss": 0.5, "learning_rate": 2e-05},
+    ]
+    pd.testing.assert_series_equal(losses.dtypes, own.dtypes)
+    shown = read.conclusions.tables["full-model"]
+    mine = shown[shown["finetune_seed"] == 1].set_index("checkpoint")["training_loss"]
+    assert mine.dropna().to_dict() == {2: 0.7, 4: 0.5}
+    assert shown[shown["finetune_seed"] == 2]["training_loss"].isna().all()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", '{"log_history": 3}', '{"log_history": [7]}', '{"log_history": [{"loss": 1}]}',
+     '{"log_history": [{"loss": NaN, "learning_rate": 1, "step": 1}]}',
+     '{"log_history": [{"loss": 1, "learning_rate": 1, "step": true}]}'],
+)  # fmt: skip
+def test_a_damaged_log_is_none(tmp_path, text):
+    save_tiny(tmp_path)
+    (tmp_path / "trainer_state.json").write_text(text)
+    config = check_study({"name": "a", "model": {"checkpoints": {"5": str(tmp_path)}}})
+    assert len(given_losses(config)) == 0
 
 
 def test_the_same_verdicts_and_a_report_that_says_what_was_given(made, given):

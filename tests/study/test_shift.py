@@ -140,7 +140,7 @@ def test_four_heads_removed_by_command_api_and_study(place, ran, analyzed):
             "evaluate", model["path"], *WITHOUT, "--task", "domains.toml", "--json", cwd=place
         ).stdout
     )
-    for cases in (of_run["cases"], by_path):
+    for cases in (of_run["cases"], by_path["cases"]):
         found = pd.DataFrame(cases).set_index("case")
         assert found[names].to_dict() == study[names].loc[found.index].to_dict()
     task = hc.load_task(place / "domains.toml")
@@ -168,8 +168,8 @@ def test_settings_of_the_task_as_options(tiny_folder, tmp_path):
     few += ["--task-option", "per_case=2"]
     shown = hcore("tasks", "hans-grammar", *few, "--json", cwd=tmp_path).stdout
     assert {row["n"] for row in json.loads(shown)["cases"][:3]} == {8}
-    rows = json.loads(hcore("evaluate", tiny_folder, *few, "--json", cwd=tmp_path).stdout)
-    assert {row["n"] for row in rows} == {8, 2}
+    found = json.loads(hcore("evaluate", tiny_folder, *few, "--json", cwd=tmp_path).stdout)
+    assert {row["n"] for row in found["cases"]} == {8, 2}
     hcore("prune", tiny_folder, *few, "--method", "magnitude", "--out", "subs", cwd=tmp_path)
     done = hcore(
         "finetune", tiny_folder, *few, "--steps", 1, "--batch-size", 2, "--out", "f", "--json",

@@ -45,16 +45,26 @@ WRONG = {
     ),
     "a model that is a number": (
         "[model]\ncheckpoints = { 2 = 7 }",
-        r"model\.checkpoints\.2: .*valid string",
+        r"model\.checkpoints\.2: .*must be a text",
     ),
     "a model without a name": ('[model]\ncheckpoints = { 2 = " " }', "step 2 names no model"),
     "a missing folder": (
         f'[model]\ncheckpoints = {{ 2 = "run/{A}", 4 = "./run/none" }}',
-        "run/none is missing, not a model folder",
+        r"study key model\.checkpoints\.4: .*run/none is missing, not a model folder; .*\(as a "
+        f"folder, it would be .*/s/run/none; .*/s/run holds {A}, {B}\\)$",
+    ),
+    "a missing folder of a seed": (
+        '[model.seeds.3]\ncheckpoints = { 4 = "run/none" }',
+        r"study key model\.seeds\.3\.checkpoints\.4: unknown model 'run/none'.*/s/run/none; ",
+    ),
+    "a missing folder in a missing one": (
+        '[model]\ncheckpoints = { 4 = "./none/deep/checkpoint-4" }',
+        r"would be .*/s/none/deep/checkpoint-4; .*/s holds no checkpoint-\*\)$",
     ),
     "a folder that may be on the hub": (
         '[model]\ncheckpoints = { 2 = "run/none" }',
-        "unknown model 'run/none': no such folder, and the hub did not give it",
+        r"study key model\.checkpoints\.2: unknown model 'run/none': no such folder, and the hub "
+        f"did not give it .*would be .*/s/run/none; .*/s/run holds {A}, {B}\\)$",
     ),
     "no revision": ('[model]\ncheckpoints = { 2 = "org/name@" }', "is no folder, and no revision"),
     "no Trainer's folder": ('[model]\ncheckpoints = "none"', "none is missing, not the output"),
@@ -99,7 +109,7 @@ WRONG = {
     ),
     "a seed that is too large": (
         '[model.seeds.99999999999]\ncheckpoints = "run"',
-        r"model\.seeds\.99999999999.*less than 4294967296",
+        r"model\.seeds\.99999999999.*below 4294967296",
     ),
     "no seeds": ("[model]\nseeds = {}", "name at least one fine-tuning"),
     "a seed that is no table": (

@@ -97,5 +97,5 @@ def test_commands_take_label_maps_and_lengths(folder):
     labels = dict(pair.split("=") for pair in given[1].split(","))
     for done, length in ((short, 12), (long, 60)):
         model = hc.load_model(folder / "m", labels=labels, max_length=length)
-        (row,) = json.loads(done.stdout)
+        (row,) = json.loads(done.stdout)["cases"]
         assert row["margin"] == pytest.approx(hc.evaluate(model, task)["margin"].item(), abs=1e-5)

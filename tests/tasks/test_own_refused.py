@@ -30,7 +30,7 @@ REFUSED = {
     ),
     "unknown column key": (('text = "q', 'texts = "q'), r"key of columns in .*did you mean 'text'"),
     "no labels": (('labels = ["no", "yes"]', ""), r"labels: is missing \(The labels, in the order"),
-    "one label": (('["no", "yes"]', '["no"]'), "labels: List should have at least 2 items"),
+    "one label": (('["no", "yes"]', '["no"]'), "labels: must have 2 items or more"),
     "labels alike": (('["no", "yes"]', '["no", "No"]'), "labels must differ"),
     "odd label": (
         ('["no", "yes"]', '["no", "\\u001b[31m"]'),
@@ -39,9 +39,9 @@ REFUSED = {
     "no gold label": (('["no", "yes"]', '["no", "-"]'), r"labels\[2\]: must be .*not '-'"),
     "true for a number": (
         ("size = 5", "size = true"),
-        r"search\.size: Input should be a valid int",
+        r"search\.size: must be a whole number",
     ),
-    "no size": (("size = 5", "size = 0"), r"search\.size: .*greater than or equal to 1"),
+    "no size": (("size = 5", "size = 0"), r"search\.size: must be at least 1, not 0"),
     "size and share": (("size = 5", "size = 5\nshare = 0.1"), "search: give share, or size, or"),
     "size and per_case": (("per_case = 4", "per_case = 4\nsize = 3"), "give size or per_case"),
     "keep of nothing": (
@@ -49,11 +49,14 @@ REFUSED = {
         "search: keep needs a file or hub of its",
     ),
     "too much held out": (("size = 5", "size = 40"), r"search: size 40 leaves nothing of the 40"),
-    "role": (('"ood"', '"odd"'), r"suites\[2\]\.role: Input should be 'id' or 'ood' \(In domain"),
+    "role": (
+        ('"ood"', '"odd"'),
+        r"suites\[2\]\.role: must be 'id' or 'ood', not 'odd' \(In domain",
+    ),
     "no in-domain suite": (('"id"', '"ood"'), "no suite has the role id; add one"),
     "suites alike": (('"hard"', '"plain"'), "suites must have different names"),
     "suite name": (('"hard"', '"a/b"'), r"suites\[2\]\.name: String should match pattern"),
-    "kind": (('"friendly"', '"freindly"'), r"kinds\.easy: Input should be 'adversarial', '"),
+    "kind": (('"friendly"', '"freindly"'), r"kinds\.easy: must be 'adversarial' or '"),
     "case in kinds": (('easy = "friendly" }', 'eesy = "friendly" }'), "did you mean 'easy'"),
     "case in groups": (
         ('easy = "order"', 'eesy = "order"'),
@@ -130,7 +133,7 @@ REFUSED = {
     ),
     "no table": (
         ("[search]\nsize = 5", "[[search]]\nsize = 5"),
-        "search: Input should be a valid dict",
+        "search: must be a table",
     ),
     "half a kind for labels of a case": (
         ('turned = "adversarial", easy', 'turned = { no = "friendly" }, easy'),

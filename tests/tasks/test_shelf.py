@@ -199,7 +199,7 @@ def test_several_suites_in_one_command(three, tmp_path):
         "evaluate", three, "--suite", "anli-r1=mine.parquet", "--suite", "robust-nli",
         "--suite", "wanli", "--json", cwd=tmp_path,
     )  # fmt: skip
-    rows = json.loads(done.stdout)
+    rows = json.loads(done.stdout)["cases"]
     assert list(dict.fromkeys(row["suite"] for row in rows)) == ["anli-r1", "robust-nli", "wanli"]
     assert len(rows) == 10
     twice = mistake("evaluate", three, "--suite", "wanli", "--suite", "wanli", cwd=tmp_path)
@@ -213,6 +213,6 @@ def test_the_list_of_suites(tmp_path):
     for name, entry in shelf_entries().items():
         assert name in listed
         assert entry.licence in listed
-    as_json = json.loads(hcore("suites", "--json", cwd=tmp_path).stdout)
+    as_json = json.loads(hcore("suites", "--json", cwd=tmp_path).stdout)["suites"]
     assert [row["name"] for row in as_json] == list(suite_names())
     assert as_json[-1]["sources"] == shelf_entries()["civil-comments"].sources

@@ -42,11 +42,11 @@ from .console import (
 )
 from .evaluation_runs import chosen_cases, print_models, removed_in_run, run_models
 from .evaluation_tables import (
+    evaluation_record,
     rich_table,
     shown_worst,
     summary,
     with_majority,
-    with_worst,
     worst_lines,
 )
 from .executors import RayOption, ThreadsOption, WorkersOption, executor
@@ -213,9 +213,8 @@ def evaluate(
     for text in table.attrs["remarks"]:
         remark(text)
     if as_json:
-        whole = with_worst(table)
-        whole.insert(len(whole.columns), "ablation", table.attrs.get("ablation"))
-        print_json(whole.to_dict("records"))
+        place = {"finetune_seed": None, "checkpoint": None, "path": target, "new_head": False}
+        print_json(evaluation_record(table, table.attrs.get("ablation"), [place]))
         return
     out().print(rich_table(shown_worst(with_majority(table))))
     for line in worst_lines(table):
@@ -263,8 +262,7 @@ def _evaluate_run(
     models = run_models(config, task, store)
     if as_json:
         replaced = None if found is None else found.replacement
-        cases_now = with_worst(by_case).to_dict("records")
-        print_json({"table": str(path), "ablation": replaced, "models": models, "cases": cases_now})
+        print_json(evaluation_record(by_case, replaced, models, path))
         return
     out().print(rich_table(shown_worst(with_majority(by_case))))
     for line in worst_lines(by_case, " for the full model"):

@@ -23,10 +23,10 @@ from ..study.store import Cell, Store
 from ..tasks.task import Suite, Task
 from .console import out, print_json
 from .evaluation_tables import (
+    evaluation_record,
     rich_table,
     shown_worst,
     with_majority,
-    with_worst,
     worst_lines,
 )
 
@@ -130,8 +130,7 @@ def removed_in_run(
     whole = pd.concat(tables, ignore_index=True)
     whole = whole[[*names, *(column for column in whole.columns if column not in names)]]
     if as_json:
-        rows = with_worst(whole).to_dict("records")
-        print_json({"ablation": replaced, "models": models, "cases": rows})
+        print_json(evaluation_record(whole, replaced, models))
         return
     out().print(rich_table(shown_worst(with_majority(whole))))
     for line in worst_lines(whole):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -28,7 +29,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, Any] = {
             "suite": suite,
             "case": case,
-            "kind": group["case_kind"].iloc[0],
+            "case_kind": group["case_kind"].iloc[0],
             "n": int(group["n"].iloc[0]),
             "full model": full.mean(),
         }
@@ -47,6 +48,29 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
             }
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def evaluation_record(
+    cases: pd.DataFrame,
+    ablation: str | None,
+    models: list[dict[str, Any]],
+    table: Path | None = None,
+) -> dict[str, Any]:
+    """Return what is printed as JSON, of a run and of a model alike.
+
+    Args:
+        cases: A row per case, and per model where several are listed.
+        ablation: What dropped units' outputs become; ``None`` where none is dropped.
+        models: Where each model is, its seed of fine-tuning and step where it is a run's, and
+            whether its head is new.
+        table: The file with a row per system and case, where one is written.
+    """
+    return {
+        "table": None if table is None else str(table),
+        "ablation": ablation,
+        "models": models,
+        "cases": with_worst(cases).to_dict("records"),
+    }
 
 
 def with_majority(table: pd.DataFrame) -> pd.DataFrame:

@@ -33,7 +33,7 @@ def keys(
         return
     tables = study_keys(prefix)
     if as_json:
-        print_json([asdict(key) for table in tables for key in table.keys])
+        print_json({"keys": [asdict(key) for table in tables for key in table.keys]})
         return
     for table in tables:
         title = f"[{table.name}]  {table.about}" if table.name else table.about

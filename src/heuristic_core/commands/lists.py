@@ -69,9 +69,7 @@ def tasks(
 
 def suites(as_json: JsonOption = False) -> None:
     """List the suites that `hcore evaluate --suite` takes, with size, licence and source."""
-    named: list[dict[str, Any]] = [
-        {"name": name, "about": f"of {' and '.join(TASKS_OF[name])}"} for name in SUITES
-    ]
+    of_tasks = {name: f"of {' and '.join(TASKS_OF[name])}" for name in SUITES}
     shelved: list[dict[str, Any]] = [
         {
             "name": entry.name,
@@ -85,15 +83,17 @@ def suites(as_json: JsonOption = False) -> None:
         for entry in shelf_entries().values()
     ]
     if as_json:
-        print_json([*named, *shelved])
+        nothing = dict.fromkeys(("size", "labels", "licence", "hub"), None) | {"sources": []}
+        named = [{"name": name, "about": about} | nothing for name, about in of_tasks.items()]
+        print_json({"suites": [*named, *shelved]})
         return
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("suite", "examples", "licence", "source", "what it is"):
         table.add_column(
             column, no_wrap=column == "suite", justify="right" if column == "examples" else "left"
         )
-    for row in named:
-        table.add_row(row["name"], "", "", "", Text(f"a suite {row['about']}"))
+    for name, about in of_tasks.items():
+        table.add_row(name, "", "", "", Text(f"a suite {about}"))
     for row in shelved:
         source = f"hub:{row['hub']}"
         table.add_row(row["name"], f"{row['size']:,}", row["licence"], source, Text(row["about"]))

@@ -57,8 +57,8 @@ def print_results(folder: Path, results: Results, as_json: bool) -> None:
     # An archive has no report.
     page = None if is_archive(folder) else folder / "report" / "report.html"
     if as_json:
-        where = {"run": str(folder)} | ({} if page is None else {"report": str(page)})
-        print_json({**where, **as_records(results.conclusions)})
+        where = {"run": str(folder), "report": None if page is None else str(page)}
+        print_json(where | as_records(results.conclusions))
         return
     render(results, out())
     if page is not None:
@@ -128,8 +128,9 @@ def compare(
         named = {
             "runs": compared.runs.assign(folder=list(map(str, runs))).to_dict("records"),
             "differ_in": list(compared.differ_in),
+            "report": None if page is None else str(page),
         }
-        print_json(named | ({"report": str(page)} if page else {}) | records)
+        print_json(named | records)
         return
     render_document(compared.document(), out(), ACROSS)
     if page is not None:

@@ -16,6 +16,9 @@ LIBRARY = "heuristic-core"
 #: A name on the hub, with its namespace.
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
+#: Why the hub does not answer a client that was told not to ask it.
+OFFLINE = "offline mode is set"
+
 
 def check_name(repo_id: str) -> str:
     """Check that a name is one of the hub's, with its namespace.
@@ -28,6 +31,38 @@ def check_name(repo_id: str) -> str:
             f"{one_line(repr(repo_id), 80)} is no name on the hub; give namespace/name"
         )
     return repo_id
+
+
+def unreachable() -> str | None:
+    """Say why the hub does not answer; ``None`` if it does.
+
+    It is asked once. What the client reads, it tries again for half a minute where it is not in
+    its cache, so a caller asks this first and reads the cache alone if there is no answer.
+    """
+    import huggingface_hub  # takes a moment
+    from huggingface_hub import constants, errors
+
+    try:
+        session = huggingface_hub.get_session()
+        session.head(constants.ENDPOINT, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+    except errors.OfflineModeIsEnabled:
+        return OFFLINE
+    except (errors.HTTPError, OSError) as error:
+        return one_line(str(error), 120) or type(error).__name__
+    return None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the client's warnings of each retry off the screen."""
+    from huggingface_hub.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
 
 
 def push(
@@ -65,7 +100,7 @@ def push(
         folder.mkdir()
         fill(folder)
         (folder / "README.md").write_text(card(), encoding="utf-8")
-        with _refused(f"cannot push to {repo_id}"):
+        with _refused(f"cannot push to {repo_id}"), quiet():
             import huggingface_hub  # takes a moment, and only this needs it
 
             client = huggingface_hub.HfApi(token=token, library_name=LIBRARY)
@@ -106,7 +141,7 @@ def pull(
         InputError: If the name is none of the hub's, or they cannot be had.
     """
     check_name(repo_id)
-    with _refused(f"cannot get {repo_id}"):
+    with _refused(f"cannot get {repo_id}"), quiet():
         import huggingface_hub
 
         return Path(
@@ -116,6 +151,7 @@ def pull(
                 revision=revision,
                 token=token,
                 allow_patterns=files,
+                local_files_only=unreachable() is not None,
                 library_name=LIBRARY,
             )
         )

@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from ..errors import InputError, expect_whole, one_line, unknown
+from ..hub import client
 from .classifier import Classifier, CompactClassifier
 from .compaction import recorded, small_class
 from .device import check_device
@@ -212,24 +214,40 @@ def _load(
 
 
 def _fetched(source: str | os.PathLike[str]) -> str:
-    """Return what transformers loads, with a revision on the hub fetched into the hub's cache."""
+    """Return what transformers loads: a folder, or the id of a model on the hub.
+
+    A revision on the hub is fetched into the hub's cache. Where the hub does not answer, what is
+    in the cache is loaded, of which the client would ask the hub file by file.
+    """
     location = resolve(source)
+    if os.path.isdir(location):
+        return location
     name, revision = split_revision(location)
-    if revision is None:
+    away = client.unreachable()
+    if revision is None and away is None:
         return location
     try:
-        folder: str = snapshot_download(name, revision=revision, allow_patterns=_FETCHED)
+        with quiet():
+            folder: str = snapshot_download(
+                name,
+                revision=revision,
+                allow_patterns=_FETCHED,
+                local_files_only=away is not None,
+            )
     except Exception as error:  # of the hub's client, of many kinds
-        raise _not_on_hub(source) from error
+        raise _not_on_hub(source, away) from error
+    if away is not None and not any(Path(folder).glob("*.safetensors")):
+        raise _not_on_hub(source, away)  # a plan reads no more than a configuration
     check_weights(folder)
     check_merged(source, stored_names(folder))
     return folder
 
 
-def _not_on_hub(source: object) -> InputError:
+def _not_on_hub(source: object, away: str | None) -> InputError:
+    why = "misspelt, or not for this account" if away is None else f"it cannot be reached: {away}"
     return InputError(
         f"unknown model {one_line(str(source))!r}: no such folder, and the hub did not give "
-        f"it (offline, or misspelt); packaged names: {', '.join(PACKAGED)}"
+        f"it ({why}); packaged names: {', '.join(PACKAGED)}"
     )
 
 
@@ -268,15 +286,15 @@ def _config(
     fresh_head: bool,
     labels: Mapping[str, str] | None,
 ) -> Any:
+    away = None if os.path.isdir(location) else client.unreachable()
     try:
         name, revision = split_revision(location)
+        local: dict[str, Any] = {"revision": revision, "local_files_only": away is not None}
         with quiet():
-            raw, _ = PreTrainedConfig.get_config_dict(name, revision=revision)
+            raw, _ = PreTrainedConfig.get_config_dict(name, **local)
             check_config(source, raw)
             names = {} if fresh_head else label_settings(source, raw, labels)
-            return AutoConfig.from_pretrained(
-                name, revision=revision, trust_remote_code=False, **names
-            )
+            return AutoConfig.from_pretrained(name, trust_remote_code=False, **local, **names)
     except InputError:
         raise
     except Exception as error:  # transformers checks values in many ways, with errors of many kinds
@@ -286,7 +304,7 @@ def _config(
                 f"{source} has no usable config.json: {reason}; correct it, or save or fetch the "
                 "model again"
             ) from error
-        raise _not_on_hub(source) from error
+        raise _not_on_hub(source, away) from error
 
 
 def _check_is_classifier(source: str | os.PathLike[str], config: Any) -> None:

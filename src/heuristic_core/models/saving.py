@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import transformers
-from huggingface_hub.utils import logging as hub_logging
+
+from ..hub import client
 
 
 def save_model(hf: Any, tokenizer: Any, folder: str | os.PathLike[str]) -> None:
@@ -22,15 +23,13 @@ def save_model(hf: Any, tokenizer: Any, folder: str | os.PathLike[str]) -> None:
 def quiet() -> Iterator[None]:
     """Keep reports and progress bars of transformers and the hub's client off the screen."""
     level = transformers.logging.get_verbosity()
-    hub_level = hub_logging.get_verbosity()
     bars = transformers.logging.is_progress_bar_enabled()
     transformers.logging.set_verbosity_error()
-    hub_logging.set_verbosity_error()  # its warnings of each retry
     transformers.logging.disable_progress_bar()
     try:
-        yield
+        with client.quiet():
+            yield
     finally:
         transformers.logging.set_verbosity(level)
-        hub_logging.set_verbosity(hub_level)
         if bars:
             transformers.logging.enable_progress_bar()

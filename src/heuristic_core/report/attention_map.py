@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from .gallery import Size, look_of
+from .look_options import LookOptions, look_of, takes_look
 
 if TYPE_CHECKING:  # loads matplotlib
     from matplotlib.axes import Axes
@@ -37,31 +36,26 @@ class AttentionMap:
         """The attention from each token (row) to each token (column)."""
         return pd.DataFrame(self.array, index=list(self.tokens), columns=list(self.tokens))
 
+    @takes_look
     def figure(
         self,
         *,
         ax: Axes | None = None,
-        size: Size | None = None,
-        font: str = "",
-        font_size: float | None = None,
-        palette: Mapping[str, str] | None = None,
+        **look: Unpack[LookOptions],
     ) -> Figure:
         """Draw it: from the tokens downwards to the tokens across.
 
         Args:
             ax: Axes to draw it into; a new figure if not given.
-            size: Inches: its width, or width and height. At a width, no text is below 7 points.
-            font: A font's name.
-            font_size: Points of usual text.
-            palette: Other colours; ``blue`` is that of the cells.
+            **look: How it looks, as :class:`.LookOptions` lists it; ``blue`` of a palette is the
+                colour of the cells.
 
         Raises:
-            InputError: If a size or colour does not fit.
+            InputError: If an option does not fit.
         """
         from .figures.tokens import draw_tokens
 
-        look = look_of(size, font, font_size, palette)
-        return draw_tokens(self.head, self.tokens, self.array, look, ax)
+        return draw_tokens(self.head, self.tokens, self.array, look_of(look), ax)
 
     def __repr__(self) -> str:
         return f"AttentionMap({self.head}, {len(self.tokens)} tokens)"

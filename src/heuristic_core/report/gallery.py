@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .. import notebook
-from ..errors import InputError, expect_known, one_line, unknown
+from ..errors import InputError, expect_known, unknown
 from ..storage import check_writable, write_bytes
 from ..tables import SUBJECT
+from .look_options import LookOptions, look_of, takes_look
 from .results import Results
 from .sections import sections, varied
 
@@ -20,54 +21,6 @@ if TYPE_CHECKING:  # loads matplotlib
     from matplotlib.figure import Figure
 
     from .figures import Drawing
-    from .figures.look import Look
-
-Size = float | tuple[float, float]
-
-
-def look_of(
-    size: Size | None,
-    font: str,
-    font_size: float | None,
-    palette: Mapping[str, str] | None,
-) -> Look:
-    """Put together how figures look.
-
-    Raises:
-        InputError: If a size is none, or a font or a colour is unknown.
-    """
-    from matplotlib.colors import is_color_like
-    from matplotlib.font_manager import findfont
-
-    from .figures.look import Look
-
-    numbers = [*(size if isinstance(size, tuple) else (size,)), font_size]
-    for number in numbers:
-        right = isinstance(number, int | float) and not isinstance(number, bool)
-        if number is not None and not (right and 0 < number < 1000):
-            raise InputError(
-                f"{number!r} is no size: give size in inches, a width or (width, height), and "
-                "font_size in points"
-            )
-    if font:
-        try:
-            findfont(font, fallback_to_default=False)
-        except ValueError as error:
-            raise InputError(
-                f"there is no font {one_line(str(font), 80)!r} here; install it, or give another"
-            ) from error
-    if palette is not None and not isinstance(palette, Mapping):
-        raise InputError(
-            f"the palette {one_line(str(palette), 80)!r} names no colours; give a dict such as "
-            "{'blue': '#225588'}"
-        )
-    for name, colour in (palette or {}).items():
-        if not is_color_like(colour):
-            raise InputError(f"{colour!r} of {name!r} is no colour; give one such as '#2f86cf'")
-    width, height = size if isinstance(size, tuple) else (size, None)
-    return Look(
-        width=width, height=height, font=font, font_size=font_size, palette=dict(palette or {})
-    )
 
 
 class Plotter:
@@ -83,27 +36,15 @@ class Plotter:
         self.drawings = tuple(drawings)
         self.__doc__ = "\n".join(f"{one.name}: {one.title}. {one.caption}" for one in drawings)
 
-    def __call__(
-        self,
-        *,
-        ax: Axes | None = None,
-        size: Size | None = None,
-        font: str = "",
-        font_size: float | None = None,
-        palette: Mapping[str, str] | None = None,
-        **subject: Any,
-    ) -> Figure:
+    @takes_look
+    def __call__(self, *, ax: Axes | None = None, **subject: Any) -> Figure:
         """Draw the figure.
 
         Args:
             ax: Axes to draw it into, for a figure of one panel; a new figure if not given.
-            size: Inches: its width, or width and height. At a width, no text is below 7 points.
-            font: A font's name.
-            font_size: Points of usual text.
-            palette: Other colours: by the name of a series, or for ``orange``, ``blue``, ``grey``,
-                ``purple`` and ``green``.
             **subject: Which one, where there are several: values such as ``sparsity=0.5``,
                 ``checkpoint=4000`` or ``method="learned"``; ``sparsity=None`` is all together.
+                And how it looks, as :class:`.LookOptions` lists it.
 
         Returns:
             The figure.
@@ -111,15 +52,15 @@ class Plotter:
         Raises:
             InputError: If several or none are meant, or an argument does not fit.
         """
-        known = [column.name for column in SUBJECT]
-        expect_known("choice of a figure", subject, known)
+        look: Any = {key: subject.pop(key) for key in LookOptions.__annotations__ if key in subject}
+        expect_known("choice of a figure", subject, [column.name for column in SUBJECT])
         chosen = [one for one in self.drawings if _is_about(one, subject)]
         if len(chosen) != 1:
             raise InputError(
                 f"{len(chosen) or 'none'} of the figures {self.__name__} fit; choose one with "
                 f"{self._choices(chosen or self.drawings)}"
             )
-        return chosen[0].figure(look_of(size, font, font_size, palette), ax)
+        return chosen[0].figure(look_of(look, chosen[0].plot.texts("series")), ax)
 
     def _choices(self, drawings: Sequence[Drawing]) -> str:
         values: dict[str, list[str]] = {}
@@ -212,28 +153,26 @@ class Figures(Mapping[str, Plotter]):
         rows = [(_python(one.name), one.title) for one in self.drawings]
         return notebook.table(("figure", "shows"), rows, "run.figures.NAME() draws one")
 
-    def save(
-        self,
-        folder: Path,
-        formats: Sequence[str],
-        look: Look,
-    ) -> list[Path]:
+    def save(self, folder: Path, formats: Sequence[str], options: LookOptions) -> list[Path]:
         """Write all figures into a folder, made if needed.
 
         Args:
             folder: The folder.
             formats: What each is written as: ``svg``, ``pdf``, ``png``.
-            look: Their size, font and colours.
+            options: How they look.
 
         Returns:
             The files.
 
         Raises:
-            InputError: If a format is unknown, or the folder cannot be written.
+            InputError: If a format is unknown, an option does not fit, or the folder cannot be
+                written.
         """
         from .figures import FORMATS, figure_files
 
         expect_known("format of figures", formats, FORMATS)
+        series = (name for one in self.drawings for name in one.plot.texts("series"))
+        look = look_of(options, series)
         check_writable(folder)
         files = figure_files(self.drawings, folder, formats, look)
         for path, content in files.items():

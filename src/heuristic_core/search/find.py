@@ -21,6 +21,7 @@ from ..progress import Progress
 from ..subnetwork import Subnetwork
 from ..tasks.task import Examples, Task
 from ..units import Unit, check_sparsity, n_kept
+from ..validation import wrong
 from .cut import cut
 from .data import SearchData, prepare
 from .fisher import FisherOptions, fisher
@@ -117,9 +118,8 @@ def method_options(method: str, options: Mapping[str, Any]) -> MethodOptions:
     try:
         return kind.model_validate(dict(options), strict=True)  # true is not the number 1
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"search option {name}: {first['msg']}") from error
+        place, message = wrong(error)
+        raise InputError(f"search option {'.'.join(map(str, place))}: {message}") from error
 
 
 def search_effort(method: str, options: Mapping[str, Any], sparsities: Sequence[float]) -> int:

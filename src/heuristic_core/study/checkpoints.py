@@ -37,13 +37,36 @@ def checkpoints_in(folder: str | os.PathLike[str]) -> dict[int, str]:
             f"{shown} is {what}, not the output folder of a Trainer; give one that holds "
             'checkpoint-*, or name each checkpoint: { 50 = "FOLDER", 100 = "FOLDER" }'
         )
-    found = [p for p in path.glob("checkpoint-*") if _STEP.fullmatch(p.name[11:]) and p.is_dir()]
+    found = _checkpoints(path)
     if not found:
         raise InputError(
             f"{shown} holds no checkpoint-* as a Trainer leaves them; name each checkpoint: "
             '{ 50 = "FOLDER", 100 = "FOLDER" }'
         )
-    return {int(p.name[11:]): os.path.join(folder, p.name) for p in sorted(found, key=_step)}
+    return {int(p.name[11:]): os.path.join(folder, p.name) for p in found}
+
+
+def beside(name: str, folder: Path | None) -> str:
+    """Say where a checkpoint that is not there was looked for, and which are; else nothing.
+
+    Args:
+        name: Its path as the study has it.
+        folder: The folder that it starts from; the working folder if not given.
+    """
+    path = ((folder or Path()) / os.path.expanduser(name)).absolute()
+    if os.path.exists(path):
+        return ""
+    above = next(one for one in path.parents if os.path.isdir(one))
+    held = [one.name for one in _checkpoints(above)]
+    shown = ", ".join(held[:8]) + (" ..." if held[8:] else "")
+    where = f"{one_line(str(above), 160)} holds {shown or 'no checkpoint-*'}"
+    return f" (as a folder, it would be {one_line(str(path), 200)}; {where})"
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """List the folders that a Trainer left in one, by step."""
+    found = [p for p in folder.glob("checkpoint-*") if _STEP.fullmatch(p.name[11:]) and p.is_dir()]
+    return sorted(found, key=_step)
 
 
 def _step(path: Path) -> int:
@@ -203,3 +226,14 @@ class Tuned(Settings):
         if self.source is None:
             return tunings
         return {seed: {0: self.source} | steps for seed, steps in tunings.items()}
+
+    def key_of(self, source: str) -> str | None:
+        """Return the key of the study file that names a checkpoint; ``None`` if none does."""
+        tunings = {"model.checkpoints": self.checkpoints or {}}
+        for seed, tuned in (self.seeds or {}).items():
+            tunings[f"model.seeds.{seed}.checkpoints"] = tuned.checkpoints
+        for key, steps in tunings.items():
+            for step, name in steps.items():
+                if name == source:
+                    return f"{key}.{step}"
+        return None

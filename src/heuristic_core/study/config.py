@@ -12,10 +12,11 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
-from ..errors import InputError, one_line, unknown
+from ..errors import InputError, unknown
 from ..storage import read_toml
+from ..validation import NAME, wrong
 from .analysis_config import AnalysisConfig, Distinct, Seeds, Settings, Sparsities
-from .checkpoints import FineTuned, Tuned
+from .checkpoints import FineTuned, Tuned, beside
 from .place import Place, starting_from
 from .settings import settings
 
@@ -102,7 +103,7 @@ class EvaluationConfig(Settings):
 class StudyConfig(Settings):
     """A whole study."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$", description="Names the run.")
+    name: str = Field(pattern=NAME, description="Names the run.")
     model: ModelConfig = Field(ModelConfig(), description="Which model is studied.")
     task: TaskConfig = Field(TaskConfig(), description="What it is trained and tested on.")
     finetune: FinetuneConfig | None = Field(
@@ -142,7 +143,17 @@ class StudyConfig(Settings):
         Raises:
             InputError: If it is not there.
         """
-        return self._places.get(source) or Place.of(starting_from(source, self.folder))
+        try:
+            return self._places.get(source) or Place.of(starting_from(source, self.folder))
+        except InputError as error:
+            raise self.about(source, error) from error
+
+    def about(self, source: str, error: InputError) -> InputError:
+        """Return an error about a model with the key of the checkpoint that it is, if it is one."""
+        key = self.model.key_of(source)
+        if key is None:
+            return error
+        return InputError(f"study key {key}: {error}{beside(source, self.folder)}")
 
     def same_as(self, other: StudyConfig) -> bool:
         """Return whether all settings are the same, wherever the models were found."""
@@ -342,11 +353,10 @@ def check_study(raw: Mapping[str, Any], folder: Path | None = None) -> StudyConf
     try:
         return StudyConfig.model_validate(raw, context={"folder": folder}).within(folder)
     except ValidationError as error:
-        first = error.errors()[0]
+        place, message = wrong(error)
         # An error about several tables names its keys itself.
-        where = f"study key {'.'.join(map(str, first['loc']))}" if first["loc"] else "study"
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{where}: {one_line(message)}") from error
+        where = f"study key {'.'.join(map(str, place))}" if place else "study"
+        raise InputError(f"{where}: {message}") from error
 
 
 def _check_keys(raw: Mapping[str, Any], table: type[BaseModel], prefix: str) -> None:

@@ -7,15 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import pandas as pd
 
 from .. import notebook
 from ..analysis.cores import Core, cores_of, whole_cores
 from ..errors import InputError, one_line
+from ..hub.shared import Parcel, Shared
 from ..report.frames import Frame, Tables, Verdicts, framed
-from ..report.gallery import Figures, Size, look_of
+from ..report.gallery import Figures
+from ..report.look_options import LookOptions, takes_look
 from ..report.results import Results
 from ..storage import as_path
 from ..subnetwork import Subnetwork
@@ -44,7 +46,7 @@ def load_run(folder: str | os.PathLike[str]) -> LoadedRun:
 
 
 @dataclass(frozen=True, eq=False)
-class LoadedRun:
+class LoadedRun(Shared):
     """A finished run, as :func:`load_run` opens it.
 
     Args:
@@ -227,25 +229,19 @@ class LoadedRun:
 
     # --- figures ------------------------------------------------------------------------------
 
+    @takes_look
     def save_figures(
         self,
         folder: str | os.PathLike[str],
         format: str | Sequence[str] = "pdf",
-        *,
-        size: Size | None = None,
-        font: str = "",
-        font_size: float | None = None,
-        palette: Mapping[str, str] | None = None,
+        **look: Unpack[LookOptions],
     ) -> list[Path]:
         """Write all figures into a folder, made if needed.
 
         Args:
             folder: The folder.
             format: ``pdf``, ``png``, ``svg``, or several.
-            size: Inches: the width of each, or width and height.
-            font: A font's name.
-            font_size: Points of usual text.
-            palette: Other colours, as for a figure.
+            **look: How each looks, as :class:`.LookOptions` lists it.
 
         Returns:
             The files.
@@ -254,45 +250,15 @@ class LoadedRun:
             InputError: If an argument does not fit, or the folder cannot be written.
         """
         formats = [format] if isinstance(format, str) else list(format)
-        return self.figures.save(as_path(folder), formats, look_of(size, font, font_size, palette))
+        return self.figures.save(as_path(folder), formats, look)
 
     # --- sharing ------------------------------------------------------------------------------
 
-    def push_to_hub(
-        self,
-        repo_id: str,
-        *,
-        private: bool | None = None,
-        revision: str | None = None,
-        token: str | bool | None = None,
-        message: str = "Add a run",
-    ) -> str:
-        """Upload it to the hub, without weights, with its report and a card.
+    def _parcel(self) -> Parcel:
+        """Return what :meth:`push_to_hub` uploads: no weights, and a report."""
+        from .on_hub import run_parcel
 
-        Args:
-            repo_id: The repository of data, ``namespace/name``, made if needed.
-            private: Whether a new repository is private.
-            revision: The branch; the default one if not given.
-            token: A token, or as the hub's client finds one.
-            message: The commit's message.
-
-        Returns:
-            The repository's address.
-
-        Raises:
-            InputError: If the name is none of the hub's, or the hub refuses.
-        """
-        from .on_hub import push_run
-
-        return push_run(
-            self.results,
-            self.path,
-            repo_id,
-            private=private,
-            revision=revision,
-            token=token,
-            message=message,
-        )
+        return run_parcel(self.results, self.path)
 
     @classmethod
     def from_hub(

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from ..errors import InputError, one_line
 from ..storage import read_json
 from ..tasks.task import Task
+from ..validation import wrong
 from ..versions import versions
 from .config import StudyConfig
 from .store import Cell, Store
@@ -159,9 +160,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except (InputError, ValidationError) as error:
         reason = str(error)
         if isinstance(error, ValidationError):
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"])) or "it"
-            reason = f"{place}: {first['msg']}"
+            place, message = wrong(error)
+            reason = f"{'.'.join(map(str, place)) or 'it'}: {message}"
         raise InputError(
             f"{path} is damaged ({one_line(reason, 200)}); `hcore run` writes it again"
         ) from error

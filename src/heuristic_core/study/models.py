@@ -66,7 +66,10 @@ def _named(seed: int, step: int) -> str:
 def _checked(config: StudyConfig, source: str, *, fresh_head: bool) -> Any:
     location = config.place(source).to_load()
     labels = None if fresh_head else config.model.labels
-    model = check_model(location, fresh_head=fresh_head, labels=labels)
+    try:
+        model = check_model(location, fresh_head=fresh_head, labels=labels)
+    except InputError as error:
+        raise config.about(source, error) from error
     if recorded(location, model) is not None:
         raise InputError(f"{source} is a compacted model, which cannot be studied; give a full one")
     return model

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from ..hub import cards, client
+from ..hub.shared import Parcel
 from ..report.html import write_report
 from ..report.results import Results
 from ..report.sections import sections
@@ -16,29 +17,12 @@ from .archive import files_of, opened
 _FILES = ["study.json", "manifest.json", "tables/*", "conclusions/*"]
 
 
-def push_run(
-    results: Results,
-    path: Path,
-    repo_id: str,
-    *,
-    private: bool | None,
-    revision: str | None,
-    token: str | bool | None,
-    message: str,
-) -> str:
-    """Upload a finished run; see :meth:`.loaded.LoadedRun.push_to_hub`.
+def run_parcel(results: Results, path: Path) -> Parcel:
+    """Return what is uploaded of a finished run.
 
     Args:
         results: Its results.
         path: The run folder or archive.
-        repo_id: The repository.
-        private: Whether a new repository is private.
-        revision: The branch.
-        token: A token.
-        message: The commit's message.
-
-    Returns:
-        The repository's address.
     """
 
     def fill(folder: Path) -> None:
@@ -48,7 +32,7 @@ def push_run(
                 shutil.copyfile(place / name, folder / name)
         write_report(results, folder / "report")
 
-    def card() -> str:
+    def card(repo_id: str) -> str:
         rows = [
             (card.claim, card.where, card.decision)
             for section in sections(results)
@@ -56,20 +40,11 @@ def push_run(
         ]
         return cards.run_card(results.name, story(results), rows, repo_id)
 
-    return client.push(
-        fill,
-        repo_id,
-        card,
-        kind="dataset",
-        message=message,
-        private=private,
-        revision=revision,
-        token=token,
-    )
+    return Parcel("run", "dataset", fill, card)
 
 
 def pull_run(repo_id: str, *, revision: str | None, token: str | bool | None) -> Path:
-    """Download a run that :func:`push_run` uploaded.
+    """Download a run that :meth:`.loaded.LoadedRun.push_to_hub` uploaded.
 
     Returns:
         A run folder without cells.

@@ -27,6 +27,7 @@ from .driver import CellsFailed, Driver
 from .executors.executor import Executor
 from .executors.here import Here
 from .gather import SEARCHED, gather
+from .given_losses import given_losses
 from .journal import Journal
 from .manifest import make_manifest, read_manifest
 from .models import check_models
@@ -234,7 +235,10 @@ class Run:
             return standing
         manifest = make_manifest(self.config, self.task, [*own, *further], store, command)
         manifest |= {"stamp": stamp, "analyses": {"measured": len(further), "of": len(planned)}}
-        results = concluded(self.config, manifest, gather(own, further, store))
+        tables = gather(own, further, store)
+        if self.config.model.fine_tunings:
+            tables["finetuning"] = given_losses(self.config)
+        results = concluded(self.config, manifest, tables)
         manifest["tables"] = write_results(results, self.config, store.folder)
         # Last: its stamp says that the rest is there.
         write_json(store.folder / "manifest.json", manifest)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from ..errors import InputError, one_line, unknown
+from ..validation import UNKNOWN, wrong
 
 
 def explained(error: ValidationError, checked: type[BaseModel], shown: str) -> InputError:
@@ -22,17 +22,16 @@ def explained(error: ValidationError, checked: type[BaseModel], shown: str) -> I
     Returns:
         The error, for the caller to raise.
     """
-    errors = error.errors(include_url=False)
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+    at, message = wrong(error)
     model: Any = checked
     field = None
     where: list[str] = []
-    for key in first["loc"]:
+    for key in at:
         if isinstance(key, int):
             where.append(f"[{key + 1}]")
             continue
         if model is None or key not in model.model_fields:
-            if first["type"] == "extra_forbidden":
+            if message == UNKNOWN:
                 known = [*model.model_fields]
                 place = "".join(where).removeprefix(".") or "the file"
                 return unknown(f"key of {place} in {shown}:", key, known)
@@ -41,12 +40,9 @@ def explained(error: ValidationError, checked: type[BaseModel], shown: str) -> I
         field = model.model_fields[key]
         model = _model_in(field.annotation)
         where.append(f".{key}")
-    message = re.sub(r"^Value error, ", "", first["msg"])
-    if first["type"] == "missing":
-        message = "is missing"
     place = "".join(where).removeprefix(".")
     about = f" ({field.description})" if field is not None and field.description else ""
-    return InputError(f"{shown}{f', {place}' if place else ''}: {one_line(message)}{about}")
+    return InputError(f"{shown}{f', {place}' if place else ''}: {message}{about}")
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

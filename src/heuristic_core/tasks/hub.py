@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
-from ..errors import InputError, one_line, unknown
+from ..errors import InputError, one_line, remark, unknown
+from ..hub import client
 from .columnar import named_classes
 from .records import Records
 
@@ -54,21 +56,28 @@ def read_hub(
     """
     shown = f"{HUB_PREFIX}{one_line(name)}"
     which = (name,) if config is None else (name, config)
+    away = client.unreachable()
     try:
         import datasets  # takes a second, and local files do not need it
 
-        try:
-            loaded = datasets.load_dataset(*which, split=split)
-        except RuntimeError as error:
-            if "scripts are no longer supported" not in str(error):
-                raise
-            # The hub keeps a converted copy of data sets that were published as a script.
-            loaded = datasets.load_dataset(*which, split=split, revision="refs/convert/parquet")
+        with _quiet(offline=away is not None):
+            try:
+                loaded = datasets.load_dataset(*which, split=split)
+            except RuntimeError as error:
+                if "scripts are no longer supported" not in str(error):
+                    raise
+                # The hub keeps a converted copy of data sets that were published as a script.
+                loaded = datasets.load_dataset(*which, split=split, revision="refs/convert/parquet")
     except Exception as error:  # the hub's client raises many kinds of error
+        said = str(error)
+        if away is not None and isinstance(error, ConnectionError):
+            said = f"the hub cannot be reached: {away}"
         raise InputError(
-            f"cannot load {shown} ({one_line(str(error), 160)}); check name, "
+            f"cannot load {shown} ({one_line(said, 160)}); check name, "
             "configuration, split and connection, or download the data and give the file"
         ) from error
+    if away not in (None, client.OFFLINE):
+        remark(f"the hub cannot be reached ({away}), so {shown} is a copy that was read before")
     if not isinstance(loaded, datasets.Dataset):
         splits = list(loaded) if isinstance(loaded, datasets.DatasetDict) else []
         if len(splits) != 1:
@@ -93,3 +102,19 @@ def read_hub(
         class_names=classes,
         one_split=split is not None,
     )
+
+
+@contextmanager
+def _quiet(*, offline: bool) -> Iterator[None]:
+    """Keep the client's warnings off the screen; offline, let it look in its cache alone."""
+    import datasets
+
+    level, was_offline = datasets.logging.get_verbosity(), datasets.config.HF_HUB_OFFLINE
+    datasets.logging.set_verbosity_error()
+    datasets.config.HF_HUB_OFFLINE = was_offline or offline
+    try:
+        with client.quiet():
+            yield
+    finally:
+        datasets.logging.set_verbosity(level)
+        datasets.config.HF_HUB_OFFLINE = was_offline

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import InputError, expect, expect_whole, one_line, unknown
+from ..validation import wrong
 from .grammar import training_mix
 from .hans import grammar_examples, hans_grammar_suite
 from .labels import HANS_LABELS, NLI_TO_HANS
@@ -225,5 +226,5 @@ def _checked(given: Mapping[str, Any], model: type[BaseModel], kind: str) -> Bas
     try:
         return model.model_validate(dict(given))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"{kind} {first['loc'][0]}: {one_line(first['msg'])}") from error
+        place, message = wrong(error)
+        raise InputError(f"{kind} {'.'.join(map(str, place))}: {message}") from error

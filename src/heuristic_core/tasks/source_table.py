@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from ..errors import fits_one_line, one_line
+from ..validation import SUITE_NAME
 from .hub import HUB_NAME
 from .labels import NO_GOLD_LABEL, as_text
 from .scanning import Quotes
@@ -55,7 +56,7 @@ def _name(value: str) -> str:
 
 Values = Annotated[list[Any], BeforeValidator(_listed)]
 Name = Annotated[str, AfterValidator(_name)]
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,79}$")]
+Identifier = Annotated[str, Field(pattern=SUITE_NAME)]
 Kind = Literal["adversarial", "friendly", "shift"]
 #: The kind of a case, or for each label the kind of the case's examples of it.
 KindOrKinds = Kind | dict[str, Kind]
