@@ -131,12 +131,16 @@ def test_a_run_is_evaluated_in_bfloat16_beside_what_it_was(place):
     hcore(*arguments, cwd=place)
     exact = place / "runs/smoke/tables/hans-grammar-1.parquet"
     before = exact.read_bytes()
-    hcore(*arguments, "--bf16", cwd=place)
+    hcore(*arguments, "--precision", "bfloat16", cwd=place)
     assert exact.read_bytes() == before
-    rounded = pd.read_parquet(exact.with_name("hans-grammar-1-bf16.parquet"))
+    rounded = pd.read_parquet(exact.with_name("hans-grammar-1-bfloat16.parquet"))
     off = np.abs(rounded["margin"] - pd.read_parquet(exact)["margin"])
     assert 0 < off.max() < 0.05
-    for again in ([*arguments, "--bf16"], [*arguments, "--no-bf16"], arguments):
+    for again in (
+        [*arguments, "--precision", "bfloat16"],
+        [*arguments, "--precision", "float32"],
+        arguments,
+    ):
         assert "nothing to compute" in hcore(*again, cwd=place).stderr
 
 
@@ -144,7 +148,7 @@ def test_a_model_is_evaluated_in_bfloat16(place, tiny_folder):
     arguments = ["evaluate", tiny_folder, "--suite", "hans-grammar", "--per-case", 2, "--json"]
     exact, rounded = (
         pd.DataFrame(json.loads(hcore(*arguments, *more, cwd=place).stdout))
-        for more in ([], ["--bf16"])
+        for more in ([], ["--precision", "bfloat16"])
     )
     assert 0 < np.abs(rounded["margin"] - exact["margin"]).max() < 0.05
 

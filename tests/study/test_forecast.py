@@ -7,7 +7,7 @@ import torch
 
 from heuristic_core.storage import write_json
 from heuristic_core.study import forecast as module
-from heuristic_core.study.forecast import BF16_PART, OVERHEAD, Forecast, forecast, makespan
+from heuristic_core.study.forecast import NARROW_PART, OVERHEAD, Forecast, forecast, makespan
 from heuristic_core.study.kinds import KINDS, kind_of
 from heuristic_core.study.store import Cell, Store
 from heuristic_core.tables import TABLES
@@ -61,8 +61,8 @@ def test_cells_in_bfloat16_are_forecast_by_its_own_speed(monkeypatch):
     found = forecast([exact, rounded, searched, tuned], None, "cpu")
     of_exact, of_rounded, of_searched, of_tuned = (one.seconds - OVERHEAD for one in found)
     assert of_exact == pytest.approx(50 / (1000 * efficiency("evaluate")))
-    assert of_rounded == pytest.approx(of_exact / 3 / BF16_PART)
-    assert of_tuned == pytest.approx(50 / (3000 * BF16_PART * efficiency("finetune")))
+    assert of_rounded == pytest.approx(of_exact / 3 / NARROW_PART)
+    assert of_tuned == pytest.approx(50 / (3000 * NARROW_PART * efficiency("finetune")))
     # Most of it are searches, which do not compute in it.
     assert of_searched == pytest.approx(50 / (1000 * efficiency("disjoint")))
 

@@ -9,12 +9,14 @@ from heapq import heappop, heappush
 
 import torch
 
+from ..models.precision import Precision
 from .kinds import kind_of
+from .planner import precision_of
 from .store import Cell, Store
 
-#: The part of a kind's efficiency that is left in bfloat16: what is not a matrix product gains
-#: nothing from it.
-BF16_PART = 0.83
+#: The part of a kind's efficiency that is left in a narrow precision, measured in bfloat16: what is
+#: not a matrix product gains nothing from it.
+NARROW_PART = 0.83
 #: Seconds for each cell to load a model and open files.
 OVERHEAD = 0.5
 
@@ -66,7 +68,7 @@ def forecast(
         if seconds and effort:
             rates[kind] = effort / seconds
     to_do = [cell for cell in cells if cell.name not in records]
-    speeds = {bf16: _speed(device, bf16) for bf16 in {_in_bf16(cell) for cell in to_do}}
+    speeds = {name: _speed(device, name) for name in {_precision(cell) for cell in to_do}}
     forecasts = []
     for cell in cells:
         if cell.name in records:
@@ -74,7 +76,7 @@ def forecast(
         elif not cell.effort:
             seconds = None
         else:
-            rate = rates.get(cell.kind, speeds[_in_bf16(cell)] * kind_of(cell).efficiency)
+            rate = rates.get(cell.kind, speeds[_precision(cell)] * kind_of(cell).efficiency)
             seconds = cell.effort / rate + OVERHEAD
         forecasts.append(Forecast(cell, cell.name in records, seconds, cell.disk / 1e6))
     return forecasts
@@ -108,14 +110,13 @@ def makespan(forecasts: Sequence[Forecast], workers: int) -> float | None:
     return now
 
 
-def _in_bf16(cell: Cell) -> bool:
-    return kind_of(cell).in_bf16 and bool(cell.spec.get("bf16"))
+def _precision(cell: Cell) -> Precision:
+    return precision_of(cell.spec) if kind_of(cell).in_precision else "float32"
 
 
-def _speed(device: str, bf16: bool) -> float:
-    if bf16:
-        return BF16_PART * matrix_speed(device, torch.bfloat16)
-    return matrix_speed(device, torch.float32)
+def _speed(device: str, precision: Precision) -> float:
+    part = 1.0 if precision == "float32" else NARROW_PART
+    return part * matrix_speed(device, getattr(torch, precision))
 
 
 def matrix_speed(
