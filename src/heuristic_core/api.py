@@ -16,7 +16,6 @@ from .errors import InputError, expect, expect_whole
 from .measure.attention import attention_of
 from .models.device import pick_device
 from .models.loading import new_classifier
-from .models.precision import Precision
 from .models.steady import steady
 from .progress import Progress
 from .report.attention_map import AttentionMap
@@ -48,7 +47,7 @@ def finetune(
     batch_size: int = 32,
     learning_rate: float = 5e-5,
     warmup_steps: int = 0,
-    precision: Precision = "float32",
+    precision: str = "float32",
     max_length: int = 128,
     device: str = "auto",
     data: str | os.PathLike[str] | None = None,

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from problems import QUICK
 from tables_by_hand import subnetworks
 
 from heuristic_core.analysis.core import core
@@ -29,19 +30,6 @@ from heuristic_core.tables import DETERMINISTIC, UNDECIDED
 from heuristic_core.units import n_kept
 from tiny import IDLE, plant_idle_units, save_tiny
 
-#: Settings that make every method fast; a method without an entry would fail the tests.
-QUICK = {
-    "learned": {"ramp_steps": 12, "hold_steps": 3, "batch_size": 8},
-    "paper": {"ramp_steps": 12, "hold_steps": 3, "batch_size": 8, "accumulate": 1},
-    "subset": {"steps": 6, "batch_size": 8},
-    "two_sided": {"steps": 4, "batch_size": 8},
-    "fisher": {"batch_size": 16},
-    "gradient": {"batch_size": 16},
-    "integrated": {"steps": 10, "batch_size": 16},
-    "greedy": {"examples": 32, "batch_size": 64},
-    "magnitude": {"batch_size": 16},
-    "random": {"layer_matched": True},
-}
 #: What draws nothing gives every seed the same subnetwork.
 NOTHING_DRAWN = {"fisher", "gradient", "integrated", "greedy", "magnitude"}
 

@@ -13,7 +13,6 @@ from scipy.special import log_softmax, logsumexp
 from ..errors import InputError, expect
 from ..models.classifier import Classifier, CompactClassifier, check_runnable
 from ..models.encoding import Encoded
-from ..models.precision import Precision
 from ..models.steady import steady
 from ..progress import Progress
 from ..subnetwork import Subnetwork
@@ -32,7 +31,7 @@ def predict(
     other_model: bool = False,
     compact: bool = True,
     batch_size: int = 64,
-    precision: Precision = "float32",
+    precision: str = "float32",
     progress: Progress | None = None,
 ) -> Logits:
     """Compute the logits of a model or subnetwork, in the order of the examples.
@@ -78,7 +77,7 @@ def evaluate(
     other_model: bool = False,
     compact: bool = True,
     batch_size: int = 64,
-    precision: Precision = "float32",
+    precision: str = "float32",
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Evaluate a model or subnetwork on every case of some suites.

@@ -74,7 +74,7 @@ class TextClassifier:
         return output
 
     @contextmanager
-    def computing_in(self, precision: Precision) -> Iterator[None]:
+    def computing_in(self, precision: str) -> Iterator[None]:
         """Compute in a precision within a ``with`` block; weights and logits stay in float32.
 
         Args:
@@ -83,14 +83,14 @@ class TextClassifier:
         Raises:
             InputError: If it is unknown, or narrower and the weights are not in float32.
         """
-        check_precision(precision)
-        if precision != "float32" and self.hf.dtype is not torch.float32:
+        chosen = check_precision(precision)
+        if chosen != "float32" and self.hf.dtype is not torch.float32:
             dtype = str(self.hf.dtype).removeprefix("torch.")
             raise InputError(
-                f"computing in {precision} is for weights in float32, these are in {dtype}; leave "
+                f"computing in {chosen} is for weights in float32, these are in {dtype}; leave "
                 "the precision out"
             )
-        before, self.precision = self.precision, precision
+        before, self.precision = self.precision, chosen
         try:
             yield
         finally:
@@ -140,7 +140,7 @@ class TextClassifier:
         encoded: Encoded,
         *,
         batch_size: int = 64,
-        precision: Precision = "float32",
+        precision: str = "float32",
         progress: Progress | None = None,
     ) -> Float[Tensor, "example label"]:
         """Run on examples without dropout or gradients, batched by length.

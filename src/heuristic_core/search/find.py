@@ -16,7 +16,6 @@ from pydantic import ValidationError
 
 from ..errors import InputError, expect, one_line, unknown
 from ..models.classifier import Classifier, check_classifier
-from ..models.precision import Precision
 from ..models.steady import steady
 from ..progress import Progress
 from ..subnetwork import Subnetwork
@@ -168,7 +167,7 @@ def find_subnetworks(
     units: str = "all",
     ablation: str | None = None,
     exclude: Collection[Unit | str] = (),
-    precision: Precision = "float32",
+    precision: str = "float32",
     provenance: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     **options: Any,
@@ -229,7 +228,7 @@ def find_subnetworks_together(
     units: str = "all",
     ablation: str | None = None,
     exclude: Collection[Unit | str] = (),
-    precision: Precision = "float32",
+    precision: str = "float32",
     provenance: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     **options: Any,

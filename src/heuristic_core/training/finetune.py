@@ -20,7 +20,7 @@ from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, Trai
 
 from ..errors import InputError, one_line
 from ..models.classifier import Classifier
-from ..models.precision import Precision, check_precision
+from ..models.precision import check_precision
 from ..models.saving import quiet, save_model
 from ..progress import Progress
 from ..storage import read_json, write_json
@@ -49,7 +49,7 @@ def finetune(
     learning_rate: float = 5e-5,
     warmup_steps: int = 0,
     weight_decay: float = 0.0,
-    precision: Precision = "float32",
+    precision: str = "float32",
     by_length: bool = False,
     unfinished: Path | None = None,
     save_seconds: float = 120.0,
