@@ -40,6 +40,7 @@ from heuristic_core.models.encoding import Encoded
 from heuristic_core.models.loading import load_model, new_classifier
 from heuristic_core.models.means import averaging
 from heuristic_core.models.precision import Precision
+from heuristic_core.models.text_classifier import TextClassifier
 from heuristic_core.search.data import SearchData, prepare
 from heuristic_core.search.find import find_subnetworks, find_subnetworks_together
 from heuristic_core.search.gate_training import kl_divergence, passes, train_gates
@@ -68,8 +69,8 @@ INTRO = (
     "Times are medians over rounds with 95 % bootstrap intervals; ratios are taken within rounds."
 )
 TOY: dict[str, Any] = {
-    "toy_model": "toy",
     "seeds": 2,
+    "searched": 2,
     "batch": 4,
     "rows": [0, 4],
     "rounds": 2,
@@ -121,7 +122,7 @@ def of_base(options: argparse.Namespace) -> tuple[Classifier, SearchData]:
         num_hidden_layers=layers,
         num_attention_heads=heads,
         intermediate_size=4 * width,
-        num_labels=3,
+        id2label=dict(enumerate("abc")),
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -188,10 +189,12 @@ def step_systems(
                 for seed in seeds(round_)
             ]
             groups = [orders] if together else [[order] for order in orders]
-            spent, _ = timed(
-                model.device, lambda: [bare_passes(model, data, one, rows) for one in groups]
-            )
-            return spent / steps / n_seeds
+
+            def run_all() -> None:
+                for one in groups:
+                    bare_passes(model, data, one, rows)
+
+            return timed(model.device, run_all)[0] / steps / n_seeds
 
         return work
 
@@ -225,10 +228,10 @@ def bare_passes(model: Classifier, data: SearchData, orders: Sequence[Any], rows
 
 
 def searches(
-    model: Classifier, data: SearchData, suite: Suite, options: argparse.Namespace
+    model: Classifier, data: SearchData, options: argparse.Namespace
 ) -> dict[str, dict[int, Subnetwork]]:
     """Search with each seed in every way; by way the subnetwork of each seed."""
-    seeds = range(1, options.seeds + 1)
+    seeds = range(1, options.searched + 1)
 
     def alone(precision: Precision = "float32") -> dict[int, Subnetwork]:
         return {
@@ -245,6 +248,7 @@ def searches(
         return {seed: subnetwork for seed, (subnetwork,) in found.items()}
 
     found = {"alone": alone()}
+    print("searched alone", flush=True)
     for rows in options.rows:
         found[f"one pass, {named(rows)}"] = together(rows)
     for precision in options.precisions:
@@ -318,6 +322,19 @@ def forecast(seconds: Mapping[str, float], an_evaluation: float, options: Learne
     return (each * examples + an_evaluation * N_EVALUATED * N_TEST) / 3600
 
 
+def evaluation_seconds(
+    model: TextClassifier, data: SearchData, precision: Precision, rounds: int
+) -> float:
+    """Time the evaluation of one example, the median over rounds."""
+
+    def work() -> None:
+        model.logits(data.encoded, batch_size=256, precision=precision)
+
+    work()
+    times = [timed(model.device, work)[0] for _ in range(rounds)]
+    return float(np.median(times)) / len(data.encoded)
+
+
 def base(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """Time whole searches of a large model, and forecast the paper's study."""
     if torch.device(options.device).type == "cpu":
@@ -353,17 +370,7 @@ def base(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
             ways[f"one pass, {named(at_once)}"] = search(options.seeds, precision, at_once)
         times = interleaved(ways, options.rounds)
         (half,) = find_subnetworks(model, data, [0.5], **settings(options))
-        small = half.compact(model)
-        evaluating = interleaved(
-            {
-                "evaluation": lambda _, small=small, precision=precision: timed(
-                    model.device,
-                    lambda: small.logits(data.encoded, batch_size=256, precision=precision),
-                )[0]
-            },
-            options.rounds,
-        )["evaluation"]
-        an_example = float(np.median(evaluating)) / len(data.encoded)
+        an_example = evaluation_seconds(half.compact(model), data, precision, options.rounds)
         for way, spent in times.items():
             hours = forecast({"search": float(np.median(spent))}, an_example, asked)
             gain = median(np.array(times["alone"]) / np.array(spent))
@@ -391,9 +398,13 @@ def benchmark(options: argparse.Namespace) -> None:
         return
     model, data, suite = of_run(options)
     times = interleaved(step_systems(model, data, options), options.rounds)
-    measured = agreement(model, suite, searches(model, data, suite, options))
+    measured = agreement(model, suite, searches(model, data, options))
     text = steps_table(times) + "\n" + agreement_table(measured)
-    note = f"{options.seeds} seeds, batches of {options.batch} examples of each. {INTRO}"
+    given = "".join(f", {name} {value}" for name, value in options.set.items())
+    note = (
+        f"Steps: {options.seeds} seeds, batches of {options.batch} examples of each. Searches: "
+        f"{options.searched} seeds, {100 * options.sparsity:g} %{given}. {INTRO}"
+    )
     content = {"seconds": times, "agreement": measured}
     save(options, "one-pass", "Several seeds in one pass", note, text, content)
 
@@ -411,6 +422,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     program.add_argument("--data", type=Path, help="folder of the run's data files")
     program.add_argument("--device", default="cpu", help="cpu or cuda")
     program.add_argument("--seeds", type=count, default=8, help="seeds in one pass")
+    program.add_argument("--searched", type=count, default=4, help="seeds of whole searches")
     program.add_argument("--batch", type=count, default=16, help="examples of a seed and step")
     program.add_argument(
         "--rows", type=int, nargs="+", default=[0, 16], help="examples at once; 0 for all of a step"

@@ -21,6 +21,8 @@ SEARCH = {
     "options": {"ramp_steps": 4, "hold_steps": 1, "batch_size": 8},
 }
 GRID = {"sparsities": [0.3, 0.5], "seeds": [1, 2]}
+#: Other analyses do not read single searches.
+ONLY = {"removal": False, "attention": False, "dependency": False}
 
 
 def planned(config) -> dict[str, str]:
@@ -34,7 +36,7 @@ def together(tiny_folder, n=2, **changes):
     return study(
         tiny_folder,
         search=SEARCH | {"seeds_per_pass": n} | changes,
-        analysis=SMALL | {"grid": grid},
+        analysis=SMALL | ONLY | {"grid": grid},
     )
 
 
