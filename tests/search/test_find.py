@@ -21,6 +21,7 @@ from heuristic_core.search.find import (
     METHODS,
     find_subnetwork,
     find_subnetworks,
+    find_subnetworks_together,
     search_effort,
 )
 from heuristic_core.search.gate_training import kl_divergence
@@ -427,12 +428,14 @@ def test_search_data_of_another_model_are_refused(tiny, pairs, tmp_path, method)
 )
 def test_values_of_the_wrong_type_are_refused(tiny, data, sparsities, seed, message):
     with pytest.raises(InputError, match=message):
-        undecorated(find_subnetworks)(tiny, data, sparsities, seed=seed, method="random")
+        undecorated(find_subnetworks_together)(
+            tiny, data, sparsities, seeds=[seed], method="random"
+        )
 
 
 def test_data_of_the_wrong_type_are_refused(tiny):
     with pytest.raises(InputError, match="not on a list"):
-        undecorated(find_subnetworks)(tiny, [], [0.5], method="random")
+        undecorated(find_subnetworks_together)(tiny, [], [0.5], seeds=[0], method="random")
 
 
 def undecorated(function):
