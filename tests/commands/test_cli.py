@@ -322,3 +322,28 @@ def test_the_map_says_of_a_command_what_its_own_help_says(name):
 )
 def test_a_mistake_in_an_option_names_the_help_of_its_command(place, arguments, usage):
     assert mistake(*arguments, cwd=place).endswith(f"(try `{usage}`)")
+
+
+def test_seeds_are_pruned_together_and_kept_as_such(tiny_folder, tmp_path):
+    some = [
+        "prune",
+        tiny_folder,
+        "--out",
+        "subs",
+        "--seed",
+        1,
+        "--seed",
+        2,
+        "--precision",
+        "bfloat16",
+    ]
+    some += ["--task-option", "search_size=16", "--set", "ramp_steps=4", "--set", "hold_steps=1"]
+    hcore(*some, "--together", cwd=tmp_path)
+    for seed in (1, 2):
+        path = tmp_path / f"subs/seed-{seed}/sparsity-0.5/subnetwork.json"
+        said = json.loads(path.read_text())["provenance"]
+        assert said["seeds_of_pass"] == [1, 2]
+        assert said["seed"] == seed
+        assert said["precision"] == "bfloat16"
+    assert "seed 2 is finished already" in hcore(*some, "--together", cwd=tmp_path).stderr
+    assert "found with other settings" in hcore(*some, cwd=tmp_path, code=2).stderr

@@ -194,7 +194,7 @@ def prune(
         to_do = [number for number in seeds if not finished[number]]
         found = {number: old for number, old in finished.items() if old}
         for some in [to_do] if together and to_do else [[number] for number in to_do]:
-            found |= find_subnetworks_together(
+            new = find_subnetworks_together(
                 classifier,
                 shared,
                 sparsities,
@@ -206,11 +206,13 @@ def prune(
                 progress=bar("seed " + ", ".join(map(str, some))),
                 **options,
             )
+            for number, subnetworks in new.items():  # at once: a later search may be stopped
+                for name, subnetwork in zip(names, subnetworks, strict=True):
+                    subnetwork.save(out_folder / f"seed-{number}" / name)
+            found |= new
         for number in seeds:
-            for target, subnetwork in zip(sparsities, found[number], strict=True):
-                folder = out_folder / f"seed-{number}" / subnetwork_name(target)
-                if not finished[number]:
-                    subnetwork.save(folder)
+            for name, subnetwork in zip(names, found[number], strict=True):
+                folder = out_folder / f"seed-{number}" / name
                 rows.append(
                     {
                         "folder": str(folder),
