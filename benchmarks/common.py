@@ -228,5 +228,5 @@ def gate_step_seconds(
         seed=seed,
         progress=note,
     )
-    train_gates(problem, schedule, options)
+    train_gates([problem], schedule, options)
     return np.diff(ends)[warm_up - 1 :].tolist()

@@ -1,8 +1,8 @@
 """What evaluating in bfloat16 saves and changes, on the models and subnetworks of a finished run.
 
 The last model of a run and the first seed's subnetwork at each sparsity are evaluated in float32
-and in bfloat16 (``evaluation.bf16``), on a sample of each case. Both are timed in turn. Of the run
-only fine-tuning and searches are needed; nothing in it is changed.
+and in bfloat16 (``evaluation.precision``), on a sample of each case. Both are timed in turn. Of the
+run only fine-tuning and searches are needed; nothing in it is changed.
 
     python benchmarks/rounding.py runs/minilm-mnli-hans --data FOLDER --threads 2
 """
@@ -22,6 +22,7 @@ from heuristic_core.errors import InputError
 from heuristic_core.measure.accuracy import Logits, per_example, predict
 from heuristic_core.models.classifier import Classifier
 from heuristic_core.models.loading import load_model
+from heuristic_core.models.precision import Precision
 from heuristic_core.search.find import find_subnetworks
 from heuristic_core.study.kinds.search import SEARCH, load_subnetwork
 from heuristic_core.study.plan import make_plan
@@ -32,7 +33,7 @@ from heuristic_core.subnetwork import Subnetwork
 from heuristic_core.tasks.task import Suite
 from heuristic_core.training.finetune import checkpoint_folder
 
-PRECISIONS = {"float32": False, "bfloat16": True}
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 TOY = {"model": "toy", "ood_per_case": 2, "examples": 40, "repeats": 2}
 
 
@@ -75,19 +76,19 @@ def measure(
     """Evaluate a suite in both precisions; return the differences and the share of the time."""
     encoded = model.encode(suite.examples)
 
-    def answer(bf16: bool) -> Logits:
-        return predict(model, encoded, subnetwork=subnetwork, bf16=bf16)
+    def answer(precision: Precision) -> Logits:
+        return predict(model, encoded, subnetwork=subnetwork, precision=precision)
 
-    logits = {name: answer(bf16) for name, bf16 in PRECISIONS.items()}
+    logits = {name: answer(name) for name in PRECISIONS}
     frames = {
         name: per_example(suite, model.labels, answers, logits["float32"])
         for name, answers in logits.items()
     }
 
-    def timer(bf16: bool) -> Callable[[int], float]:
-        return lambda _: seconds(lambda: answer(bf16))
+    def timer(precision: Precision) -> Callable[[int], float]:
+        return lambda _: seconds(lambda: answer(precision))
 
-    times = interleaved({name: timer(bf16) for name, bf16 in PRECISIONS.items()}, repeats)
+    times = interleaved({name: timer(name) for name in PRECISIONS}, repeats)
     correct = {name: frame["correct"].to_numpy(dtype=float) for name, frame in frames.items()}
     differ = logits["float32"].argmax(1) != logits["bfloat16"].argmax(1)
     return {

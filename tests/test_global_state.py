@@ -89,6 +89,7 @@ def everything(folder: Path, place: Path) -> dict[str, object]:
     values = hc.means(model, task)
     data = hc.prepare(model, task)
     (learned,) = hc.find_subnetworks(model, task, [0.5], seed=3, **OPTIONS)
+    pair = hc.find_subnetworks_together(model, data, [0.5], seeds=[3, 4], **OPTIONS)
     gradient = hc.find_subnetwork(model, data, 0.5, method="gradient")
     with learned.applied(model):
         gated = model.logits(encoded)
@@ -110,6 +111,7 @@ def everything(folder: Path, place: Path) -> dict[str, object]:
         "means": {name: array.tobytes() for name, array in values.arrays().items()},
         "reference": data.reference.numpy().tobytes(),
         "learned": (sorted(map(str, learned.kept)), learned.soft.tobytes()),
+        "together": [one.soft.tobytes() for (one,) in pair.values()],
         "gradient": (sorted(map(str, gradient.kept)), gradient.provenance["scores"]),
         "weights": learned.provenance["weights"],
         "gated": gated.numpy().tobytes(),

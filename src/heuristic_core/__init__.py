@@ -6,7 +6,8 @@ A whole study
 Tasks and models
     ``load_task``, ``load_suite``, ``load_model``, ``finetune``; ``check`` checks a model.
 Subnetworks
-    ``find_subnetwork`` and ``find_subnetworks`` search for them, on ``prepare``-d data;
+    ``find_subnetwork`` and ``find_subnetworks`` search for them, on ``prepare``-d data,
+    ``find_subnetworks_together`` with several seeds in one pass;
     ``removal`` returns the one that lacks some units, and ``without`` runs a model as it within a
     ``with`` block; ``means`` computes what replaces units.
 Measurements
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from .models.classifier import Classifier
     from .models.loading import load_model
     from .search.data import means, prepare
-    from .search.find import find_subnetwork, find_subnetworks
+    from .search.find import find_subnetwork, find_subnetworks, find_subnetworks_together
     from .study.compare import compare
     from .study.loaded import LoadedRun, load_run
     from .subnetwork import Subnetwork
@@ -56,6 +57,7 @@ _HOMES = {
     "evaluate": "measure.accuracy",
     "find_subnetwork": "search.find",
     "find_subnetworks": "search.find",
+    "find_subnetworks_together": "search.find",
     "finetune": "api",
     "load_model": "models.loading",
     "load_run": "study.loaded",
@@ -85,6 +87,7 @@ __all__ = [
     "evaluate",
     "find_subnetwork",
     "find_subnetworks",
+    "find_subnetworks_together",
     "finetune",
     "load_model",
     "load_run",

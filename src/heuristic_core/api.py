@@ -47,6 +47,7 @@ def finetune(
     batch_size: int = 32,
     learning_rate: float = 5e-5,
     warmup_steps: int = 0,
+    precision: str = "float32",
     max_length: int = 128,
     device: str = "auto",
     data: str | os.PathLike[str] | None = None,
@@ -64,8 +65,10 @@ def finetune(
         batch_size: Examples per step.
         learning_rate: Peak of a linear warm-up and decay.
         warmup_steps: Steps of the warm-up.
+        precision: What to compute in: ``float32``, ``bfloat16`` where that is safe, or on CUDA
+            ``float16``; weights stay in float32.
         max_length: Longest text in tokens; longer ones are cut.
-        device: ``cpu``, ``cuda`` or ``auto``.
+        device: ``cpu``, ``cuda``, ``mps`` or ``auto``.
         data: The folder of data files, for a task given by its name.
         progress: Called with (steps done, steps in all).
 
@@ -106,6 +109,7 @@ def finetune(
         batch_size=batch_size,
         learning_rate=learning_rate,
         warmup_steps=warmup_steps,
+        precision=precision,
         progress=progress,
     )
     return {step: checkpoint_folder(place, step) for step in kept}
@@ -129,7 +133,7 @@ def run(
         out: The run folder; ``runs/NAME`` if not given.
         sets: Changes such as ``"search.seeds=[1, 2]"``.
         data: The folder of data files.
-        device: ``cpu``, ``cuda`` or ``auto``.
+        device: ``cpu``, ``cuda``, ``mps`` or ``auto``.
         update: Replace the settings of the run folder by changed ones.
         quiet: Show no progress on the error stream.
 
@@ -170,7 +174,7 @@ def check(
     Args:
         model: A model: ``minilm``, a folder or hub id; also one without a classifier.
         task: Check on texts of this task; on a few generated pairs if not given.
-        device: ``cpu``, ``cuda`` or ``auto``.
+        device: ``cpu``, ``cuda``, ``mps`` or ``auto``.
         dtype: The type of the weights.
         data: The folder of data files, for a task given by its name.
         progress: Called with (checks done, checks in all).

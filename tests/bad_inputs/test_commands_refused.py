@@ -16,7 +16,7 @@ from tiny import LABELS, save_tiny
 QUICK = ["--method", "random", "--sparsity", "0.5"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "run on meta": ("run smoke --device meta", "unknown device 'meta'; say auto, cpu or cuda"),
+    "run on meta": ("run smoke --device meta", "unknown device 'meta'; say auto, cpu, cuda or mps"),
     "run on nothing known": ("run smoke --device gpu9", "unknown device 'gpu9'"),
     "evaluate on meta": ("evaluate MODEL --device meta", "unknown device 'meta'"),
     "prune on meta": ("prune MODEL --out x --device meta", "unknown device 'meta'"),
@@ -57,8 +57,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "task of a run": ("evaluate RUN --task hans-grammar", "--task is for a model; a run has its"),
     "dtype of a run": ("evaluate RUN --dtype float32", "--dtype is for a model; a run has its own"),
     "rounding twice": (
-        "evaluate MODEL --bf16 --dtype bfloat16",
-        "--bf16 is for weights in float32, these are in bfloat16; leave it out",
+        "evaluate MODEL --precision bfloat16 --dtype bfloat16",
+        "--precision bfloat16 is for weights in float32, these are in bfloat16; leave it out",
     ),
     "subnetwork of a run": ("evaluate RUN --subnetwork x", "--subnetwork is for a model"),
     "removal of no unit in a run": ("evaluate RUN --without L9H9", "there is no unit L9H9"),

@@ -291,8 +291,8 @@ def test_names(tmp_path, name, message):
 
 
 DEVICES: dict[str, tuple[object, str]] = {
-    "meta": ("meta", "unknown device 'meta'; say auto, cpu or cuda"),
-    "mps": ("mps", "unknown device 'mps'"),
+    "meta": ("meta", "unknown device 'meta'; say auto, cpu, cuda or mps"),
+    "mps": ("mps", "no mps device that torch can use; say cpu as device"),
     "nothing": (None, "unknown device 'None'"),
     "a fraction": (0.5, "unknown device '0.5'"),
     "empty": ("", "unknown device ''"),

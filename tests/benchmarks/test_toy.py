@@ -102,6 +102,34 @@ def test_step_cost(toy):
     assert "| paper / learned |" in printed
 
 
+def test_one_pass(toy):
+    content, printed = toy("one_pass", "one-pass")
+    ways = ["one pass, all rows at once", "one pass, 4 rows at once"]
+    assert set(content["seconds"]) == {"alone", *ways, "bare, alone", *(f"bare, {w}" for w in ways)}
+    assert all(s > 0 for rounds in content["seconds"].values() for s in rounds)
+    agreement = content["agreement"]
+    assert set(agreement) == {"alone", *ways, "alone, 2 threads"}
+    assert agreement["alone"]["jaccard"] == [1.0, 1.0]
+    for measured in agreement.values():
+        assert all(0 <= kl < 1 for kl in measured["kl"])
+        assert all(0 < overlap <= 1 for overlap in measured["jaccard"])
+    assert "| alone, 2 threads |" in printed
+
+
+def test_one_pass_of_a_large_model_is_small_on_a_processor(out, capsys):
+    module = importlib.import_module("one_pass")
+    arguments = ["--size", "base", "--seeds", "2", "--rounds", "1", "--rows", "0", "--batch", "4"]
+    module.main([*arguments, "--examples", "60", "--out", str(out)])
+    printed = capsys.readouterr().out
+    assert "on a processor, a BERT-base is slow" in printed
+    assert "a small model: the forecast means nothing" in printed
+    content = json.loads((out / "one-pass-base.json").read_text(encoding="utf-8"))["searches"]
+    assert set(content) == {
+        f"{way}, float32" for way in ("alone", "one pass, all rows at once", "evaluation")
+    }
+    assert all(content[way]["hours"] > 0 for way in content if not way.startswith("evaluation"))
+
+
 def test_scaling(toy):
     content, printed = toy("scaling", "scaling")
     seconds = content["seconds"]

@@ -131,12 +131,16 @@ def test_a_run_is_evaluated_in_bfloat16_beside_what_it_was(place):
     hcore(*arguments, cwd=place)
     exact = place / "runs/smoke/tables/hans-grammar-1.parquet"
     before = exact.read_bytes()
-    hcore(*arguments, "--bf16", cwd=place)
+    hcore(*arguments, "--precision", "bfloat16", cwd=place)
     assert exact.read_bytes() == before
-    rounded = pd.read_parquet(exact.with_name("hans-grammar-1-bf16.parquet"))
+    rounded = pd.read_parquet(exact.with_name("hans-grammar-1-bfloat16.parquet"))
     off = np.abs(rounded["margin"] - pd.read_parquet(exact)["margin"])
     assert 0 < off.max() < 0.05
-    for again in ([*arguments, "--bf16"], [*arguments, "--no-bf16"], arguments):
+    for again in (
+        [*arguments, "--precision", "bfloat16"],
+        [*arguments, "--precision", "float32"],
+        arguments,
+    ):
         assert "nothing to compute" in hcore(*again, cwd=place).stderr
 
 
@@ -144,7 +148,7 @@ def test_a_model_is_evaluated_in_bfloat16(place, tiny_folder):
     arguments = ["evaluate", tiny_folder, "--suite", "hans-grammar", "--per-case", 2, "--json"]
     exact, rounded = (
         pd.DataFrame(json.loads(hcore(*arguments, *more, cwd=place).stdout)["cases"])
-        for more in ([], ["--bf16"])
+        for more in ([], ["--precision", "bfloat16"])
     )
     assert 0 < np.abs(rounded["margin"] - exact["margin"]).max() < 0.05
 
@@ -318,3 +322,28 @@ def test_the_map_says_of_a_command_what_its_own_help_says(name):
 )
 def test_a_mistake_in_an_option_names_the_help_of_its_command(place, arguments, usage):
     assert mistake(*arguments, cwd=place).endswith(f"(try `{usage}`)")
+
+
+def test_seeds_are_pruned_together_and_kept_as_such(tiny_folder, tmp_path):
+    some = [
+        "prune",
+        tiny_folder,
+        "--out",
+        "subs",
+        "--seed",
+        1,
+        "--seed",
+        2,
+        "--precision",
+        "bfloat16",
+    ]
+    some += ["--task-option", "search_size=16", "--set", "ramp_steps=4", "--set", "hold_steps=1"]
+    hcore(*some, "--together", cwd=tmp_path)
+    for seed in (1, 2):
+        path = tmp_path / f"subs/seed-{seed}/sparsity-0.5/subnetwork.json"
+        said = json.loads(path.read_text())["provenance"]
+        assert said["seeds_of_pass"] == [1, 2]
+        assert said["seed"] == seed
+        assert said["precision"] == "bfloat16"
+    assert "seed 2 is finished already" in hcore(*some, "--together", cwd=tmp_path).stderr
+    assert "found with other settings" in hcore(*some, cwd=tmp_path, code=2).stderr

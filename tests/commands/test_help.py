@@ -69,7 +69,7 @@ def test_words_are_completed_without_loading_what_runs_them():
     found, loaded = _complete("hcore report RUN --f", 3)
     assert (found, loaded) == (["--format"], False)
     found, loaded = _complete("hcore evaluate RUN --", 3)
-    assert {"--suite", "--bf16", "--no-bf16", "--json"} <= set(found)
+    assert {"--suite", "--precision", "--json"} <= set(found)
     assert not loaded
     # After an option that takes a value comes the value, after a flag an option.
     assert "--plan" not in _complete("hcore run --out x", 3)[0]

@@ -62,7 +62,7 @@ def test_bfloat16_rounds_and_changes_nothing_else(subject):
     model, encoded = subject.model, subject.encoded
     for system in (model, subject.compact("random", "mean")[1]):
         exact = system.logits(encoded)
-        rounded = system.logits(encoded, bf16=True)
+        rounded = system.logits(encoded, precision="bfloat16")
         assert rounded.dtype == torch.float32
         assert not torch.equal(rounded, exact)  # it did take place
         torch.testing.assert_close(rounded, exact, atol=0.05, rtol=0.05)

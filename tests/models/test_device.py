@@ -3,8 +3,10 @@ from __future__ import annotations
 import platform
 
 import pytest
+import torch
 
-from heuristic_core.models.device import hardware
+from heuristic_core.errors import InputError
+from heuristic_core.models.device import check_device, check_float64, hardware, widest_float
 
 CORE = """\
 processor\t: {number}
@@ -32,3 +34,22 @@ def test_where_the_system_says_nothing_of_its_processor(tmp_path, monkeypatch):
     monkeypatch.setattr(platform, "processor", lambda: "")
     monkeypatch.setattr(platform, "machine", lambda: "arm64")
     assert hardware("cpu", tmp_path / "none") == "arm64"
+    assert hardware("mps", tmp_path / "none") == "arm64, mps"
+
+
+def test_mps_is_taken_where_it_is_there_and_never_by_itself(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert check_device("mps") == torch.device("mps")
+    assert check_device("auto") == torch.device("cpu")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(InputError, match="no mps device that torch can use; say cpu as device"):
+        check_device("mps")
+
+
+def test_what_needs_float64_says_so_on_mps():
+    assert widest_float(torch.device("cpu")) is torch.float64
+    assert widest_float(torch.device("mps")) is torch.float32
+    check_float64(torch.device("cpu"), "a probe")
+    with pytest.raises(InputError, match=r"^a probe needs float64, which mps has not; say cpu"):
+        check_float64(torch.device("mps"), "a probe")

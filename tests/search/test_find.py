@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from problems import QUICK
 from tables_by_hand import subnetworks
 
 from heuristic_core.analysis.core import core
@@ -20,6 +21,7 @@ from heuristic_core.search.find import (
     METHODS,
     find_subnetwork,
     find_subnetworks,
+    find_subnetworks_together,
     search_effort,
 )
 from heuristic_core.search.gate_training import kl_divergence
@@ -29,19 +31,6 @@ from heuristic_core.tables import DETERMINISTIC, UNDECIDED
 from heuristic_core.units import n_kept
 from tiny import IDLE, plant_idle_units, save_tiny
 
-#: Settings that make every method fast; a method without an entry would fail the tests.
-QUICK = {
-    "learned": {"ramp_steps": 12, "hold_steps": 3, "batch_size": 8},
-    "paper": {"ramp_steps": 12, "hold_steps": 3, "batch_size": 8, "accumulate": 1},
-    "subset": {"steps": 6, "batch_size": 8},
-    "two_sided": {"steps": 4, "batch_size": 8},
-    "fisher": {"batch_size": 16},
-    "gradient": {"batch_size": 16},
-    "integrated": {"steps": 10, "batch_size": 16},
-    "greedy": {"examples": 32, "batch_size": 64},
-    "magnitude": {"batch_size": 16},
-    "random": {"layer_matched": True},
-}
 #: What draws nothing gives every seed the same subnetwork.
 NOTHING_DRAWN = {"fisher", "gradient", "integrated", "greedy", "magnitude"}
 
@@ -439,12 +428,14 @@ def test_search_data_of_another_model_are_refused(tiny, pairs, tmp_path, method)
 )
 def test_values_of_the_wrong_type_are_refused(tiny, data, sparsities, seed, message):
     with pytest.raises(InputError, match=message):
-        undecorated(find_subnetworks)(tiny, data, sparsities, seed=seed, method="random")
+        undecorated(find_subnetworks_together)(
+            tiny, data, sparsities, seeds=[seed], method="random"
+        )
 
 
 def test_data_of_the_wrong_type_are_refused(tiny):
     with pytest.raises(InputError, match="not on a list"):
-        undecorated(find_subnetworks)(tiny, [], [0.5], method="random")
+        undecorated(find_subnetworks_together)(tiny, [], [0.5], seeds=[0], method="random")
 
 
 def undecorated(function):

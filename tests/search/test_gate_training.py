@@ -35,13 +35,13 @@ def test_an_averaged_reading_is_the_mean_over_the_steps_at_its_target(tiny, pair
     ends = (4, 7)
     problem = problem_of(tiny, data, seed=3)
     every = [(target, True) for target in targets]
-    steps = train_gates(problem, every, GateOptions(batch_size=8))
+    (steps,) = train_gates([problem], every, GateOptions(batch_size=8))
     at_ends = [(target, i in ends) for i, target in enumerate(targets)]
-    averaged = train_gates(problem, at_ends, GateOptions(batch_size=8, averaged=True))
+    (averaged,) = train_gates([problem], at_ends, GateOptions(batch_size=8, averaged=True))
     means = [torch.stack(steps[2:5]).mean(0), torch.stack(steps[6:8]).mean(0)]
     for reading, expected in zip(averaged, means, strict=True):
         assert torch.allclose(reading, expected, atol=1e-12)
-    last = train_gates(problem, at_ends, GateOptions(batch_size=8))
+    (last,) = train_gates([problem], at_ends, GateOptions(batch_size=8))
     assert torch.equal(last[0], steps[4])
 
 

@@ -38,6 +38,7 @@ def test_the_published_defaults():
     assert PaperOptions().model_dump() == {
         "batch_size": 32,
         "accumulate": 4,
+        "rows_per_pass": None,
         "learning_rate": 0.1,
         "multiplier_rate": 1.0,
         "warmup_steps": 200,
@@ -140,7 +141,7 @@ def test_training_equals_the_formulas(tiny_folder, pairs, dropout, clip_norm):
     else:
         options = options.model_copy(update={"dropout": False})
         expected = by_the_formulas(model, data, options, [t for t, _ in schedule], 3, False)
-    (trained,) = train_gates(problem_of(model, data, seed=3), schedule, options)
+    ((trained,),) = train_gates([problem_of(model, data, seed=3)], schedule, options)
     assert np.abs(trained.numpy() - expected).max() < 1e-6
     assert np.abs(expected - trained.numpy().mean()).max() > 0.1
 

@@ -54,8 +54,8 @@ def copy(analyzed, tmp_path):
 def test_bfloat16_makes_what_is_evaluated_anew_and_nothing_else(run, tiny_folder):
     found = read_results(run)
     planned = []
-    for bf16 in (False, True):
-        config = study(tiny_folder, analysis=ONE, evaluation={"bf16": bf16})
+    for precision in ("float32", "bfloat16"):
+        config = study(tiny_folder, analysis=ONE, evaluation={"precision": precision})
         task = load_study_task(config, None)
         tables = {name: found.measured[name] for name in ("subnetworks", "evaluations")}
         cells_of = plan_analyses(config, task, make_plan(config, task), tables).cells

@@ -60,9 +60,9 @@ def test_a_study_without_fine_tuning_has_one_checkpoint():
         ("finetune.learning_rate=inf", r"finetune\.learning_rate: .*finite number"),
         ("finetune.learning_rate=nan", r"finetune\.learning_rate: .*finite number"),
         ("finetune.learning_rate=true", r"finetune\.learning_rate: .*must be a number"),
-        ("evaluation.bf16=1", r"evaluation\.bf16: .*must be true or false"),
+        ("evaluation.precision=1", r"evaluation\.precision: .*float32"),
         ("evaluation=true", r"evaluation is a table: write \[evaluation\]"),
-        ("finetune.bf16=1", r"finetune\.bf16: .*must be true or false"),
+        ("finetune.precision=half", r"finetune\.precision: .*float32"),
         ("search.seeds=[true]", r"search\.seeds\.0: .*must be a whole number"),
         ("search.sparsities=[nan]", r"search\.sparsities\.0: .*finite number"),
         ("analysis.margin_points=inf", r"analysis\.margin_points: .*finite number"),
@@ -83,8 +83,8 @@ def test_settings_that_do_not_fit(change, message):
 
 
 def test_weights_that_are_narrow_already_are_evaluated_as_they_are():
-    with pytest.raises(InputError, match=r"evaluation\.bf16 is for weights in float32"):
-        load_study("smoke", ["evaluation.bf16=true", "model.dtype=float16"])
+    with pytest.raises(InputError, match=r"evaluation\.precision is for weights in float32"):
+        load_study("smoke", ["evaluation.precision=bfloat16", "model.dtype=float16"])
 
 
 def test_files_that_are_no_study(tmp_path):

@@ -10,7 +10,7 @@ from heuristic_core.storage import write_json
 from heuristic_core.study import machines
 from heuristic_core.study.forecast import OVERHEAD, Forecast, forecast, makespan, memory_of
 from heuristic_core.study.kinds import KINDS, kind_of
-from heuristic_core.study.machines import BF16_PART, GPUS, Machine
+from heuristic_core.study.machines import GPUS, NARROW_PART, Machine
 from heuristic_core.study.store import Cell, Store
 from heuristic_core.tables import TABLES
 
@@ -77,8 +77,8 @@ def test_cells_in_bfloat16_are_forecast_by_its_own_speed():
     found = forecast([exact, rounded, searched, tuned], None, HERE)
     of_exact, of_rounded, of_searched, of_tuned = (one.seconds - OVERHEAD for one in found)
     assert of_exact == pytest.approx(50 / (1000 * efficiency("evaluate")))
-    assert of_rounded == pytest.approx(of_exact / 3 / BF16_PART)
-    assert of_tuned == pytest.approx(50 / (3000 * BF16_PART * efficiency("finetune")))
+    assert of_rounded == pytest.approx(of_exact / 3 / NARROW_PART)
+    assert of_tuned == pytest.approx(50 / (3000 * NARROW_PART * efficiency("finetune")))
     # Most of it are searches, which do not compute in it.
     assert of_searched == pytest.approx(50 / (1000 * efficiency("disjoint")))
 
@@ -144,9 +144,9 @@ def test_a_gpu_is_known_or_refused():
     assert Machine(gpu="A100").name == "A100"
     assert Machine(workers=2).name == "cpu with 2 workers"
     for peak in GPUS.values():
-        assert 0 < peak.float32 < peak.bfloat16
-    bf16 = Machine(gpu="A100").speed(bf16=True)
-    assert bf16 == pytest.approx(BF16_PART * 312e12 / 2)
+        assert 0 < peak.float32 < peak.narrow
+    bf16 = Machine(gpu="A100").speed("bfloat16")
+    assert bf16 == pytest.approx(NARROW_PART * 312e12 / 2)
     with pytest.raises(InputError, match="unknown GPU 'B52'"):
         Machine(gpu="B52")
 

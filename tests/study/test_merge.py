@@ -96,9 +96,9 @@ def test_what_is_not_one_study_is_refused(place, tiny_folder):
         path = place / "two" / "study.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
-    change(evaluation={"bf16": True})
+    change(evaluation={"precision": "bfloat16"})
     line = mistake("merge", "one", "two", "--out", "out", cwd=place)
-    assert "other settings (evaluation.bf16)" in line
+    assert "other settings (evaluation.precision)" in line
     change(name="other")
     assert "of the study 'tiny', two of 'other'" in mistake(
         "merge", "one", "two", "--out", "out", cwd=place

@@ -79,7 +79,7 @@ def test_what_cells_were_computed_on_is_recorded(finished, tiny_folder, tmp_path
 def test_evaluating_in_bfloat16_changes_evaluations_alone(finished, tiny_folder, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
     before = cells(tmp_path / "run")
-    config = study(tiny_folder, evaluation={"bf16": True})
+    config = study(tiny_folder, evaluation={"precision": "bfloat16"})
     run_study(config, RunOptions(tmp_path / "run", device="cpu", update=True), quiet())
     new = cells(tmp_path / "run").keys() - before.keys()
     assert len(new) == 3 + 4

@@ -17,6 +17,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..models.ablation import AblationValues
 from ..models.classifier import Classifier, check_classifier
+from ..models.device import check_float64
 from ..models.encoding import Encoded
 from ..models.loading import check_model, has_head, load_model, new_classifier
 from ..models.means import mean_values
@@ -140,6 +141,7 @@ def open_subject(
     Raises:
         InputError: If it cannot be loaded, is compacted, or cannot be run on the texts.
     """
+    check_float64(torch.device(device), "the check of a model")
     config = check_model(source, fresh_head=True)
     fresh = not has_head(source, config)
 

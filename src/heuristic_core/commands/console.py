@@ -29,7 +29,16 @@ DataOption = Annotated[
         show_default="none: from the hub",
     ),
 ]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="What the model computes in: float32, bfloat16 or float16, the last two where that is "
+        "safe.",
+        show_default="float32; for a run, its own",
+    ),
+]
 RunArgument = Annotated[
     Path, typer.Argument(help="A run folder, or an archive of one.", metavar="RUN")
 ]

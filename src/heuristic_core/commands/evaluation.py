@@ -19,6 +19,7 @@ from ..models.classifier import Classifier
 from ..models.device import pick_device
 from ..models.labels import read_label_map
 from ..models.loading import load_model
+from ..models.precision import Precision, check_precision
 from ..storage import digest, write_table
 from ..study.config import EvaluationConfig
 from ..study.kinds.search import load_subnetwork
@@ -34,6 +35,7 @@ from .console import (
     JsonOption,
     LabelsOption,
     MaxLengthOption,
+    PrecisionOption,
     TaskOptionsOption,
     command_line,
     err,
@@ -117,14 +119,7 @@ def evaluate(
         str | None,
         typer.Option("--dtype", help="For a model: weight type.", show_default="float32"),
     ] = None,
-    bf16: Annotated[
-        bool | None,
-        typer.Option(
-            "--bf16/--no-bf16",
-            help="Compute in bfloat16 where that is safe.",
-            show_default="as in the run; for a model, no",
-        ),
-    ] = None,
+    precision: PrecisionOption = None,
     labels: LabelsOption = None,
     max_length: MaxLengthOption = None,
     data: DataOption = None,
@@ -139,6 +134,7 @@ def evaluate(
         raise InputError(
             "--per-case is for --suite; how many examples the task's own suites have, the task says"
         )
+    chosen_in = None if precision is None else check_precision(precision)
     suites = command_suites(suite, data, n) if suite else None
     if os.path.isfile(Path(target) / "study.json"):
         for_models = {
@@ -164,9 +160,9 @@ def evaluate(
             executor=executor(workers, threads, ray),
         )
         if without:
-            removed_in_run(options, suites, case, without, ablation, checkpoint, bf16, as_json)
+            removed_in_run(options, suites, case, without, ablation, checkpoint, chosen_in, as_json)
         else:
-            _evaluate_run(options, suites, case, per_case or "100", as_json, bf16)
+            _evaluate_run(options, suites, case, per_case or "100", as_json, chosen_in)
         return
     if checkpoint:
         raise InputError("--checkpoint is for a run; give the checkpoint's own folder")
@@ -175,7 +171,7 @@ def evaluate(
             raise InputError(f"{option} is for a run, which has many cells; leave it out")
     if os.path.isdir(Path(target) / "cells"):
         raise InputError(f"{target} is a run folder without study.json; start the run again")
-    _check_rounding(bf16, dtype or "float32")
+    _check_rounding(chosen_in, dtype or "float32")
     _check_system(subnetwork, without, ablation, other_model)
     # Means may need a task of which nothing is evaluated; nothing else does.
     named = task or (None if suites else "hans-grammar")
@@ -203,7 +199,7 @@ def evaluate(
             subnetwork=system,
             other_model=other_model,
             compact=not without,
-            bf16=bool(bf16),
+            precision=chosen_in or "float32",
             progress=bar("evaluation"),
         )
     if subnetwork and system is not None:
@@ -229,21 +225,21 @@ def _evaluate_run(
     cases: list[str] | None,
     per_case: str,
     as_json: bool,
-    bf16: bool | None,
+    precision: Precision | None,
 ) -> None:
     folder, data = options.out, options.data
     config = open_run(folder)
-    _check_rounding(bf16, config.model.dtype)
-    bf16 = config.evaluation.bf16 if bf16 is None else bf16
-    other_type = bf16 != config.evaluation.bf16
+    _check_rounding(precision, config.model.dtype)
+    precision = precision or config.evaluation.precision
+    other_type = precision != config.evaluation.precision
     if other_type:
-        config = config.model_copy(update={"evaluation": EvaluationConfig(bf16=bf16)})
+        config = config.model_copy(update={"evaluation": EvaluationConfig(precision=precision)})
     task = load_study_task(config, data, folder)
     chosen = chosen_cases(suites or list(task.suites), cases)
     # Every selection has a table of its own and overwrites no other.
     selection = [*(s.name for s in chosen), per_case if suites else "own", *(cases or ())]
     if other_type:
-        selection.append("bf16" if bf16 else "no-bf16")
+        selection.append(precision)
     tag = "-".join(selection).replace("/", "_")
     if len(tag.encode()) > 120:  # too long for a file name with prefix and suffix
         tag = f"{chosen[0].name}-{digest(selection)[:16]}"
@@ -273,9 +269,11 @@ def _evaluate_run(
     print_models(models)
 
 
-def _check_rounding(bf16: bool | None, dtype: str) -> None:
-    if bf16 and dtype != "float32":
-        raise InputError(f"--bf16 is for weights in float32, these are in {dtype}; leave it out")
+def _check_rounding(precision: Precision | None, dtype: str) -> None:
+    if precision not in (None, "float32") and dtype != "float32":
+        raise InputError(
+            f"--precision {precision} is for weights in float32, these are in {dtype}; leave it out"
+        )
 
 
 def _check_system(

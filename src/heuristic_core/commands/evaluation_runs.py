@@ -11,6 +11,7 @@ from ..errors import InputError, unknown
 from ..measure.accuracy import evaluate
 from ..measure.removal import removal
 from ..models.device import pick_device
+from ..models.precision import Precision
 from ..study.bench import Workbench
 from ..study.config import StudyConfig
 from ..study.kinds.evaluate import plan_full
@@ -84,7 +85,7 @@ def removed_in_run(
     units: list[str],
     ablation: str | None,
     steps: list[int] | None,
-    bf16: bool | None,
+    precision: Precision | None,
     as_json: bool,
 ) -> None:
     """Evaluate every full model of a run without some units, and print it.
@@ -97,7 +98,7 @@ def removed_in_run(
         ablation: What their outputs become; means over the task's mask-learning examples if
             ``None``.
         steps: Only the models of these steps.
-        bf16: Compute in bfloat16; as removals of a study in the weights' type if ``None``.
+        precision: What to compute in; as removals of a study in the weights' type if ``None``.
         as_json: Print JSON.
 
     Raises:
@@ -121,7 +122,9 @@ def removed_in_run(
         model = classifier(bench, cell)
         over = None if ablation == "zero" else task
         kept = removal(model, *units, task=over, ablation=ablation or "mean")
-        table = evaluate(model, chosen, subnetwork=kept, compact=False, bf16=bool(bf16))
+        table = evaluate(
+            model, chosen, subnetwork=kept, compact=False, precision=precision or "float32"
+        )
         table.insert(5, "accuracy", table["correct"] / table["n"])
         replaced = kept.replacement
         models.append(_place(config, store, checkpoint, cell))

@@ -12,13 +12,15 @@ from ..measure.assignments import check_labels
 from ..models.device import pick_device
 from ..models.labels import read_label_map
 from ..models.loading import load_model
+from ..models.precision import check_precision
 from ..models.sources import identity
 from ..search.data import prepare
-from ..search.find import find_subnetworks, method_options
+from ..search.find import check_together, find_subnetworks_together, method_options
 from ..storage import check_writable, digest
 from ..study.config import check_study
 from ..study.kinds.search import SEARCH, subnetwork_name
 from ..study.plan import make_plan
+from ..study.planner import precision_spec
 from ..study.run import RunOptions, load_study_task, run_study
 from ..study.settings import settings
 from ..study.store import Store
@@ -32,6 +34,7 @@ from .console import (
     JsonOption,
     LabelsOption,
     MaxLengthOption,
+    PrecisionOption,
     TaskOptionsOption,
     command_line,
     err,
@@ -59,6 +62,7 @@ def finetune(
     seed: Annotated[int, typer.Option(help="Seed of new weights, data order and dropout.")] = 1,
     batch_size: Annotated[int, typer.Option(help="Examples per step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-5,
+    precision: PrecisionOption = None,
     max_length: MaxLengthOption = None,
     task_options: TaskOptionsOption = None,
     device: DeviceOption = "auto",
@@ -80,6 +84,7 @@ def finetune(
                 "seeds": [seed],
                 "batch_size": batch_size,
                 "learning_rate": learning_rate,
+                "precision": check_precision(precision or "float32"),
             },
             "search": {"sparsities": []},
         }
@@ -116,6 +121,10 @@ def prune(
         list[str] | None,
         typer.Option("--set", help="A setting of the method, key=value; none for no value."),
     ] = None,
+    together: Annotated[
+        bool, typer.Option("--together", help="Search all seeds in one pass: faster on a GPU.")
+    ] = False,
+    precision: PrecisionOption = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "float32",
     labels: LabelsOption = None,
@@ -134,6 +143,9 @@ def prune(
             check_writable(out_folder / f"seed-{number}" / name)
     options = settings(sets or [])
     filled = method_options(method, options)
+    computing = check_precision(precision or "float32")
+    if together and len(seeds) > 1:
+        check_together(method, options)
     for target in sparsities:
         check_sparsity(target)
     loaded = command_task(task, data, task_options)
@@ -142,6 +154,8 @@ def prune(
     # Subnetworks that are there were found without these.
     more: dict[str, object] = {} if max_length is None else {"max_length": max_length}
     more |= {} if names_given is None else {"labels": names_given}
+    more |= precision_spec(computing)
+    more |= {"seeds": seeds} if together and len(seeds) > 1 else {}
     request = digest(
         {
             "model": identity(model),
@@ -159,6 +173,8 @@ def prune(
     finished = {
         number: _finished(out_folder / f"seed-{number}", names, request) for number in seeds
     }
+    if together and not all(finished.values()):
+        finished = dict.fromkeys(seeds)
     for number in seeds:
         if finished[number]:
             err().print(f"seed {number} is finished already")
@@ -175,22 +191,28 @@ def prune(
     with watching(err()) as bar:
         shared = prepare(classifier, loaded, ablation=ablation)
         rows = []
-        for number in seeds:
-            subnetworks = finished[number] or find_subnetworks(
+        to_do = [number for number in seeds if not finished[number]]
+        found = {number: old for number, old in finished.items() if old}
+        for some in [to_do] if together and to_do else [[number] for number in to_do]:
+            new = find_subnetworks_together(
                 classifier,
                 shared,
                 sparsities,
-                seed=number,
+                seeds=some,
                 method=method,
                 units=units,
+                precision=computing,
                 provenance={"task": loaded.name, "asked": request},
-                progress=bar(f"seed {number}"),
+                progress=bar("seed " + ", ".join(map(str, some))),
                 **options,
             )
-            for target, subnetwork in zip(sparsities, subnetworks, strict=True):
-                folder = out_folder / f"seed-{number}" / subnetwork_name(target)
-                if not finished[number]:
-                    subnetwork.save(folder)
+            for number, subnetworks in new.items():  # at once: a later search may be stopped
+                for name, subnetwork in zip(names, subnetworks, strict=True):
+                    subnetwork.save(out_folder / f"seed-{number}" / name)
+            found |= new
+        for number in seeds:
+            for name, subnetwork in zip(names, found[number], strict=True):
+                folder = out_folder / f"seed-{number}" / name
                 rows.append(
                     {
                         "folder": str(folder),

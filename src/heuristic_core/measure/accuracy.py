@@ -31,7 +31,7 @@ def predict(
     other_model: bool = False,
     compact: bool = True,
     batch_size: int = 64,
-    bf16: bool = False,
+    precision: str = "float32",
     progress: Progress | None = None,
 ) -> Logits:
     """Compute the logits of a model or subnetwork, in the order of the examples.
@@ -44,7 +44,8 @@ def predict(
         compact: Run the subnetwork as a model without the dropped units, which is faster; else by
             gates, as :func:`.removal.without` does, to the last digit.
         batch_size: Examples per forward pass.
-        bf16: Compute in bfloat16 where that is safe; weights keep their type.
+        precision: What to compute in: ``float32``, or ``bfloat16`` or ``float16`` where that is
+            safe; weights stay in float32.
         progress: Called with (examples done, examples in all).
 
     Returns:
@@ -58,11 +59,13 @@ def predict(
     if subnetwork is not None and not compact:
         with subnetwork.applied(model, other_model=other_model):
             return model.logits(
-                encoded, batch_size=batch_size, bf16=bf16, progress=progress
+                encoded, batch_size=batch_size, precision=precision, progress=progress
             ).numpy()
     if subnetwork is not None:
         model = subnetwork.compact(model, other_model=other_model)
-    return model.logits(encoded, batch_size=batch_size, bf16=bf16, progress=progress).numpy()
+    return model.logits(
+        encoded, batch_size=batch_size, precision=precision, progress=progress
+    ).numpy()
 
 
 @steady()
@@ -74,7 +77,7 @@ def evaluate(
     other_model: bool = False,
     compact: bool = True,
     batch_size: int = 64,
-    bf16: bool = False,
+    precision: str = "float32",
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Evaluate a model or subnetwork on every case of some suites.
@@ -86,7 +89,8 @@ def evaluate(
         other_model: Accept a subnetwork that was found in other weights, with a :class:`.Remark`.
         compact: As for :func:`predict`.
         batch_size: Examples per forward pass.
-        bf16: Compute in bfloat16 where that is safe; weights keep their type.
+        precision: What to compute in: ``float32``, or ``bfloat16`` or ``float16`` where that is
+            safe; weights stay in float32.
         progress: Called with (examples done, examples in all), over the model and the subnetwork.
 
     Returns:
@@ -137,7 +141,7 @@ def evaluate(
                     other_model=other_model,
                     compact=False,
                     batch_size=batch_size,
-                    bf16=bf16,
+                    precision=precision,
                     progress=step,
                 )
             )

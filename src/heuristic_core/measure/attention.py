@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..errors import InputError, expect, one_line, unknown
 from ..models.classifier import Classifier, check_classifier
+from ..models.device import widened
 from ..models.hooks import on_values
 from ..progress import Progress
 from ..tables import ATTENTION, MODEL_NAMES
@@ -262,9 +263,9 @@ class _ValueNorms:
         self, layer: int, attention: Float[Tensor, "batch head query key"]
     ) -> Float[Tensor, "batch head query key"]:
         """Multiply attention by the norms and scale it to sum to 1; 0 where all norms are 0."""
-        values = self._values[layer].double()
+        values = widened(self._values[layer])
         squares = torch.einsum("bkhi,hij,bkhj->bhk", values, self._products[layer], values)
-        weighted = attention.double() * squares.clamp(min=0).sqrt()[:, :, None]
+        weighted = widened(attention) * squares.clamp(min=0).sqrt()[:, :, None]
         total = weighted.sum(-1, keepdim=True)
         return weighted / total.clamp(min=torch.finfo(total.dtype).tiny)
 
@@ -277,6 +278,6 @@ def _inner_products(model: Classifier, layer: int) -> Float[Tensor, "head d_head
     units = torch.eye(n_heads * d_head, dtype=weight.dtype, device=weight.device)
     with torch.inference_mode():
         # Computed by the module without its hooks: some families store the weights transposed.
-        written = (out.forward(units) - out.forward(torch.zeros_like(units[:1]))).double()
+        written = widened(out.forward(units) - out.forward(torch.zeros_like(units[:1])))
         heads = written.unflatten(0, (n_heads, d_head))
         return heads @ heads.transpose(1, 2)

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..models.ablation import AblationValues
 from ..models.classifier import Classifier
+from ..models.device import widened
 from ..models.encoding import Encoded
 from ..models.patching import READS, freezing, reading, writing
 from ..models.trace import Trace, starting_at, tracing
@@ -146,8 +147,8 @@ class CleanRun:
             return self._log_odds() - self._margin
 
     def _log_odds(self) -> Float[np.ndarray, " example"]:
-        return log_odds(self._model(**self._batch).logits.double().cpu().numpy(), self._right)
+        return log_odds(self._model(**self._batch).logits.cpu().double().numpy(), self._right)
 
     def _norm(self, z: Float[Tensor, "example position d_head"]) -> Float[Tensor, " example"]:
-        real = z.double() * self._real[..., None]
+        real = widened(z) * self._real[..., None]
         return torch.linalg.vector_norm(real, dim=(1, 2))

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..errors import InputError
+from ..models.device import widened
 from ..models.encoding import Encoded
 from ..tasks.task import Examples
 
@@ -194,8 +195,8 @@ def pattern_scores(
     """
     is_query = relations.allowed.any(-1)
     # Rows of padding are arbitrary and may be NaN.
-    maps = torch.where(is_query[:, None, :, None], attention.double(), 0.0)
-    targets = relations.targets.double()
+    maps = torch.where(is_query[:, None, :, None], widened(attention), 0.0)
+    targets = widened(relations.targets)
     queries = relations.targets.any(-1).sum(-1).T
     shares = targets.sum(-1) / relations.allowed.sum(-1).clamp(min=1)
     total_chance = shares.sum(-1).T

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..models.ablation import AblationValues
 from ..models.classifier import Classifier
+from ..models.device import check_float64
 from ..progress import Progress
 from ..tasks.task import Examples, Suite
 from .removal import removals
@@ -98,6 +99,7 @@ def probe_removals(
     Raises:
         InputError: If there are no training examples, or as :func:`.removal.removals`.
     """
+    check_float64(model.device, "a probe")
     features = features_of(model, model.encode(train), batch_size=batch_size)
     if penalty is None:
         penalty = choose_penalty(features, train.label_ids, train.labels)

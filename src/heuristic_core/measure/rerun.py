@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..models.ablation import AblationValues
 from ..models.classifier import Classifier
+from ..models.device import widened
 from ..models.encoding import Encoded
 from ..models.hooks import on_readout
 from ..models.trace import starting_at, tracing
@@ -80,9 +81,9 @@ def outputs_without(
             nonlocal done
             gates.z = masks[run]
             own = model(**batch).logits
-            features = read[0].double()
+            features = widened(read[0])
             used = own if readout is None else readout(features)
-            logits[run, rows] = used.double().cpu().numpy()
+            logits[run, rows] = used.cpu().double().numpy()
             done += len(rows)
             if progress is not None:
                 progress(done, total)
@@ -111,7 +112,7 @@ def features_of(
             model(**encoded.batch(rows, model.device))
             if not features.shape[1]:
                 features = np.empty((len(encoded), read[0].shape[-1]))
-            features[rows] = read[0].double().cpu().numpy()
+            features[rows] = read[0].cpu().double().numpy()
     return features
 
 

@@ -21,6 +21,7 @@ from ..subnetwork import Subnetwork
 from ..units import Unit, UnitSpace
 from .ablation import AblationValues
 from .anatomy import QUERY, Anatomy, weight_of
+from .device import widened
 from .families import Family
 from .sharing import share_nothing
 from .smaller import Constant, Picked, count_heads, linear, no_heads, picking, rows_of
@@ -138,9 +139,9 @@ def _fewer_heads(
     gone = [head for head in range(n_heads) if head not in kept]
     out = layer.get_submodule(family.attention_out)
     blocks = weight_of(out).unflatten(1, (n_heads, d_head))
-    bias = blocks[:, gone].flatten(1).double() @ values[gone].flatten().double()
+    bias = widened(blocks[:, gone].flatten(1)) @ widened(values[gone].flatten())
     if out.bias is not None:
-        bias += out.get_parameter("bias").double()
+        bias += widened(out.get_parameter("bias"))
     bias = bias.to(blocks.dtype)
     attention = layer.get_submodule(family.attention)
     if not kept:

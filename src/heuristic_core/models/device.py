@@ -1,4 +1,4 @@
-"""Where models run: the processor, or a CUDA device."""
+"""Where models run: the processor, a CUDA device, or Apple's GPU (mps)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def check_device(device: str | torch.device) -> torch.device:
     """Check that models can run on a device of this machine.
 
     Args:
-        device: ``cpu``, ``cuda`` or one of several such as ``cuda:1``; or ``auto`` for ``cuda``
-            where this machine has it and else ``cpu``.
+        device: ``cpu``, ``mps``, ``cuda`` or one of several such as ``cuda:1``; or ``auto`` for
+            ``cuda`` where this machine has it and else ``cpu``.
 
     Returns:
         The device.
@@ -33,16 +33,44 @@ def check_device(device: str | torch.device) -> torch.device:
         parsed = torch.device(device)
     except (RuntimeError, TypeError):
         parsed = torch.device("meta")
-    if parsed.type not in ("cpu", "cuda"):
-        raise InputError(f"unknown device {one_line(str(device))!r}; say auto, cpu or cuda")
+    if parsed.type not in ("cpu", "cuda", "mps"):
+        raise InputError(f"unknown device {one_line(str(device))!r}; say auto, cpu, cuda or mps")
     if parsed.type == "cpu":
         return torch.device("cpu")
+    if parsed.type == "mps":
+        if not torch.backends.mps.is_available():
+            raise InputError("this machine has no mps device that torch can use; say cpu as device")
+        return torch.device("mps")
     n = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if not n:
         raise InputError("this machine has no CUDA device that torch can use; say cpu as device")
     if (parsed.index or 0) >= n:
         raise InputError(f"there is no CUDA device {parsed.index} here; the last one is {n - 1}")
     return parsed
+
+
+def widest_float(device: torch.device) -> torch.dtype:
+    """Return the widest type of numbers on a device: float64, but float32 on mps."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def widened(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor in the widest type of its device."""
+    return tensor.to(widest_float(tensor.device))
+
+
+def check_float64(device: torch.device, what: str) -> None:
+    """Check that a device has float64.
+
+    Args:
+        device: The device.
+        what: What needs it, in the singular.
+
+    Raises:
+        InputError: If it has not.
+    """
+    if widest_float(device) is not torch.float64:
+        raise InputError(f"{what} needs float64, which {device.type} has not; say cpu as device")
 
 
 def pick_device(device: str) -> str:
@@ -74,4 +102,6 @@ def hardware(device: str, info: Path = Path("/proc/cpuinfo")) -> str:
     text = re.sub(r"\((R|TM)\)|^\s*\w+ Gen\b", "", text)
     flags = set(facts.get("flags", "").split())
     name = " ".join(text.split()[:2]) or platform.machine()
+    if torch.device(device).type == "mps":
+        return f"{name}, mps"
     return ", ".join([name, *(one for one in _INSTRUCTIONS if one in flags)])

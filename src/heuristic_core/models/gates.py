@@ -17,6 +17,7 @@ from ..errors import InputError
 from .ablation import AblationValues
 from .anatomy import Anatomy
 from .hooks import Change, on_heads, on_mlp
+from .precision import computes_narrow, restored
 
 
 class Gates:
@@ -38,7 +39,10 @@ def interpolate(
 ) -> Float[Tensor, "..."]:
     """Compute ``z * output + (1 - z) * value``, exact to the last bit where z is 0 or 1."""
     dtype = output.dtype
-    return torch.lerp(value.to(dtype), output, z.to(dtype))
+    if z.requires_grad and computes_narrow(output.device):
+        # A narrow type would round the gates and their gradients.
+        z, dtype = restored(z), torch.float32
+    return torch.lerp(value.to(dtype), output.to(dtype), z.to(dtype)).to(output.dtype)
 
 
 @contextmanager

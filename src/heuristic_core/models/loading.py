@@ -67,8 +67,8 @@ def load_model(
 
     Args:
         source: A packaged name, a local folder, or a hub id.
-        device: Where to put it: ``cpu``, ``cuda``, or ``auto`` for ``cuda`` where there is one, as
-            on the command line.
+        device: Where to put it: ``cpu``, ``cuda``, ``mps``, or ``auto`` for ``cuda`` where there is
+            one, as on the command line.
         dtype: Type of the weights; float32 unless asked otherwise.
         max_length: Longest input in tokens.
         labels: Names of its classes, by the names in its configuration or by number, where these

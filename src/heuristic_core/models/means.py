@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -15,6 +14,7 @@ from ..errors import InputError
 from .ablation import AblationValues
 from .anatomy import Anatomy
 from .classifier import Classifier
+from .device import widest_float
 from .encoding import Encoded
 from .hooks import Handle, on_heads, on_mlp
 
@@ -35,7 +35,7 @@ class Means:
 
     def add(self, name: str, output: Float[Tensor, "batch position width"]) -> None:
         """Add a batch's outputs, in float64, so that the result hardly depends on batch size."""
-        total = output[self._real].sum(0, dtype=torch.float64)
+        total = output[self._real].sum(0, dtype=widest_float(output.device))
         self._sums[name] = self._sums[name] + total if name in self._sums else total
 
     def values(self) -> AblationValues:

@@ -11,12 +11,13 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..errors import expect, expect_whole
+from ..errors import InputError, expect, expect_whole
 from ..progress import Progress
 from ..tasks.task import Examples
 from .encoding import Encoded, encode
 from .families import family_of
 from .fit import check_setup, check_tokens, longest, takes_token_types
+from .precision import Precision, autocast, check_precision, enlarged
 from .steady import steady
 
 
@@ -35,6 +36,8 @@ class TextClassifier:
 
     #: How many examples any classifier was called with so far, compacted ones included.
     n_examples_run: ClassVar[int] = 0
+    #: In which precision it computes right now; see :meth:`computing_in`.
+    precision: Precision = "float32"
 
     def __init__(self, hf: Any, tokenizer: Any, name: str = "", max_length: int = 128) -> None:
         expect("hf", hf, PreTrainedModel)
@@ -63,7 +66,35 @@ class TextClassifier:
             # Nothing is generated: keys and values kept for later would only fill the memory.
             batch.setdefault("use_cache", False)
         TextClassifier.n_examples_run += len(next(iter(batch.values())))
-        return self.hf(**batch, return_dict=True)
+        if self.precision == "float32":
+            return self.hf(**batch, return_dict=True)
+        with autocast(self.device, self.precision):
+            output = self.hf(**batch, return_dict=True)
+        output.logits = enlarged(output.logits, self.precision)
+        return output
+
+    @contextmanager
+    def computing_in(self, precision: str) -> Iterator[None]:
+        """Compute in a precision within a ``with`` block; weights and logits stay in float32.
+
+        Args:
+            precision: ``float32``, ``bfloat16`` or ``float16``; the last two where that is safe.
+
+        Raises:
+            InputError: If it is unknown, or narrower and the weights are not in float32.
+        """
+        chosen = check_precision(precision)
+        if chosen != "float32" and self.hf.dtype is not torch.float32:
+            dtype = str(self.hf.dtype).removeprefix("torch.")
+            raise InputError(
+                f"computing in {chosen} is for weights in float32, these are in {dtype}; leave "
+                "the precision out"
+            )
+        before, self.precision = self.precision, chosen
+        try:
+            yield
+        finally:
+            self.precision = before
 
     def encode(self, examples: Examples) -> Encoded:
         """Tokenise examples, at most ``max_length`` tokens each.
@@ -109,7 +140,7 @@ class TextClassifier:
         encoded: Encoded,
         *,
         batch_size: int = 64,
-        bf16: bool = False,
+        precision: str = "float32",
         progress: Progress | None = None,
     ) -> Float[Tensor, "example label"]:
         """Run on examples without dropout or gradients, batched by length.
@@ -117,7 +148,7 @@ class TextClassifier:
         Args:
             encoded: The examples.
             batch_size: Examples a forward pass.
-            bf16: Compute in bfloat16 where that is safe; weights stay as they are.
+            precision: What to compute in; see :meth:`computing_in`.
             progress: Called with (examples done, examples in all) after each batch.
 
         Returns:
@@ -127,7 +158,7 @@ class TextClassifier:
         expect("progress", progress, Callable, type(None))
         result = torch.empty(len(encoded), len(self.labels), dtype=torch.float32)
         done = 0
-        with self.inference(), torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+        with self.inference(), self.computing_in(precision):
             for rows in encoded.by_length(batch_size):
                 result[rows] = self(**encoded.batch(rows, self.device)).logits.float().cpu()
                 done += len(rows)

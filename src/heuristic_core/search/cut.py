@@ -27,7 +27,10 @@ def cut(
         InputError: If a value is not finite.
     """
     if not np.isfinite(soft[prunable]).all():
-        raise InputError("soft values are not finite: the search diverged; lower its learning rate")
+        raise InputError(
+            "soft values are not finite: the search diverged; lower its "
+            "learning rate, or in float16 take bfloat16"
+        )
     candidates = np.flatnonzero(prunable)
     order = candidates[np.argsort(-soft[candidates], kind="stable")]
     mask = ~prunable

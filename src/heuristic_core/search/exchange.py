@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import cycle, islice
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..models.classifier import Classifier
@@ -29,6 +30,8 @@ from .problem import Problem
 
 #: A smaller fall of the divergence, in nats, may be rounding error.
 LEAST_FALL = 1e-6
+#: Examples of each seed that run at once.
+ROWS = 32
 
 Pair = tuple[int, int]
 Mask = Bool[np.ndarray, " unit"]
@@ -89,49 +92,100 @@ class Exchanged:
     pairs: list[Pair] = field(default_factory=list)
 
 
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What an exchange asks of the model.
+
+    Args:
+        rows: The examples.
+        kept: Which units are kept.
+        slopes: Whether it asks for slopes too, not for the logits alone.
+    """
+
+    rows: Int[np.ndarray, " row"]
+    kept: Mask
+    slopes: bool
+
+
+Answer = tuple[Float[Tensor, "row label"], Float[Tensor, "row label unit"] | None]
+
+
 def exchange(
-    problem: Problem,
-    kept: Mask,
+    problems: Sequence[Problem],
+    kept: Sequence[Mask],
     *,
     rounds: int,
     examples: int,
     size: int,
-    batch_size: int = 32,
-) -> Exchanged:
+    rows_per_pass: int | None = None,
+) -> list[Exchanged]:
     """Exchange kept for dropped units while the divergence from the full model falls.
 
     Each round linearises the model on a further part of the examples, chooses exchanges by this
     part and those of earlier rounds, and makes them if the model's own divergence on this part
     falls. If it does not, the first half of them is tried, and so on. Where a single exchange
-    fails, the unit it would have dropped is not dropped in later rounds either.
+    fails, the unit it would have dropped is not dropped in later rounds either. Seeds decide
+    alone; what they ask of the model is run together.
 
     Args:
-        problem: Model, data and the units that may be exchanged; the seed orders the examples.
-        kept: Which units are kept at the start.
+        problems: Model, data and the units that may be exchanged, once for each seed, which orders
+            the examples.
+        kept: Which units are kept at the start, for each seed.
         rounds: Rounds; each runs forward and backward, and forward again for each trial.
         examples: Examples of a part, at most; when all parts have been used, the first is next.
         size: Exchanges of a round at most.
-        batch_size: Examples a pass.
+        rows_per_pass: Examples of all seeds that run at once, at most; 32 of each if ``None``.
 
     Returns:
-        The units kept and the exchanges made.
+        The units kept and the exchanges made, for each seed.
     """
-    model, prunable = problem.model, problem.prunable
+    limit = rows_per_pass or ROWS * len(problems)
+    results: dict[int, Exchanged] = {}
+    asked: dict[int, Question] = {}
+    seeds = [
+        _rounds(problem, start, rounds=rounds, examples=examples, size=size)
+        for problem, start in zip(problems, kept, strict=True)
+    ]
+
+    def go_on(seed: int, answer: Answer | None) -> None:
+        try:
+            asked[seed] = seeds[seed].send(answer)
+        except StopIteration as end:
+            asked.pop(seed, None)
+            results[seed] = end.value
+
+    for seed in range(len(seeds)):
+        go_on(seed, None)
+    while asked:
+        # Trials first, so that all seeds begin their next round together.
+        trials = {seed: question for seed, question in asked.items() if not question.slopes}
+        now = trials or dict(asked)
+        for seed, answer in zip(now, _answers(problems[0], list(now.values()), limit), strict=True):
+            go_on(seed, answer)
+    return [results[seed] for seed in range(len(seeds))]
+
+
+def _rounds(
+    problem: Problem, kept: Mask, *, rounds: int, examples: int, size: int
+) -> Generator[Question, Any, Exchanged]:
+    """Make the exchanges of one seed, asking for what the model says."""
+    prunable = problem.prunable
     result = Exchanged(kept.copy())
     if not (kept & prunable).any() or kept.all():
         return result
     movable = prunable.copy()
-    pieces = parts(problem.data, examples, problem.seed)
+    pieces = parts(len(problem.data.encoded), examples, problem.seed)
     seen: deque[LinearModel] = deque(maxlen=len(pieces))
-    for part in islice(cycle(pieces), rounds):
-        logits, slopes = logit_slopes(model, part, _gates(result.kept), batch_size=batch_size)
-        reference = part.reference.to(logits.dtype)
+    for rows in islice(cycle(pieces), rounds):
+        logits, slopes = yield Question(rows, result.kept, slopes=True)
+        assert slopes is not None
+        reference = problem.data.reference[rows].to(logits)
         here = LinearModel(reference, logits, slopes)
         seen.append(here)  # replaces what an earlier round computed on this part
         pairs = best_pairs(joined(seen), result.kept, movable, size)
         while pairs:
-            logits = _logits(model, part, swapped(result.kept, pairs), batch_size).to(slopes)
-            there = LinearModel(reference, logits, slopes)
+            logits, _ = yield Question(rows, swapped(result.kept, pairs), slopes=False)
+            there = LinearModel(reference, logits.to(slopes), slopes)
             if there.divergence < here.divergence - LEAST_FALL:
                 others = [model_of_part.moved(pairs) for model_of_part in list(seen)[:-1]]
                 seen = deque([*others, there], maxlen=len(pieces))
@@ -144,11 +198,23 @@ def exchange(
     return result
 
 
-def parts(data: SearchData, size: int, seed: int) -> list[SearchData]:
-    """Split the data at random into parts of nearly equal size, none larger than ``size``."""
-    order = np.random.default_rng(seed).permutation(len(data.encoded))
-    split = np.array_split(order, math.ceil(len(order) / size))
-    return [data.take(np.sort(rows)) for rows in split]
+def _answers(problem: Problem, questions: Sequence[Question], limit: int) -> list[Answer]:
+    """Run the model on what several seeds ask, together; all ask for slopes or none does."""
+    model, data = problem.model, problem.data
+    some = data.take(np.concatenate([question.rows for question in questions]))
+    lengths = [len(question.rows) for question in questions]
+    kept = np.repeat([question.kept for question in questions], lengths, axis=0)
+    z = torch.from_numpy(kept).float()
+    if not questions[0].slopes:
+        return [(logits, None) for logits in _logits(model, some, z, limit).split(lengths)]
+    logits, slopes = logit_slopes(model, some, z, batch_size=limit)
+    return list(zip(logits.split(lengths), slopes.split(lengths), strict=True))
+
+
+def parts(n_examples: int, size: int, seed: int) -> list[Int[np.ndarray, " row"]]:
+    """Split examples at random into parts of nearly equal size, none larger than ``size``."""
+    order = np.random.default_rng(seed).permutation(n_examples)
+    return [np.sort(rows) for rows in np.array_split(order, math.ceil(n_examples / size))]
 
 
 def joined(models: Iterable[LinearModel]) -> LinearModel:
@@ -195,13 +261,13 @@ def swapped(kept: Mask, pairs: list[Pair]) -> Mask:
     return after
 
 
-def _gates(kept: Mask) -> Float[Tensor, " unit"]:
-    return torch.from_numpy(kept).float()
-
-
 def _logits(
-    model: Classifier, data: SearchData, kept: Mask, batch_size: int
+    model: Classifier, data: SearchData, z: Float[Tensor, "example unit"], batch_size: int
 ) -> Float[Tensor, "example label"]:
-    with model.gated(data.values) as gates:
-        gates.z = _gates(kept).to(model.device)
-        return model.logits(data.encoded, batch_size=batch_size).clone()
+    at = z.to(model.device)
+    result = torch.empty(data.reference.shape, dtype=torch.float32, device=model.device)
+    with model.inference(), model.gated(data.values) as gates:
+        for rows in data.encoded.by_length(batch_size):
+            gates.z = at[rows]
+            result[rows] = model(**data.encoded.batch(rows, model.device)).logits.float()
+    return result.clone()  # no inference tensor: it is computed with outside

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -29,10 +29,10 @@ from .gate_training import GateOptions
 from .gradient import GradientOptions, gradient
 from .greedy import GreedyOptions, greedy
 from .integrated import IntegratedOptions, integrated
-from .learned import LearnedOptions, learned
+from .learned import LearnedOptions, learned, learned_together
 from .magnitude import MagnitudeOptions, magnitude
 from .options import MethodOptions
-from .paper import PaperOptions, paper
+from .paper import PaperOptions, paper, paper_together
 from .problem import Problem, no_progress
 from .random_units import RandomOptions, random_units
 from .ranking import Ranking
@@ -48,21 +48,28 @@ class Method:
         search: From (problem, options) to one :class:`Ranking` for each number of units to keep.
         options: The settings it takes.
         summary: What it does, in one line.
+        together: From (the same problem once for each seed, options) to the rankings of each seed,
+            for methods that search with several seeds in one pass.
     """
 
     search: Callable[[Problem, Any], list[Ranking]]
     options: type[MethodOptions]
     summary: str
+    together: Callable[[Sequence[Problem], Any], list[list[Ranking]]] | None = None
 
 
 METHODS: dict[str, Method] = {
     "learned": Method(
-        learned, LearnedOptions, "hard-concrete gates trained to agree with the full model"
+        learned,
+        LearnedOptions,
+        "hard-concrete gates trained to agree with the full model",
+        learned_together,
     ),
     "paper": Method(
         paper,
         PaperOptions,
         "the published procedure, its quirks included: over a million examples a sparsity",
+        paper_together,
     ),
     "subset": Method(
         subset,
@@ -131,7 +138,25 @@ def search_effort(method: str, options: Mapping[str, Any], sparsities: Sequence[
     return method_options(method, options).n_examples(sorted(sparsities))
 
 
-@steady()
+def check_together(method: str, options: Mapping[str, Any]) -> None:
+    """Check that a method can search with several seeds in one pass.
+
+    Raises:
+        InputError: If it cannot, or not with these settings.
+    """
+    if METHODS[method].together is None:
+        able = " and ".join(name for name, one in METHODS.items() if one.together)
+        raise InputError(
+            f"the search method {method!r} takes one seed at a time; {able} search several together"
+        )
+    settings = method_options(method, options)
+    if isinstance(settings, GateOptions) and settings.dropout:
+        raise InputError(
+            "with dropout, seeds are searched one at a time: torch draws it from one generator; "
+            "set the search option dropout to false to search several together"
+        )
+
+
 def find_subnetworks(
     model: Classifier,
     task: Task | Examples | SearchData,
@@ -142,6 +167,7 @@ def find_subnetworks(
     units: str = "all",
     ablation: str | None = None,
     exclude: Collection[Unit | str] = (),
+    precision: str = "float32",
     provenance: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     **options: Any,
@@ -158,6 +184,8 @@ def find_subnetworks(
         units: Prune ``all`` units, or ``heads`` alone.
         ablation: ``mean`` (the default) or ``zero``; with :class:`SearchData` it is given there.
         exclude: Prunable units that no subnetwork may keep; they count among the dropped.
+        precision: What the model computes in: ``float32``, or ``bfloat16`` or ``float16`` where
+            that is safe. Its weights, the gates and the full model's predictions stay in float32.
         provenance: Further facts to record with each subnetwork.
         progress: Called with (steps done, steps in all).
         options: The method's settings.
@@ -170,6 +198,66 @@ def find_subnetworks(
         InputError: If a sparsity is outside [0, 1) or keeps more units than are not excluded, an
             excluded unit is not prunable, or a name or setting is unknown.
     """
+    if "seeds" in options:
+        raise InputError("give one seed; several are for find_subnetworks_together")
+    (found,) = find_subnetworks_together(
+        model,
+        task,
+        sparsities,
+        seeds=[seed],
+        method=method,
+        units=units,
+        ablation=ablation,
+        exclude=exclude,
+        precision=precision,
+        provenance=provenance,
+        progress=progress,
+        **options,
+    ).values()
+    return found
+
+
+@steady()
+def find_subnetworks_together(
+    model: Classifier,
+    task: Task | Examples | SearchData,
+    sparsities: Sequence[float],
+    *,
+    seeds: Sequence[int],
+    method: str = "learned",
+    units: str = "all",
+    ablation: str | None = None,
+    exclude: Collection[Unit | str] = (),
+    precision: str = "float32",
+    provenance: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> dict[int, list[Subnetwork]]:
+    """Find subnetworks with several seeds in one pass: each as it would be alone, up to rounding.
+
+    The seeds share passes through the model, of as many examples as all have together. On a GPU
+    this takes little longer than one seed alone.
+
+    Args:
+        model: As for :func:`find_subnetworks`, like all arguments that are not explained here.
+        task: As there.
+        sparsities: As there.
+        seeds: The seeds, each once.
+        method: One that takes several seeds: ``learned``, or ``paper`` without dropout.
+        units: As there.
+        ablation: As there.
+        exclude: As there.
+        precision: As there.
+        provenance: As there.
+        progress: As there.
+        options: The method's settings. ``rows_per_pass`` bounds how many examples run at once.
+
+    Returns:
+        For each seed its subnetworks, in the order of ``sparsities``.
+
+    Raises:
+        InputError: If the method takes one seed at a time, or as :func:`find_subnetworks`.
+    """
     check_classifier(model)
     expect("exclude", exclude, Collection)
     expect("provenance", provenance, Mapping, type(None))
@@ -178,8 +266,9 @@ def find_subnetworks(
     if isinstance(sparsities, str) or not isinstance(sparsities, Iterable):
         raise InputError(f"sparsities are a list such as [0.5], not {one_line(repr(sparsities))}")
     wanted = [check_sparsity(s) for s in sparsities]
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 2**63:
-        raise InputError(f"seed {one_line(repr(seed))} is no whole number from 0 to 2**63 - 1")
+    all_seeds = _check_seeds(seeds)
+    if len(all_seeds) > 1:
+        check_together(method, options)
     prunable = model.space.prunable(units)
     rising = sorted(set(wanted))
     if not rising:
@@ -198,39 +287,68 @@ def find_subnetworks(
         prunable=candidates,
         keep=tuple(count_at.values()),
         targets=tuple(count_at),
-        seed=int(seed),
+        seed=all_seeds[0],
         progress=progress or no_progress,
     )
-    with _without(model, data, excluded):
-        rankings = METHODS[method].search(problem, settings)
-    ranking_at = dict(zip(count_at, rankings, strict=True))
-    subnetworks = {}
-    for sparsity, (target, count) in zip(rising, aims, strict=True):
-        ranking = ranking_at[target]
+    problems = [replace(problem, seed=seed) for seed in all_seeds]
+    with model.computing_in(precision), _without(model, data, excluded):
+        together = METHODS[method].together
+        if together is None or len(problems) == 1:
+            every = [METHODS[method].search(problem, settings)]
+        else:
+            every = together(problems, settings)
+    common = {
+        **model.facts(),
+        "task": data.task or None,
+        "data": {"search": data.digest} if data.digest else {},
+        "values": data.values.over,
+        "method": method,
+        "options": settings.model_dump(),
+        "precision": precision,
+        "units": units,
+        "excluded": [str(unit) for unit in model.space if excluded[model.space.index(unit)]],
+        "sparsities_of_run": rising,
+        "seeds_of_pass": all_seeds,
+    }
+
+    def subnetwork(seed: int, ranking: Ranking, sparsity: float, count: int) -> Subnetwork:
         kept = cut(ranking.soft, count, candidates) if ranking.kept is None else ranking.kept
-        facts = {
-            **model.facts(),
-            "task": data.task or None,
-            "data": {"search": data.digest} if data.digest else {},
-            "values": data.values.over,
-            "method": method,
-            "options": settings.model_dump(),
-            "seed": seed,
-            "target": sparsity,
-            "units": units,
-            "excluded": [str(unit) for unit in model.space if excluded[model.space.index(unit)]],
-            "sparsities_of_run": rising,
-            **ranking.facts,
-        }
-        subnetworks[sparsity] = Subnetwork(
+        own = {"seed": seed, "target": sparsity, **ranking.facts, **(provenance or {})}
+        return Subnetwork(
             space=model.space,
             kept=model.space.from_mask(kept & ~excluded),
             ablation=data.ablation,
             values={} if data.ablation == "zero" else data.values.arrays(),
             soft=np.where(excluded, 0.0, ranking.soft),
-            provenance=facts | dict(provenance or {}),
+            provenance=common | own,
         )
-    return [subnetworks[sparsity] for sparsity in wanted]
+
+    found = {}
+    for seed, rankings in zip(all_seeds, every, strict=True):
+        ranking_at = dict(zip(count_at, rankings, strict=True))
+        at = {
+            sparsity: subnetwork(seed, ranking_at[target], sparsity, count)
+            for sparsity, (target, count) in zip(rising, aims, strict=True)
+        }
+        found[seed] = [at[sparsity] for sparsity in wanted]
+    return found
+
+
+def _check_seeds(seeds: Any) -> list[int]:
+    """Check that seeds are different whole numbers, at least one.
+
+    Raises:
+        InputError: If they are not.
+    """
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise InputError(f"seeds are a list such as [1, 2], not {one_line(repr(seeds))}")
+    given = list(seeds)
+    for seed in given:
+        if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 2**63:
+            raise InputError(f"seed {one_line(repr(seed))} is no whole number from 0 to 2**63 - 1")
+    if not given or len(set(given)) < len(given):
+        raise InputError("name at least one seed, and each once")
+    return [int(seed) for seed in given]
 
 
 def _search_data(model: Classifier, task: object, ablation: str | None) -> SearchData:

@@ -133,7 +133,7 @@ def gate_gradients(
 def logit_slopes(
     model: Classifier,
     data: SearchData,
-    z: Float[Tensor, " unit"],
+    z: Float[Tensor, "*example unit"],
     *,
     batch_size: int = 32,
 ) -> tuple[Float[Tensor, "example label"], Float[Tensor, "example label unit"]]:
@@ -145,25 +145,26 @@ def logit_slopes(
     Args:
         model: The full model; its weights stay frozen.
         data: Examples and ablation values.
-        z: The gates, the same for all examples.
+        z: The gates, the same for all examples or each example's own.
         batch_size: Examples a pass.
 
     Returns:
-        The logits and the slopes, in float32 or better on the CPU, in the examples' order.
+        The logits and the slopes, in float32 or better on the model's device, in the examples'
+        order.
     """
     dtype = torch.promote_types(model.hf.dtype, torch.float32)
     n, n_labels = data.reference.shape
-    at = z.to(model.device, dtype)
-    logits = torch.empty(n, n_labels, dtype=dtype)
-    slopes = torch.zeros(n, n_labels, len(z), dtype=dtype)
+    at = z.to(model.device, dtype).expand(n, -1)
+    logits = torch.empty(n, n_labels, dtype=dtype, device=model.device)
+    slopes = torch.zeros(n, n_labels, at.shape[1], dtype=dtype, device=model.device)
     with model.frozen(), model.gated(data.values) as gates:
         for rows in data.encoded.by_length(batch_size):
-            gates.z = at.repeat(len(rows), 1).requires_grad_()
+            gates.z = at[rows].requires_grad_()
             output = model(**data.encoded.batch(rows, model.device)).logits.to(dtype)
-            logits[rows] = output.detach().cpu()
+            logits[rows] = output.detach()
             for label in range(1, n_labels):
                 total = (output[:, label] - output[:, 0]).sum()
                 more = label < n_labels - 1
                 (slope,) = torch.autograd.grad(total, gates.z, retain_graph=more)
-                slopes[rows, label] = slope.cpu()
+                slopes[rows, label] = slope
     return logits, slopes

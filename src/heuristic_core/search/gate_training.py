@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ..models.classifier import Classifier
+from ..models.device import widened
 from ..models.gates import Gates
 from .data import SearchData
 from .hard_concrete import open_probability, sample_gates
@@ -60,58 +61,84 @@ class GateOptions(MethodOptions):
     cached_reference: bool = Field(
         True, description="Compute the full model's predictions once, not at every step."
     )
+    rows_per_pass: Count | None = Field(
+        None,
+        description="Examples that run at once, at most, those of similar length together; if "
+        "unset, all of a step.",
+    )
 
 
 def train_gates(
-    problem: Problem, schedule: Sequence[tuple[float, bool]], options: GateOptions
-) -> list[Float[Tensor, " gate"]]:
-    """Train one gate per prunable unit along a schedule of target sparsities.
+    problems: Sequence[Problem], schedule: Sequence[tuple[float, bool]], options: GateOptions
+) -> list[list[Float[Tensor, " gate"]]]:
+    """Train one gate per prunable unit along a schedule of target sparsities, for several seeds.
+
+    The seeds share the passes through the model and nothing else: each has its own start values,
+    order of examples, noise, gradients, bound on their norm, multipliers and moments. Up to
+    rounding it ends where it would alone.
 
     Args:
-        problem: Model, data and prunable units; start values, data order and noise come from its
-            seed.
+        problems: The same problem once for each seed; start values, data order and noise come
+            from it. The first reports the progress.
         schedule: For each optimiser step its target and whether to read the gates after it.
         options: Settings.
 
     Returns:
-        For each reading log alpha of the prunable units, in float64 on the CPU.
+        For each seed and each reading log alpha of the prunable units, in float64 on the CPU.
 
     Source:
         Paper, section 3.1; Louizos, Welling and Kingma (2018).
     """
+    problem, n_seeds = problems[0], len(problems)
     model, data, n_gates = problem.model, problem.data, problem.n_prunable
-    generator = torch.Generator(model.device).manual_seed(problem.seed)
+    generators = [torch.Generator(model.device).manual_seed(one.seed) for one in problems]
     # Named dtypes: a seed's noise must not depend on torch's default one.
-    noise = torch.randn(n_gates, generator=generator, device=model.device, dtype=torch.float32)
+    noise = torch.stack(
+        [
+            torch.randn(n_gates, generator=g, device=g.device, dtype=torch.float32)
+            for g in generators
+        ]
+    )
     # In float64, which costs nothing at this size and leaves only the model's own rounding.
-    log_alpha = (options.start + options.start_spread * noise.double()).requires_grad_()
-    multipliers = torch.zeros(2, dtype=torch.float64, device=model.device, requires_grad=True)
+    log_alpha = (options.start + options.start_spread * widened(noise)).requires_grad_()
+    multipliers = torch.zeros(
+        n_seeds, 2, dtype=log_alpha.dtype, device=model.device, requires_grad=True
+    )
     optimiser, rates = _optimiser(log_alpha, multipliers, len(schedule), options)
     n_passes = len(schedule) * options.accumulate
-    order = np.random.default_rng(problem.seed)
-    batches = data.encoded.shuffled(
-        options.batch_size, n_passes, order, by_length=options.by_length
-    )
-    length = model.max_length if options.full_padding else None
-    readings: list[Tensor] = []
+    lengths = data.encoded.lengths
+    orders = [
+        data.encoded.shuffled(
+            options.batch_size,
+            n_passes,
+            np.random.default_rng(one.seed),
+            by_length=options.by_length,
+        )
+        for one in problems
+    ]
+    readings: list[list[Tensor]] = [[] for _ in problems]
     total, n_summed, last_target = torch.zeros_like(log_alpha), 0, -1.0
     with _running(model, options, problem.seed), model.gated(data.values) as gates:
         for step, (target, read_here) in enumerate(schedule):
             for _ in range(options.accumulate):
-                rows = next(batches)
-                batch = data.encoded.batch(rows, model.device, length)
-                reference = _reference(model, gates, data, rows, batch, options)
-                uniform = _uniform(len(rows), n_gates, generator, options)
-                sampled = sample_gates(log_alpha, uniform)
-                z = problem.gates(sampled)
-                gates.z = z[0] if options.shared_noise else z
-                divergence = kl_divergence(reference, model(**batch).logits).mean()
+                rows = np.stack([next(order) for order in orders])
+                n_rows = rows.shape[1]
+                uniform = torch.stack([_uniform(n_rows, n_gates, g, options) for g in generators])
+                sampled = sample_gates(log_alpha[:, None], uniform)
+                z = problem.gates(sampled).expand(-1, n_rows, -1)
+                flat = rows.ravel()
+                some = passes(lengths[flat], options.rows_per_pass)
+                slopes = _slopes(problem, gates, flat, z.detach().flatten(0, 1), some, options)
                 openness = sampled if options.sampled_penalty else open_probability(log_alpha)
-                gap = target - (1 - openness.mean())
-                loss = divergence + multipliers[0] * gap + multipliers[1] * gap**2
-                (loss / options.accumulate).backward()
+                gap = target - (1 - openness.flatten(1).mean(-1))
+                penalty = multipliers[:, 0] * gap + multipliers[:, 1] * gap**2
+                share = n_rows * options.accumulate
+                torch.autograd.backward(
+                    [z, penalty.sum() / options.accumulate],
+                    [slopes.view_as(z) / share, None],
+                )
             if options.clip_norm is not None:
-                torch.nn.utils.clip_grad_norm_([log_alpha, multipliers], options.clip_norm)
+                _clip(log_alpha, multipliers, options.clip_norm)
             optimiser.step()
             rates.step()
             optimiser.zero_grad()
@@ -119,9 +146,63 @@ def train_gates(
                 total, n_summed, last_target = torch.zeros_like(log_alpha), 0, target
             total, n_summed = total + log_alpha.detach(), n_summed + 1
             if read_here:
-                readings.append((total / n_summed).detach().cpu())
+                means = (total / n_summed).cpu().double()
+                for reading, mean in zip(readings, means, strict=True):
+                    reading.append(mean)
             problem.progress(step + 1, len(schedule))
     return readings
+
+
+def _slopes(
+    problem: Problem,
+    gates: Gates,
+    rows: Int[np.ndarray, " row"],
+    z: Float[Tensor, "row unit"],
+    split: Sequence[np.ndarray],
+    options: GateOptions,
+) -> Float[Tensor, "row unit"]:
+    """Differentiate each row's divergence from the full model with respect to its gates.
+
+    Args:
+        problem: The model and the data.
+        gates: The model's gates.
+        rows: The example of each row.
+        z: The gates of each row.
+        split: The rows of each pass.
+        options: Settings.
+    """
+    model, data = problem.model, problem.data
+    length = model.max_length if options.full_padding else None
+    slopes = torch.empty_like(z)
+    for some in split:
+        batch = data.encoded.batch(rows[some], model.device, length)
+        reference = _reference(model, gates, data, rows[some], batch, options)
+        gates.z = z[some].requires_grad_()
+        divergence = kl_divergence(reference, model(**batch).logits)
+        (slopes[some],) = torch.autograd.grad(divergence.sum(), gates.z)
+    return slopes
+
+
+def passes(lengths: Int[np.ndarray, " row"], limit: int | None) -> list[np.ndarray]:
+    """Split rows into passes of similar length; one pass, in order, where they are not too many.
+
+    Args:
+        lengths: Tokens of each row.
+        limit: Rows of a pass at most; no limit if ``None``.
+    """
+    if limit is None or len(lengths) <= limit:
+        return [np.arange(len(lengths))]
+    order = np.argsort(lengths, kind="stable")
+    return [order[i : i + limit] for i in range(0, len(order), limit)]
+
+
+def _clip(log_alpha: Tensor, multipliers: Tensor, bound: float) -> None:
+    """Bound the joint norm of each seed's gradients, as ``clip_grad_norm_`` does for one."""
+    gradients = [p.grad for p in (log_alpha, multipliers) if p.grad is not None]
+    norms = torch.stack([torch.linalg.vector_norm(g, dim=-1) for g in gradients])
+    factor = (bound / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp(max=1.0)
+    for gradient in gradients:
+        gradient.mul_(factor[:, None])
 
 
 def kl_divergence(
@@ -173,7 +254,7 @@ def _uniform(
     # Neighbours in a batch have similar lengths, so a pair's noise partly cancels.
     if half < n:
         drawn = torch.stack([drawn, 1 - drawn], 1).flatten(0, 1)[:n]
-    return drawn.double()
+    return widened(drawn)
 
 
 def _reference(

@@ -52,32 +52,46 @@ class LearnedOptions(GateOptions):
 
 
 def learned(problem: Problem, options: LearnedOptions) -> list[Ranking]:
+    """Learn soft values with one seed; see :func:`learned_together`."""
+    return learned_together([problem], options)[0]
+
+
+def learned_together(problems: Sequence[Problem], options: LearnedOptions) -> list[list[Ranking]]:
     """Learn soft values of all units at each of several rising sparsities, in one run.
 
+    Args:
+        problems: The same problem once for each seed.
+        options: Settings.
+
     Returns:
-        One ranking for each number of units: soft values in float64, the units kept and the
-        exchanges made.
+        For each seed one ranking for each number of units: soft values in float64, the units kept
+        and the exchanges made.
     """
+    problem = problems[0]
     schedule = target_schedule(problem.targets, options.ramp_steps, options.hold_steps)
     n_steps = len(schedule) + options.exchange_rounds * len(problem.keep)
-    training = replace(problem, progress=lambda done, _: problem.progress(done, n_steps))
+    training = [
+        replace(one, progress=lambda done, _: problem.progress(done, n_steps)) for one in problems
+    ]
     readings = train_gates(training, schedule, options)
-    rankings = []
-    for i, (n_kept, log_alpha) in enumerate(zip(problem.keep, readings, strict=True)):
-        soft = problem.everywhere(soft_value(log_alpha).numpy())
-        exchanged = exchange(
-            problem,
-            cut(soft, n_kept, problem.prunable),
+    rankings: list[list[Ranking]] = [[] for _ in problems]
+    for i, n_kept in enumerate(problem.keep):
+        softs = [problem.everywhere(soft_value(reading[i]).numpy()) for reading in readings]
+        every = exchange(
+            problems,
+            [cut(soft, n_kept, problem.prunable) for soft in softs],
             rounds=options.exchange_rounds,
             examples=options.exchange_examples,
             size=options.exchange_size,
+            rows_per_pass=options.rows_per_pass,
         )
-        for pair in exchanged.pairs:  # so that kept units still have the highest soft values
-            soft[list(pair)] = soft[list(pair[::-1])]
-        pairs = [
-            [str(problem.model.space.units[unit]) for unit in pair] for pair in exchanged.pairs
-        ]
-        rankings.append(Ranking(soft, exchanged.kept, {"exchanges": pairs}))
+        for ranking, soft, exchanged in zip(rankings, softs, every, strict=True):
+            for pair in exchanged.pairs:  # so that kept units still have the highest soft values
+                soft[list(pair)] = soft[list(pair[::-1])]
+            pairs = [
+                [str(problem.model.space.units[unit]) for unit in pair] for pair in exchanged.pairs
+            ]
+            ranking.append(Ranking(soft, exchanged.kept, {"exchanges": pairs}))
         problem.progress(len(schedule) + (i + 1) * options.exchange_rounds, n_steps)
     return rankings
 

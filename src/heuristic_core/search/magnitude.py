@@ -14,6 +14,7 @@ from torch import Tensor
 from ..models.ablation import AblationValues
 from ..models.anatomy import weight_of
 from ..models.classifier import Classifier
+from ..models.device import widest_float
 from ..models.hooks import Change, on_heads, on_mlp
 from ..progress import Progress
 from .data import SearchData
@@ -88,26 +89,27 @@ def _measuring(
     """Sum distances at every forward pass of a ``with`` block, in the order of the units."""
     sums: list[Tensor] = []
     handles = []
+    widest = widest_float(model.device)
 
     def head_hook(slot: int, value: Tensor, factors: Tensor) -> Change:
         def hook(heads: Tensor) -> None:
             output = heads[real[0]].unflatten(-1, value.shape)  # token, head, d_head
             written = torch.einsum("thd,hed->the", (output - value).float(), factors)
-            sums[slot] += written.norm(dim=-1).sum(0, dtype=torch.float64)
+            sums[slot] += written.norm(dim=-1).sum(0, dtype=widest)
 
         return hook
 
     def mlp_hook(slot: int, value: Tensor) -> Change:
         def hook(output: Tensor) -> None:
             written = (output[real[0]] - value).float()
-            sums[slot] += written.norm(dim=-1).sum(dtype=torch.float64)
+            sums[slot] += written.norm(dim=-1).sum(dtype=widest)
 
         return hook
 
     try:
         for layer, n_heads in enumerate(model.space.heads):
             slot = len(sums)
-            sums += [torch.zeros(n, dtype=torch.float64, device=model.device) for n in (n_heads, 1)]
+            sums += [torch.zeros(n, dtype=widest, device=model.device) for n in (n_heads, 1)]
             weight = weight_of(model.anatomy.attention_out[layer])
             projection = weight.float().unflatten(1, (n_heads, -1))
             # ||W x|| = ||R x|| for W = QR, and R is far smaller than a head's columns of W.

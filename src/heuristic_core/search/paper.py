@@ -72,31 +72,44 @@ class PaperOptions(GateOptions):
 
 
 def paper(problem: Problem, options: PaperOptions) -> list[Ranking]:
+    """Learn soft values with one seed; see :func:`paper_together`."""
+    return paper_together([problem], options)[0]
+
+
+def paper_together(problems: Sequence[Problem], options: PaperOptions) -> list[list[Ranking]]:
     """Learn soft values by the published procedure, one run for each sparsity.
 
+    Args:
+        problems: The same problem once for each seed; one alone where dropout is on, which torch
+            draws from one generator.
+        options: Settings.
+
     Returns:
-        One ranking for each number of units; with the published cut its kept units too, whose
-        number is not exact.
+        For each seed one ranking for each number of units; with the published cut its kept units
+        too, whose number is not exact.
 
     Source:
         Paper, section 3.1 and the appendix on training.
     """
+    problem = problems[0]
     schedules = [paper_schedule(target, options) for target in problem.targets]
     n_steps = sum(len(schedule) for schedule in schedules)
     before = 0
-    rankings = []
+    rankings: list[list[Ranking]] = [[] for _ in problems]
     for n_kept, schedule in zip(problem.keep, schedules, strict=True):
 
         def progress(done: int, _: int, before: int = before) -> None:
             problem.progress(before + done, n_steps)
 
-        (log_alpha,) = train_gates(replace(problem, progress=progress), schedule, options)
-        soft = problem.everywhere(soft_value(log_alpha).numpy())
-        kept = None
-        if options.cut == "published":
-            space, prunable = problem.model.space, problem.prunable
-            kept = published_cut(log_alpha, n_kept, space, prunable, options.threshold)
-        rankings.append(Ranking(soft, kept))
+        training = [replace(one, progress=progress) for one in problems]
+        trained = train_gates(training, schedule, options)
+        for ranking, (log_alpha,) in zip(rankings, trained, strict=True):
+            soft = problem.everywhere(soft_value(log_alpha).numpy())
+            kept = None
+            if options.cut == "published":
+                space, prunable = problem.model.space, problem.prunable
+                kept = published_cut(log_alpha, n_kept, space, prunable, options.threshold)
+            ranking.append(Ranking(soft, kept))
         before += len(schedule)
     return rankings
 

@@ -43,6 +43,11 @@ _Sparsity = Annotated[
     Field(json_schema_extra={"minimum": 0, "exclusiveMaximum": 1}),
 ]
 Sparsities = Annotated[list[_Sparsity], Distinct]
+SeedsPerPass = Annotated[int, Field(ge=1)]
+SEEDS_PER_PASS = (
+    "So many seeds are searched in one pass, in the order given: faster on a GPU. For the methods "
+    "'learned', and 'paper' without dropout."
+)
 Shares = Annotated[list[Annotated[float, Field(gt=0, le=1)]], Distinct]
 Weightings = Annotated[list[Literal["attention", "value_norm"]], Distinct]
 Paths = Annotated[list[Literal["direct", "total"]], Distinct]
@@ -58,6 +63,7 @@ class GridConfig(Settings):
         [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], description="All found in one run of it."
     )
     seeds: Seeds = Field([1, 2, 3], description="One run of the search for each.")
+    seeds_per_pass: SeedsPerPass = Field(1, description=SEEDS_PER_PASS)
     options: dict[str, Any] | None = Field(
         None, description="The search's settings; those of [search.options] if unset."
     )

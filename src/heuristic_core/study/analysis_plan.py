@@ -111,7 +111,11 @@ def _plan_grid(planner: Planner) -> list[Cell]:
     if grid is None:
         return []
     search = config.search.model_copy(
-        update={"sparsities": grid.sparsities, "seeds": grid.seeds}
+        update={
+            "sparsities": grid.sparsities,
+            "seeds": grid.seeds,
+            "seeds_per_pass": grid.seeds_per_pass,
+        }
         | ({} if grid.options is None else {"options": grid.options})
     )
     cells: list[Cell] = []

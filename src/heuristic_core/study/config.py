@@ -13,9 +13,18 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
 from ..errors import InputError, unknown
+from ..models.precision import Precision
 from ..storage import read_toml
 from ..validation import NAME, wrong
-from .analysis_config import AnalysisConfig, Distinct, Seeds, Settings, Sparsities
+from .analysis_config import (
+    SEEDS_PER_PASS,
+    AnalysisConfig,
+    Distinct,
+    Seeds,
+    SeedsPerPass,
+    Settings,
+    Sparsities,
+)
 from .checkpoints import FineTuned, Tuned, beside
 from .place import Place, starting_from
 from .settings import settings
@@ -60,7 +69,11 @@ class FinetuneConfig(Settings):
     learning_rate: float = Field(5e-5, gt=0, description="Peak learning rate.")
     warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
     weight_decay: float = Field(0.0, ge=0, description="AdamW's weight decay.")
-    bf16: bool = Field(False, description="Compute in bfloat16 where that is safe.")
+    precision: Precision = Field(
+        "float32",
+        description="What is computed in; 'bfloat16' and 'float16' where that is safe, with "
+        "weights in float32. 'float16' needs a CUDA device.",
+    )
     by_length: bool = Field(
         False,
         description="Make batches of examples of similar length, which saves padding; not where "
@@ -86,17 +99,23 @@ class SearchConfig(Settings):
     )
     units: Literal["all", "heads"] = Field("all", description="What may be dropped.")
     ablation: Literal["mean", "zero"] = Field("mean", description="What dropped units become.")
+    precision: Precision = Field(
+        "float32",
+        description="What models compute in while masks are learned; 'bfloat16' and 'float16' "
+        "where that is safe. Weights, gates and the full model's predictions stay in float32.",
+    )
+    seeds_per_pass: SeedsPerPass = Field(1, description=SEEDS_PER_PASS)
     options: dict[str, Any] = Field(default_factory=dict, description="The method's own settings.")
 
 
 class EvaluationConfig(Settings):
     """How models and subnetworks are evaluated."""
 
-    bf16: bool = Field(
-        False,
-        description="Evaluate models and subnetworks in bfloat16 where that is safe: faster, and "
-        "few predictions differ (benchmarks/rounding.py). Masks are still learned, and heads "
-        "removed, patched and probed, in the type that [model] names.",
+    precision: Precision = Field(
+        "float32",
+        description="What models and subnetworks are evaluated in. 'bfloat16' and 'float16', where "
+        "that is safe, are faster, and few predictions differ (benchmarks/rounding.py). Heads are "
+        "still removed, patched and probed in the type that [model] names.",
     )
 
 
@@ -242,11 +261,12 @@ class StudyConfig(Settings):
 
     @model_validator(mode="after")
     def _weights_are_wider(self) -> StudyConfig:
-        if self.evaluation.bf16 and self.model.dtype != "float32":
-            raise ValueError(
-                f"evaluation.bf16 is for weights in float32, model.dtype is {self.model.dtype}; "
-                "leave one of them out"
-            )
+        for name, table in (("search", self.search), ("evaluation", self.evaluation)):
+            if table.precision != "float32" and self.model.dtype != "float32":
+                raise ValueError(
+                    f"{name}.precision is for weights in float32, model.dtype is "
+                    f"{self.model.dtype}; leave one of them out"
+                )
         return self
 
     @model_validator(mode="after")
@@ -349,6 +369,7 @@ def check_study(raw: Mapping[str, Any], folder: Path | None = None) -> StudyConf
     Raises:
         InputError: If a key is unknown (the nearest known one is named) or a value does not fit.
     """
+    raw = _renamed(raw)
     _check_keys(raw, StudyConfig, "")
     try:
         return StudyConfig.model_validate(raw, context={"folder": folder}).within(folder)
@@ -357,6 +378,17 @@ def check_study(raw: Mapping[str, Any], folder: Path | None = None) -> StudyConf
         # An error about several tables names its keys itself.
         where = f"study key {'.'.join(map(str, place))}" if place else "study"
         raise InputError(f"{where}: {message}") from error
+
+
+def _renamed(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a study with today's names for keys of earlier versions: ``bf16`` is a precision."""
+    new = dict(raw)
+    for name in ("finetune", "evaluation"):
+        table = new.get(name)
+        if isinstance(table, Mapping) and isinstance(table.get("bf16"), bool):
+            others = {key: value for key, value in table.items() if key != "bf16"}
+            new[name] = {"precision": "bfloat16" if table["bf16"] else "float32"} | others
+    return new
 
 
 def _check_keys(raw: Mapping[str, Any], table: type[BaseModel], prefix: str) -> None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any
 
+from ..models.precision import Precision
 from .kinds import kind_of
 from .machines import PROCESS_BYTES, Machine
+from .planner import precision_of
 from .store import Cell, Store
 
 #: Seconds for each cell to load a model and open files.
@@ -84,8 +86,7 @@ def forecast(
 
 def _rate(machine: Machine, cell: Cell) -> float:
     """Return the multiply-adds a second that a kind of cell reaches where none is finished."""
-    kind = kind_of(cell)
-    return machine.speed(kind.in_bf16 and bool(cell.spec.get("bf16"))) * kind.efficiency
+    return machine.speed(_precision(cell)) * kind_of(cell).efficiency
 
 
 def _seconds_on(machine: Machine, record: Mapping[str, Any]) -> float | None:
@@ -130,3 +131,7 @@ def makespan(forecasts: Sequence[Forecast], workers: int) -> float | None:
                 del to_do[name]
         now, _ = heappop(running)
     return now
+
+
+def _precision(cell: Cell) -> Precision:
+    return precision_of(cell.spec) if kind_of(cell).in_precision else "float32"

@@ -206,7 +206,7 @@ class LoadedRun(Shared):
         Args:
             checkpoint: The optimiser step; the last one if not given.
             finetune_seed: The seed of the fine-tuning; needed if there are several.
-            device: ``cpu``, ``cuda`` or ``auto``.
+            device: ``cpu``, ``cuda``, ``mps`` or ``auto``.
 
         Raises:
             InputError: If the run has no such checkpoint, or holds no weights any more.

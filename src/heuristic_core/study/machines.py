@@ -13,10 +13,11 @@ from typing import NamedTuple
 import torch
 
 from ..errors import unknown
+from ..models.precision import Precision
 
-#: The part of a kind's efficiency that is left in bfloat16: what is not a matrix product gains
-#: nothing from it.
-BF16_PART = 0.83
+#: The part of a kind's efficiency that is left in a narrow precision, measured in bfloat16: what is
+#: not a matrix product gains nothing from it.
+NARROW_PART = 0.83
 #: Bytes that a process takes before it loads a model: Python, torch, the study's texts.
 PROCESS_BYTES = 1.5e9
 
@@ -26,12 +27,12 @@ class Gpu(NamedTuple):
 
     Args:
         float32: Peak speed without tensor cores, 10^12 floating-point operations a second.
-        bfloat16: Peak speed of tensor cores without sparsity; ``float16`` on older GPUs.
+        narrow: Peak speed of tensor cores in 16 bits, without sparsity.
         gigabytes: Memory.
     """
 
     float32: float
-    bfloat16: float
+    narrow: float
     gigabytes: int
 
 
@@ -79,14 +80,15 @@ class Machine:
             return where
         return f"{self.workers} {self.gpu}s" if self.gpu else f"{where} with {self.workers} workers"
 
-    def speed(self, bf16: bool = False) -> float:
+    def speed(self, precision: Precision = "float32") -> float:
         """Return the multiply-adds a second of matrix products that a worker reaches."""
         if self.gpu:
             peak = GPUS[self.gpu]
-            return 5e11 * (BF16_PART * peak.bfloat16 if bf16 else peak.float32)
-        dtype = torch.bfloat16 if bf16 else torch.float32
-        part = BF16_PART if bf16 else 1.0
-        return part * _speed(self.device, dtype, self.threads or torch.get_num_threads())
+            exact = precision == "float32"
+            return 5e11 * (peak.float32 if exact else NARROW_PART * peak.narrow)
+        part = 1.0 if precision == "float32" else NARROW_PART
+        threads = self.threads or torch.get_num_threads()
+        return part * _speed(self.device, getattr(torch, precision), threads)
 
     def gain_over(self, device: str, threads: int | None) -> float | None:
         """Compare its speed with that of the machine here with other threads.

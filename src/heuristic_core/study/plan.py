@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import InputError, one_line
 from ..measure.counterfactual import check_counterparts
-from ..search.find import method_options
+from ..search.find import check_together, method_options
 from ..tasks.task import Suite, Task
 from ..units import UnitSpace
 from .config import StudyConfig
@@ -65,7 +65,8 @@ def make_plan(
                 cells.append(plan_prepare(planner, checkpoint))
                 for seed in search.seeds if search.sparsities else []:
                     cells += plan_subnetworks(planner, checkpoint, seed, search)
-    return Plan(tuple(cells))
+    # A search with several seeds is planned with each of them.
+    return Plan(tuple({cell.name: cell for cell in cells}.values()))
 
 
 def _check_analyses(config: StudyConfig, task: Task, size: Mapping[str, int] | None) -> None:
@@ -75,8 +76,11 @@ def _check_analyses(config: StudyConfig, task: Task, size: Mapping[str, int] | N
         config.analysis.removal,
         config.analysis.dependency,
     )
-    if grid is not None and grid.options is not None:
-        method_options(config.search.method, grid.options)
+    if grid is not None:
+        options = config.search.options if grid.options is None else grid.options
+        method_options(config.search.method, options)
+        if grid.seeds_per_pass > 1:
+            check_together(config.search.method, options)
     if dependency is not None and dependency.replace == "counterfactual":
         check_counterparts(task.suites)
     if removal is None or size is None:  # the size of a model on the hub is not known yet

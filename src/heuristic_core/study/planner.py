@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..models.precision import Precision
 from ..tasks.task import Examples, Suite, Task
 from .config import StudyConfig
 from .place import Place
@@ -34,6 +35,24 @@ class Checkpoint(NamedTuple):
     def label(self) -> str:
         """Its name within labels of cells."""
         return f"f{self.finetune_seed}-s{self.step}"
+
+
+def precision_spec(precision: Precision) -> dict[str, Any]:
+    """Return the entries of a spec that say what a cell computes in."""
+    # The names and the missing entry keep cells valid that are from before there was a choice.
+    named: dict[Precision, dict[str, Any]] = {
+        "float32": {},
+        "bfloat16": {"bf16": True},
+        "float16": {"precision": "float16"},
+    }
+    return named[precision]
+
+
+def precision_of(spec: Mapping[str, Any]) -> Precision:
+    """Return what a cell computes in, by its spec."""
+    if spec.get("precision") == "float16":
+        return "float16"
+    return "bfloat16" if spec.get("bf16") else "float32"
 
 
 @dataclass(eq=False)

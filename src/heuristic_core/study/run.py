@@ -46,7 +46,7 @@ class RunOptions:
 
     Args:
         out: The run folder.
-        device: Where models run: ``cpu``, ``cuda`` or ``auto``.
+        device: Where models run: ``cpu``, ``cuda``, ``mps`` or ``auto``.
         data: The folder of data files.
         update: Let a changed configuration replace the one in the run folder.
         command: The command to record and to print for resuming.

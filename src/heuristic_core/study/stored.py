@@ -15,7 +15,7 @@ from ..subnetwork import Subnetwork
 from ..tasks.task import Examples, Task
 from .bench import Workbench
 from .kinds.finetune import classifier
-from .kinds.search import subnetwork_name
+from .kinds.search import place_of
 from .planner import Checkpoint
 from .run_folder import open_run
 from .store import Cell, Store
@@ -67,11 +67,13 @@ def stored_subnetwork(
         system: What names it: the columns of ``tables.SYSTEM``.
     """
     place = Checkpoint(int(system["finetune_seed"]), int(system["checkpoint"]))
-    label = f"search-{place.label}-k{int(system['seed'])}"
+    seed = int(system["seed"])
     for cell in _cells(folder, manifest, "search"):
-        if cell.label == label:
+        # The grid's searches have another label.
+        of_study = cell.label.startswith(f"search-{place.label}-k")
+        if of_study and seed in cell.spec.get("seeds", [cell.spec.get("seed")]):
             with Store(folder, make=False).reading(cell) as path:
-                return Subnetwork.read(path / subnetwork_name(system["sparsity"]))
+                return Subnetwork.read(path / place_of(cell.spec, seed, system["sparsity"]))
     return None
 
 

@@ -20,6 +20,7 @@ from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, Trai
 
 from ..errors import InputError, one_line
 from ..models.classifier import Classifier
+from ..models.precision import check_precision
 from ..models.saving import quiet, save_model
 from ..progress import Progress
 from ..storage import read_json, write_json
@@ -48,7 +49,7 @@ def finetune(
     learning_rate: float = 5e-5,
     warmup_steps: int = 0,
     weight_decay: float = 0.0,
-    bf16: bool = False,
+    precision: str = "float32",
     by_length: bool = False,
     unfinished: Path | None = None,
     save_seconds: float = 120.0,
@@ -70,7 +71,8 @@ def finetune(
         learning_rate: Peak of a linear warm-up and decay.
         warmup_steps: Steps of the warm-up.
         weight_decay: AdamW's weight decay.
-        bf16: Compute in bfloat16 where that is safe; weights stay in float32.
+        precision: What to compute in: ``float32``, ``bfloat16`` where that is safe, or on CUDA
+            ``float16``; weights stay in float32.
         by_length: Batch examples of similar length, which needs less padding. Not for data in
             which length predicts the label, such as generated data: batches would have a single
             label and make training unstable.
@@ -83,7 +85,8 @@ def finetune(
         One row per ten steps with the columns finetune_seed, step, loss and learning_rate.
 
     Raises:
-        InputError: If a checkpoint is not a step of the run, or the labels do not fit.
+        InputError: If a checkpoint is not a step of the run, the labels do not fit, or the device
+            cannot be trained on in the precision.
     """
     beyond = [step for step in checkpoints if not 0 <= step <= steps]
     if beyond:
@@ -94,6 +97,11 @@ def finetune(
         )
     if not len(examples):
         raise InputError("there are no examples to fine-tune on")
+    if check_precision(precision) == "float16" and model.device.type != "cuda":
+        raise InputError(
+            f"fine-tuning in float16 needs a CUDA device, this is {model.device.type}; take "
+            "bfloat16 or float32"
+        )
     wanted = frozenset(checkpoints)
     # Checkpoints of interrupted training are kept with its state.
     place = folder if unfinished is None else unfinished
@@ -117,7 +125,8 @@ def finetune(
         lr_scheduler_type="linear",
         seed=seed,
         data_seed=seed,
-        bf16=bf16,
+        bf16=precision == "bfloat16",
+        fp16=precision == "float16",
         use_cpu=model.device.type == "cpu",
         dataloader_pin_memory=model.device.type != "cpu",
         logging_steps=_LOG_STEPS,

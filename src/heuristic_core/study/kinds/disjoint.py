@@ -84,14 +84,15 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
     subnetworks = [(0.0, other)]
     for i, share in enumerate(shares):
         forbidden = ranked[: round(share * len(ranked))]
-        (subnetwork,) = find(
+        ((subnetwork,),) = find(
             bench,
             search,
             model,
             [_feasible(model, cell.spec["sparsity"], search.spec["units"], len(forbidden))],
+            [cell.spec["seed"]],
             exclude=forbidden,
             progress=partial_progress(progress, i, 1, len(shares)),
-        )
+        ).values()
         subnetwork.save(folder / f"forbidden-{100 * share:g}")
         subnetworks.append((share, subnetwork))
     # The MLPs alone show whether matching the model takes heads at all.
@@ -135,5 +136,5 @@ DISJOINT = Kind(
     efficiency=0.55,
     work=_work,
     tables=(TableSource("disjoint", of_analyses=True),),
-    in_bf16=False,  # it only evaluates in bfloat16, which takes little of its time
+    in_precision=False,  # its spec says in which it evaluates, which takes little of its time
 )

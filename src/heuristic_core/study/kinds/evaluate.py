@@ -20,11 +20,11 @@ from ...subnetwork import Subnetwork
 from ...tables import TABLES
 from ..bench import Workbench
 from ..config import SearchConfig
-from ..planner import Checkpoint, Planner
+from ..planner import Checkpoint, Planner, precision_spec
 from ..store import Cell, Store
 from .finetune import classifier, plan_finetune
 from .kind import Kind, TableSource
-from .search import load_subnetwork, plan_search
+from .search import load_subnetwork, plan_search, seed_spec
 
 
 def plan_full(planner: Planner, checkpoint: Checkpoint) -> Cell:
@@ -56,7 +56,7 @@ def plan_subnetworks(
         _plan(
             planner,
             f"{checkpoint.label}-k{seed}-{sparsity * 100:g}pc",
-            spec=planner.spec(checkpoint) | {"sparsity": sparsity},
+            spec=planner.spec(checkpoint) | {"sparsity": sparsity} | seed_spec(searched, seed),
             inputs=(*full.inputs, full, searched),
             system=subnetwork_system(checkpoint, search, sparsity, seed),
         )
@@ -75,9 +75,7 @@ def subnetwork_system(
 
 def evaluation_spec(planner: Planner) -> dict[str, Any]:
     """Return the entries of a spec that say what is evaluated on, and in which precision."""
-    # No entry where it is off: cells from before this setting existed stay valid.
-    bf16 = {"bf16": True} if planner.config.evaluation.bf16 else {}
-    return planner.suites_spec() | bf16
+    return planner.suites_spec() | precision_spec(planner.config.evaluation.precision)
 
 
 def _plan(
@@ -119,7 +117,7 @@ def suite_logits(
             model,
             bench.encode(suite, model),
             subnetwork=subnetwork,
-            bf16=bench.config.evaluation.bf16,
+            precision=bench.config.evaluation.precision,
             progress=partial_progress(progress, n_done, len(suite.examples), n_all),
         )
         n_done += len(suite.examples)

@@ -13,7 +13,7 @@ from ...storage import write_table
 from ...training.finetune import checkpoint_folder, finetune
 from ..bench import Workbench
 from ..config import StudyConfig
-from ..planner import Planner
+from ..planner import Planner, precision_spec
 from ..store import Cell, Store
 from .kind import Kind, TableSource
 
@@ -24,12 +24,17 @@ def plan_finetune(planner: Planner, seed: int) -> tuple[Cell, ...]:
     if recipe is None:
         return ()
     train = planner.task.train
-    spec = recipe.model_dump(exclude={"seeds"}) | {
-        "checkpoints": sorted(recipe.checkpoints),
-        "model": planner.model(),
-        "train": train.digest,
-        "seed": seed,
-    }
+    own = {"bf16": False} | precision_spec(recipe.precision)
+    spec = (
+        recipe.model_dump(exclude={"seeds", "precision"})
+        | own
+        | {
+            "checkpoints": sorted(recipe.checkpoints),
+            "model": planner.model(),
+            "train": train.digest,
+            "seed": seed,
+        }
+    )
     cell = FINETUNE.cell(
         f"finetune-f{seed}",
         spec=spec,

@@ -53,7 +53,7 @@ class Kind:
             progress to; returns facts to record, such as how many inputs were cut.
         tables: The tables of a run that its cells fill.
         copies: How many times the model's weights it holds in memory.
-        in_bf16: Whether most of its work is done in bfloat16 where its spec says so.
+        in_precision: Whether most of its work is done in the precision that its spec says.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Kind:
     work: Callable[[Workbench, Cell, Path, Progress], dict[str, Any]]
     tables: tuple[TableSource, ...] = ()
     copies: float = 2.0
-    in_bf16: bool = True
+    in_precision: bool = True
 
     def cell(
         self,

@@ -1,19 +1,24 @@
-"""Searching for subnetworks: one run of a search, which finds one at each sparsity."""
+"""Searching for subnetworks: one run of a search, which finds one at each seed and sparsity."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...models.classifier import Classifier
 from ...progress import Progress
-from ...search.find import find_subnetworks, method_options, search_effort
+from ...search.find import (
+    check_together,
+    find_subnetworks_together,
+    method_options,
+    search_effort,
+)
 from ...search.options import DeterministicOptions
 from ...subnetwork import Subnetwork
 from ..bench import Workbench
 from ..config import SearchConfig
-from ..planner import Checkpoint, Planner
+from ..planner import Checkpoint, Planner, precision_of, precision_spec
 from ..store import Cell, Store
 from .finetune import classifier
 from .kind import Kind
@@ -23,32 +28,56 @@ from .prepare import plan_prepare, search_data
 def plan_search(
     planner: Planner, checkpoint: Checkpoint, seed: int, search: SearchConfig, tag: str = ""
 ) -> Cell:
-    """Plan one run of a search.
+    """Plan the run of a search that takes a seed, with all seeds of its pass.
 
     Args:
         planner: The study's planner.
         checkpoint: The model that is searched in.
-        seed: The search's seed.
-        search: Its settings.
+        seed: The seed.
+        search: The search's settings; they say which seeds share a pass.
         tag: Put before the cell's label.
     """
     prepared = plan_prepare(planner, checkpoint)
+    seeds = seeds_of_pass(seed, search)
+    # Cells of one seed are named as before there were passes of several.
+    alone = len(seeds) == 1
+    named = {"seed": seed} if alone else {"seeds": seeds}
+    label = f"{tag}search-{checkpoint.label}-k{seeds[0]}"
     return SEARCH.cell(
-        f"{tag}search-{checkpoint.label}-k{seed}",
+        label if alone else f"{label}-k{seeds[-1]}",
         spec=planner.spec(checkpoint)
         | {
             "method": search.method,
             "options": search.options,
             "sparsities": sorted(search.sparsities),
             "units": search.units,
-            "seed": seed,
         }
+        | named
+        | precision_spec(search.precision)
         | _examples_spec(planner, seed, search),
         inputs=(*prepared.inputs, prepared),
-        system=checkpoint.columns | {"seed": seed},
-        effort=effort_of(planner, search, search.sparsities),
-        disk=len(search.sparsities) * 5e4,
+        system=checkpoint.columns | named,
+        effort=effort_of(planner, search, search.sparsities) * len(seeds),
+        disk=len(seeds) * len(search.sparsities) * 5e4,
     )
+
+
+def seeds_of_pass(seed: int, search: SearchConfig) -> list[int]:
+    """Return the seeds that are searched in one pass with a seed, itself among them.
+
+    Raises:
+        InputError: If the method takes one seed at a time.
+    """
+    n = search.seeds_per_pass
+    if n > 1:
+        check_together(search.method, search.options)
+    first = search.seeds.index(seed) // n * n
+    return search.seeds[first : first + n]
+
+
+def seed_spec(search: Cell, seed: int) -> dict[str, int]:
+    """Return the entry of a spec that says which subnetwork of a search with several it reads."""
+    return {"seed": seed} if "seeds" in search.spec else {}
 
 
 def _examples_spec(planner: Planner, seed: int, search: SearchConfig) -> dict[str, Any]:
@@ -76,10 +105,11 @@ def find(
     cell: Cell,
     model: Classifier,
     sparsities: Sequence[float],
+    seeds: Sequence[int],
     *,
     exclude: Collection[str] = (),
     progress: Progress | None = None,
-) -> list[Subnetwork]:
+) -> dict[int, list[Subnetwork]]:
     """Search as the spec of a search cell says.
 
     Args:
@@ -87,18 +117,20 @@ def find(
         cell: The search's cell.
         model: The model.
         sparsities: The sparsities to find, in place of the spec's own.
+        seeds: The seeds, in place of the spec's own.
         exclude: Units that may not be kept.
         progress: Called with (steps done, steps in all).
     """
     at = {name: cell.system[name] for name in ("finetune_seed", "checkpoint")}
-    return find_subnetworks(
+    return find_subnetworks_together(
         model,
         search_data(bench, cell, model),
         sparsities,
-        seed=cell.spec["seed"],
+        seeds=seeds,
         method=cell.spec["method"],
         units=cell.spec["units"],
         exclude=exclude,
+        precision=precision_of(cell.spec),
         provenance={
             "model": bench.config.source_of(*at.values()),
             "task": bench.task.name,
@@ -110,8 +142,14 @@ def find(
 
 
 def subnetwork_name(sparsity: float) -> str:
-    """Return the name of a subnetwork's folder within its search's cell."""
+    """Return the name of a subnetwork's folder within the folder of its seed."""
     return f"sparsity-{sparsity:g}"
+
+
+def place_of(spec: Mapping[str, Any], seed: int, sparsity: float) -> str:
+    """Return where a search cell of some spec keeps a subnetwork."""
+    name = subnetwork_name(sparsity)
+    return f"seed-{seed}/{name}" if "seeds" in spec else name
 
 
 def load_subnetwork(store: Store, cell: Cell) -> Subnetwork | None:
@@ -119,16 +157,18 @@ def load_subnetwork(store: Store, cell: Cell) -> Subnetwork | None:
     search = SEARCH.input_of(cell)
     if search is None:
         return None
-    name = subnetwork_name(cell.system["sparsity"])
+    name = place_of(search.spec, cell.system["seed"], cell.system["sparsity"])
     with store.reading(search, name) as folder:
         return Subnetwork.read(folder / name)
 
 
 def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dict[str, Any]:
     sparsities = cell.spec["sparsities"]
-    subnetworks = find(bench, cell, classifier(bench, cell), sparsities, progress=progress)
-    for sparsity, subnetwork in zip(sparsities, subnetworks, strict=True):
-        subnetwork.save(folder / subnetwork_name(sparsity))
+    seeds = cell.spec["seeds"] if "seeds" in cell.spec else [cell.spec["seed"]]
+    found = find(bench, cell, classifier(bench, cell), sparsities, seeds, progress=progress)
+    for seed, subnetworks in found.items():
+        for sparsity, subnetwork in zip(sparsities, subnetworks, strict=True):
+            subnetwork.save(folder / place_of(cell.spec, seed, sparsity))
     return {}
 
 

@@ -1,0 +1,82 @@
+"""In which type a model computes: its weights stay in float32, matrix products are narrower.
+
+Torch's autocast chooses the operations. What is not the model's own stays in float32: gates, the
+noise on them, losses and multipliers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from ..errors import unknown
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+_TYPES = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+#: In float16, what flows back through a model is this much larger than the gradient, whose small
+#: values would be lost: below 6e-8 all are 0. A power of two changes no digit.
+GRADIENT_SCALE = 2.0**8
+
+
+def check_precision(precision: object) -> Precision:
+    """Check the name of a precision.
+
+    Raises:
+        InputError: If it is none of float32, bfloat16 and float16.
+    """
+    if not isinstance(precision, str) or precision not in _TYPES:
+        raise unknown("precision", precision, _TYPES)
+    return precision  # type: ignore[return-value]
+
+
+@contextmanager
+def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
+    """Compute in a precision within a ``with`` block, whatever the caller has set.
+
+    Args:
+        device: Where the model is.
+        precision: The precision; float32 leaves everything as it is.
+    """
+    dtype = _TYPES[precision]
+    if dtype is None:
+        yield
+        return
+    with torch.autocast(device.type, dtype):
+        yield
+
+
+def computes_narrow(device: torch.device) -> bool:
+    """Return whether operations on a device are narrower than their inputs right now."""
+    return torch.is_autocast_enabled(device.type)
+
+
+def enlarged(logits: Tensor, precision: Precision) -> Tensor:
+    """Return a model's logits in float32, the gradients that flow back from them made larger."""
+    logits = logits.float()
+    return _Scaled.apply(logits, GRADIENT_SCALE) if precision == "float16" else logits
+
+
+def restored(gates: Tensor) -> Tensor:
+    """Return gates as they are; their gradients get their size back within autocast to float16."""
+    if torch.get_autocast_dtype(gates.device.type) is not torch.float16:
+        return gates
+    return _Scaled.apply(gates, 1 / GRADIENT_SCALE)
+
+
+class _Scaled(torch.autograd.Function):
+    """The same values, with gradients multiplied by a factor."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, factor: float) -> Tensor:
+        ctx.factor = factor
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return gradient * ctx.factor, None
