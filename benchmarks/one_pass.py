@@ -39,8 +39,8 @@ from heuristic_core.models.device import check_device, hardware
 from heuristic_core.models.encoding import Encoded
 from heuristic_core.models.loading import load_model, new_classifier
 from heuristic_core.models.means import averaging
-from heuristic_core.models.precision import Precision
 from heuristic_core.models.text_classifier import TextClassifier
+from heuristic_core.precision import Precision
 from heuristic_core.search.data import SearchData, prepare
 from heuristic_core.search.find import find_subnetworks, find_subnetworks_together
 from heuristic_core.search.gate_training import kl_divergence, passes, train_gates

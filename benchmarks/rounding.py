@@ -22,7 +22,7 @@ from heuristic_core.errors import InputError
 from heuristic_core.measure.accuracy import Logits, per_example, predict
 from heuristic_core.models.classifier import Classifier
 from heuristic_core.models.loading import load_model
-from heuristic_core.models.precision import Precision
+from heuristic_core.precision import Precision
 from heuristic_core.search.find import find_subnetworks
 from heuristic_core.study.kinds.search import SEARCH, load_subnetwork
 from heuristic_core.study.plan import make_plan

@@ -34,6 +34,8 @@ PLAN = {
     ],
     "missing_seconds": (int, float, NONE),
     "workers": int,
+    "gpu": (str, NONE),
+    "worker_bytes": (int, float, NONE),
     "whole_seconds": (int, float, NONE),
     "missing_megabytes": NUMBER,
     "planned_later": TEXTS,

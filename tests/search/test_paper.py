@@ -9,7 +9,7 @@ from problems import problem_of
 
 from heuristic_core.models.loading import load_model
 from heuristic_core.search.data import prepare
-from heuristic_core.search.find import find_subnetwork, search_effort
+from heuristic_core.search.find import find_subnetwork, find_subnetworks, search_effort
 from heuristic_core.search.gate_training import train_gates
 from heuristic_core.search.paper import (
     PaperOptions,
@@ -32,6 +32,18 @@ def test_the_published_schedule():
     assert len(paper_schedule(0.3, PaperOptions())) == 8000 + 180
     assert len(paper_schedule(0.7, PaperOptions())) == 10000 + 420
     assert search_effort("paper", {}, [0.5]) == 9300 * 128
+
+
+def test_every_sparsity_is_a_search_of_its_own(tiny_loaded, pairs):
+    """So a study that runs them apart finds what one run of all finds."""
+    data = prepare(tiny_loaded, pairs)
+    for seed in (1, 2):
+        options = {"method": "paper", "seed": seed, **SHORT}
+        both = find_subnetworks(tiny_loaded, data, [0.3, 0.6], **options)
+        alone = [find_subnetwork(tiny_loaded, data, s, **options) for s in (0.3, 0.6)]
+        for one, other in zip(both, alone, strict=True):
+            assert one.kept == other.kept
+            np.testing.assert_array_equal(one.soft, other.soft)
 
 
 def test_the_published_defaults():

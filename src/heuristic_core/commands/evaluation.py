@@ -19,7 +19,7 @@ from ..models.classifier import Classifier
 from ..models.device import pick_device
 from ..models.labels import read_label_map
 from ..models.loading import load_model
-from ..models.precision import Precision, check_precision
+from ..precision import Precision, check_precision
 from ..storage import digest, write_table
 from ..study.config import EvaluationConfig
 from ..study.kinds.search import load_subnetwork

@@ -11,7 +11,7 @@ from ..errors import InputError, unknown
 from ..measure.accuracy import evaluate
 from ..measure.removal import removal
 from ..models.device import pick_device
-from ..models.precision import Precision
+from ..precision import Precision
 from ..study.bench import Workbench
 from ..study.config import StudyConfig
 from ..study.kinds.evaluate import plan_full

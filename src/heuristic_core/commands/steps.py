@@ -12,8 +12,8 @@ from ..measure.assignments import check_labels
 from ..models.device import pick_device
 from ..models.labels import read_label_map
 from ..models.loading import load_model
-from ..models.precision import check_precision
 from ..models.sources import identity
+from ..precision import check_precision
 from ..search.data import prepare
 from ..search.find import check_together, find_subnetworks_together, method_options
 from ..storage import check_writable, digest

@@ -1,4 +1,4 @@
-"""In which type a model computes: its weights stay in float32, matrix products are narrower.
+"""Computing in a precision: weights stay in float32, matrix products are narrower.
 
 Torch's autocast chooses the operations. What is not the model's own stays in float32: gates, the
 noise on them, losses and multipliers.
@@ -8,31 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..errors import unknown
-
-Precision = Literal["float32", "bfloat16", "float16"]
-
-_TYPES = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+from ..precision import Precision
 
 #: In float16, what flows back through a model is this much larger than the gradient, whose small
 #: values would be lost: below 6e-8 all are 0. A power of two changes no digit.
 GRADIENT_SCALE = 2.0**8
-
-
-def check_precision(precision: object) -> Precision:
-    """Check the name of a precision.
-
-    Raises:
-        InputError: If it is none of float32, bfloat16 and float16.
-    """
-    if not isinstance(precision, str) or precision not in _TYPES:
-        raise unknown("precision", precision, _TYPES)
-    return precision  # type: ignore[return-value]
 
 
 @contextmanager
@@ -43,11 +28,10 @@ def autocast(device: torch.device, precision: Precision) -> Iterator[None]:
         device: Where the model is.
         precision: The precision; float32 leaves everything as it is.
     """
-    dtype = _TYPES[precision]
-    if dtype is None:
+    if precision == "float32":
         yield
         return
-    with torch.autocast(device.type, dtype):
+    with torch.autocast(device.type, getattr(torch, precision)):
         yield
 
 

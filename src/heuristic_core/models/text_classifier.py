@@ -12,12 +12,13 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..errors import InputError, expect, expect_whole
+from ..precision import Precision, check_precision
 from ..progress import Progress
 from ..tasks.task import Examples
 from .encoding import Encoded, encode
 from .families import family_of
 from .fit import check_setup, check_tokens, longest, takes_token_types
-from .precision import Precision, autocast, check_precision, enlarged
+from .precision import autocast, enlarged
 from .steady import steady
 
 

@@ -50,12 +50,14 @@ class Method:
         summary: What it does, in one line.
         together: From (the same problem once for each seed, options) to the rankings of each seed,
             for methods that search with several seeds in one pass.
+        apart: Whether every sparsity is a search of its own, so that studies run each by itself.
     """
 
     search: Callable[[Problem, Any], list[Ranking]]
     options: type[MethodOptions]
     summary: str
     together: Callable[[Sequence[Problem], Any], list[list[Ranking]]] | None = None
+    apart: bool = False
 
 
 METHODS: dict[str, Method] = {
@@ -70,6 +72,7 @@ METHODS: dict[str, Method] = {
         PaperOptions,
         "the published procedure, its quirks included: over a million examples a sparsity",
         paper_together,
+        apart=True,
     ),
     "subset": Method(
         subset,

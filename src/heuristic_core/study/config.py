@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
 from ..errors import InputError, unknown
-from ..models.precision import Precision
+from ..precision import Precision
 from ..storage import read_toml
 from ..validation import NAME, wrong
 from .analysis_config import (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any
 
-from ..models.precision import Precision
+from ..precision import Precision
 from .kinds import kind_of
 from .machines import PROCESS_BYTES, Machine
 from .planner import precision_of

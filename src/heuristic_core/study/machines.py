@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 
 from ..errors import unknown
-from ..models.precision import Precision
+from ..precision import Precision
 
 #: The part of a kind's efficiency that is left in a narrow precision, measured in bfloat16: what is
 #: not a matrix product gains nothing from it.

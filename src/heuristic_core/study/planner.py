@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..models.precision import Precision
+from ..precision import Precision
 from ..tasks.task import Examples, Suite, Task
 from .config import StudyConfig
 from .place import Place

@@ -20,8 +20,8 @@ from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, Trai
 
 from ..errors import InputError, one_line
 from ..models.classifier import Classifier
-from ..models.precision import check_precision
 from ..models.saving import quiet, save_model
+from ..precision import check_precision
 from ..progress import Progress
 from ..storage import read_json, write_json
 from ..tables import FINETUNING

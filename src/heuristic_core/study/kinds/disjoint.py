@@ -52,7 +52,7 @@ def plan_disjoint(planner: Planner, checkpoint: Checkpoint, matching: float | No
     for sparsity, seed in itertools.product(sparsities, search.seeds[: settings.seeds]):
         # A label is unique, so it names the second sparsity.
         level = "" if sparsity == sparsities[0] else f"-{100 * sparsity:g}pc"
-        searched = plan_search(planner, checkpoint, seed, search)
+        searched = plan_search(planner, checkpoint, seed, sparsity, search)
         cells.append(
             DISJOINT.cell(
                 f"disjoint-{checkpoint.label}-k{seed}{level}",

@@ -41,7 +41,7 @@ def plan_full(planner: Planner, checkpoint: Checkpoint) -> Cell:
 def plan_subnetworks(
     planner: Planner, checkpoint: Checkpoint, seed: int, search: SearchConfig, tag: str = ""
 ) -> list[Cell]:
-    """Plan one run of a search, and the evaluations of the subnetworks that it finds.
+    """Plan the searches of a seed, and the evaluations of the subnetworks that they find.
 
     Args:
         planner: The study's planner.
@@ -51,7 +51,10 @@ def plan_subnetworks(
         tag: Put before the label of the search.
     """
     full = plan_full(planner, checkpoint)
-    searched = plan_search(planner, checkpoint, seed, search, tag)
+    searches = {
+        sparsity: plan_search(planner, checkpoint, seed, sparsity, search, tag)
+        for sparsity in search.sparsities
+    }
     evaluations = [
         _plan(
             planner,
@@ -60,9 +63,9 @@ def plan_subnetworks(
             inputs=(*full.inputs, full, searched),
             system=subnetwork_system(checkpoint, search, sparsity, seed),
         )
-        for sparsity in search.sparsities
+        for sparsity, searched in searches.items()
     ]
-    return [searched, *evaluations]
+    return [*{cell.name: cell for cell in searches.values()}.values(), *evaluations]
 
 
 def subnetwork_system(

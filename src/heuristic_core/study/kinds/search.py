@@ -9,6 +9,7 @@ from typing import Any
 from ...models.classifier import Classifier
 from ...progress import Progress
 from ...search.find import (
+    METHODS,
     check_together,
     find_subnetworks_together,
     method_options,
@@ -26,14 +27,22 @@ from .prepare import plan_prepare, search_data
 
 
 def plan_search(
-    planner: Planner, checkpoint: Checkpoint, seed: int, search: SearchConfig, tag: str = ""
+    planner: Planner,
+    checkpoint: Checkpoint,
+    seed: int,
+    sparsity: float,
+    search: SearchConfig,
+    tag: str = "",
 ) -> Cell:
-    """Plan the run of a search that takes a seed, with all seeds of its pass.
+    """Plan the run of a search that finds a subnetwork, with all seeds of its pass.
+
+    All sparsities are found in one run, unless the method searches for each apart.
 
     Args:
         planner: The study's planner.
         checkpoint: The model that is searched in.
         seed: The seed.
+        sparsity: The sparsity.
         search: The search's settings; they say which seeds share a pass.
         tag: Put before the cell's label.
     """
@@ -42,14 +51,16 @@ def plan_search(
     # Cells of one seed are named as before there were passes of several.
     alone = len(seeds) == 1
     named = {"seed": seed} if alone else {"seeds": seeds}
-    label = f"{tag}search-{checkpoint.label}-k{seeds[0]}"
+    apart = METHODS[search.method].apart and len(search.sparsities) > 1
+    sparsities = [sparsity] if apart else sorted(search.sparsities)
+    last, level = "" if alone else f"-k{seeds[-1]}", f"-{100 * sparsity:g}pc" if apart else ""
     return SEARCH.cell(
-        label if alone else f"{label}-k{seeds[-1]}",
+        f"{tag}search-{checkpoint.label}-k{seeds[0]}{last}{level}",
         spec=planner.spec(checkpoint)
         | {
             "method": search.method,
             "options": search.options,
-            "sparsities": sorted(search.sparsities),
+            "sparsities": sparsities,
             "units": search.units,
         }
         | named
@@ -57,8 +68,8 @@ def plan_search(
         | _examples_spec(planner, seed, search),
         inputs=(*prepared.inputs, prepared),
         system=checkpoint.columns | named,
-        effort=effort_of(planner, search, search.sparsities) * len(seeds),
-        disk=len(seeds) * len(search.sparsities) * 5e4,
+        effort=effort_of(planner, search, sparsities) * len(seeds),
+        disk=len(seeds) * len(sparsities) * 5e4,
     )
 
 
