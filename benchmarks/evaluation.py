@@ -1,10 +1,10 @@
 """What evaluating subnetworks in a study costs, part by part, and beside another checkout.
 
-The last model of a run is searched as the grid of the published study is, for main subnetworks (30 and 50 %)
-and for those of the grid (5 to 80 %). The cells that evaluate them are computed by a process of
-their own, one at a time. A second process may run the code of another checkout on the same cells;
-the two take turns, cell by cell, and their tables are compared. Times are of the processor. Of the
-run only fine-tuning is needed; nothing in it is changed.
+The last model of a run is searched as for the grid of the published study. The cells that evaluate
+main subnetworks (30 and 50 %) and those of the grid (5 to 80 %, on fewer examples) are computed by
+a process of their own, one at a time. A second process may run the code of another checkout on the
+same cells; the two take turns, cell by cell, and their tables are compared. Times are of the
+processor. Of the run only fine-tuning is needed; nothing in it is changed.
 
     python benchmarks/evaluation.py runs/quick-mnli-hans --data FOLDER --beside CHECKOUT
 """
@@ -111,12 +111,9 @@ def cells_of(
     config: StudyConfig, task: Any, sizes: Sequence[int]
 ) -> list[tuple[str, Cell, Sequence[Any]]]:
     """List the evaluations of both kinds, with their suites."""
-    found = []
-    for kind, sparsities, id_size, per_case in (
-        ("main", MAIN, *sizes[:2]),
-        ("grid", GRID, *sizes[2:]),
-    ):
-        sample = {"id_size": id_size, "per_case": per_case}
+    found: list[tuple[str, Cell, Sequence[Any]]] = []
+    for kind, sparsities, size in (("main", MAIN, sizes[:2]), ("grid", GRID, sizes[2:])):
+        sample = dict(zip(("id_size", "per_case"), size, strict=True))
         analysis = config.analysis.model_copy(update=sample)
         suites = sampled(config.model_copy(update={"analysis": analysis}), task)
         planner = Planner(config, task, suites, f"{kind}-")

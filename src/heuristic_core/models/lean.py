@@ -37,8 +37,7 @@ def lean(hf: Any, family: Family, *, bf16: bool = False) -> Iterator[None]:
     """
     dtype = torch.bfloat16 if bf16 else torch.float32
     with ExitStack() as stack:
-        # Where the MLP runs in chunks of positions, one token is fewer than a chunk.
-        if family.first_token and not getattr(hf.config, "chunk_size_feed_forward", 0):
+        if _may_cut(hf, family):
             stack.enter_context(on_first_token(hf, family))
         if _has_products():
             weights: dict[int, Tensor] = {}
@@ -52,6 +51,13 @@ def lean(hf: Any, family: Family, *, bf16: bool = False) -> Iterator[None]:
                 module.forward = _product(linear, weights[key], dtype, gelu=module is not linear)
                 stack.callback(module.__dict__.pop, "forward")
         yield
+
+
+def _may_cut(hf: Any, family: Family) -> bool:
+    # One token is fewer than a chunk of an MLP that runs in chunks of positions, and DeBERTa may
+    # have a convolution over positions after its first layer.
+    chunks = getattr(hf.config, "chunk_size_feed_forward", 0)
+    return bool(family.first_token) and not chunks and len(family.layer_list(hf)) > 1
 
 
 def _has_products() -> bool:
