@@ -235,12 +235,14 @@ class Server:
         for line in self._process.stdout:
             if line.startswith("@"):
                 return json.loads(line[1:])
+        self.close()
         raise InputError("a process that evaluates has ended; its error is above")
 
     def close(self) -> None:
         """End it."""
         self._process.kill()
-        self._process.wait()
+        with self._process:  # waits, and closes the pipes
+            pass
 
 
 def compared(new: Path, old: Path) -> dict[str, float]:
