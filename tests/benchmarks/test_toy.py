@@ -272,6 +272,16 @@ def test_executors(toy):
     assert "| here |" in printed
 
 
+def test_evaluation(toy):
+    content, printed = toy("evaluation", "evaluation")
+    for precision in ("float32", "bfloat16"):
+        rows, parts = (content[precision][key] for key in ("rows", "parts"))
+        assert [row["kind"] for row in rows] == ["main"] * 2 + ["grid"] * 16
+        assert all(row["here"] > 0 for row in rows)
+        assert all({"attention", "MLP", "score"} < set(parts[kind]["here"]) for kind in parts)
+    assert "| attention |" in printed
+
+
 def test_every_program_is_run_here():
     programs = {
         path.stem for folder in ("benchmarks", "examples") for path in ROOT.glob(f"{folder}/*.py")

@@ -22,6 +22,7 @@ from family_matrix import (
 from tokenizers import Tokenizer
 
 from heuristic_core.errors import InputError
+from heuristic_core.measure.accuracy import predict
 from heuristic_core.models.classifier import Classifier
 from heuristic_core.models.loading import load_model, new_classifier
 from heuristic_core.models.means import mean_values
@@ -255,6 +256,21 @@ def test_fine_tuning_teaches_and_is_saved(subject, tmp_path):
     back = load_model(tmp_path / "step-000002")
     assert torch.equal(back.logits(back.encode(pairs())), after)
     shutil.rmtree(tmp_path)
+
+
+@for_every_family(mask=("whole", "random", "no heads", "no MLPs"))
+def test_predictions_are_the_logits_of_the_whole_computation(subject, mask):
+    """Nothing that is left out or computed in another way matters, with gates and without."""
+    subnetwork, small = subject.compact(mask, "mean")
+    encoded = subject.encoded
+    for precision, near in (("float32", 3e-5), ("bfloat16", 0.15)):
+        expected = small.logits(encoded, precision=precision, batch_size=7).numpy()
+        for compact in (True, False):
+            found = predict(
+                subject.model, encoded, subnetwork=subnetwork, compact=compact, precision=precision
+            )
+            np.testing.assert_allclose(found, expected, atol=near, rtol=1e-4)
+    subject.assert_unchanged()
 
 
 def test_the_padding_side_makes_no_difference_to_fine_tuning(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from heuristic_core.errors import InputError
-from heuristic_core.models.encoding import encode
+from heuristic_core.models.encoding import Encoded, encode
 from heuristic_core.tasks.task import Examples
 
 
@@ -79,3 +79,30 @@ def test_logits_come_in_the_examples_order(tiny, pairs):
     for row in (0, 9, 31):
         alone = tiny.logits(tiny.encode(pairs.take(slice(row, row + 1))))
         assert torch.allclose(together[row], alone[0], atol=1e-6)
+
+
+def test_batches_by_tokens_hold_every_example_once_and_no_more_than_the_tokens(tiny, pairs):
+    encoded = tiny.encode(pairs)
+    longest = int(encoded.lengths.max())
+    for n_tokens in (1, longest, 3 * longest + 1, 10_000):
+        batches = list(encoded.by_tokens(n_tokens))
+        assert sorted(np.concatenate(batches)) == list(range(len(encoded)))
+        lengths = np.concatenate([encoded.lengths[rows] for rows in batches])
+        assert (np.diff(lengths) <= 0).all()
+        for rows, following in zip(batches, [*batches[1:], None], strict=True):
+            size = int(encoded.lengths[rows].max())
+            assert len(rows) == 1 or len(rows) * size <= n_tokens
+            # One more would not have fitted.
+            assert following is None or (len(rows) + 1) * size > n_tokens
+
+
+def test_joined_sets_are_the_examples_of_all_in_order(tiny, pairs):
+    encoded = tiny.encode(pairs)
+    parts = [encoded.take(np.arange(*ends)) for ends in ((0, 3), (3, 3), (3, len(encoded)))]
+    for order in (parts, [parts[1], parts[0], parts[2]]):
+        joined = Encoded.joined(order)
+        assert joined.columns == encoded.columns
+        assert joined.n_tokens == 3 * encoded.n_tokens
+    empty = tiny.encode(pairs.take([]))
+    assert Encoded.joined([empty, encoded]).columns == encoded.columns
+    assert len(Encoded.joined([empty])) == 0

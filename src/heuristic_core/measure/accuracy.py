@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from scipy.special import log_softmax, logsumexp
 from ..errors import InputError, expect
 from ..models.classifier import Classifier, CompactClassifier, check_runnable
 from ..models.encoding import Encoded
+from ..models.lean import lean
 from ..models.steady import steady
+from ..precision import check_precision
 from ..progress import Progress
 from ..subnetwork import Subnetwork
 from ..tasks.task import Suite, Task
@@ -30,7 +33,7 @@ def predict(
     subnetwork: Subnetwork | None = None,
     other_model: bool = False,
     compact: bool = True,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     precision: str = "float32",
     progress: Progress | None = None,
 ) -> Logits:
@@ -43,7 +46,7 @@ def predict(
         other_model: Accept a subnetwork that was found in other weights, with a :class:`.Remark`.
         compact: Run the subnetwork as a model without the dropped units, which is faster; else by
             gates, as :func:`.removal.without` does, to the last digit.
-        batch_size: Examples per forward pass.
+        batch_size: Examples per forward pass; if not given, as many as suit the device.
         precision: What to compute in: ``float32``, or ``bfloat16`` or ``float16`` where that is
             safe; weights stay in float32.
         progress: Called with (examples done, examples in all).
@@ -54,18 +57,60 @@ def predict(
     Raises:
         InputError: If an argument has the wrong type, or the subnetwork does not fit the model.
     """
+    expect("encoded", encoded, Encoded, hint="encode examples with model.encode")
+    (logits,) = predict_each(
+        model,
+        [encoded],
+        subnetwork=subnetwork,
+        other_model=other_model,
+        compact=compact,
+        batch_size=batch_size,
+        precision=precision,
+        progress=progress,
+    )
+    return logits
+
+
+@steady()
+def predict_each(
+    model: Classifier | CompactClassifier,
+    encodings: Sequence[Encoded],
+    *,
+    subnetwork: Subnetwork | None = None,
+    other_model: bool = False,
+    compact: bool = True,
+    batch_size: int | None = None,
+    precision: str = "float32",
+    progress: Progress | None = None,
+) -> list[Logits]:
+    """Compute logits as :func:`predict` does on several sets of examples, batched together.
+
+    Args:
+        model: As for :func:`predict`, and so are those that follow the encodings.
+        encodings: The tokenised examples of each set, at least one set.
+        subnetwork: The subnetwork.
+        other_model: Accept other weights.
+        compact: Run it without the dropped units.
+        batch_size: Examples per forward pass.
+        precision: What to compute in.
+        progress: Called with (examples done, examples in all), over all sets.
+
+    Returns:
+        The logits of each set, in float32.
+    """
     check_runnable(model)
     expect("the subnetwork", subnetwork, Subnetwork, type(None))
-    if subnetwork is not None and not compact:
-        with subnetwork.applied(model, other_model=other_model):
-            return model.logits(
-                encoded, batch_size=batch_size, precision=precision, progress=progress
-            ).numpy()
-    if subnetwork is not None:
-        model = subnetwork.compact(model, other_model=other_model)
-    return model.logits(
-        encoded, batch_size=batch_size, precision=precision, progress=progress
-    ).numpy()
+    checked = check_precision(precision)
+    with ExitStack() as stack:
+        if subnetwork is not None and compact:
+            model = subnetwork.compact(model, other_model=other_model)
+        elif subnetwork is not None:
+            stack.enter_context(subnetwork.applied(model, other_model=other_model))
+        stack.enter_context(lean(model.hf, model.family, precision=checked))
+        logits = model.logits(
+            Encoded.joined(encodings), batch_size=batch_size, precision=precision, progress=progress
+        )
+    return [part.numpy() for part in logits.split([len(encoded) for encoded in encodings])]
 
 
 @steady()
@@ -76,7 +121,7 @@ def evaluate(
     subnetwork: Subnetwork | None = None,
     other_model: bool = False,
     compact: bool = True,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     precision: str = "float32",
     progress: Progress | None = None,
 ) -> pd.DataFrame:
@@ -88,7 +133,7 @@ def evaluate(
         subnetwork: A subnetwork to evaluate in place of the full model.
         other_model: Accept a subnetwork that was found in other weights, with a :class:`.Remark`.
         compact: As for :func:`predict`.
-        batch_size: Examples per forward pass.
+        batch_size: Examples per forward pass; if not given, as many as suit the device.
         precision: What to compute in: ``float32``, or ``bfloat16`` or ``float16`` where that is
             safe; weights stay in float32.
         progress: Called with (examples done, examples in all), over the model and the subnetwork.
@@ -117,36 +162,30 @@ def evaluate(
     suites = [suite.for_labels(model.labels) for suite in suites]
     for suite in suites:
         suite.class_map(model.labels)  # fails before anything is run
-    systems: list[tuple[Any, Subnetwork | None]] = [(model, None)]
-    if subnetwork is not None and compact:  # once for all suites
-        systems.append((subnetwork.compact(model, other_model=other_model), None))
-    elif subnetwork is not None:
-        systems.append((model, subnetwork))
-    rows, said = [], []
-    total, before = len(systems) * sum(len(suite.examples) for suite in suites), 0
-    for suite in suites:
-        encoded = model.encode(suite.examples)
-        found = []
-        for system, gated in systems:
+    encodings = [model.encode(suite.examples) for suite in suites]
+    systems = [None] if subnetwork is None else [None, subnetwork]
+    n = sum(len(suite.examples) for suite in suites)
+    results = []
+    for before, system in zip((0, n), systems, strict=False):
 
-            def step(done: int, _: int, before: int = before) -> None:
-                if progress is not None:
-                    progress(before + done, total)
+        def step(done: int, _: int, before: int = before) -> None:
+            if progress is not None:
+                progress(before + done, len(systems) * n)
 
-            found.append(
-                predict(
-                    system,
-                    encoded,
-                    subnetwork=gated,
-                    other_model=other_model,
-                    compact=False,
-                    batch_size=batch_size,
-                    precision=precision,
-                    progress=step,
-                )
+        results.append(
+            predict_each(
+                model,
+                encodings,
+                subnetwork=system,
+                other_model=other_model,
+                compact=compact,
+                batch_size=batch_size,
+                precision=precision,
+                progress=step,
             )
-            before += len(suite.examples)
-        reference, logits = found[0], found[-1]
+        )
+    rows, said = [], []
+    for suite, reference, logits in zip(suites, results[0], results[-1], strict=True):
         scored = score(suite, model.labels, logits, reference)
         rows.append(scored.merge(majorities(suite), on="case", validate="1:1"))
         said += remarks(suite, model.labels, logits)

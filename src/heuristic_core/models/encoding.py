@@ -52,6 +52,22 @@ class Encoded:
         # The counts are of all examples: which of them were truncated is not recorded.
         return replace(self, columns=columns)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Encoded]) -> Encoded:
+        """Return the examples of several sets, of one tokenizer, one set after the other.
+
+        Args:
+            parts: The sets, at least one.
+        """
+        first = next((part for part in parts if len(part)), parts[0])
+        columns = {
+            name: list(chain.from_iterable(part.columns[name] for part in parts if len(part)))
+            for name in first.columns
+        }
+        counts = ("n_truncated", "n_unknown", "n_tokens")
+        sums = {name: sum(getattr(part, name) for part in parts) for name in counts}
+        return replace(first, columns=columns, **sums)
+
     def remarks(self, what: str) -> list[str]:
         """Say how many examples were truncated, and how many tokens are unknown, if any.
 
@@ -109,6 +125,21 @@ class Encoded:
         order = np.argsort(-self.lengths, kind="stable")
         for start in range(0, len(order), batch_size):
             yield order[start : start + batch_size]
+
+    def by_tokens(self, n_tokens: int) -> Iterator[np.ndarray]:
+        """Yield the positions of all examples in batches of similar length, longest first.
+
+        Args:
+            n_tokens: How many tokens a batch may have, padding included; a longer example is a
+                batch of its own.
+        """
+        lengths = self.lengths
+        order = np.argsort(-lengths, kind="stable")
+        start = 0
+        while start < len(order):
+            end = start + max(1, n_tokens // max(1, int(lengths[order[start]])))
+            yield order[start:end]
+            start = end
 
     def shuffled(
         self,

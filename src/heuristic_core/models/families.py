@@ -44,6 +44,9 @@ class Family:
         positions_after_padding: Whether positions are counted from the padding token's id on, so
             that texts must be shorter than the configuration's limit.
         flat_mlp: Whether the MLP reads the tokens of all examples in one row.
+        first_token: Path to the module from which on a layer computes token by token, where the
+            classifier reads only the first token; its arguments are all of shape (batch, position,
+            width).
         note: What to know about its units, for lists.
     """
 
@@ -62,6 +65,7 @@ class Family:
     joint_norms: tuple[str, ...] = ()
     positions_after_padding: bool = False
     flat_mlp: bool = False
+    first_token: str = ""
     note: str = ""
 
     def layer_list(self, model: nn.Module) -> list[nn.Module]:
@@ -82,6 +86,7 @@ _BERT = Family(
     attention_out="attention.output.dense",
     mlp_out="output.dropout",
     mlp_before=("intermediate", "output.dense"),
+    first_token="attention.output",
 )
 
 _ROBERTA = replace(
@@ -133,6 +138,7 @@ FAMILIES: dict[str, Family] = {
             mlp_before=("intermediate", "output.dense"),
             readout="classifier.out_proj",
             positions_after_padding=True,
+            first_token="attention.LayerNorm",
         ),
         Family(
             "distilbert",
@@ -141,6 +147,7 @@ FAMILIES: dict[str, Family] = {
             maps=("q_lin", "k_lin", "v_lin"),
             attention_out="attention.out_lin",
             mlp_out="ffn",
+            first_token="sa_layer_norm",
         ),
         Family(
             "albert",
@@ -150,6 +157,7 @@ FAMILIES: dict[str, Family] = {
             attention_out="albert_layers.0.attention.dense",
             mlp_out="albert_layers.0.ffn_output",
             mlp_before=("albert_layers.0.ffn",),
+            first_token="albert_layers.0.attention.LayerNorm",
             note="one set of weights, yet each layer has units of its own; compaction unshares",
         ),
         Family(

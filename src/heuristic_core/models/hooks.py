@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .anatomy import QUERY, VALUE, Anatomy
+from .families import Family
 
 #: What a hook calls: it receives an output and returns another in its place, or nothing.
 Change = Callable[[Tensor], Tensor | None]
@@ -189,3 +190,14 @@ def on_readout(anatomy: Anatomy, see: Callable[[Tensor], None]) -> Handle:
         anatomy.hf.register_forward_pre_hook(note, with_kwargs=True),
         module.register_forward_pre_hook(pick),
     )
+
+
+def on_first_token(hf: nn.Module, family: Family) -> Handle:
+    """Compute what follows the last layer's attention for the first token alone.
+
+    Args:
+        hf: The model, full or compacted.
+        family: Its family, which says what follows.
+    """
+    module = family.layer_list(hf)[-1].get_submodule(family.first_token)
+    return Handle(module.register_forward_pre_hook(lambda m, args: tuple(x[:, :1] for x in args)))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -20,6 +21,10 @@ from .families import family_of
 from .fit import check_setup, check_tokens, longest, takes_token_types
 from .precision import autocast, enlarged
 from .steady import steady
+
+#: What a batch holds if nothing else is asked for: tokens on a processor, whose caches they should
+#: fit into, and examples elsewhere.
+_TOKENS, _EXAMPLES = 1536, 64
 
 
 class TextClassifier:
@@ -140,7 +145,7 @@ class TextClassifier:
         self,
         encoded: Encoded,
         *,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         precision: str = "float32",
         progress: Progress | None = None,
     ) -> Float[Tensor, "example label"]:
@@ -148,7 +153,7 @@ class TextClassifier:
 
         Args:
             encoded: The examples.
-            batch_size: Examples a forward pass.
+            batch_size: Examples a forward pass; if not given, as many as suit the device.
             precision: What to compute in; see :meth:`computing_in`.
             progress: Called with (examples done, examples in all) after each batch.
 
@@ -160,9 +165,14 @@ class TextClassifier:
         result = torch.empty(len(encoded), len(self.labels), dtype=torch.float32)
         done = 0
         with self.inference(), self.computing_in(precision):
-            for rows in encoded.by_length(batch_size):
+            for rows in self._batches(encoded, batch_size):
                 result[rows] = self(**encoded.batch(rows, self.device)).logits.float().cpu()
                 done += len(rows)
                 if progress is not None:
                     progress(done, len(encoded))
         return result
+
+    def _batches(self, encoded: Encoded, batch_size: int | None) -> Iterator[np.ndarray]:
+        if batch_size is None and self.device.type == "cpu":
+            return encoded.by_tokens(_TOKENS)
+        return encoded.by_length(_EXAMPLES if batch_size is None else batch_size)

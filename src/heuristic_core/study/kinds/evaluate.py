@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...measure.accuracy import predict, score
+from ...measure.accuracy import predict_each, score
 from ...measure.discrimination import discriminate
 from ...measure.predictions import predictions
 from ...measure.remarks import remarks
 from ...models.classifier import Classifier
-from ...progress import Progress, partial_progress
+from ...progress import Progress
 from ...storage import write_table, write_tensors
 from ...subnetwork import Subnetwork
 from ...tables import TABLES
@@ -109,22 +109,17 @@ def suite_logits(
     bench: Workbench,
     model: Classifier,
     subnetwork: Subnetwork | None,
-    progress: Progress = lambda done, of: None,
+    progress: Progress | None = None,
 ) -> dict[str, np.ndarray]:
     """Compute the logits of a model or subnetwork on all suites, by suite."""
-    n_all = sum(len(suite.examples) for suite in bench.suites)
-    logits: dict[str, np.ndarray] = {}
-    n_done = 0
-    for suite in bench.suites:
-        logits[suite.name] = predict(
-            model,
-            bench.encode(suite, model),
-            subnetwork=subnetwork,
-            precision=bench.config.evaluation.precision,
-            progress=partial_progress(progress, n_done, len(suite.examples), n_all),
-        )
-        n_done += len(suite.examples)
-    return logits
+    logits = predict_each(
+        model,
+        [bench.encode(suite, model) for suite in bench.suites],
+        subnetwork=subnetwork,
+        precision=bench.config.evaluation.precision,
+        progress=progress,
+    )
+    return {suite.name: part for suite, part in zip(bench.suites, logits, strict=True)}
 
 
 def scores(
@@ -188,7 +183,7 @@ def unit_rows(subnetwork: Subnetwork) -> pd.DataFrame:
 
 EVALUATE = Kind(
     name="evaluate",
-    version=7,
+    version=8,
     efficiency=0.45,
     work=_work,
     tables=(
