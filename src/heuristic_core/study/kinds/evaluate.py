@@ -51,10 +51,12 @@ def plan_subnetworks(
         tag: Put before the label of the search.
     """
     full = plan_full(planner, checkpoint)
-    searches = {
-        sparsity: plan_search(planner, checkpoint, seed, sparsity, search, tag)
-        for sparsity in search.sparsities
-    }
+    # One cell is one object, whichever of its sparsities is asked for.
+    cells: dict[str, Cell] = {}
+    searches: dict[float, Cell] = {}
+    for sparsity in search.sparsities:
+        searched = plan_search(planner, checkpoint, seed, sparsity, search, tag)
+        searches[sparsity] = cells.setdefault(searched.name, searched)
     evaluations = [
         _plan(
             planner,
@@ -65,7 +67,7 @@ def plan_subnetworks(
         )
         for sparsity, searched in searches.items()
     ]
-    return [*{cell.name: cell for cell in searches.values()}.values(), *evaluations]
+    return [*cells.values(), *evaluations]
 
 
 def subnetwork_system(
