@@ -144,10 +144,10 @@ class Cost:
             n_examples: How many are run; all of them once if not given.
         """
         n = len(examples) if n_examples is None else n_examples
-        return self.per_token * n_passes * n * _mean_tokens(examples)
+        return self.per_token * n_passes * n * mean_tokens(examples)
 
 
-def _mean_tokens(examples: Examples) -> float:
+def mean_tokens(examples: Examples) -> float:
     """Estimate the mean number of tokens from the number of words."""
     if not len(examples):
         return 0.0
