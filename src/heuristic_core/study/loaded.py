@@ -360,17 +360,14 @@ class LoadedRun:
         return f"LoadedRun({one_line(self.name, 80)!r}, {n} verdicts, {place})"
 
     def _repr_html_(self) -> str:
+        from ..report.in_short import in_short
         from ..report.sections import sections
         from ..report.story import story
 
-        rows = [
-            (section.question.asks, card.decision, card.where, card.reason)
-            for section in sections(self.results)
-            for card in section.cards
-        ]
-        return notebook.heading(self.name) + notebook.table(
-            ("question", "decision", "about", "reason"), rows, story(self.results)
-        )
+        lines = in_short(sections(self.results))
+        rows = [(line.decided, line.claim, line.effect, line.p, line.note) for line in lines]
+        heads = ("verdict", "claim in short", "effect [95 % interval]", "p", "note")
+        return notebook.heading(self.name) + notebook.table(heads, rows, story(self.results))
 
 
 def _only(rows: pd.DataFrame, values: Mapping[str, Any], what: str) -> pd.DataFrame:
