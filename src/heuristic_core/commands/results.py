@@ -65,9 +65,9 @@ def show(
         raise InputError("give one of --only, --case, --all and --json, not several")
     results = _read(folder)
     if only:
-        console = out()
-        console.print(Text(name(results.name), style="bold"))
-        render_sections(_answered(results, only), console)
+        answered = _answered(results, only)
+        out().print(Text(name(results.name), style="bold"))
+        render_sections(answered, out())
         return
     if case is not None:
         from ..report.case import render_case
