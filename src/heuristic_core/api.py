@@ -13,7 +13,7 @@ from rich.console import Console
 
 from .checks import open_subject, run_checks
 from .errors import InputError, expect, expect_whole
-from .measure.attention import attention_of
+from .measure.attention_maps import attention_of
 from .models.device import pick_device
 from .models.loading import new_classifier
 from .models.steady import steady

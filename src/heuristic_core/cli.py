@@ -12,7 +12,7 @@ WHOLE, ONE, SEE = "A whole study", "One step on a model of your own", "What ther
 #: A command's module is imported when it is called, so that ``hcore --help`` loads none of them.
 COMMANDS = {
     "run": Entry("study:run", WHOLE, "Run a whole study; finished cells are not computed again."),
-    "show": Entry("results:show", WHOLE, "Show a run's findings in the terminal."),
+    "show": Entry("results:show", WHOLE, "Show a run's verdicts in the terminal, or more."),
     "status": Entry(
         "status:status",
         WHOLE,

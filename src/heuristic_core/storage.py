@@ -223,7 +223,7 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a table as parquet, in one piece."""
     with replacing(path) as temporary:
-        table.to_parquet(temporary, index=False)
+        table.to_parquet(temporary, index=False, compression="zstd")
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -283,6 +283,34 @@ ATTENTION = Table(
     ),
 )
 
+_OF_MAP = (
+    *MODEL,
+    _SUITE,
+    _CASE,
+    Column("n", "tokens of the map, special ones too; at most 48", "int", low=1),
+)
+ATTENTION_MAPS = Table(
+    "attention_maps",
+    "What a head attends to in one example of a case.",
+    *_OF_MAP,
+    *_UNIT,
+    Column(
+        "weights",
+        "attention from each token to each token, row by row: a byte each, in 255ths",
+        "bytes",
+    ),
+)
+ATTENTION_EXAMPLES = Table(
+    "attention_examples",
+    "The example of a case that the attention maps are of: among those with at most 48 tokens the "
+    "first of median length; else the first of the shortest, which is cut.",
+    *_OF_MAP,
+    Column("label", "its right label", "str"),
+    Column("answer", "the label that the model finds most probable", "str"),
+    Column("length", "its tokens; those after the first n are not in the maps", "int", low=1),
+    Column("tokens", "the n tokens as text, a JSON list", "str"),
+)
+
 DEPENDENCY = Table(
     "dependency",
     "What a receiving head gives when only what a sending head wrote is changed.",
@@ -361,6 +389,8 @@ MEASURED = (
     REMOVAL,
     REMOVAL_DISCRIMINATION,
     ATTENTION,
+    ATTENTION_MAPS,
+    ATTENTION_EXAMPLES,
     DEPENDENCY,
 )
 TABLES = {table.name: table for table in (*ALWAYS, *MEASURED)}

@@ -33,6 +33,14 @@ def test_run_prints_findings_and_writes_the_page(place, tiny_folder):
 def test_show_analyze_and_report_run_no_model(place):
     shown = hcore("show", "runs/smoke", cwd=place).stdout
     assert "core" in shown
+    everything = hcore("show", "runs/smoke", "--all", cwd=place).stdout
+    assert everything.startswith(shown.partition("\nhcore show RUN --only")[0])
+    asked = ["Do all subnetworks share a core", "Do subnetworks overlap more than chance?"]
+    one = hcore("show", "runs/smoke", "--only", "core", cwd=place).stdout
+    assert [text in one for text in asked] == [True, False]
+    two = hcore("show", "runs/smoke", "--only", "overlap", "--only", "core", cwd=place).stdout
+    assert [text in two for text in asked] == [text in everything for text in asked] == [True] * 2
+    assert "adversarial" in hcore("show", "runs/smoke", "--case", "cn_adverb", cwd=place).stdout
     as_json = json.loads(hcore("show", "runs/smoke", "--json", cwd=place).stdout)
     verdicts = place / "runs/smoke/conclusions/verdicts.parquet"
     before = pd.read_parquet(verdicts)
@@ -190,6 +198,10 @@ def test_the_version():
         ("run --nonsense", "No such option"),
         ("frobnicate", "unknown command 'frobnicate'"),
         ("show nowhere", "no run folder"),
+        ("show runs/smoke --only cores", "did you mean 'core'"),
+        ("show runs/smoke --only dependency", "no verdict on dependency, which needs the tables"),
+        ("show runs/smoke --case cn_advert", "did you mean 'cn_adverb'"),
+        ("show runs/smoke --all --json", "give one of --only, --case, --all and --json"),
         ("report nowhere", "no run folder"),
         ("evaluate nowhere/at/all/there", "no such folder"),
         ("evaluate MODEL --suite hnas", "did you mean 'hans'"),

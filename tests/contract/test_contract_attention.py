@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from family_matrix import DECODERS, folder_of, for_every_family, pairs
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from heuristic_core.checks.state import state_of
 from heuristic_core.measure.attention import attention_patterns
+from heuristic_core.measure.attention_maps import case_maps
 from heuristic_core.models.loading import load_model
+from heuristic_core.tasks.task import Examples, Suite
 
 #: How far back or ahead the windowed layers of the tiny models let a token see, by layer.
 WINDOWS = {
@@ -72,6 +78,52 @@ def test_patterns_are_scored_head_by_head(subject, weighting):
         assert state_of(model) == before
         one = attention_patterns(model, pairs(), batch_size=1)
         pd.testing.assert_frame_equal(table, one, rtol=1e-3, atol=1e-4)
+
+
+@for_every_family()
+def test_kept_maps_are_those_of_transformers_alone(subject):
+    """Of pairs and of single texts, rounded to 255ths."""
+    table = pairs().table
+    single = Examples.build(table["text"], None, table["label"], "single", pairs().labels)
+    both = Examples.concat([pairs(), single], pairs().labels)
+    of_single = np.flatnonzero(both.table["case"] == "single")
+    model = subject.copy()
+    before = state_of(model)
+    hf = AutoModelForSequenceClassification.from_pretrained(
+        subject.folder, attn_implementation="eager"
+    ).eval()
+    tokenizer = AutoTokenizer.from_pretrained(subject.folder)
+    types = "token_type_ids" in subject.encoded.columns
+    for examples in (pairs(), both.take(of_single)):
+        suite = Suite(name="some", role="ood", examples=examples)
+        maps, chosen = case_maps(model, suite)
+        assert list(chosen["case"]) == list(suite.cases)
+        assert len(maps) == len(suite.cases) * model.space.n_heads
+        for example in chosen.to_dict("records"):
+            tokens = json.loads(example["tokens"])
+            for row in suite.only([example["case"]]).examples.table.to_dict("records"):
+                texts = [t for t in (row["text"], row["text_pair"]) if t is not None]
+                batch = tokenizer(*texts, return_tensors="pt", return_token_type_ids=types)
+                names = tokenizer.convert_ids_to_tokens(batch["input_ids"][0])
+                spelled = [tokenizer.convert_tokens_to_string([t]).strip() or t for t in names]
+                if spelled[: len(tokens)] == tokens and len(spelled) == example["length"]:
+                    break
+            else:
+                raise AssertionError("no example of the case has these tokens")
+            assert example["label"] == row["label"]
+            with torch.no_grad():
+                out = hf(**batch, output_attentions=True)
+            assert example["answer"] == model.labels[out.logits[0].argmax()]
+            seen = getattr(out, "encoder_attentions", None) or out.attentions
+            for stored in maps[maps["case"] == example["case"]].to_dict("records"):
+                n = stored["n"]
+                assert n == example["n"] == len(tokens)
+                kept = np.frombuffer(stored["weights"], np.uint8).reshape(n, n)
+                true = seen[stored["layer"]][0, stored["head"], :n, :n].double().numpy()
+                # The nearest of 256 values; two computations may differ on a boundary.
+                assert np.abs(kept - 255 * true).max() < 0.5 + 1e-3
+                assert (kept == np.round(255 * true)).mean() > 0.99
+    assert state_of(model) == before
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt_neox", "modernbert"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,10 +11,17 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from heuristic_core.analysis.across.questions import ACROSS
+from heuristic_core.analysis.questions import QUESTIONS
+from heuristic_core.claims import CLAIMS
 from heuristic_core.report import render
-from heuristic_core.report.wording import SPACE, prose
+from heuristic_core.report.sections import _needs, sections
+from heuristic_core.report.wording import SPACE, estimate, prose, unbroken
+from heuristic_core.tables import CONTRADICTED, SUPPORTED, UNDECIDED
 from report.made_up import NOTED, QUESTION, concluded
 from report.synthetic import synthetic
+
+NAN = float("nan")
 
 
 def shown(results, width: int = 80, questions=None, **options) -> str:
@@ -36,6 +44,100 @@ def test_eighty_columns_hold_every_verdict(further):
         assert f"{verdict['decision'].upper()} {claim}" in joined
         for text in (verdict["reason"], verdict["caveat"]):
             assert prose(text).replace(f"{SPACE}%", "%") in joined
+
+
+def in_lines(text: str) -> list[str]:
+    """The lines of the verdicts in short."""
+    return text.split("effect [95% interval]")[1].split("\n\n")[0].splitlines()[1:]
+
+
+def test_all_questions_have_their_claim_in_short():
+    assert CLAIMS.keys() == {question.key for question in (*QUESTIONS, *ACROSS)}
+    # Beside the decision, effect and p-value they fit into 80 columns.
+    assert max(len(f"{key} {says}") for key, says in CLAIMS.items()) <= 27
+
+
+def test_the_verdicts_in_short_come_first(further):
+    text = shown(further)
+    lines = in_lines(text)
+    decided = [line for line in lines if line[0] in "✓✕?"]
+    verdicts = further.conclusions.verdicts
+    keys = verdicts.drop_duplicates(["question", "decision"])
+    order = {question.key: i for i, question in enumerate(QUESTIONS)}
+    expected = zip(keys["question"], keys["decision"], strict=True)
+    found = []
+    for line in decided:
+        word, key = re.match(r". (not decided|\w+)(?: \d+)?  +(\w+)", line).groups()
+        found.append((key, UNDECIDED if word == "not decided" else word))
+    assert sorted(found) == sorted(expected)
+    assert [order[key] for key, _ in found] == sorted(order[key] for key, _ in found)
+    # One line each at 80 columns, and only what is open or differs has another one.
+    assert all(len(line) <= 80 for line in decided)
+    n = verdicts["decision"].value_counts()
+    assert (
+        f"{n['supported']} supported, {n.get('contradicted', 0)} contradicted, "
+        f"{n['not decided by these data']} not decided"
+    ) in text
+
+
+def test_a_line_is_about_the_last_of_verdicts_alike(results):
+    lines = in_lines(shown(results, questions=(QUESTION,)))
+    verdicts = results.conclusions.verdicts
+    assert verdicts["decision"].tolist() == [UNDECIDED, SUPPORTED, CONTRADICTED, UNDECIDED]
+    first = verdicts["effect"].tolist()
+    assert [line.split() for line in lines if "made_up" in line] == [
+        ["?", "not", "decided", "2", "made_up", f"{first[3]:.3f}", "0.01"],
+        ["✓", "supported", "made_up", f"{first[1]:.3f}", "0.01"],
+        ["✕", "contradicted", "made_up", f"{first[2]:.3f}", "0.01"],
+    ]
+    # The decisions differ, so each says where it holds.
+    (section,) = sections(results, (QUESTION,))
+    joined = " ".join(" ".join(lines).split())
+    for i in (3, 1, 2):
+        assert f"({unbroken(section.cards[i].where)})" in joined
+
+
+@pytest.mark.parametrize(
+    ("power", "reason", "expected"),
+    [
+        (
+            "with 9 search seeds instead of 3, a fall of 20 % of the units would be found in 80% "
+            "of such studies; now in 22%",
+            "a reason",
+            "Would take 9 search seeds instead of 3.",
+        ),
+        (
+            "a change of 5 points would have been found in 100% of such studies",
+            "a reason",
+            "A change of 5 points would have been found in 100% of studies.",
+        ),
+        (
+            "a loss would be found in 16% of such studies; matched groups differ too much",
+            "a reason",
+            "A loss would be found in 16% of studies.",
+        ),
+        ("", "numbers; more numbers; this takes 3 checkpoints", "This takes 3 checkpoints."),
+        ("", "", ""),
+    ],
+)
+def test_what_an_open_verdict_needs_in_short(power, reason, expected):
+    assert _needs(power=power, reason=reason) == expected
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ((24.0, NAN, NAN), "24"),
+        ((-0.2705, -0.3418, -0.1993), "−0.271 [−0.342, −0.199]"),
+        ((-40.1, -46.7, -33.5), "−40.1 [−46.7, −33.5]"),
+        ((0.00035, -0.00164, 0.00234), "0.0003 [−0.0016, 0.0023]"),
+        ((123.4, 100.2, 150.7), "123 [100, 151]"),
+        ((0.0, NAN, NAN), "0"),
+        ((NAN, NAN, NAN), "–"),
+    ],
+)
+def test_estimates_of_any_size_take_few_digits(numbers, expected):
+    assert estimate(*numbers) == expected
 
 
 def test_where_a_verdict_holds_and_its_caveat_are_said(results):

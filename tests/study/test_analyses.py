@@ -3,14 +3,17 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from studies import SMALL, cells, change_kind, decisions, quiet, study
 
+import heuristic_core as hc
 from heuristic_core.analysis.accuracies import sparsest_matching
 from heuristic_core.errors import InputError, Remark
 from heuristic_core.study.analyses import analyze_run, open_finished, plan_run
 from heuristic_core.study.analysis_plan import plan_analyses
+from heuristic_core.study.archive import write_archive
 from heuristic_core.study.gather import SEARCHED, gather
 from heuristic_core.study.plan import make_plan
 from heuristic_core.study.results import read_results
@@ -98,6 +101,46 @@ def test_analyses_run_the_model_once_and_leave_their_tables(run, analyzed):
     assert cells(analyzed) == after
 
 
+def test_maps_are_kept_of_every_head_and_case(analyzed, tmp_path):
+    run = hc.load_run(write_archive(analyzed, tmp_path / "tiny.hcore.zip"))
+    maps, examples = run.tables.attention_maps, run.tables.attention_examples
+    n_cases = 1 + 30
+    assert len(examples) == 2 * n_cases
+    assert len(maps) == len(examples) * 8
+    assert set(maps["checkpoint"]) == {0, 4}
+    assert (examples.groupby(["suite", "case"])["tokens"].nunique() == 1).all()
+    task = load_study_task(open_finished(analyzed, None).config, None)
+    for step, case, head in ((0, "ln_passive", "L0H3"), (4, "cn_adverb", "L1H1")):
+        stored = run.attention_map(head, case, step)
+        assert repr(stored) == f"AttentionMap({head}, {len(stored.tokens)} tokens)"
+        model = hc.load_run(analyzed).model(step, device="cpu")
+        same = [
+            seen
+            for row in task.suite("hans-grammar").only([case]).examples.table.itertuples()
+            if (seen := hc.attention(model, head, row.text, row.text_pair)).tokens == stored.tokens
+        ]
+        assert np.abs(stored.weights.to_numpy() - same[0].weights.to_numpy()).max() <= 0.5 / 255
+    assert run.attention_map("L1H1", "cn_adverb").array.tolist() == stored.array.tolist()
+    with pytest.raises(InputError, match=r"no attention maps of case 'passive'; there are: "):
+        run.attention_map("L1H1", "passive")
+    with pytest.raises(InputError, match=r"no attention maps of unit 'L0MLP'"):
+        run.attention_map("L0MLP", "cn_adverb")
+
+
+def test_maps_may_be_left_out(run, analyzed, tiny_folder):
+    config = study(tiny_folder, analysis=ONE | {"attention": {"maps": False}})
+    found = open_finished(run, None)
+    tables = gather(found.plan.cells, (), found.store, SEARCHED)
+    planned = {c.name for c in plan_analyses(config, found.task, found.plan, tables).cells}
+    gone = {cell.name for cell in found.analyses.cells} - planned
+    assert {name.rsplit("-", 1)[0] for name in gone} == {
+        "attention-maps-f1-s0",
+        "attention-maps-f1-s4",
+    }
+    with pytest.raises(InputError, match="keeps no attention maps; `hcore analyze` measures"):
+        hc.load_run(run).attention_map("L0H0", "cn_adverb")
+
+
 def test_groups_of_units_that_the_model_has_not_are_told_first(tiny_folder):
     groups = {"removal": {"groups": {"mine": ["L0H1", "L0H9"]}}}
     config = study(tiny_folder, analysis=groups)
@@ -119,6 +162,7 @@ def test_the_plan_of_analyses_starts_nothing(run):
     assert not any(found.store.has(cell) for cell in planned)
     assert all(cell.effort > 0 for cell in planned)
     kinds = {"prepare", "search", "evaluate", "disjoint", "removal", "probe", "attention"}
+    kinds.add("attention_maps")
     assert kinds <= {cell.kind for cell in planned}
     assert sorted(run.rglob("*")) == before
 
@@ -173,7 +217,7 @@ def test_stopped_analyses_keep_what_is_finished(run, tmp_path, monkeypatch):
     ("gone", "empty"),
     [
         (("removal", "probe"), {"removal", "removal_discrimination"}),
-        (("attention",), {"attention"}),
+        (("attention",), {"attention", "attention_maps", "attention_examples"}),
         (
             ("grid", "disjoint", "removal", "probe", "attention", "dependency"),
             {table.name for table in MEASURED},
@@ -393,7 +437,7 @@ def test_the_plan_of_a_run_that_analyses(run, analyzed, tiny_folder, tmp_path):
     assert later == ("removal", "dependency")
     early = {cell.name: cell for cell in planned.cells}
     kinds = {early[name].kind for name in early.keys() - own}
-    assert kinds == {"prepare", "search", "evaluate", "disjoint", "attention"}
+    assert kinds == {"prepare", "search", "evaluate", "disjoint", "attention", "attention_maps"}
     about_core = {"removal", "probe", "dependency"}
     # They are the very cells that are computed, and all but those about the core.
     done = cells(analyzed).keys()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..measure.attention import attention_maps, showing_maps
+from ..measure.attention_maps import attention_maps, showing_maps
 from ..measure.dependency import dependencies
 from ..models.classifier import Classifier
 from ..models.hooks import on_heads, on_values

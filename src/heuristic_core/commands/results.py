@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from ..analysis.conclusions import Conclusions
 from ..errors import InputError, expect_known, remark
+from ..report.document import document
 from ..report.results import Results
+from ..report.sections import Section, sections
 from ..report.tables import TABLE_FORMATS, table_files
-from ..report.terminal import render
+from ..report.terminal import render, render_sections, render_verdicts
+from ..report.wording import name
 from ..storage import check_writable, write_text
 from ..study.archive import is_archive, opened, write_archive
 from ..study.results import read_results
@@ -23,14 +28,82 @@ _PER_INCH = {"in": 1.0, "cm": 2.54, "mm": 25.4, "pt": 72.0}
 _NARROWEST, _WIDEST = 2.0, 40.0
 
 
-def show(folder: RunArgument, as_json: JsonOption = False) -> None:
-    """Show a run's findings in the terminal."""
+#: What `hcore show` can say beyond the verdicts in short.
+_MORE = (
+    "\nhcore show RUN --only KEY shows a question in full (KEY is the first word of its claim), "
+    "--case CASE what was measured about one case, --all everything."
+)
+
+
+def show(
+    folder: RunArgument,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="KEY",
+            help="A question in full, by the first word of its claim in short; repeatable.",
+            show_default="the verdicts in short",
+        ),
+    ] = None,
+    case: Annotated[
+        str | None,
+        typer.Option(
+            "--case",
+            help="What was measured about one case: answers, AUROC, removals.",
+            show_default="none",
+        ),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All questions in full, with their tables.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a run's verdicts in the terminal, or more."""
+    asked = [bool(only), case is not None, everything, as_json]
+    if sum(asked) > 1:
+        raise InputError("give one of --only, --case, --all and --json, not several")
     results = _read(folder)
+    if only:
+        answered = _answered(results, only)
+        out().print(Text(name(results.name), style="bold"))
+        render_sections(answered, out())
+        return
+    if case is not None:
+        from ..report.case import render_case
+
+        render_case(results, out(), case)
+        return
     _remark_on(results)
     if as_json:
         print_json(as_records(results.conclusions))
-    else:
+    elif everything:
         render(results, out())
+    else:
+        _print_verdicts(results)
+
+
+def _print_verdicts(results: Results) -> None:
+    """Print the verdicts in short, and how to see more."""
+    render_verdicts(document(results), out(), sections(results))
+    out().print(Text(_MORE, style="dim"))
+
+
+def _answered(results: Results, keys: Sequence[str]) -> list[Section]:
+    """Find questions of a run by their keys, in the questions' order."""
+    from ..analysis.questions import QUESTIONS  # loads SciPy
+
+    wanted = [key.replace("-", "_") for key in keys]
+    expect_known("question", wanted, [question.key for question in QUESTIONS])
+    chosen = [question for question in QUESTIONS if question.key in wanted]
+    answered = sections(results, chosen)
+    for question in chosen:
+        if question.key not in {section.question.key for section in answered}:
+            raise InputError(
+                f"the run has no verdict on {question.key}, which needs the tables "
+                f"{', '.join(question.needs)}; `hcore analyze` measures what the study plans"
+            )
+    return answered
 
 
 def _read(run: Path) -> Results:
@@ -60,7 +133,7 @@ def print_results(folder: Path, results: Results, as_json: bool) -> None:
         where = {"run": str(folder), "report": None if page is None else str(page)}
         print_json(where | as_records(results.conclusions))
         return
-    render(results, out())
+    _print_verdicts(results)
     if page is not None:
         out().print(f"\nReport: {page.resolve()}", markup=False, soft_wrap=True)
 
@@ -179,8 +252,8 @@ def export(
     place = out_path or Path(f"{_name(folder)}-{kind}")
     files = table_files(_read(folder), kind)
     check_writable(place)
-    for name, text in files.items():
-        write_text(place / name, text)
+    for file, text in files.items():
+        write_text(place / file, text)
     out().print(f"{len(files)} files in {place.resolve()}", markup=False, soft_wrap=True)
 
 

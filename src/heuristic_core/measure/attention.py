@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 
 import numpy as np
@@ -12,14 +11,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..errors import InputError, expect, one_line, unknown
-from ..models.classifier import Classifier, check_classifier
+from ..errors import unknown
+from ..models.classifier import Classifier
 from ..models.device import widened
 from ..models.hooks import on_values
 from ..progress import Progress
 from ..tables import ATTENTION, MODEL_NAMES
 from ..tasks.task import Examples
-from ..units import Unit
+from .attention_maps import attention_maps, not_finite, showing_maps
 from .patterns import PADDING, PATTERNS, describe_tokens, pattern_scores, relate
 
 WEIGHTINGS = ("attention", "value_norm")
@@ -100,10 +99,7 @@ def attention_patterns(
             if progress is not None:
                 progress(done, len(encoded))
     if not np.isfinite(score[np.broadcast_to(~np.isnan(chance)[:, None], shape)]).all():
-        raise InputError(
-            f"{one_line(model.name)!r} gives attention that is not a finite number; its weights "
-            "are damaged, or its dtype is too narrow: try float32"
-        )
+        raise not_finite(model)
     heads_of = [unit for unit in model.space.units if unit.is_head]
     names = pd.DataFrame(
         [(str(u), u.layer, u.head, p) for u in heads_of for p in PATTERNS],
@@ -112,41 +108,6 @@ def attention_patterns(
     numbers = _summary(attention, chance, score, seed)
     table = names.assign(suite=suite, weighting=weighting, **numbers)
     return _TABLE.conform(table[table["n"] > 0])
-
-
-def attention_of(
-    model: Classifier, head: Unit | str, text: str, text_pair: str | None = None
-) -> tuple[tuple[str, ...], Float[np.ndarray, "query key"]]:
-    """Return what one head attends to in one text or pair.
-
-    Args:
-        model: The model; it is not changed.
-        head: The head, such as ``"L4H0"``.
-        text: The text, or the first of a pair.
-        text_pair: The second of a pair.
-
-    Returns:
-        The tokens, special ones too, and the attention from each token to each token; rows sum
-        to 1.
-
-    Raises:
-        InputError: If the model has no such head, the texts are none, or the model gives no
-            attention maps.
-    """
-    check_classifier(model)
-    expect("the text", text, str)
-    expect("the second text", text_pair, str, type(None))
-    unit = model.space.units[model.space.index(head)]
-    if unit.head is None:
-        raise InputError(f"{unit} is an MLP layer, which does not attend; give a head, as L4H0")
-    pair = None if text_pair is None else [text_pair]
-    examples = Examples.build([text], pair, model.labels[:1], "", model.labels)
-    encoded = model.encode(examples)
-    with model.inference(), showing_maps(model):
-        maps = attention_maps(model, encoded.batch([0], model.device))
-    tokens = model.tokenizer.convert_ids_to_tokens(encoded.columns["input_ids"][0])
-    spelled = [model.tokenizer.convert_tokens_to_string([t]).strip() or t for t in tokens]
-    return tuple(spelled), maps[unit.layer][0, unit.head].float().cpu().numpy()
 
 
 def _summary(
@@ -193,45 +154,6 @@ def _wins(
     )
     best = means.argmax(-1)[..., None] == np.arange(n_patterns)
     return (best & np.isfinite(means)).mean(0)
-
-
-@contextmanager
-def showing_maps(model: Classifier) -> Iterator[None]:
-    """Use the attention implementation that returns maps within a ``with`` block."""
-    modules = list(model.hf.modules())
-    # Transformers sets hooks and attributes to return maps, and does not remove them.
-    hooks = [set(module._forward_hooks) for module in modules]
-    names = [set(vars(module)) for module in modules]
-    before = model.hf.config._attn_implementation
-    try:
-        model.hf.set_attn_implementation("eager")
-        yield
-    finally:
-        model.hf.set_attn_implementation(before)
-        for module, old_hooks, old_names in zip(modules, hooks, names, strict=True):
-            for key in set(module._forward_hooks) - old_hooks:
-                del module._forward_hooks[key]
-            for name in set(vars(module)) - old_names:
-                delattr(module, name)
-
-
-def attention_maps(
-    model: Classifier, batch: dict[str, Tensor]
-) -> tuple[Float[Tensor, "batch head query key"], ...]:
-    """Return the attention maps of every layer, inside :func:`showing_maps`.
-
-    Raises:
-        InputError: If the model does not return them.
-    """
-    # An encoder-decoder returns maps of both.
-    name = "encoder_attentions" if model.family.kind == "encoder-decoder" else "attentions"
-    maps = getattr(model(**batch, output_attentions=True), name)
-    if not maps or any(layer is None for layer in maps):
-        raise InputError(
-            f"models of the family {model.family.name!r} do not return their attention maps, so "
-            "their patterns cannot be measured; choose another model"
-        )
-    return maps
 
 
 def _is_causal(maps: tuple[Tensor, ...], real: Bool[Tensor, "batch position"]) -> bool:

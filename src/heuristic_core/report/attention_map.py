@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -24,7 +26,8 @@ class AttentionMap:
     Args:
         head: The head.
         tokens: The tokens, special ones too.
-        array: The attention from each token (row) to each token (column); rows sum to 1.
+        array: The attention from each token (row) to each token (column); rows sum to 1, but for
+            rounding and for tokens that are cut.
     """
 
     head: str
@@ -64,3 +67,15 @@ class AttentionMap:
         from .figures.canvas import to_file
 
         return to_file(self.figure(), "png")
+
+
+def stored_map(row: Mapping[Any, Any], tokens: str) -> AttentionMap:
+    """Unpack a map.
+
+    Args:
+        row: A row of ``tables.ATTENTION_MAPS``.
+        tokens: The tokens of its example, as ``tables.ATTENTION_EXAMPLES`` holds them.
+    """
+    n = int(row["n"])
+    weights = np.frombuffer(row["weights"], np.uint8).reshape(n, n) / 255
+    return AttentionMap(str(row["unit"]), tuple(json.loads(tokens)), weights)

@@ -10,6 +10,7 @@ from ..errors import expect_known
 from ..storage import check_writable, write_bytes
 from ..tables import CONTRADICTED, SUPPORTED, VERDICTS
 from .document import Document, document
+from .in_short import MARKS
 from .results import Results
 from .sections import Section
 from .tables import to_csv, to_latex, view
@@ -20,8 +21,8 @@ if TYPE_CHECKING:  # load SciPy and matplotlib
     from .figures import Drawing
     from .figures.look import Look
 
-#: The class and the mark of a decision, so that it does not rest on colour alone.
-_MARKS = {SUPPORTED: ("yes", "✓"), CONTRADICTED: ("no", "✕")}
+#: The class and the mark of a decision.
+_MARKS = {SUPPORTED: ("yes", MARKS[SUPPORTED]), CONTRADICTED: ("no", MARKS[CONTRADICTED])}
 
 
 def write_report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ..tables import UNDECIDED, VERDICTS
 from .results import Results
-from .wording import level, listing, name, prose
+from .wording import estimate, level, listing, name, probability, prose
 
 if TYPE_CHECKING:  # loads SciPy
     from ..analysis.conclusions import Conclusions
@@ -37,6 +39,8 @@ _CALLED = {
     ("weighting", "attention"): "attention weights",
     ("weighting", "value_norm"): "attention times value norm",
 }
+#: How :mod:`..analysis.power` begins where more data would be enough.
+_MORE = re.compile(r"with (.+?), ")
 #: Named only where a run has several.
 _IF_VARIED = ("finetune_seed", "checkpoint", "method")
 
@@ -52,6 +56,9 @@ class Card:
         reason: The numbers behind it.
         caveat: What these data leave open; may be empty.
         power: What data would find the effect that the claim asks for; may be empty.
+        effect: The effect that decides, with its interval.
+        p: Its p-value.
+        needs: What would decide an open verdict, in short; empty if it is decided.
     """
 
     where: str
@@ -60,6 +67,9 @@ class Card:
     reason: str
     caveat: str
     power: str
+    effect: str
+    p: str
+    needs: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +169,23 @@ def _card(question: Question, row: Mapping[str, Any], several: frozenset[str]) -
         key: prose(name(row[key], 2000))
         for key in ("claim", "decision", "reason", "caveat", "power")
     }
+    needs = _needs(**texts) if row["decision"] == UNDECIDED else ""
     if texts["power"]:
         texts["power"] = f"What would decide it: {texts['power']}."
-    return Card(where=where(question.subject, row, several), **texts)
+    return Card(
+        where=where(question.subject, row, several),
+        effect=estimate(*(row[name] for name in VERDICTS["effect"].names)),
+        p=probability(row["p"]),
+        needs=needs,
+        **texts,
+    )
+
+
+def _needs(power: str, reason: str, **_: str) -> str:
+    """Shorten what would decide an open verdict to one sentence."""
+    # What keeps it open whatever the numbers are stands last.
+    said = (power or reason.split("; ")[-1]).split("; ")[0]
+    if more := _MORE.match(said):
+        said = f"would take {more[1]}"
+    said = said.replace("of such studies", "of studies")
+    return f"{said[:1].upper()}{said[1:]}." if said else ""

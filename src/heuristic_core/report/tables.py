@@ -191,7 +191,7 @@ def table_files(results: Results, kind: str) -> dict[str, str]:
 
     Args:
         results: The run's results.
-        kind: ``csv``: all tables with all columns, but those of packed predictions; or ``latex``:
+        kind: ``csv``: all tables with all columns, but those of packed values; or ``latex``:
             the verdicts and the tables that the page shows, as it shows them.
 
     Returns:

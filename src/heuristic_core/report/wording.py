@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -92,6 +93,21 @@ def bounded(value: str, low: str, high: str) -> str:
     """
     ends = {low, high}
     return value if NOTHING in ends or ends == {value} else f"{value} [{low}, {high}]"
+
+
+def estimate(value: Any, low: Any = None, high: Any = None) -> str:
+    """Write an estimate of any size with its interval, with about three digits.
+
+    Args:
+        value: The estimate.
+        low: The lower end of its interval; missing if it has none.
+        high: The upper end.
+    """
+    ends = [end for end in (value, low, high) if not pd.isna(end) and math.isfinite(end)]
+    size = max(map(abs, ends), default=0)
+    whole = len(ends) == 1 and float(value).is_integer()
+    digits = 0 if whole or not size else min(4, max(0, 2 - math.floor(math.log10(size))))
+    return bounded(*(number(end, digits) for end in (value, low, high)))
 
 
 def count(n: int, noun: str, plural: str | None = None) -> str:

@@ -132,6 +132,11 @@ class AttentionConfig(Settings):
     weightings: Weightings = Field(
         ["attention"], min_length=1, description="Attention alone, or times the value's norm."
     )
+    maps: bool = Field(
+        True,
+        description="Keep every head's attention in one example of each case, with its tokens, "
+        "which can be read from the run.",
+    )
 
 
 class DependencyConfig(Settings):

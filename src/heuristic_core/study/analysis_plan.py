@@ -12,6 +12,7 @@ from ..analysis.cores import cores_of, whole_cores
 from ..tasks.task import Suite, Task
 from .config import StudyConfig
 from .kinds.attention import plan_attention
+from .kinds.attention_maps import plan_attention_maps
 from .kinds.dependency import plan_dependency
 from .kinds.disjoint import plan_disjoint
 from .kinds.evaluate import plan_full, plan_subnetworks
@@ -70,10 +71,13 @@ def plan_analyses(
                 )
                 cells += plan_removal(planner, checkpoint, shared)
                 cells += plan_attention(planner, checkpoint)
+                cells += plan_attention_maps(planner, checkpoint)
                 cells += plan_dependency(planner, checkpoint, shared, added)
                 cells += plan_disjoint(planner, checkpoint, matching)
             if config.over_training and 0 in config.checkpoints:
-                cells += plan_attention(planner, Checkpoint(finetune_seed, 0))
+                untrained = Checkpoint(finetune_seed, 0)
+                cells += plan_attention(planner, untrained)
+                cells += plan_attention_maps(planner, untrained)
                 if pruned[-1].step:
                     shared, _ = heads.get(pruned[-1], ([], []))
                     cells += plan_probe(planner, finetune_seed, shared)

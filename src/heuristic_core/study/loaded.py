@@ -15,6 +15,7 @@ from .. import notebook
 from ..analysis.cores import Core, cores_of, whole_cores
 from ..errors import InputError, one_line
 from ..hub.shared import Parcel, Shared
+from ..report.attention_map import AttentionMap, stored_map
 from ..report.frames import Frame, Tables, Verdicts, framed
 from ..report.gallery import Figures
 from ..report.look_options import LookOptions, takes_look
@@ -227,6 +228,45 @@ class LoadedRun(Shared):
             self.path, self.manifest, int(rows["finetune_seed"].iloc[0]), step, device
         )
 
+    def attention_map(
+        self,
+        head: Unit | str,
+        case: str,
+        checkpoint: int | None = None,
+        *,
+        suite: str | None = None,
+        finetune_seed: int | None = None,
+    ) -> AttentionMap:
+        """Return what one head attends to in the example of a case that the run keeps.
+
+        The numbers are those of :func:`heuristic_core.attention` on that example, in 255ths. No
+        model is needed, so archives have them too.
+
+        Args:
+            head: The head, such as ``"L4H0"``.
+            case: The case; the table ``attention_examples`` names those that are there.
+            checkpoint: The optimiser step; the last one if not given.
+            suite: The case's suite; needed if several have a case of this name.
+            finetune_seed: The seed of the fine-tuning; needed if there are several.
+
+        Raises:
+            InputError: If the run keeps no such map, or several are meant.
+        """
+        rows = self.results.measured["attention_maps"]
+        if rows.empty:
+            raise InputError(
+                "the run keeps no attention maps; `hcore analyze` measures them, unless "
+                "analysis.attention.maps is false"
+            )
+        named = {"case": case, "suite": suite, "finetune_seed": finetune_seed}
+        rows = _only(rows, {key: v for key, v in named.items() if v is not None}, "attention maps")
+        _one_of(rows, {"suite": suite, "finetune_seed": finetune_seed})
+        step = int(rows["checkpoint"].max()) if checkpoint is None else checkpoint
+        rows = _only(rows, {"checkpoint": step, "unit": str(head)}, "attention maps")
+        examples = self.results.measured["attention_examples"]
+        keys = [*MODEL_NAMES, "suite", "case"]
+        return stored_map(rows.iloc[0].to_dict(), examples.merge(rows[keys]).iloc[0]["tokens"])
+
     # --- figures ------------------------------------------------------------------------------
 
     @takes_look
@@ -286,17 +326,14 @@ class LoadedRun(Shared):
         return f"LoadedRun({one_line(self.name, 80)!r}, {n} verdicts, {place})"
 
     def _repr_html_(self) -> str:
+        from ..report.in_short import in_short
         from ..report.sections import sections
         from ..report.story import story
 
-        rows = [
-            (section.question.asks, card.decision, card.where, card.reason)
-            for section in sections(self.results)
-            for card in section.cards
-        ]
-        return notebook.heading(self.name) + notebook.table(
-            ("question", "decision", "about", "reason"), rows, story(self.results)
-        )
+        lines = in_short(sections(self.results))
+        rows = [(line.decided, line.claim, line.effect, line.p, line.note) for line in lines]
+        heads = ("verdict", "claim in short", "effect [95 % interval]", "p", "note")
+        return notebook.heading(self.name) + notebook.table(heads, rows, story(self.results))
 
 
 def _only(rows: pd.DataFrame, values: Mapping[str, Any], what: str) -> pd.DataFrame:

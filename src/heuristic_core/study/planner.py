@@ -170,10 +170,10 @@ class Cost:
             padded_to: Tokens that every example is padded to; its own number if not given.
         """
         n = len(examples) if n_examples is None else n_examples
-        return self.per_token * n_passes * n * (padded_to or _mean_tokens(examples))
+        return self.per_token * n_passes * n * (padded_to or mean_tokens(examples))
 
 
-def _mean_tokens(examples: Examples) -> float:
+def mean_tokens(examples: Examples) -> float:
     """Estimate the mean number of tokens from the number of words."""
     if not len(examples):
         return 0.0

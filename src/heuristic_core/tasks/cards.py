@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import metadata_load
-
 from ..errors import InputError, one_line
 from .columnar import named_classes
 from .labels import NO_GOLD_LABEL, written_alike
@@ -69,6 +67,8 @@ def _infos(path: Path) -> Iterator[tuple[Path, list[Mapping[str, Any]]]]:
 
 
 def _read(card: Path) -> list[Any]:
+    from huggingface_hub import metadata_load  # takes a moment
+
     try:
         if card.suffix == ".md":
             info = (metadata_load(card) or {}).get("dataset_info") or []

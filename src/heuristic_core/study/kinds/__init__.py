@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..store import Cell
 from .attention import ATTENTION
+from .attention_maps import ATTENTION_MAPS
 from .dependency import DEPENDENCY
 from .disjoint import DISJOINT
 from .evaluate import EVALUATE
@@ -24,6 +25,7 @@ KINDS: tuple[Kind, ...] = (
     REMOVAL,
     PROBE,
     ATTENTION,
+    ATTENTION_MAPS,
     DEPENDENCY,
 )
 
