@@ -49,7 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "no weighting": (
         "run smoke --set analysis.attention.weightings=[]",
-        "study key analysis.attention.weightings: List should have at least 1 item",
+        "study key analysis.attention.weightings: must not be empty",
     ),
     "per-case of no suite": ("evaluate MODEL --per-case 3", "--per-case is for --suite"),
     "per-case of a run": ("evaluate RUN --per-case 3", "--per-case is for --suite"),

@@ -97,7 +97,7 @@ SHOWN: dict[str, tuple[Break, str]] = {
     "manifest a folder": (folder_of(MANIFEST), "is not finished yet"),
     "no configuration": (changed(MANIFEST, config=...), "damaged .config: is missing"),
     "another configuration": (changed(MANIFEST, config={"nmae": "x"}), "unknown study key 'nmae'"),
-    "cells a number": (changed(MANIFEST, cells=3), "damaged .cells: .*valid list"),
+    "cells a number": (changed(MANIFEST, cells=3), "damaged .cells: must be a list"),
     "cells without names": (changed(MANIFEST, cells=[{}]), "damaged .cells.0.name: is missing"),
     "time a text": (
         changed(MANIFEST, cells=[{"name": "a", "kind": "b", "seconds": "1"}]),

@@ -55,7 +55,7 @@ REFUSED = {
     ),
     "no in-domain suite": (('"id"', '"ood"'), "no suite has the role id; add one"),
     "suites alike": (('"hard"', '"plain"'), "suites must have different names"),
-    "suite name": (('"hard"', '"a/b"'), r"suites\[2\]\.name: String should match pattern"),
+    "suite name": (('"hard"', '"a/b"'), r"suites\[2\]\.name: must be letters, digits"),
     "kind": (('"friendly"', '"freindly"'), r"kinds\.easy: must be 'adversarial' or '"),
     "case in kinds": (('easy = "friendly" }', 'eesy = "friendly" }'), "did you mean 'easy'"),
     "case in groups": (
