@@ -10,7 +10,7 @@ from ..errors import expect_known
 from ..storage import check_writable, write_bytes
 from ..tables import CONTRADICTED, SUPPORTED, VERDICTS
 from .document import Document, document, margin_of
-from .page.measures import MEASURES
+from .page.findings import SCALES
 from .page.overview import REACH, Overview, overview
 from .results import Results
 from .sections import Section, sections, varied
@@ -193,6 +193,10 @@ def _place(at: float) -> float:
 
 
 def _shown_by(model: Mapping[str, Any] | None) -> dict[str, tuple[str, str]]:
-    """Name the first measure that shows each question's answer, where there is one."""
-    measures = [] if model is None else [m for m in MEASURES if m.key in model["measures"]]
-    return {key: (m.key, m.title) for m in reversed(measures) for key in m.questions}
+    """Name the measure of units that shows each question's answer, where the model has it."""
+    titles = {} if model is None else {k: m["title"] for k, m in model["measures"].items()}
+    return {
+        key: (scale.shown_by, titles[scale.shown_by])
+        for key, scale in SCALES.items()
+        if scale.shown_by in titles
+    }

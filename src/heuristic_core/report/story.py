@@ -34,7 +34,7 @@ def story(results: Results) -> str:
 def lead(results: Results) -> str:
     """Say in a line which model was studied, and on which task."""
     source, size, task = _model_and_task(results)
-    recipe = results.config.get("finetune")
+    recipe = results.config.get("finetune") or {}
     given = results.config.get("model") or {}
     tuned = recipe and not (given.get("checkpoints") or given.get("seeds"))
     steps = f" for {count(recipe.get('steps') or 0, 'step')}" if tuned else ""

@@ -12,6 +12,8 @@ import altair as alt
 
 from ..figures.look import BLUE, GREY, ORANGE
 
+Chart = alt.LayerChart | alt.FacetChart
+
 _ROWS = alt.NamedData("rows")
 #: Pixels: a cell of the grid, the width and height of the other charts.
 _CELL, _WIDTH, _HEIGHT = 25, 372, 250
@@ -36,7 +38,7 @@ def library() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script that fetches nothing."""
     import vl_convert  # starts a JavaScript engine
 
-    return str(vl_convert.javascript_bundle())
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
 def _config() -> dict[str, Any]:
@@ -67,7 +69,7 @@ def _config() -> dict[str, Any]:
     }
 
 
-def _grid() -> alt.FacetChart:
+def _grid() -> Chart:
     """Layers down, heads across, MLPs beside: a panel for each subnetwork or run compared."""
     gap = alt.Scale(paddingInner=0.09)
     cells = (
@@ -129,7 +131,7 @@ def _grid() -> alt.FacetChart:
     )
 
 
-def _course() -> alt.LayerChart:
+def _course() -> Chart:
     """One measure over checkpoints: the chosen unit before all others."""
     base = alt.Chart(_ROWS).encode(
         x=alt.X("step:Q", title="step"),
@@ -146,7 +148,7 @@ def _course() -> alt.LayerChart:
     ).properties(width=_WIDTH - 50, height=110)
 
 
-def _profile() -> alt.LayerChart:
+def _profile() -> Chart:
     """What the chosen head attends to, against chance, before and after fine-tuning."""
     marks = (
         alt.Chart(_ROWS)
@@ -173,7 +175,7 @@ def _profile() -> alt.LayerChart:
     return alt.layer(one, marks).properties(width=_WIDTH - 180, height=alt.Step(15))
 
 
-def _maps() -> alt.FacetChart:
+def _maps() -> Chart:
     """What the chosen head attends to in one example: from tokens downwards to tokens across."""
     return (
         alt.Chart(_ROWS)
@@ -207,7 +209,7 @@ def _maps() -> alt.FacetChart:
     )
 
 
-def _scatter() -> alt.LayerChart:
+def _scatter() -> Chart:
     """Any two measures of all units."""
     base = alt.Chart(_ROWS).encode(
         x=alt.X("x:Q", title=None),
@@ -243,27 +245,28 @@ def _scatter() -> alt.LayerChart:
     return alt.layer(ring, points, named).properties(width=_WIDTH - 50, height=_HEIGHT)
 
 
-def _graph() -> alt.LayerChart:
+def _graph() -> Chart:
     """Which heads read which: an arrow's width is how much more than by the layer's controls."""
-    place = {
-        "x": alt.X(
+    x, y = (
+        alt.X(
             "x:Q",
             title="head",
             axis=alt.Axis(tickMinStep=1, grid=False),
             scale=alt.Scale(padding=12),
         ),
-        "y": alt.Y(
+        alt.Y(
             "y:Q",
             title="layer",
             axis=alt.Axis(tickMinStep=1, grid=False),
             scale=alt.Scale(padding=12),
         ),
-    }
+    )
     edges = (
         alt.Chart(_ROWS)
         .mark_rule()
         .encode(
-            **place,
+            x=x,
+            y=y,
             x2="x2:Q",
             y2="y2:Q",
             color=alt.Color(
@@ -287,7 +290,7 @@ def _graph() -> alt.LayerChart:
         )
         .transform_filter(alt.datum["edge"] == 1)
     )
-    heads = alt.Chart(_ROWS).encode(**place).transform_filter(alt.datum["edge"] == 0)
+    heads = alt.Chart(_ROWS).encode(x=x, y=y).transform_filter(alt.datum["edge"] == 0)
     return alt.layer(
         edges,
         heads.mark_point(filled=True, opacity=1, color="--ink").encode(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,9 +11,8 @@ import pandas as pd
 
 from ...columns import ENDS, Table
 from ...errors import InputError
-from ...tables import SUBJECT
+from ...tables import DEPENDENCY, SUBJECT, TABLES
 from ...units import Unit
-from ..frames import all_tables
 from ..results import Results
 from ..sections import where
 from ..wording import name
@@ -40,7 +40,7 @@ def explored(runs: Mapping[str, Results]) -> dict[str, Any] | None:
         ``measures``, what each is and how far its values reach over all runs, and ``runs`` with
         their values; ``None`` where no table has rows about units.
     """
-    read = {run: all_tables(results) for run, results in runs.items()}
+    read = {run: _tables(results) for run, results in runs.items()}
     units = sorted({unit for tables in read.values() for unit in _units(tables)})
     labels = [str(unit) for unit in units]
     made = [{"name": run, **_run(runs[run], tables, labels)} for run, tables in read.items()]
@@ -63,6 +63,19 @@ def as_json(data: Any) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
+def _tables(results: Results) -> Frames:
+    """Return the tables that measures read, as they are declared and with their rows, if any."""
+    from ...analysis.questions import QUESTIONS  # loads SciPy
+
+    answers = {table.name: table for question in QUESTIONS for table in question.tables}
+    found = {}
+    for key in {measure.table for measure in MEASURES} | {DEPENDENCY.name}:
+        frames = results.measured if key in TABLES else results.conclusions.tables
+        table = TABLES.get(key) or answers[key]
+        found[key] = (table, frames[key] if key in frames else table.empty())
+    return found
+
+
 def _units(tables: Frames) -> Iterator[Unit]:
     """Iterate over the units that any measure has a row of, each once for each table."""
     for table in dict.fromkeys(measure.table for measure in MEASURES):
@@ -80,7 +93,7 @@ def _run(results: Results, tables: Frames, units: Sequence[str]) -> dict[str, An
     return {
         "core": sorted({units.index(u) for u in of_core["unit"] if u in units}),
         "values": {key: some for key, some in values.items() if some},
-        "edges": list(_edges(tables["dependency"][1], units)),
+        "edges": list(_edges(tables[DEPENDENCY.name][1], units)),
         "maps": list(maps(results, units)),
     }
 
@@ -128,7 +141,7 @@ def _numbers(values: pd.Series) -> list[float | int | None]:
 
 
 def _number(value: Any) -> float | int | None:
-    if pd.isna(value):
+    if pd.isna(value) or not math.isfinite(value):
         return None
     rounded = float(f"{value:.{_DIGITS}g}")
     return int(rounded) if rounded == int(rounded) else rounded

@@ -1,4 +1,7 @@
-"""The paper's findings, and how each question's claim and effect stand on the first screen."""
+"""The paper's findings, and how each question's claim and effect stand on the first screen.
+
+This is the only file of the report that knows questions by name.
+"""
 
 from __future__ import annotations
 
@@ -88,6 +91,7 @@ class Scale:
             where it depends on it.
         beyond: Whether ``asked`` is counted from ``none``.
         ratio: Whether effects are ratios, which are placed by their logarithms.
+        shown_by: The measure of units (``measures.MEASURES``) that shows the answer.
     """
 
     claim: str
@@ -95,6 +99,7 @@ class Scale:
     asked: float | Mapping[str, float] | None = None
     beyond: bool = False
     ratio: bool = False
+    shown_by: str = ""
 
 
 #: Changes by removal, in the measure that a verdict names.
@@ -103,46 +108,90 @@ _GAIN = {"AUROC": 0.05, "": 0.5}
 
 #: The numbers are those of the analyses, which a test compares.
 SCALES: dict[str, Scale] = {
-    "spread": Scale(claim="Subnetworks alike in-domain differ OOD", asked=0.4),
-    "discrimination": Scale(claim="They differ in more than label bias", asked=0.2),
-    "ranks": Scale(claim="Which one is best depends on the case", none=1.0, asked=0.7),
-    "faithfulness": Scale(
-        claim="Subnetworks are less faithful OOD", none=1.0, asked=2.0, ratio=True
+    "spread": Scale(
+        claim="Subnetworks alike in-domain differ OOD", asked=0.4, shown_by="subnetwork"
     ),
-    "sparser": Scale(claim="Sparser subnetworks generalise worse", asked=-5.0),
-    "smoothness": Scale(claim="Accuracy falls smoothly with sparsity", none=0.5, asked=0.125),
+    "discrimination": Scale(
+        claim="They differ in more than label bias", asked=0.2, shown_by="subnetwork"
+    ),
+    "ranks": Scale(
+        claim="Which one is best depends on the case", none=1.0, asked=0.7, shown_by="subnetwork"
+    ),
+    "faithfulness": Scale(
+        claim="Subnetworks are less faithful OOD",
+        none=1.0,
+        asked=2.0,
+        ratio=True,
+        shown_by="subnetwork",
+    ),
+    "sparser": Scale(claim="Sparser subnetworks generalise worse", asked=-5.0, shown_by="grid"),
+    "smoothness": Scale(
+        claim="Accuracy falls smoothly with sparsity", none=0.5, asked=0.125, shown_by="grid"
+    ),
     "core": Scale(
         claim="All subnetworks share a core of heads",
         none=("core", "expected_in_layers"),
         asked=3.0,
         beyond=True,
+        shown_by="kept",
     ),
     "overlap": Scale(
         claim="They share more heads than chance gives",
         none=("overlap", "in_layers"),
         asked=0.05,
         beyond=True,
+        shown_by="kept",
     ),
-    "disjoint": Scale(claim="Disjoint subnetworks match the model", none="margin", asked=0.0),
-    "effective_size": Scale(claim="Effective size falls with generalisation", asked=-20.0),
-    "learning_order": Scale(claim="The task is fitted first, OOD later", none=0.0, asked=0.8),
-    "emergence": Scale(claim="The core is there before OOD rises", none=0.5, asked=0.9),
-    "attention_patterns": Scale(claim="Core heads attend to shallow features", asked=0.8),
+    "disjoint": Scale(
+        claim="Disjoint subnetworks match the model", none="margin", asked=0.0, shown_by="kept"
+    ),
+    "effective_size": Scale(
+        claim="Effective size falls with generalisation", asked=-20.0, shown_by="grid"
+    ),
+    "learning_order": Scale(
+        claim="The task is fitted first, OOD later", none=0.0, asked=0.8, shown_by="grid"
+    ),
+    "emergence": Scale(
+        claim="The core is there before OOD rises", none=0.5, asked=0.9, shown_by="entered"
+    ),
+    "attention_patterns": Scale(
+        claim="Core heads attend to shallow features", asked=0.8, shown_by="shallow"
+    ),
     "repeated_tokens": Scale(
-        claim="Core heads saw repeats before fine-tuning", none=0.5, asked=1.0
+        claim="Core heads saw repeats before fine-tuning", none=0.5, asked=1.0, shown_by="attention"
     ),
-    "single_removal": Scale(claim="Single core heads matter more than others", asked=_LOSS),
-    "additivity": Scale(claim="Several cost more than their sum", asked=_LOSS),
-    "core_removal": Scale(claim="The core matters more than other groups", asked=_LOSS),
-    "group_removal": Scale(claim="The study’s own groups matter", asked=_LOSS),
-    "core_overlap": Scale(claim="Fine-tunings have the same core", none=0.5, asked=0.8),
-    "helpful_removal": Scale(claim="Removing some unit helps OOD", asked=_GAIN),
-    "label_bias": Scale(claim="Units favour one label or another", asked=0.4),
-    "dependency": Scale(claim="Added heads read what the core writes", asked=0.01),
+    "single_removal": Scale(
+        claim="Single core heads matter more than others", asked=_LOSS, shown_by="removal-auc"
+    ),
+    "additivity": Scale(
+        claim="Several cost more than their sum", asked=_LOSS, shown_by="removal-auc"
+    ),
+    "core_removal": Scale(
+        claim="The core matters more than other groups", asked=_LOSS, shown_by="removal-auc"
+    ),
+    "group_removal": Scale(
+        claim="The study’s own groups matter", asked=_LOSS, shown_by="removal-auc"
+    ),
+    "core_overlap": Scale(
+        claim="Fine-tunings have the same core", none=0.5, asked=0.8, shown_by="kept"
+    ),
+    "helpful_removal": Scale(
+        claim="Removing some unit helps OOD", asked=_GAIN, shown_by="label-bias"
+    ),
+    "label_bias": Scale(claim="Units favour one label or another", asked=0.4, shown_by="favours"),
+    "dependency": Scale(
+        claim="Added heads read what the core writes", asked=0.01, shown_by="shallow"
+    ),
     "verdicts_of_runs": Scale(claim="No claim is decided in opposite ways"),
-    "core_of_all": Scale(claim="The cores of all runs share heads"),
-    "core_of_models": Scale(claim="Models have the same core", none=0.5, asked=0.8),
-    "core_of_searches": Scale(claim="Searches find the same core", none=0.5, asked=0.8),
-    "core_elsewhere": Scale(claim="One model’s core matters in the other", asked=_LOSS),
+    "core_of_all": Scale(claim="The cores of all runs share heads", shown_by="kept"),
+    "core_of_models": Scale(
+        claim="Models have the same core", none=0.5, asked=0.8, shown_by="kept"
+    ),
+    "core_of_searches": Scale(
+        claim="Searches find the same core", none=0.5, asked=0.8, shown_by="kept"
+    ),
+    "core_elsewhere": Scale(
+        claim="One model’s core matters in the other", asked=_LOSS, shown_by="removal-auc"
+    ),
     "spread_of_pairs": Scale(claim="The runs’ subnetworks spread differently far"),
 }

@@ -18,7 +18,7 @@ class UnitMeasure:
         key: Its name in the page's address.
         title: What it is, in few words.
         group: The heading under which it is offered.
-        table: The table, as :func:`~heuristic_core.report.frames.all_tables` names it.
+        table: The table: a measured one, or one that answers a question.
         column: The column.
         over: The columns that tell its variants apart, such as the sparsity; ``checkpoint``, if
             the table has it, is apart.
@@ -27,7 +27,6 @@ class UnitMeasure:
         middle: The value of no effect, where values lie on both sides of one.
         chance: The column that holds what chance gives; may be empty.
         where: Only rows with these values are read.
-        questions: The questions whose answers it shows.
         scattered: Whether it is offered as an axis, which one subnetwork's 0 and 1 are not.
         steps: Whether rows of different checkpoints hold different values.
     """
@@ -43,7 +42,6 @@ class UnitMeasure:
     middle: float | None = None
     chance: str = ""
     where: Mapping[str, Any] = field(default_factory=dict)
-    questions: tuple[str, ...] = ()
     scattered: bool = True
     steps: bool = True
 
@@ -70,7 +68,7 @@ _KEPT, _REMOVED, _ATTENDS, _LABEL = (
 )
 
 
-def _removal(key: str, title: str, *questions: str, digits: int = 3) -> UnitMeasure:
+def _removal(key: str, title: str, digits: int = 3) -> UnitMeasure:
     return UnitMeasure(
         key=f"removal-{key.replace('_', '-')}",
         title=title,
@@ -80,7 +78,6 @@ def _removal(key: str, title: str, *questions: str, digits: int = 3) -> UnitMeas
         over=("readout",),
         digits=digits,
         middle=0.0,
-        questions=questions,
     )
 
 
@@ -94,7 +91,6 @@ MEASURES = (
         over=("method", "sparsity"),
         digits=0,
         percent=True,
-        questions=("core", "overlap", "core_overlap", "disjoint"),
     ),
     UnitMeasure(
         key="subnetwork",
@@ -104,7 +100,6 @@ MEASURES = (
         column="kept",
         over=_SEARCHED,
         digits=0,
-        questions=("spread", "ranks", "discrimination", "faithfulness"),
         scattered=False,
     ),
     UnitMeasure(
@@ -124,7 +119,6 @@ MEASURES = (
         column="kept",
         over=_SEARCHED,
         digits=0,
-        questions=("sparser", "smoothness", "effective_size", "learning_order"),
         scattered=False,
     ),
     UnitMeasure(
@@ -136,7 +130,6 @@ MEASURES = (
         over=("method", "sparsity"),
         digits=0,
         percent=True,
-        questions=("emergence",),
     ),
     UnitMeasure(
         key="in-all-from",
@@ -148,8 +141,8 @@ MEASURES = (
         digits=0,
         steps=False,
     ),
-    _removal("auc", "change of AUROC", "single_removal", "core_removal", "additivity"),
-    _removal("balanced", "change of the balanced margin", "group_removal"),
+    _removal("auc", "change of AUROC"),
+    _removal("balanced", "change of the balanced margin"),
     _removal("adversarial", "change of the adversarial margin"),
     _removal("friendly", "change of the friendly margin"),
     _removal("shift", "change of the shifted margin"),
@@ -166,7 +159,6 @@ MEASURES = (
         over=("readout",),
         digits=3,
         middle=0.0,
-        questions=("helpful_removal",),
     ),
     UnitMeasure(
         key="attention",
@@ -176,7 +168,6 @@ MEASURES = (
         column="score",
         over=("pattern", "suite", "weighting"),
         chance="chance",
-        questions=("repeated_tokens",),
     ),
     UnitMeasure(
         key="shallow",
@@ -185,7 +176,6 @@ MEASURES = (
         table="shallow-strengths",
         column="strength",
         over=("weighting",),
-        questions=("attention_patterns", "dependency"),
     ),
     UnitMeasure(
         key="favours",
@@ -196,6 +186,5 @@ MEASURES = (
         over=("readout", "label"),
         digits=3,
         middle=0.0,
-        questions=("label_bias",),
     ),
 )

@@ -18,12 +18,16 @@ from .findings import BEYOND, FINDINGS, SCALES, Scale, in_a_word
 #: How far the common scale reaches on either side of no effect; what lies beyond is at its end.
 REACH = 3.0
 #: Decisions as the first screen words them, in the order in which it counts them.
-WORDS = {SUPPORTED: "supported", CONTRADICTED: "contradicted", UNDECIDED: "undecided"}
+WORDS: dict[str, str] = {
+    SUPPORTED: "supported",
+    CONTRADICTED: "contradicted",
+    UNDECIDED: "undecided",
+}
 #: More bars than these do not fit into a row.
 MOST_BARS = 6
 #: How the first screen words what is not decided of a finding.
 _OPEN = {"mostly not decided": "mostly open", "not decided": "open"}
-_HOLDS = {
+_HOLDS: dict[tuple[str, bool], str] = {
     (SUPPORTED, True): "holds",
     (CONTRADICTED, True): "does not hold",
     (SUPPORTED, False): "does not hold",
@@ -186,7 +190,7 @@ def overview(
     kept = tuple(group for group in groups if group.rows)
     single = len(runs) == 1
     kinds = Counter(row.outcomes[0].kind for group in kept for row in group.rows) if single else {}
-    order = {**WORDS, "mixed": "mixed"}
+    order: dict[str, str] = {**WORDS, "mixed": "mixed"}
     counts = tuple((kind, kinds[kind], word) for kind, word in order.items() if kinds.get(kind))
     return Overview(groups=kept, runs=tuple(runs), counts=counts)
 
@@ -278,14 +282,16 @@ def _ends(
     margin: float | None,
 ) -> tuple[float | None, float | None]:
     """Return the effects at 0 and at 1 of the common scale, where they are known."""
-    none, asked = scale.none, scale.asked
+    asked = scale.asked
     if isinstance(asked, Mapping):
         asked = asked.get(row["measure"], asked[""])
-    if none == "margin":
+    if isinstance(scale.none, tuple):
+        none = _by_chance(scale.none, row, tables, subject)
+    elif isinstance(scale.none, str):
         none = None if margin is None else -margin
-    elif isinstance(none, tuple):
-        none = _by_chance(none, row, tables, subject)
-    if isinstance(none, str) or none is None or asked is None:
+    else:
+        none = scale.none
+    if none is None or asked is None:
         return None, None
     return none, none + asked if scale.beyond else asked
 
@@ -302,8 +308,8 @@ def _by_chance(
         if len(rows):
             same = rows[key].isna() if pd.isna(row[key]) else rows[key].eq(row[key]).fillna(False)
             rows = rows[same.astype(bool)]
-    values = rows[column[1]].dropna() if len(rows) else []
-    return float(values.iloc[0]) if len(values) else None
+    values = rows[column[1]].dropna().tolist() if len(rows) else []
+    return float(values[0]) if values else None
 
 
 def effect_text(value: float) -> str:
