@@ -51,7 +51,7 @@ def test_every_control_changes_what_is_drawn_and_the_address(view):
 
 def test_a_click_opens_a_unit(view):
     view.move("measure", 0)
-    view.page.locator("#grid svg .mark-rect path").nth(3).click()
+    view.page.locator("#grid svg .mark-rect.role-mark path").nth(3).click()
     view.drawn()
     unit = view.state()["unit"]
     assert view.page.locator("#unit-name").inner_text().startswith(unit)

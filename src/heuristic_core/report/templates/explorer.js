@@ -87,7 +87,7 @@
     for (const part of [grid, unit, scatter, graph]) part(measure, of, step);
   }
   function grid(measure, of, step) {
-    const about = measures[measure], rows = [], here = document.activeElement === $("grid");
+    const about = measures[measure], rows = [], here = $("grid").matches(":focus-visible");
     for (const run of runs) for (const variant of state.beside ? [of, state.beside] : [of]) {
       const e = entry(run, measure, variant, step);
       const panel = e && [named(run, variant), e.step === null ? [] : `step ${e.step}`].flat().join(", ");
@@ -104,7 +104,7 @@
   }
   function row(cells, scope) {
     const made = document.createElement("tr"), tag = (i) => (scope === "col" || i === 0 ? "th" : "td");
-    made.append(...cells.map((textContent, i) => Object.assign(document.createElement(tag(i)), { textContent, scope })));
+    made.append(...cells.map((textContent, i) => Object.assign(document.createElement(tag(i)), { textContent }, tag(i) === "th" && { scope })));
     return made;
   }
   function unit(measure, of) {
