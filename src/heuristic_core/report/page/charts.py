@@ -59,7 +59,7 @@ def _config() -> dict[str, Any]:
             "titleFontSize": 11,
             "titleFontWeight": 400,
         },
-        "legend": {**text, "tickCount": 4},
+        "legend": {**text, "tickCount": 4, "orient": "top"},
         "header": {"labelColor": "--ink", "labelFontSize": 11, "labelFontWeight": 600},
         "range": {
             "heatmap": {"scheme": "blues"},
@@ -161,7 +161,6 @@ def _profile() -> Chart:
                 title=None,
                 sort=alt.SortField("step"),
                 scale=alt.Scale(range=[BLUE, ORANGE]),
-                legend=alt.Legend(orient="top"),
             ),
             shape=alt.Shape("when:N", title=None, sort=alt.SortField("step")),
             tooltip=[

@@ -144,7 +144,7 @@
   }
   function scatter() {
     const keys = axes.map(([key]) => key), x = valid("x", keys, keys[0]);
-    const y = valid("y", keys, keys.find((key) => key.startsWith("removal")) ?? keys.at(-1));
+    const y = valid("y", keys, keys.findLast((key) => key.startsWith("removal-auc")) ?? keys.at(-1));
     for (const id of ["x", "y"]) options(id, axes);
     if (!keys.length) return;
     const rows = runs.flatMap((run) => {
