@@ -111,7 +111,7 @@ def test_without_scripts_the_message_is_there_and_the_controls_are_not(started, 
 def accessible(started, path, width, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
-    view = View(started, path, "?unit=L0H0", width=width, scheme=scheme)
+    view = View(started, path, "#?unit=L0H0", width=width, scheme=scheme)
     view.unfold()
     assert view.page.evaluate("document.documentElement.scrollWidth") <= width
     found = Axe().run(view.page).response["violations"]

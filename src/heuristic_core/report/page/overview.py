@@ -213,7 +213,8 @@ def _find(
 ) -> _Found:
     key, subject = section.question.key, section.question.subject
     leading = _leading(verdicts, subject)
-    scale = SCALES.get(key, Scale(claim=section.question.claim))
+    said = section.question.claim
+    scale = SCALES.get(key) or Scale(claim=f"{said[0].upper()}{said[1:]}")
     bars = tuple(
         _bar(scale, row, where(subject, row, several), section.tables, subject, margin)
         for row in leading.to_dict("records")
