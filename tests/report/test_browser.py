@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from heuristic_core.report import write_report
 from heuristic_core.report.sections import sections
+from heuristic_core.study.compare import compare
 from report.browser import CONTROLS, View, browser
+from report.maps_by_hand import maps_by_hand
+
+KEPT = Path(__file__).parents[2] / "docs" / "results" / "minilm-mnli-hans"
 
 LARGEST = 5_000_000
 
@@ -106,6 +114,38 @@ def test_without_scripts_the_message_is_there_and_the_controls_are_not(started, 
     assert page.locator(".bar").first.is_visible()
     assert not page.locator(".explore").is_visible()
     context.close()
+
+
+def test_a_head_s_attention_is_unpacked_where_a_run_has_kept_it(started, further, tmp_path):
+    found, examples = maps_by_hand(2, 5)
+    measured = {**further.measured, "attention_maps": found, "attention_examples": examples}
+    page = write_report(replace(further, measured=measured), tmp_path, ())
+    view = View(started, page, "#?unit=L0H1&case=hans: case 1")
+    view.page.wait_for_selector("#maps svg")
+    view.drawn()
+    drawn = view.page.locator("#maps svg .mark-rect.role-mark path").evaluate_all(
+        "nodes => nodes.map(node => node.getAttribute('aria-label'))"
+    )
+    assert len(drawn) == 2 * 5 * 5  # two checkpoints
+    (weights,) = found.query("case == 'case 1' and checkpoint == 300 and unit == 'L0H1'")["weights"]
+    wanted = f"{weights[5 * 2 + 3] / 255:.2f}"
+    assert any("2 t2<" in one and "3 t3<" in one and wanted in one for one in drawn)
+    view.check()
+    view.close()
+
+
+@pytest.mark.slow
+def test_several_runs_stand_side_by_side(started, tmp_path):
+    arms = [KEPT / arm for arm in ("natural", "augmented-2")]
+    view = View(started, compare(*arms).save(tmp_path))
+    assert view.page.locator("#grid svg .role-scope").count() >= 2
+    assert view.page.locator(".overview.runs .of-run").count() == 2
+    view.page.locator("#grid svg .mark-rect.role-mark path").first.click()
+    view.drawn()
+    head = view.page.locator("#unit-values tr").first.locator("th")
+    assert head.all_inner_texts()[1:] == ["minilm-mnli-hans", "minilm-mnli-hans-augmented-2"]
+    view.check()
+    view.close()
 
 
 def accessible(started, path, width, scheme):

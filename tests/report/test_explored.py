@@ -8,7 +8,6 @@ import zlib
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from altair import FacetChart, LayerChart
 
@@ -17,6 +16,7 @@ from heuristic_core.report.page.explored import as_json, explored
 from heuristic_core.report.page.maps import maps
 from heuristic_core.report.page.measures import MEASURES
 from heuristic_core.tables import TABLES
+from report.maps_by_hand import maps_by_hand
 from report.page import read
 
 
@@ -121,22 +121,6 @@ def test_charts_are_vega_lite():
     for name in ("grid", "course", "profile", "maps", "scatter", "graph"):
         chart = (FacetChart if "facet" in made[name] else LayerChart).from_dict(made[name])
         assert chart.to_dict()["$schema"].startswith("https://vega.github.io/schema/vega-lite/")
-
-
-def maps_by_hand(n_cases: int, n_tokens: int):
-    draws = np.random.default_rng(0)
-    rows, examples = [], []
-    for case in range(n_cases):
-        about = {"finetune_seed": 1, "suite": "hans", "case": f"case {case}", "n": n_tokens}
-        for step in (0, 300):
-            for head in range(2):
-                weights = draws.integers(0, 256, n_tokens**2, dtype=np.uint8).tobytes()
-                unit = {"unit": f"L0H{head}", "layer": 0, "head": head, "weights": weights}
-                rows.append({**about, "checkpoint": step, **unit})
-            tokens = json.dumps([f"t{i}<" for i in range(n_tokens)])
-            said = {"label": "yes", "answer": "no", "length": n_tokens, "tokens": tokens}
-            examples.append({**about, "checkpoint": step, **said})
-    return pd.DataFrame(rows), pd.DataFrame(examples)
 
 
 def test_maps_are_packed_and_whole_cases_are_left_out(further):
