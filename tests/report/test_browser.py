@@ -128,7 +128,7 @@ def test_a_head_s_attention_is_unpacked_where_a_run_has_kept_it(started, further
     )
     assert len(drawn) == 2 * 5 * 5  # two checkpoints
     (weights,) = found.query("case == 'case 1' and checkpoint == 300 and unit == 'L0H1'")["weights"]
-    wanted = f"{weights[5 * 2 + 3] / 255:.2f}"
+    wanted = f"{weights[5 * 2 + 3] / 255:.6f}"[:6]
     assert any("2 t2<" in one and "3 t3<" in one and wanted in one for one in drawn)
     view.check()
     view.close()

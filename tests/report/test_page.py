@@ -77,7 +77,7 @@ def test_the_same_results_give_the_same_bytes(results, folder, tmp_path):
 def test_verdicts_tables_limits_and_provenance_are_on_the_page(page):
     words = [f"reason {i} with {noted}" for i, noted in enumerate(NOTED)]
     words += [
-        "Everything is drawn ± 1 supported, 1 contradicted, 2 undecided",
+        "Everything is drawn ± 1 contradicted, 1 undecided",
         "The claim is true".lower(),
         "These data leave it open. 12.5 % sparsity, step 4000",
         "all sparsities together, step 4000",

@@ -185,14 +185,14 @@ def _maps() -> Chart:
                 title=None,
                 sort=None,
                 axis=alt.Axis(
-                    labelExpr="datum.label.slice(datum.label.indexOf(' ') + 1)", labelAngle=-90
+                    labelExpr="slice(datum.label, indexof(datum.label, ' ') + 1)", labelAngle=-90
                 ),
             ),
             y=alt.Y(
                 "query:O",
                 title=None,
                 sort=None,
-                axis=alt.Axis(labelExpr="datum.label.slice(datum.label.indexOf(' ') + 1)"),
+                axis=alt.Axis(labelExpr="slice(datum.label, indexof(datum.label, ' ') + 1)"),
             ),
             color=alt.Color("value:Q", title=None, legend=None, scale=alt.Scale(domain=[0, 1])),
             tooltip=[
