@@ -32,6 +32,7 @@ from heuristic_core.errors import InputError
 from heuristic_core.published.markdown import to_markdown
 from heuristic_core.report import Results
 from heuristic_core.report.figures import draw
+from heuristic_core.report.page.findings import in_a_word
 from heuristic_core.report.sections import Card, sections, varied
 from heuristic_core.report.wording import SPACE
 from heuristic_core.storage import read_json, read_table, write_json, write_table, write_text
@@ -283,23 +284,11 @@ def summary(verdicts: Cards) -> str:
 
 def _in_all(counts: Counter[str]) -> str:
     """Write what the verdicts on one finding come to, with their numbers."""
-    word = _word(counts)
+    word = in_a_word(counts)
     if not counts:
         return word
     texts = [f"{n} {_MANY.get(what, what) if n > 1 else what}" for what, n in counts.most_common()]
     return f"**{word}** ({', '.join(texts)})"
-
-
-def _word(counts: Counter[str]) -> str:
-    """Return what the verdicts on one finding come to, in a word."""
-    if not counts:
-        return "not measured"
-    decided = [what for what in ("holds", "does not hold") if counts[what]]
-    if len(decided) > 1:
-        return "in part"
-    if 2 * sum(counts[what] for what in decided) >= counts.total():
-        return "".join(decided)
-    return "mostly not decided" if decided else "not decided"
 
 
 def _same_core(arms: Mapping[str, Results]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import pytest
 
 from heuristic_core.analysis.separation import placements
 from heuristic_core.search.find import METHODS
+from report.browser import browser
 
 ROOT = Path(__file__).parents[2]
 #: Modules without a program of their own.
@@ -280,6 +281,15 @@ def test_evaluation(toy):
         assert all(row["here"] > 0 for row in rows)
         assert all({"attention", "MLP", "score"} < set(parts[kind]["here"]) for kind in parts)
     assert "| attention |" in printed
+
+
+@pytest.mark.slow
+def test_page(toy):
+    with browser():  # or skip
+        pass
+    content, _ = toy("page", "page")
+    assert 0 < content["megabytes"] < 5
+    assert all(0 < first <= drawn for first, drawn in content["seconds"])
 
 
 def test_every_program_is_run_here():

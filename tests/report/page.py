@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -19,6 +20,7 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.attributes: list[tuple[str, str]] = []
         self.words: list[str] = []
+        self.scripts: list[str] = []
         self.feed(text)
         self.close()
         assert self.stack == []
@@ -37,8 +39,21 @@ class Page(HTMLParser):
         assert self.stack.pop() == tag
 
     def handle_data(self, data):
-        if self.stack and self.stack[-1] not in {"style", "code"}:
+        if self.stack and self.stack[-1] == "script":
+            self.scripts.append(data)
+        if self.stack and self.stack[-1] not in {"style", "code", "script"}:
             self.words.append(data)
+
+    @property
+    def explored(self) -> dict:
+        """What a reader explores: the data that the page's charts draw."""
+        return json.loads(self.scripts[0]) if self.scripts else {}
+
+    @property
+    def figures(self) -> int:
+        """How many figures there are, without the bars of the first screen."""
+        bars = sum(key == "class" and value in ("bar", "axis") for key, value in self.attributes)
+        return self.tags.count("svg") - bars
 
     @property
     def text(self) -> str:

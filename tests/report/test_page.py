@@ -34,26 +34,29 @@ def page(folder):
 
 
 def test_nothing_is_fetched_from_outside(page, folder):
-    assert not {"link", "script", "iframe", "img", "object", "base"} & set(page.tags)
+    assert not {"link", "iframe", "img", "object", "base"} & set(page.tags)
     addresses = [v for k, v in page.attributes if k in {"src", "href", "xlink:href", "srcset"}]
     assert addresses
     assert all(address.startswith("#") for address in addresses)
     text = (folder / "report.html").read_text(encoding="utf-8")
+    for script in page.scripts:  # of the library; a browser is held to the policy by test_browser
+        text = text.replace(script, "")
     assert "@import" not in text
     assert all(found.startswith("#") for found in re.findall(r"url\(([^)]*)", text))
+    assert "default-src 'none'" in text
 
 
 def test_ids_are_unique_and_links_within_the_page_lead_somewhere(page):
     ids = [value for key, value in page.attributes if key == "id"]
     assert len(ids) == len(set(ids))
-    targets = [v[1:] for k, v in page.attributes if k in {"href", "xlink:href"}]
+    targets = [v[1:].split("?")[0] for k, v in page.attributes if k in {"href", "xlink:href"}]
     labels = [i for k, v in page.attributes if k == "aria-labelledby" for i in v.split()]
     assert set(targets + labels) <= set(ids)
     assert QUESTION.key in targets
 
 
 def test_every_figure_has_a_title_and_a_description(page):
-    assert page.tags.count("svg") == page.tags.count("figure") == 40
+    assert page.figures == page.tags.count("figure") == 40
     assert page.tags.count("desc") == 40
     assert page.text.count("Each mark is a subnetwork.") == 4
 
@@ -74,7 +77,7 @@ def test_the_same_results_give_the_same_bytes(results, folder, tmp_path):
 def test_verdicts_tables_limits_and_provenance_are_on_the_page(page):
     words = [f"reason {i} with {noted}" for i, noted in enumerate(NOTED)]
     words += [
-        "Is everything drawn? ? not decided by these data (2) ✓ supported ✕ contradicted",
+        "Everything is drawn ± 1 contradicted, 1 undecided",
         "The claim is true".lower(),
         "These data leave it open. 12.5 % sparsity, step 4000",
         "all sparsities together, step 4000",

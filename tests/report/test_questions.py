@@ -98,10 +98,12 @@ def test_everything_is_on_the_page(further, further_folder, drawings):
             assert " ".join(card.reason.split()) in text
             assert " ".join(card.caveat.split()) in text
     n_drawn = sum(map(len, drawings.values()))
-    assert page.tags.count("svg") == len(list(further_folder.glob("figures/*"))) == n_drawn
+    assert page.figures == len(list(further_folder.glob("figures/*"))) == n_drawn
     ids = [value for key, value in page.attributes if key == "id"]
     assert len(ids) == len(set(ids))
-    assert not [ref for k, v in page.attributes if k == "href" and (ref := v[1:]) not in ids]
+    assert not [
+        ref for k, v in page.attributes if k == "href" and (ref := v[1:].split("?")[0]) not in ids
+    ]
 
 
 def test_every_table_with_rows_is_in_a_file(further, further_folder):
@@ -157,7 +159,7 @@ def test_names_are_text_and_nothing_else(tmp_path):
         manifest=copy.deepcopy(MANIFEST) | {"notes": [evil], "versions": {evil: evil}},
     )
     page = write(results, tmp_path)
-    assert "script" not in page.tags
+    assert page.tags.count("script") == len(page.scripts) == 4  # the page's own
     assert "<script>$x^2$</script>" in page.text
     for path in tmp_path.rglob("*.*"):
         assert "\x1b" not in path.read_text(encoding="utf-8")
@@ -171,9 +173,11 @@ def test_the_report_names_no_question(further_folder):
 
     import heuristic_core.report as report
 
-    keys = {question.key for question in QUESTIONS} - {"core"}
+    columns = {"core", "label_bias"}  # which have these names too
+    keys = {question.key for question in QUESTIONS} - columns
     for path in Path(report.__file__).parent.rglob("*.*"):
-        if path.suffix in (".py", ".j2"):
+        # What the paper found, and how effects compare, is said of each question in one file.
+        if path.suffix in (".py", ".j2", ".js") and path.name != "findings.py":
             assert not [key for key in keys if re.search(rf"[\"']{key}[\"']", path.read_text())]
 
 

@@ -12,7 +12,7 @@ from ..columns import Table
 from .provenance import Entry, configuration, provenance
 from .results import Results
 from .sections import Section, sections_of, varied
-from .story import outstanding, story
+from .story import lead, outstanding, story
 
 if TYPE_CHECKING:  # loads SciPy
     from ..analysis.conclusions import Conclusions
@@ -26,6 +26,7 @@ class Document:
     Args:
         name: Its heading.
         kicker: What kind of thing it is of, above the heading.
+        lead: The model and the task, in a line.
         story: What was done, in one paragraph.
         outstanding: What has not been measured; may be empty.
         overview: Tables that come before the findings.
@@ -39,10 +40,12 @@ class Document:
         command: The command that made it; may be empty.
         provenance: What the numbers depend on, as headings with lines.
         configuration: The configuration as text.
+        runs: The results that a reader explores, by the run's name; a single one's is empty.
     """
 
     name: str
     kicker: str
+    lead: str
     story: str
     outstanding: str = ""
     overview: tuple[tuple[Table, pd.DataFrame], ...] = ()
@@ -54,6 +57,7 @@ class Document:
     command: str = ""
     provenance: Sequence[Entry] = ()
     configuration: str = ""
+    runs: Mapping[str, Results] = field(default_factory=dict)
 
     def sections(self, questions: Sequence[Question]) -> list[Section]:
         """List the questions that have a verdict."""
@@ -65,14 +69,22 @@ def document(results: Results) -> Document:
     return Document(
         name=results.name,
         kicker="A study with heuristic-core",
+        lead=lead(results),
         story=story(results),
         outstanding=outstanding(results),
         conclusions=results.conclusions,
         several=varied(results),
         has_subnetworks=len(results.measured["subnetworks"]) > 0,
         search=results.config.get("search") or {},
-        margin=(results.config.get("analysis") or {}).get("margin_points"),
+        margin=margin_of(results),
         command=results.command,
         provenance=provenance(results),
         configuration=configuration(results),
+        runs={"": results},
     )
+
+
+def margin_of(results: Results) -> float | None:
+    """Return the points of in-domain accuracy within which a subnetwork matches, if a run says."""
+    margin = (results.config.get("analysis") or {}).get("margin_points")
+    return None if margin is None else float(margin)

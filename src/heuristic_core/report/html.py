@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import expect_known
 from ..storage import check_writable, write_bytes
 from ..tables import CONTRADICTED, SUPPORTED, VERDICTS
-from .document import Document, document
+from .document import Document, document, margin_of
 from .in_short import MARKS
+from .page.findings import SCALES
+from .page.overview import REACH, Overview, overview
 from .results import Results
-from .sections import Section
+from .sections import Section, sections, varied
 from .tables import to_csv, to_latex, view
 from .wording import name
 
@@ -21,8 +23,13 @@ if TYPE_CHECKING:  # load SciPy and matplotlib
     from .figures import Drawing
     from .figures.look import Look
 
-#: The class and the mark of a decision.
-_MARKS = {SUPPORTED: ("yes", MARKS[SUPPORTED]), CONTRADICTED: ("no", MARKS[CONTRADICTED])}
+#: The class and the mark of a decision, so that it does not rest on colour alone.
+_MARKS = {
+    SUPPORTED: ("yes", MARKS[SUPPORTED]),
+    CONTRADICTED: ("no", MARKS[CONTRADICTED]),
+    "mixed": ("mixed", "±"),
+    "": ("", ""),
+}
 
 
 def write_report(
@@ -134,9 +141,24 @@ def _page(
         ]
         for section in answered
     }
+    from .page.explored import as_json, explored
+
+    model = explored(reported.runs)
+    scripts = {}
+    if model is not None:
+        from .page.charts import charts, library  # load Altair and a JavaScript engine
+
+        # Nothing in them can end a script: the one is escaped, a test looks through the other.
+        scripts = {"data": Markup(as_json(model)), "charts": Markup(as_json(charts()))}
+        scripts["library"] = Markup(library())
     return environment.get_template("report.html.j2").render(
         name=name(reported.name),
         kicker=reported.kicker,
+        lead=reported.lead,
+        screens=_screens(reported, answered),
+        place=_place,
+        scripts=scripts,
+        shown_by=_shown_by(model),
         story=reported.story,
         outstanding=reported.outstanding,
         overview=[view(*one) for one in reported.overview],
@@ -152,3 +174,35 @@ def _page(
         provenance=reported.provenance,
         configuration=reported.configuration,
     )
+
+
+def _screens(reported: Document, answered: Sequence[Section]) -> list[Overview]:
+    """Put the first screen together; for several runs also what each of them came to."""
+    several, verdicts = reported.several, reported.conclusions.verdicts
+    shown = [overview({"": answered}, {"": verdicts}, several, {"": reported.margin})]
+    if len(reported.runs) > 1:
+        runs = reported.runs.items()
+        shown.append(
+            overview(
+                {run: sections(results) for run, results in runs},
+                {run: results.conclusions.verdicts for run, results in runs},
+                frozenset.union(*(varied(results) for _, results in runs)),
+                {run: margin_of(results) for run, results in runs},
+            )
+        )
+    return shown
+
+
+def _place(at: float) -> float:
+    """Return where on a bar of 240 pixels an effect is drawn."""
+    return round(120 + 114 * max(-REACH, min(REACH, at)) / REACH, 1)
+
+
+def _shown_by(model: Mapping[str, Any] | None) -> dict[str, tuple[str, str]]:
+    """Name the measure of units that shows each question's answer, where the model has it."""
+    titles = {} if model is None else {k: m["title"] for k, m in model["measures"].items()}
+    return {
+        key: (scale.shown_by, titles[scale.shown_by])
+        for key, scale in SCALES.items()
+        if scale.shown_by in titles
+    }

@@ -31,6 +31,16 @@ def story(results: Results) -> str:
     return " ".join(filter(None, sentences))
 
 
+def lead(results: Results) -> str:
+    """Say in a line which model was studied, and on which task."""
+    source, size, task = _model_and_task(results)
+    recipe = results.config.get("finetune") or {}
+    given = results.config.get("model") or {}
+    tuned = recipe and not (given.get("checkpoints") or given.get("seeds"))
+    steps = f" for {count(recipe.get('steps') or 0, 'step')}" if tuned else ""
+    return f"{source}{size}, {f'fine-tuned{steps} on' if tuned else 'studied on'} {task}"
+
+
 def outstanding(results: Results) -> str:
     """Say how many measurements have not been made; empty if none."""
     counts = results.manifest.get("analyses")
@@ -47,14 +57,9 @@ def outstanding(results: Results) -> str:
 
 
 def _model(results: Results) -> str:
-    config = results.config
-    model = results.manifest.get("model") or {}
-    task = name((config.get("task") or {}).get("name") or "a task", 60)
-    given = config.get("model") or {}
-    source = name(given.get("source") or model.get("source") or "a model", 60)
-    layers, heads = model.get("num_hidden_layers"), model.get("num_attention_heads")
-    size = f" ({layers} layers of {heads} attention heads)" if layers and heads else ""
-    recipe = config.get("finetune")
+    source, size, task = _model_and_task(results)
+    given = results.config.get("model") or {}
+    recipe = results.config.get("finetune")
     systems = results.measured["evaluations"]
     full = systems[systems["kind"] == "full"]
     n = full["checkpoint"].nunique()
@@ -72,6 +77,17 @@ def _model(results: Results) -> str:
         f"{count(recipe.get('steps') or 0, 'step')} with {seeds}, and tested at "
         f"{count(n, 'checkpoint')}."
     )
+
+
+def _model_and_task(results: Results) -> tuple[str, str, str]:
+    """Name the model, its size and the task."""
+    config, model = results.config, results.manifest.get("model") or {}
+    task = name((config.get("task") or {}).get("name") or "a task", 60)
+    given = config.get("model") or {}
+    source = name(given.get("source") or model.get("source") or "a model", 60)
+    layers, heads = model.get("num_hidden_layers"), model.get("num_attention_heads")
+    size = f" ({layers} layers of {heads} attention heads)" if layers and heads else ""
+    return source, size, task
 
 
 def _searches(results: Results) -> str:

@@ -116,6 +116,7 @@ class Comparison:
         return Document(
             name=" and ".join(self.names) if len(self.names) < 4 else f"{len(self.names)} runs",
             kicker="A comparison of runs with heuristic-core",
+            lead=self._differ,
             story=self.story,
             overview=((RUNS, self.runs),),
             conclusions=self.conclusions,
@@ -132,15 +133,15 @@ class Comparison:
             configuration="\n\n".join(
                 f"# {name}\n{text}" for name, text in self._configurations().items()
             ),
+            runs=self.results,
         )
 
     @property
     def story(self) -> str:
         """What is compared, in what the runs differ, and whether cores can be compared at all."""
-        differ = ", ".join(self.differ_in)
         sentences = [
             f"{len(self.names)} runs are compared: {', '.join(self.names)}.",
-            f"They differ in: {differ}." if differ else "They differ in nothing that is recorded.",
+            self._differ,
         ]
         if not self.verdicts["question"].str.startswith("core_of").any():
             sentences.append(
@@ -148,6 +149,13 @@ class Comparison:
                 "differ; add a run that has one of the two alike."
             )
         return " ".join(sentences)
+
+    @property
+    def _differ(self) -> str:
+        differ = ", ".join(self.differ_in)
+        return (
+            f"They differ in: {differ}." if differ else "They differ in nothing that is recorded."
+        )
 
     def _configurations(self) -> dict[str, str]:
         from ..report.provenance import configuration
