@@ -116,6 +116,11 @@ def test_a_line_is_about_the_last_of_verdicts_alike(results):
             "a reason",
             "A loss would be found in 16% of studies.",
         ),
+        (
+            "hcore analyze with its run folder measures it",
+            "",
+            "hcore analyze with its run folder measures it.",
+        ),
         ("", "numbers; more numbers; this takes 3 checkpoints", "This takes 3 checkpoints."),
         ("", "", ""),
     ],

@@ -188,4 +188,6 @@ def _needs(power: str, reason: str, **_: str) -> str:
     if more := _MORE.match(said):
         said = f"would take {more[1]}"
     said = said.replace("of such studies", "of studies")
-    return f"{said[:1].upper()}{said[1:]}." if said else ""
+    # The name of the command stays small.
+    first = said[:1] if said.startswith("hcore ") else said[:1].upper()
+    return f"{first}{said[1:]}." if said else ""
