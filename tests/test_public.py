@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import pydoc
 import subprocess
@@ -177,11 +178,9 @@ def test_attention_of_one_head(tiny_loaded):
     batch = tiny_loaded.tokenizer("the judge saw .", "the doctor ran .", return_tensors="pt")
     assert list(seen.weights.index) == list(seen.weights.columns) == list(seen.tokens)
     assert list(seen.tokens) == tiny_loaded.tokenizer.convert_ids_to_tokens(batch["input_ids"][0])
-    tiny_loaded.hf.set_attn_implementation("eager")
-    try:
-        maps = tiny_loaded.hf.eval()(**batch, output_attentions=True).attentions
-    finally:
-        tiny_loaded.hf.set_attn_implementation("sdpa")
+    other = copy.deepcopy(tiny_loaded.hf).eval()  # transformers leaves hooks on what returns maps
+    other.set_attn_implementation("eager")
+    maps = other(**batch, output_attentions=True).attentions
     np.testing.assert_allclose(seen.weights, maps[1][0, 2].detach().numpy(), atol=1e-6)
     figure = seen.figure()
     (axes,) = figure.axes

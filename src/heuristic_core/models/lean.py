@@ -68,6 +68,14 @@ def _has_products() -> bool:
     return fits and bool(mkldnn.enabled) and mkldnn.is_available() and hasattr(_OPS, _PRODUCT)
 
 
+def fast_product(x: Tensor, weight: Tensor) -> Tensor:
+    """Multiply float32 matrices on the processor as a lean model does, x by weight transposed."""
+    if not _has_products():
+        return x @ weight.T
+    product: Tensor = getattr(_OPS, _PRODUCT)(x, weight, None, "none", [], "")
+    return product
+
+
 def _is_plain(module: nn.Module) -> bool:
     """Return whether a module is a linear map of float32 weights on the processor."""
     if type(module) is not nn.Linear or "forward" in module.__dict__:

@@ -86,7 +86,8 @@ def forecast(
 
 def _rate(machine: Machine, cell: Cell) -> float:
     """Return the multiply-adds a second that a kind of cell reaches where none is finished."""
-    return machine.speed(_precision(cell)) * kind_of(cell).efficiency
+    kind = kind_of(cell)
+    return machine.speed(_precision(cell), is_lean=kind.is_lean) * kind.efficiency
 
 
 def _seconds_on(machine: Machine, record: Mapping[str, Any]) -> float | None:

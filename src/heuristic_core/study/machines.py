@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from ..errors import unknown
+from ..models.lean import fast_product
 from ..precision import Precision
 
 #: The part of a kind's efficiency that is left in a narrow precision, measured in bfloat16: what is
@@ -80,15 +82,20 @@ class Machine:
             return where
         return f"{self.workers} {self.gpu}s" if self.gpu else f"{where} with {self.workers} workers"
 
-    def speed(self, precision: Precision = "float32") -> float:
-        """Return the multiply-adds a second of matrix products that a worker reaches."""
+    def speed(self, precision: Precision = "float32", *, is_lean: bool = False) -> float:
+        """Return the multiply-adds a second of matrix products that a worker reaches.
+
+        Args:
+            precision: What is computed in.
+            is_lean: Whether models are run as :mod:`..models.lean` does.
+        """
         if self.gpu:
             peak = GPUS[self.gpu]
             exact = precision == "float32"
             return 5e11 * (peak.float32 if exact else NARROW_PART * peak.narrow)
         part = 1.0 if precision == "float32" else NARROW_PART
         threads = self.threads or torch.get_num_threads()
-        return part * _speed(self.device, getattr(torch, precision), threads)
+        return part * _speed(self.device, getattr(torch, precision), threads, is_lean)
 
     def gain_over(self, device: str, threads: int | None) -> float | None:
         """Compare its speed with that of the machine here with other threads.
@@ -108,9 +115,14 @@ class Machine:
 
 
 @lru_cache(maxsize=32)
-def _speed(device: str, dtype: torch.dtype, threads: int) -> float:
+def _speed(device: str, dtype: torch.dtype, threads: int, is_lean: bool = False) -> float:
+    multiply = fast_product if is_lean and device == "cpu" and dtype is torch.float32 else _multiply
     with _threads(threads):
-        return matrix_speed(device, dtype)
+        return matrix_speed(device, dtype, multiply)
+
+
+def _multiply(x: Tensor, weight: Tensor) -> Tensor:
+    return x @ weight.T
 
 
 def threads_of(workers: int) -> int:
@@ -131,7 +143,11 @@ def _threads(n: int) -> Iterator[None]:
 
 
 def matrix_speed(
-    device: str, dtype: torch.dtype, size: int = 768, least_seconds: float = 0.2
+    device: str,
+    dtype: torch.dtype,
+    multiply: Callable[[Tensor, Tensor], Tensor],
+    size: int = 768,
+    least_seconds: float = 0.2,
 ) -> float:
     """Time matrix products, and return the multiply-adds per second of the fastest one.
 
@@ -141,7 +157,7 @@ def matrix_speed(
 
     def product() -> float:
         start = time.perf_counter()
-        float((matrix @ matrix)[0, 0])  # reading a value waits for the device
+        float(multiply(matrix, matrix)[0, 0])  # reading a value waits for the device
         return time.perf_counter() - start
 
     product()

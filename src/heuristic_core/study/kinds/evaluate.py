@@ -186,7 +186,8 @@ def unit_rows(subnetwork: Subnetwork) -> pd.DataFrame:
 EVALUATE = Kind(
     name="evaluate",
     version=8,
-    efficiency=0.45,
+    efficiency=0.51,
+    is_lean=True,
     work=_work,
     tables=(
         TableSource("evaluations"),

@@ -54,6 +54,7 @@ class Kind:
         tables: The tables of a run that its cells fill.
         copies: How many times the model's weights it holds in memory.
         in_precision: Whether most of its work is done in the precision that its spec says.
+        is_lean: Whether it runs models as :mod:`...models.lean` does.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Kind:
     tables: tuple[TableSource, ...] = ()
     copies: float = 2.0
     in_precision: bool = True
+    is_lean: bool = False
 
     def cell(
         self,
