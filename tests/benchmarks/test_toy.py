@@ -292,6 +292,17 @@ def test_page(toy):
     assert all(0 < first <= drawn for first, drawn in content["seconds"])
 
 
+def test_paper_plans(toy):
+    content, printed = toy("paper_plans", "paper-plans")
+    published, fast = content["rows"]
+    for row in content["rows"]:
+        assert (row["main_prunings"], row["grid_prunings"]) == (24, 42)
+        assert row["hours"] / 2 < row["hours_together"] < row["hours"]
+    assert published["searching_hours"] > 100 * fast["searching_hours"]
+    assert published["cells"] - fast["cells"] == 24 - 12 + 42 - 3
+    assert "| `roberta-mnli-hans.toml` | 24 | 42 |" in printed
+
+
 def test_every_program_is_run_here():
     programs = {
         path.stem for folder in ("benchmarks", "examples") for path in ROOT.glob(f"{folder}/*.py")
