@@ -28,6 +28,11 @@ def several(sparsities: Any) -> Call:
     return lambda x: hc.find_subnetworks(x.model, x.data, sparsities, method="random")
 
 
+def together(seeds: Any, **more: Any) -> Call:
+    given = {"method": "learned"} | more
+    return lambda x: hc.find_subnetworks_together(x.model, x.data, [0.5], seeds=seeds, **given)
+
+
 def evaluated(**more: Any) -> Call:
     return lambda x: hc.evaluate(x.model, x.suite, **more)
 
@@ -44,6 +49,7 @@ def built(**more: Any) -> Call:
     return lambda x: hc.Subnetwork(**{"space": x.model.space, "kept": []} | more)
 
 
+EACH_ONCE = "name at least one seed, and each once"
 OUTSIDE = r"outside \[0, 1\)"
 NO_MODEL = "the model must be of the type Classifier, not .*load it with load_model"
 OTHERS = "another model's"
@@ -143,8 +149,14 @@ CALLS: dict[str, tuple[Call, str]] = {
     ),
     "batch below none": (evaluated(batch_size=-3), "batch_size is -3"),
     "batch a text": (evaluated(batch_size="x"), "batch_size is 'x'"),
+    "no seeds": (together([]), EACH_ONCE),
+    "a seed twice": (together([1, 1]), EACH_ONCE),
+    "seeds a number": (together(2), r"seeds are a list such as \[1, 2\], not 2"),
+    "a seed below 0": (together([0, -1]), "seed -1 is no whole number"),
+    "seeds of a method of one": (together([1, 2], method="random"), "takes one seed at a time"),
+    "seeds with dropout": (together([1, 2], dropout=True), "with dropout, seeds are searched one"),
     "batch half": (evaluated(batch_size=1.5), "batch_size is 1.5"),
-    "batch nothing": (evaluated(batch_size=None), "batch_size is None"),
+    "batch a text": (evaluated(batch_size="all"), "batch_size is 'all'"),
     "predicted examples": (
         lambda x: hc.predict(x.model, x.pairs),
         "encoded must be of the type Encoded, not Examples .*encode examples with model.encode",

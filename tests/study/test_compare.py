@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import heuristic_core as hc
-from analysis.tables_by_hand import subnetworks
 from heuristic_core.analysis.conclusions import Conclusions
 from heuristic_core.errors import InputError
 from heuristic_core.storage import write_json, write_table
@@ -16,6 +15,7 @@ from heuristic_core.study import results
 from heuristic_core.study.archive import write_archive
 from heuristic_core.study.config import check_study
 from heuristic_core.tables import EVALUATIONS, FINETUNING, MEASURED, VERDICTS
+from tables_by_hand import subnetworks
 
 FIRST = {"L0H0", "L1H1", "L2H2", "L3H3"}
 OTHER = {"L0H3", "L1H2", "L2H1", "L3H0"}

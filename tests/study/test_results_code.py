@@ -9,8 +9,9 @@ import heuristic_core
 from heuristic_core.study.conclusions import _CODE
 
 ROOT = Path(heuristic_core.__file__).parent
-#: What conclusions use and what changes none of them: messages, and how files are read.
-NO_CONCLUSIONS = {"errors.py", "storage.py"}
+#: What conclusions use and what changes none of them: messages, how files are read, and short names
+#: of claims.
+NO_CONCLUSIONS = {"claims.py", "errors.py", "storage.py"}
 
 
 def imported(path: Path) -> set[str]:

@@ -238,8 +238,8 @@ def find_subnetworks_together(
 ) -> dict[int, list[Subnetwork]]:
     """Find subnetworks with several seeds in one pass: each as it would be alone, up to rounding.
 
-    The seeds share passes through the model, of as many examples as all have together. On a GPU
-    this takes little longer than one seed alone.
+    The seeds share passes through the model, of as many examples as all have together. This is for
+    GPUs that the examples of one seed do not fill.
 
     Args:
         model: As for :func:`find_subnetworks`, like all arguments that are not explained here.
