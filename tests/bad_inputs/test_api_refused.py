@@ -156,7 +156,6 @@ CALLS: dict[str, tuple[Call, str]] = {
     "seeds of a method of one": (together([1, 2], method="random"), "takes one seed at a time"),
     "seeds with dropout": (together([1, 2], dropout=True), "with dropout, seeds are searched one"),
     "batch half": (evaluated(batch_size=1.5), "batch_size is 1.5"),
-    "batch a text": (evaluated(batch_size="all"), "batch_size is 'all'"),
     "predicted examples": (
         lambda x: hc.predict(x.model, x.pairs),
         "encoded must be of the type Encoded, not Examples .*encode examples with model.encode",
