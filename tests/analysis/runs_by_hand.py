@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pandas as pd
-from tables_by_hand import evaluation, evaluations, found, subnetworks
 
 from heuristic_core.analysis.across.runs import ComparedRun
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.tables import VERDICTS
+from tables_by_hand import evaluation, evaluations, found, subnetworks
 
 
 def run(

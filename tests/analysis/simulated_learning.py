@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from tables_by_hand import FULL
 
 from heuristic_core.analysis.separation import auc_variance
 from heuristic_core.tables import DISCRIMINATION, EVALUATIONS
+from tables_by_hand import FULL
 
 #: Trained checkpoints of the arms, in-domain examples of each development set, and those of an
 #: adversarial case and its friendly counterparts.

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from attention_by_hand import attention, flat
 from simulated_removals import heads, simulate, singles
-from tables_by_hand import evaluation, evaluations, found, subnetworks
 
 from heuristic_core.tables import DEPENDENCY, DISCRIMINATION, DISJOINT
+from tables_by_hand import evaluation, evaluations, found, subnetworks
 
 MODEL = {"finetune_seed": 1, "checkpoint": 300}
 CORE = ("L0H0", "L1H1")

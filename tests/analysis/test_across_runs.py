@@ -7,7 +7,6 @@ from math import comb
 import numpy as np
 import pytest
 from runs_by_hand import run, verdict, verdicts
-from tables_by_hand import subnetworks
 
 from heuristic_core.analysis.across import core_of_all as all_cores
 from heuristic_core.analysis.across.core_of_all import core_of_all, shared_by_all
@@ -20,6 +19,7 @@ from heuristic_core.analysis.across.verdicts import verdicts_of_runs
 from heuristic_core.analysis.conclusions import conclude
 from heuristic_core.analysis.kept import Kept
 from heuristic_core.errors import InputError
+from tables_by_hand import subnetworks
 
 CORE = {"L1H1", "L1H4", "L2H2", "L2H5", "L3H0", "L3H3"}
 OTHER = {"L1H0", "L1H2", "L2H0", "L2H3", "L3H1", "L3H5"}

@@ -6,13 +6,13 @@ import pytest
 from attention_by_hand import N_HEADS, PATTERNS, WithCores, attention, flat
 from scipy import stats
 from simulated import decisions
-from tables_by_hand import subnetworks
 
 from heuristic_core.analysis.attention_patterns import OTHERS, QUESTION, attention_patterns
 from heuristic_core.analysis.conclusions import conclude
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.scores import mean_interval
 from heuristic_core.tables import CONTRADICTED, SUPPORTED, UNDECIDED
+from tables_by_hand import subnetworks
 
 REPEATED, PREVIOUS, CLS, SEP = (PATTERNS.index(p) for p in ("repeated", "previous", "cls", "sep"))
 

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_sets import best, table_of
 from simulated import decisions
-from tables_by_hand import subnetworks
 
 from heuristic_core.analysis.conclusions import conclude
 from heuristic_core.analysis.core import QUESTION, core
 from heuristic_core.analysis.cores import cores, supported_cores, whole_cores
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.writing import p_text
+from tables_by_hand import subnetworks
 
 
 def answers(table):

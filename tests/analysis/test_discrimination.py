@@ -5,13 +5,13 @@ import pytest
 from scipy import stats
 from simulated import decisions
 from simulated_scores import by_example, scored
-from tables_by_hand import FULL, evaluation, evaluations, found
 
 from heuristic_core.analysis.conclusions import conclude
 from heuristic_core.analysis.discrimination import QUESTION, discrimination
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.separation import auc_interval, auc_variance, separation
 from heuristic_core.tables import DISCRIMINATION
+from tables_by_hand import FULL, evaluation, evaluations, found
 
 
 def table(aurocs, **others):

@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from simulated import decisions
-from tables_by_hand import evaluation, evaluations, found
 
 from heuristic_core.analysis.accuracies import sparsest_matching
 from heuristic_core.analysis.conclusions import conclude
 from heuristic_core.analysis.disjoint import QUESTION, disjoint
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.tables import DISJOINT
+from tables_by_hand import evaluation, evaluations, found
 
 UNDECIDED = "not decided by these data"
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from scipy import stats
 from simulated import simulated
 from simulated_sizes import fine_tunings, power, slope
-from tables_by_hand import evaluation, evaluations
 
 from heuristic_core.analysis.conclusions import conclude
 from heuristic_core.analysis.effective_size import QUESTION, SPANS, effective_size
@@ -17,6 +16,7 @@ from heuristic_core.analysis.intervals import student
 from heuristic_core.analysis.paired import drawn_aurocs, drawn_means
 from heuristic_core.analysis.size_rule import estimate, sizes
 from heuristic_core.tables import EVALUATIONS, GRID_PREDICTIONS
+from tables_by_hand import evaluation, evaluations
 
 LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8)
 STEPS = (0, 100, 200, 300)

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from random_sets import best, table_of
-from tables_by_hand import areas, discriminations, evaluation, evaluations, subnetworks
 
 from heuristic_core.analysis.conclusions import conclude
 from heuristic_core.analysis.emergence import QUESTION, emergence
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.intervals import crossed_share
+from tables_by_hand import areas, discriminations, evaluation, evaluations, subnetworks
 
 CORE = {"L0H0", "L1H1"}
 CHECKPOINTS = (100, 200, 300)

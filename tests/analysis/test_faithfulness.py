@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from tables_by_hand import evaluation, evaluations, found
 
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.faithfulness import faithfulness
 from heuristic_core.tables import EVALUATIONS
+from tables_by_hand import evaluation, evaluations, found
 
 ID = np.array([0.01, 0.02, 0.03, 0.02])
 

@@ -8,13 +8,13 @@ import pytest
 from simulated import decisions
 from simulated_learning import at_random, fine_tunings
 from simulated_scores import by_example, scored
-from tables_by_hand import areas, discriminations, evaluation, evaluations
 
 from heuristic_core.analysis.conclusions import conclude
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.learning_order import QUESTION, learning_order, rises
 from heuristic_core.analysis.learning_times import above_learned, order_of_rise
 from heuristic_core.tables import FINETUNING
+from tables_by_hand import areas, discriminations, evaluation, evaluations
 
 STEPS = (0, 100, 200, 300)
 NOTHING = discriminations()

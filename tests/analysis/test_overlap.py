@@ -5,13 +5,13 @@ import pytest
 from random_sets import best, table_of
 from scipy import stats
 from simulated import decisions
-from tables_by_hand import subnetworks
 
 from heuristic_core.analysis.agreement import by_draws
 from heuristic_core.analysis.conclusions import conclude
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.nulls import Chance
 from heuristic_core.analysis.overlap import QUESTION, overlap
+from tables_by_hand import subnetworks
 
 #: Two layers of four heads; three searches at two sparsities.
 BY_HAND = {

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulated import decisions, simulated
 from simulated_scores import by_example, scored
-from tables_by_hand import areas, discriminations, evaluation, evaluations, found
 
 from heuristic_core.analysis import discrimination
 from heuristic_core.analysis.conclusions import conclude
@@ -16,6 +15,7 @@ from heuristic_core.analysis.equality import auroc_homogeneity
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.rank_reversals import accuracy_z
 from heuristic_core.analysis.ranks import QUESTION, kendall_w, ranks
+from tables_by_hand import areas, discriminations, evaluation, evaluations, found
 
 
 def table(**cases):

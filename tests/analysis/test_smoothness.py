@@ -5,13 +5,13 @@ import pytest
 from scipy import stats
 from simulated import decisions, simulated
 from simulated_falls import ARMS, PAPER, falls
-from tables_by_hand import evaluations
 
 from heuristic_core.analysis.accuracies import KINDS, means_by_kind
 from heuristic_core.analysis.conclusions import conclude
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.falling_curves import steepest
 from heuristic_core.analysis.smoothness import QUESTION, smoothness
+from tables_by_hand import evaluations
 
 LEVELS = np.round(np.linspace(0.1, 0.7, 7), 2)
 UNDECIDED = "not decided by these data"

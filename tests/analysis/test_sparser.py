@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from simulated import decisions
 from simulated_scores import by_example
-from tables_by_hand import evaluation, evaluations, found
 
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.sparser import sparser
 from heuristic_core.tables import DISCRIMINATION
+from tables_by_hand import evaluation, evaluations, found
 
 
 def areas(values):

@@ -4,6 +4,13 @@ import numpy as np
 import pytest
 from simulated import decisions, simulated
 from simulated_scores import scored
+
+from heuristic_core.analysis.conclusions import conclude
+from heuristic_core.analysis.discrimination import discrimination
+from heuristic_core.analysis.equality import cohen_h
+from heuristic_core.analysis.evidence import Evidence
+from heuristic_core.analysis.spread import OUTSIDE, QUESTION, WIDE, spread
+from heuristic_core.tables import PREDICTIONS
 from tables_by_hand import (
     areas,
     discriminations,
@@ -12,13 +19,6 @@ from tables_by_hand import (
     found,
     subnetworks,
 )
-
-from heuristic_core.analysis.conclusions import conclude
-from heuristic_core.analysis.discrimination import discrimination
-from heuristic_core.analysis.equality import cohen_h
-from heuristic_core.analysis.evidence import Evidence
-from heuristic_core.analysis.spread import OUTSIDE, QUESTION, WIDE, spread
-from heuristic_core.tables import PREDICTIONS
 
 
 def table(swap=(95, 60, 40), ids=(99, 98, 97), full_id=99):

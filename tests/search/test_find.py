@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from problems import QUICK
-from tables_by_hand import subnetworks
 
 from heuristic_core.analysis.core import core
 from heuristic_core.analysis.evidence import Evidence
@@ -29,6 +28,7 @@ from heuristic_core.search.learned import target_schedule
 from heuristic_core.search.options import DeterministicOptions as Fixed
 from heuristic_core.tables import DETERMINISTIC, UNDECIDED
 from heuristic_core.units import n_kept
+from tables_by_hand import subnetworks
 from tiny import IDLE, plant_idle_units, save_tiny
 
 #: What draws nothing gives every seed the same subnetwork.
