@@ -86,8 +86,7 @@ def forecast(
 
 def _rate(machine: Machine, cell: Cell) -> float:
     """Return the multiply-adds a second that a kind of cell reaches where none is finished."""
-    kind = kind_of(cell)
-    return machine.speed(_precision(cell), is_lean=kind.is_lean) * kind.efficiency
+    return machine.speed(_precision(cell)) * kind_of(cell).efficiency
 
 
 def _seconds_on(machine: Machine, record: Mapping[str, Any]) -> float | None:

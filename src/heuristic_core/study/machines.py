@@ -82,20 +82,15 @@ class Machine:
             return where
         return f"{self.workers} {self.gpu}s" if self.gpu else f"{where} with {self.workers} workers"
 
-    def speed(self, precision: Precision = "float32", *, is_lean: bool = False) -> float:
-        """Return the multiply-adds a second of matrix products that a worker reaches.
-
-        Args:
-            precision: What is computed in.
-            is_lean: Whether models are run as :mod:`..models.lean` does.
-        """
+    def speed(self, precision: Precision = "float32") -> float:
+        """Return the multiply-adds a second of the fastest matrix products of a worker."""
         if self.gpu:
             peak = GPUS[self.gpu]
             exact = precision == "float32"
             return 5e11 * (peak.float32 if exact else NARROW_PART * peak.narrow)
         part = 1.0 if precision == "float32" else NARROW_PART
         threads = self.threads or torch.get_num_threads()
-        return part * _speed(self.device, getattr(torch, precision), threads, is_lean)
+        return part * _speed(self.device, getattr(torch, precision), threads)
 
     def gain_over(self, device: str, threads: int | None) -> float | None:
         """Compare its speed with that of the machine here with other threads.
@@ -115,10 +110,11 @@ class Machine:
 
 
 @lru_cache(maxsize=32)
-def _speed(device: str, dtype: torch.dtype, threads: int, is_lean: bool = False) -> float:
-    multiply = fast_product if is_lean and device == "cpu" and dtype is torch.float32 else _multiply
+def _speed(device: str, dtype: torch.dtype, threads: int) -> float:
+    # What torch multiplies float32 matrices with reaches half the processor's speed on some.
+    fast = device == "cpu" and dtype is torch.float32
     with _threads(threads):
-        return matrix_speed(device, dtype, multiply)
+        return matrix_speed(device, dtype, fast_product if fast else _multiply)
 
 
 def _multiply(x: Tensor, weight: Tensor) -> Tensor:

@@ -186,8 +186,7 @@ def unit_rows(subnetwork: Subnetwork) -> pd.DataFrame:
 EVALUATE = Kind(
     name="evaluate",
     version=8,
-    efficiency=0.51,
-    is_lean=True,
+    efficiency=1.05,
     work=_work,
     tables=(
         TableSource("evaluations"),

@@ -123,7 +123,7 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
 FINETUNE = Kind(
     name="finetune",
     version=1,
-    efficiency=0.33,
+    efficiency=0.27,
     work=_work,
     tables=(TableSource("finetuning", "finetuning"),),
     copies=5.0,  # weights, gradients, two moments, and a state that is being saved

@@ -48,13 +48,13 @@ class Kind:
     Args:
         name: Its name.
         version: Raised when it computes something else from the same spec.
-        efficiency: Share of a plain matrix product's speed that it reaches, measured with MiniLM.
+        efficiency: Share of the speed of the fastest matrix products that it reaches, measured with
+            MiniLM. The multiply-adds of a full model are counted, and subnetworks run fewer.
         work: Fills a cell's folder, given the workbench, the cell, the folder and what to report
             progress to; returns facts to record, such as how many inputs were cut.
         tables: The tables of a run that its cells fill.
         copies: How many times the model's weights it holds in memory.
         in_precision: Whether most of its work is done in the precision that its spec says.
-        is_lean: Whether it runs models as :mod:`...models.lean` does.
     """
 
     name: str
@@ -64,7 +64,6 @@ class Kind:
     tables: tuple[TableSource, ...] = ()
     copies: float = 2.0
     in_precision: bool = True
-    is_lean: bool = False
 
     def cell(
         self,
