@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -219,14 +220,18 @@ def gate_step_seconds(
     def note(done: int, of: int) -> None:
         ends.append(time.perf_counter())
 
-    problem = Problem(
+    problem = replace(halving(model, data, seed), progress=note)
+    train_gates([problem], schedule, options)
+    return np.diff(ends)[warm_up - 1 :].tolist()
+
+
+def halving(model: Classifier, data: SearchData, seed: int) -> Problem:
+    """Return the problem of training gates to half of the units."""
+    return Problem(
         model=model,
         data=data,
         prunable=model.space.prunable(),
         keep=(len(model.space) // 2,),
         targets=(0.5,),
         seed=seed,
-        progress=note,
     )
-    train_gates([problem], schedule, options)
-    return np.diff(ends)[warm_up - 1 :].tolist()

@@ -23,7 +23,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,18 @@ import numpy as np
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from common import count, interleaved, median, new_parser, percentage, run, save, shown, table
+from common import (
+    count,
+    halving,
+    interleaved,
+    median,
+    new_parser,
+    percentage,
+    run,
+    save,
+    shown,
+    table,
+)
 from heuristic_core.errors import InputError
 from heuristic_core.measure.accuracy import predict, score
 from heuristic_core.models.classifier import Classifier
@@ -147,15 +157,7 @@ def settings(options: argparse.Namespace, rows: int = 0) -> dict[str, Any]:
 
 def problems_of(model: Classifier, data: SearchData, seeds: Sequence[int]) -> list[Problem]:
     """Return the problem of training gates to half of the units, once for each seed."""
-    problem = Problem(
-        model=model,
-        data=data,
-        prunable=model.space.prunable(),
-        keep=(len(model.space) // 2,),
-        targets=(0.5,),
-        seed=0,
-    )
-    return [replace(problem, seed=seed) for seed in seeds]
+    return [halving(model, data, seed) for seed in seeds]
 
 
 def step_systems(

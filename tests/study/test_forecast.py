@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from heuristic_core.commands.planning import print_plan
 from heuristic_core.errors import InputError
 from heuristic_core.storage import write_json
 from heuristic_core.study import machines
@@ -156,3 +157,11 @@ def test_memory_is_that_of_the_copies_a_kind_holds():
     assert tuned - searched == pytest.approx(3 * 4e8)
     (found,) = forecast([cell("search", 1, 1.0)], None, HERE, weights=400_000_000)
     assert found.memory == searched
+
+
+@pytest.mark.parametrize(("gigabytes", "told"), [(1, True), (24, False)])
+def test_a_gpu_that_is_too_small_is_told(tmp_path, monkeypatch, capsys, gigabytes, told):
+    monkeypatch.setitem(GPUS, "A5000", GPUS["A5000"]._replace(gigabytes=gigabytes))
+    machine = Machine(gpu="A5000")
+    print_plan("one", tmp_path, [cell("search", 1, 1.0)], machine, False, weights=10**8)
+    assert ("a worker needs more than the 1 GB of A5000" in capsys.readouterr().out) == told

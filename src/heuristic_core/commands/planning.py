@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ..report.wording import prose, unbroken
 from ..study.forecast import Forecast, forecast, makespan
-from ..study.machines import Machine
+from ..study.machines import GPUS, Machine
 from ..study.store import Cell, Store
 from ..writing import duration
 from .console import out, print_json
@@ -83,6 +83,9 @@ def print_plan(
         soft_wrap=True,
     )
     if machine.gpu:
+        gigabytes = GPUS[machine.gpu].gigabytes
+        if weights and memory > gigabytes * 1e9:
+            out().print(f"a worker needs more than the {gigabytes} GB of {machine.gpu}")
         out().print(
             f"the time is that of the maker's peak for {machine.gpu}, of which each kind of cell "
             "is taken to reach the share that it reaches on a CPU with MiniLM",
