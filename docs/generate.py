@@ -1,4 +1,4 @@
-"""Write what is generated: pages of analyses, tables, study keys, suites and power, and options.
+"""Write what is generated: pages of questions, tables, study keys, suites and power, and options.
 
 Run it after a change to a question, a table, a column, a setting, an option of a command, a suite,
 or the results of ``benchmarks/verdicts.py``: ``python docs/generate.py``. A test compares the pages
@@ -29,7 +29,7 @@ LABORATORY = HERE.parent / "benchmarks/results/verdicts.md"
 
 
 def index() -> str:
-    """Write the index of the analyses."""
+    """Write the index of the questions."""
     rows, across = (
         [
             f"| {q.asks} | [{q.page}]({q.page}.md) | `{q.key}` "
@@ -41,7 +41,7 @@ def index() -> str:
     own = [s.table for kind in KINDS for s in kind.tables if not s.of_analyses]
     return "\n".join(
         [
-            "# Analyses",
+            "# Questions",
             "",
             "Each question has a page that says how it is answered, how to read the answer, and "
             "what the answer cannot tell. Every answer has a verdict: a claim is *supported*, "
@@ -50,13 +50,13 @@ def index() -> str:
             "[Known answers](known-answers.md) describes the tests on models whose mechanism is "
             "known. [How often verdicts are right](power.md) is measured on simulated studies; "
             "[What an open verdict would take](undecided.md) says how that is computed. "
-            "[Tables](../tables.md) lists the columns of all tables.",
+            "[Tables](../reference/tables.md) lists the columns of all tables.",
             "",
             "| question | page | key | measured tables | paper |",
             "|---|---|---|---|---|",
             *rows,
             "",
-            "`hcore compare` asks of [several runs](../comparing.md):",
+            "`hcore compare` asks of [several runs](../how-to/comparing.md):",
             "",
             "| question | page | key | measured tables | paper |",
             "|---|---|---|---|---|",
@@ -96,7 +96,7 @@ def tables() -> str:
                 for line in (
                     f"## {question.key}",
                     "",
-                    f"{question.asks} ([{question.page}](analyses/{question.page}.md))",
+                    f"{question.asks} ([{question.page}](../questions/{question.page}.md))",
                     "",
                     *(line for table in question.tables for line in _table(table)),
                 )
@@ -184,12 +184,13 @@ def power() -> str:
     measured = LABORATORY.read_text(encoding="utf-8")
     # Without its title; the text on how to read it is this page's.
     _, setting, _, found = measured.split("\n\n", 3)
-    return (HERE / "power.md.in").read_text(encoding="utf-8").format(setting=setting, found=found)
+    page = (HERE / "questions/power.md.in").read_text(encoding="utf-8")
+    return page.format(setting=setting, found=found)
 
 
 def study_file() -> str:
     """Write the reference of a study file's keys."""
-    lines = [(HERE / "study-keys.md.in").read_text(encoding="utf-8")]
+    lines = [(HERE / "reference/study-keys.md.in").read_text(encoding="utf-8")]
     for table in study_keys():
         of = sorted({key.of for key in table.keys} - {""})
         name = f"`[{table.name}]`" if table.name else "Outside of any table"
@@ -215,11 +216,11 @@ def options() -> str:
 
 
 PAGES = {
-    "analyses/README.md": index,
-    "tables.md": tables,
-    "study-keys.md": study_file,
-    "analyses/power.md": power,
-    "suites.md": suites,
+    "questions/index.md": index,
+    "reference/tables.md": tables,
+    "reference/study-keys.md": study_file,
+    "questions/power.md": power,
+    "reference/suites.md": suites,
     f"../src/heuristic_core/commands/{OUTLINES}": options,
 }
 

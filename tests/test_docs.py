@@ -27,7 +27,7 @@ def test_generated_pages_are_current(name):
 
 def test_every_question_has_its_page():
     for question in (*QUESTIONS, *ACROSS):
-        page = (DOCS / "analyses" / f"{question.page}.md").read_text(encoding="utf-8")
+        page = (DOCS / "questions" / f"{question.page}.md").read_text(encoding="utf-8")
         for table in question.tables:
             assert f"`{table.name}`" in page or f"`{question.key}`" in page
 
@@ -41,7 +41,7 @@ def test_links_between_pages_lead_somewhere():
 
 def test_the_examples_in_python_run(tiny_folder, tmp_path, monkeypatch):
     """They run on a tiny model in place of the packaged one, and use every public name."""
-    page = (DOCS / "python.md").read_text(encoding="utf-8")
+    page = (DOCS / "how-to/python.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```(python|toml)\n(.*?)```", page, re.DOTALL)
     assert len(blocks) > 6
     monkeypatch.chdir(tmp_path)
@@ -51,7 +51,7 @@ def test_the_examples_in_python_run(tiny_folder, tmp_path, monkeypatch):
         if language == "toml":
             (tmp_path / "mine.toml").write_text(own, encoding="utf-8")
         else:
-            exec(compile(own, "docs/python.md", "exec"), names)
+            exec(compile(own, "docs/how-to/python.md", "exec"), names)
     assert len(list((tmp_path / "figures").glob("*.pdf"))) == len(names["run"].figures.drawings)
     assert (tmp_path / "attention.pdf").is_file()
     for name in heuristic_core.__all__:
@@ -75,5 +75,5 @@ def test_the_example_of_a_question_is_the_file():
         f"+{line}" for line in file.read_text(encoding="utf-8").splitlines(keepends=True)
     )
     assert added in text
-    page = (DOCS / "analyses" / "faithfulness.md").read_text(encoding="utf-8")
+    page = (DOCS / "questions" / "faithfulness.md").read_text(encoding="utf-8")
     assert len(added.splitlines()) + len(page.splitlines()) + 2 < 150

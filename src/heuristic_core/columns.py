@@ -308,8 +308,8 @@ class Table:
     def _check_type(self, frame: pd.DataFrame, name: str, column: Column) -> None:
         if name not in frame.columns:
             raise InputError(
-                f"the table {self.name} lacks the column {name}; docs/tables.md lists the columns "
-                "it needs"
+                f"the table {self.name} lacks the column {name}; docs/reference/tables.md lists "
+                "the columns it needs"
             )
         values = frame[name]
         if not isinstance(values, pd.Series):

@@ -80,7 +80,7 @@ WRONG: dict[str, tuple[str, Callable[[pd.DataFrame], object], str]] = {
     "no column": (
         "removal",
         lambda t: t.drop(columns="kl"),
-        "removal lacks the column kl; docs/ta",
+        "removal lacks the column kl; docs/refe",
     ),
     "a column twice": ("grid", lambda t: t[[*t, "n"]], "the table grid has the column n twice"),
     "a text for a number": (

@@ -15,7 +15,7 @@ from heuristic_core.commands.lazy import load
 NUMBER = (int, float)
 NONE = type(None)
 SCALAR = (str, int, float, bool, NONE)
-#: A row of a table that `docs/tables.md` lists.
+#: A row of a table that `docs/reference/tables.md` lists.
 ROW = {"*": SCALAR}
 TEXTS = [str]
 CONCLUSIONS = {"verdicts": [ROW], "tables": {"*": [ROW]}}

@@ -337,5 +337,5 @@ def test_one_file_repeats_runs_of_another():
 
 
 def test_the_page_holds_what_the_code_gives():
-    page = (REPOSITORY / "docs" / "published.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "results" / "published.md").read_text(encoding="utf-8")
     assert published_report(real_folder()) in page

@@ -164,7 +164,9 @@ def test_official_files_give_the_same_pairs(folder, tmp_path_factory):
 def test_half_of_paws_is_not_taken_for_all_of_it(tmp_path):
     official(tmp_path)
     (tmp_path / "paws_qqp" / "train.tsv").unlink()
-    with pytest.raises(InputError, match=r"there is no paws_qqp/train .* see docs/data\.md"):
+    with pytest.raises(
+        InputError, match=r"there is no paws_qqp/train .* see docs/reference/data\.md"
+    ):
         hc.load_suite("paws", data=tmp_path)
 
 
@@ -194,7 +196,9 @@ def test_qqp_has_a_hub_and_paws_has_none(folder, monkeypatch):
 def test_sources_must_say_what_they_are_for(folder):
     row = question("elsewhere", 0, 1)
     (folder / "qqp_pairs.jsonl.gz").write_bytes(gzip.compress(json.dumps(row).encode()))
-    with pytest.raises(InputError, match=r"has no row whose source ends in _test; see docs/data"):
+    with pytest.raises(
+        InputError, match=r"has no row whose source ends in _test; see docs/reference/"
+    ):
         hc.load_suite("qqp", data=folder)
 
 

@@ -14,7 +14,7 @@ import pytest
 from command import hcore
 from real_data import REPOSITORY
 
-PAGE = (REPOSITORY / "docs" / "tutorial-own-task.md").read_text(encoding="utf-8")
+PAGE = (REPOSITORY / "docs" / "tutorials" / "own-task.md").read_text(encoding="utf-8")
 
 
 def save_files(folder: Path) -> None:

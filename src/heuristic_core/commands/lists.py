@@ -63,7 +63,7 @@ def tasks(
             table.add_row(option, Text(str(field["default"])), Text(field["description"]))
         out().print(table)
         out().print(f"Data: {entry.data}\n", markup=False)
-    out().print("A task file of your own: see docs/tutorial-own-task.md\n", markup=False)
+    out().print("A task file of your own: see docs/tutorials/own-task.md\n", markup=False)
     out().print(f"Suites for `hcore evaluate --suite`: {', '.join(suite_names())}")
 
 
@@ -140,7 +140,9 @@ def models(as_json: JsonOption = False) -> None:
         }
         print_json({"families": families, "packaged": packaged, "methods": methods})
         return
-    title = "Families: single-label classifiers, from folders or hub ids (docs/families.md)"
+    title = (
+        "Families: single-label classifiers, from folders or hub ids (docs/reference/families.md)"
+    )
     table = Table(title=title, title_justify="left")
     for column in ("model_type", "kind", "units"):
         table.add_column(column)

@@ -62,7 +62,7 @@ class Tables(Mapping[str, pd.DataFrame]):
     """A run's tables: those that were measured, and those that answer its questions.
 
     ``tables.evaluations`` and ``tables["evaluations"]`` are the same data frame.
-    ``docs/tables.md`` lists all of them; :meth:`describe` says what the columns of one hold.
+    ``docs/reference/tables.md`` lists all of them; ``describe`` says what the columns of one hold.
 
     Args:
         results: The run's results.

@@ -183,7 +183,8 @@ def _qqp(
     ends = " or ".join(sources)
     if not chosen.any():
         raise InputError(
-            f"{one_line(str(path))} has no row whose source ends in {ends}; see docs/data.md"
+            f"{one_line(str(path))} has no row whose source ends in {ends}; "
+            "see docs/reference/data.md"
         )
     notes.append(f"{split.stems[0]}: read from {path.name}, sources that end in {ends}")
     return examples.take(np.flatnonzero(chosen))
@@ -226,7 +227,7 @@ def read_published(
     where = f"in {one_line(str(folder))}" if folder else f"(no --data and no {DATA_VARIABLE})"
     missing = f"there is no {' or '.join(split.stems[:2])} ({IN_WORDS}, or a folder) {where}"
     if not split.hub:
-        raise InputError(f"{missing}, and the hub does not have it; see docs/data.md")
+        raise InputError(f"{missing}, and the hub does not have it; see docs/reference/data.md")
     notes.append(f"{split.stems[0]}: read from hub:{split.hub}, split {split.split}")
     try:
         return read(f"{HUB_PREFIX}{split.hub}", split.split)
