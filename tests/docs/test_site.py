@@ -14,6 +14,8 @@ from mkdocs.commands.build import build
 from mkdocs.config import load_config
 from mkdocs.exceptions import Abort
 
+import heuristic_core
+from heuristic_core.cli import COMMANDS
 from real_data import REPOSITORY
 
 #: What makes a browser ask for a file of another host when it shows the page.
@@ -56,6 +58,20 @@ def test_pages_read_alike_in_the_repository_and_in_the_site(site):
             continue  # the site writes it from docstrings
         there = site / page.relative_to(REPOSITORY / "docs").with_suffix(".html")
         assert parts(plain.render(text)) == parts(article(there)), page.name
+
+
+def test_the_reference_has_every_public_name_and_every_command(site):
+    python = (site / "reference/python.html").read_text(encoding="utf-8")
+    for name in heuristic_core.__all__:
+        described = re.search(rf'id="heuristic_core\.{name}".*?</h3>(.*?)<h[23]', python, re.DOTALL)
+        assert described, name
+        assert "<p>" in described[1], name
+    commands = (site / "reference/commands.html").read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f'id="hcore-{name}"' not in commands] == []
+
+
+def test_no_role_of_another_markup_is_left(site):
+    assert not re.search(r":(?:class|func|meth|mod|attr):", article(site / "reference/python.html"))
 
 
 def test_nothing_but_pages_and_figures_is_copied(site):
