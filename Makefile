@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all style setup clean
+.PHONY: demo test test-all style docs setup clean
 
 demo: $(READY)
 	$(BIN)/hcore run
@@ -27,6 +27,11 @@ style: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/mypy
 
+# The documentation as a site in build/site. The variable silences what the theme says of its successor.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo build/site/index.html
+
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -34,7 +39,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	# First torch alone, at the tested version, so that nothing else picks another build of it.
 	$(BIN)/python -m pip install --quiet "$$(grep '^torch==' constraints.txt)" -c constraints.txt
-	$(BIN)/python -m pip install --quiet -e ".[demo,dev]" -c constraints.txt
+	$(BIN)/python -m pip install --quiet -e ".[demo,dev,docs]" -c constraints.txt
 	touch $@
 
 clean:

@@ -1,4 +1,4 @@
-"""Write what is generated: pages of questions, tables, study keys, suites and power, and options.
+"""Write the pages that the program's declarations make, and the options of all commands.
 
 Run it after a change to a question, a table, a column, a setting, an option of a command, a suite,
 or the results of ``benchmarks/verdicts.py``: ``python docs/generate.py``. A test compares the pages
@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from heuristic_core.analysis.across.questions import ACROSS
 from heuristic_core.analysis.questions import QUESTIONS
@@ -209,6 +210,50 @@ def study_file() -> str:
     return "\n".join(lines)
 
 
+def commands() -> str:
+    """Write the reference of all commands."""
+    lines = [(HERE / "reference/commands.md.in").read_text(encoding="utf-8").rstrip(), ""]
+    panel = ""
+    for name, entry in COMMANDS.items():
+        if entry.panel != panel:
+            panel = entry.panel
+            lines += [f"## {panel}", ""]
+        given = load(name, entry).params
+        arguments = [_argument(one) for one in given if one.param_type_name == "argument"]
+        usage = " ".join(["hcore", name, *arguments, "[OPTIONS]"])
+        lines += [f"### `hcore {name}`", "", entry.help, "", f"`{usage}`", ""]
+        lines += ["| argument or option | default | meaning |", "|---|---|---|"]
+        lines += [f"| {' | '.join(_given(one))} |".replace("|  |", "| |") for one in given]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _argument(parameter: Any) -> str:
+    """Name an argument as the usage line has it."""
+    name = parameter.metavar or parameter.name.upper()
+    return str(name) if parameter.required else f"[{name}]"
+
+
+def _given(parameter: Any) -> Iterable[str]:
+    """Give the cells on an argument or an option: its name, its default and its meaning."""
+    if parameter.param_type_name == "argument":
+        yield f"`{_argument(parameter)}`"
+    elif parameter.is_flag:
+        yield f"`{parameter.opts[0]}`"
+    else:
+        yield f"`{parameter.opts[0]} {parameter.metavar or 'VALUE'}`"
+    shown = parameter.show_default if isinstance(parameter.show_default, str) else ""
+    if shown and parameter.envvar:
+        shown = f"`{parameter.envvar}`; {shown}"
+    yield (
+        "required"
+        if parameter.required
+        else shown
+        or (f"`{parameter.default}`" if parameter.default and parameter.show_default else "")
+    )
+    yield parameter.help.replace("|", "\\|")
+
+
 def options() -> str:
     """Write the options of all commands, for completion in a shell."""
     outlines = {name: outline(load(name, entry)) for name, entry in COMMANDS.items()}
@@ -217,6 +262,7 @@ def options() -> str:
 
 PAGES = {
     "questions/index.md": index,
+    "reference/commands.md": commands,
     "reference/tables.md": tables,
     "reference/study-keys.md": study_file,
     "questions/power.md": power,

@@ -16,8 +16,8 @@ Types
     ``Classifier``, ``Subnetwork``, ``Unit``, ``UnitSpace``, ``Task``, ``Suite``, ``LoadedRun``;
     ``InputError`` is every error that a user can cause.
 
-Names are imported on first use, which keeps ``import heuristic_core`` fast. docs/how-to/python.md
-has an example of each.
+Names are imported on first use, which keeps ``import heuristic_core`` fast.
+docs/reference/python.md explains each, and docs/how-to/python.md has an example of each.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def finetune(
         progress: Called with (steps done, steps in all).
 
     Returns:
-        The folder of each checkpoint by its step, for :func:`heuristic_core.load_model`.
+        The folder of each checkpoint by its step, for ``heuristic_core.load_model``.
 
     Raises:
         InputError: If an argument does not fit, or the folder cannot be written.

@@ -1,7 +1,7 @@
 """Columns and tables: what a table holds is declared once, for its check, its file and its readers.
 
-A :class:`Column` says what it holds, of which type and range, and how people see it. A
-:class:`Table` is a tuple of columns. Measured tables are declared in :mod:`.tables`, those that
+A ``Column`` says what it holds, of which type and range, and how people see it. A
+``Table`` is a tuple of columns. Measured tables are declared in ``tables``, those that
 answer a question beside the question.
 """
 
@@ -206,7 +206,7 @@ class Table:
     def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return a data frame with exactly these columns, in this order, with these types.
 
-        It is for rows of the program's own; :meth:`check` checks the values of others.
+        It is for rows of the program's own; ``check`` checks the values of others.
 
         Raises:
             InputError: If a column is missing, or values cannot be turned into its type.

@@ -202,7 +202,7 @@ class Subnetwork(Shared):
         Args:
             model: The model it was found in.
             other_model: Accept a model with the same units and other weights, with a
-                :class:`.Remark`.
+                ``Remark``.
 
         Raises:
             InputError: If the model has other units or other weights, or the ablation values do
@@ -216,7 +216,7 @@ class Subnetwork(Shared):
 
         Args:
             model: The model it was found in, which stays as it is.
-            other_model: As for :meth:`applied`.
+            other_model: As for ``applied``.
 
         Returns:
             A classifier without the dropped units, their ablation values folded into its biases.
@@ -262,10 +262,10 @@ class Subnetwork(Shared):
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Subnetwork:
-        """Read a subnetwork from a folder that :meth:`save` wrote.
+        """Read a subnetwork from a folder that ``save`` wrote.
 
         One that does not say in which weights it was found, as earlier versions saved them, is
-        read with a :class:`.Remark`: nothing can tell whether it is run on others.
+        read with a ``Remark``: nothing can tell whether it is run on others.
 
         Raises:
             InputError: If the folder holds none, or one that is damaged.
@@ -281,7 +281,7 @@ class Subnetwork(Shared):
 
     @classmethod
     def read(cls, folder: str | os.PathLike[str]) -> Subnetwork:
-        """Read a subnetwork as :meth:`load` does, without a remark.
+        """Read a subnetwork as ``load`` does, without a remark.
 
         Raises:
             InputError: If the folder holds none, or one that is damaged.
@@ -303,11 +303,11 @@ class Subnetwork(Shared):
     def from_record(
         cls, record: Any, tensors: Mapping[str, np.ndarray] | None = None, *, where: str
     ) -> Subnetwork:
-        """Rebuild a subnetwork from its :meth:`record`.
+        """Rebuild a subnetwork from its ``record``.
 
         Args:
             record: The record, as read from JSON.
-            tensors: The arrays that :meth:`save` writes beside it; none if not given.
+            tensors: The arrays that ``save`` writes beside it; none if not given.
             where: The name of its place in errors.
 
         Raises:
@@ -340,7 +340,7 @@ class Subnetwork(Shared):
     # --- sharing ------------------------------------------------------------------------------
 
     def _parcel(self) -> Parcel:
-        """Return what :meth:`push_to_hub` uploads."""
+        """Return what ``push_to_hub`` uploads."""
 
         def card(repo_id: str) -> str:
             return cards.subnetwork_card(self.record(), self.replacement, repo_id)
@@ -355,7 +355,7 @@ class Subnetwork(Shared):
         revision: str | None = None,
         token: str | bool | None = None,
     ) -> Subnetwork:
-        """Read a subnetwork from the hub, or from a folder as :meth:`load` does.
+        """Read a subnetwork from the hub, or from a folder as ``load`` does.
 
         Args:
             source: A repository, ``namespace/name``, or a folder.

@@ -59,7 +59,7 @@ def edited(
         mask: Which units are kept.
         values: What replaces the others.
         maps: Paths within a layer to the last maps of attention and MLP; those of
-            :func:`last_maps` if not given.
+            ``last_maps`` if not given.
 
     Returns:
         The copy, from transformers.

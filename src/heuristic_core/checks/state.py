@@ -43,7 +43,7 @@ def check_state(model: Classifier, before: dict[str, Any], what: str) -> None:
 
     Args:
         model: The model.
-        before: What :func:`state_of` returned before.
+        before: What ``state_of`` returned before.
         what: What was done in between.
 
     Raises:

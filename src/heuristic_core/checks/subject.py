@@ -110,7 +110,7 @@ class Subject:
         return mask
 
     def subnetwork(self, seed: int, ablation: str) -> Subnetwork:
-        """Return the subnetwork of the units that :meth:`mask` keeps."""
+        """Return the subnetwork of the units that ``mask`` keeps."""
         space = self.model.space
         kept = space.from_mask(self.mask(seed))
         values = self.values.arrays() if ablation == "mean" else {}

@@ -14,7 +14,7 @@ from rich.text import Text
 from ..analysis.intervals import wilson
 from ..errors import one_line
 
-#: The columns of :func:`with_worst`.
+#: The columns of ``with_worst``.
 WORST = ("worst_label", "worst_n", "worst_correct")
 
 
@@ -117,7 +117,7 @@ def worst_lines(table: pd.DataFrame, of: str = "") -> Iterator[str]:
     """Say in a line for each suite which of its groups is answered worst.
 
     Args:
-        table: A row per suite and case, with the columns of :data:`WORST`.
+        table: A row per suite and case, with the columns of ``WORST``.
         of: Whose answers these are.
     """
     if WORST[0] not in table:

@@ -43,9 +43,9 @@ def predict(
         model: The full model.
         encoded: The tokenised examples.
         subnetwork: A subnetwork to run in place of the full model.
-        other_model: Accept a subnetwork that was found in other weights, with a :class:`.Remark`.
+        other_model: Accept a subnetwork that was found in other weights, with a ``Remark``.
         compact: Run the subnetwork as a model without the dropped units, which is faster; else by
-            gates, as :func:`.removal.without` does, to the last digit.
+            gates, as ``without`` does, to the last digit.
         batch_size: Examples per forward pass; if not given, as many as suit the device.
         precision: What to compute in: ``float32``, or ``bfloat16`` or ``float16`` where that is
             safe; weights stay in float32.
@@ -83,10 +83,10 @@ def predict_each(
     precision: str = "float32",
     progress: Progress | None = None,
 ) -> list[Logits]:
-    """Compute logits as :func:`predict` does on several sets of examples, batched together.
+    """Compute logits as ``predict`` does on several sets of examples, batched together.
 
     Args:
-        model: As for :func:`predict`, and so are those that follow the encodings.
+        model: As for ``predict``, and so are those that follow the encodings.
         encodings: The tokenised examples of each set, at least one set.
         subnetwork: The subnetwork.
         other_model: Accept other weights.
@@ -131,8 +131,8 @@ def evaluate(
         model: The full model.
         task: A task, a suite or several suites.
         subnetwork: A subnetwork to evaluate in place of the full model.
-        other_model: Accept a subnetwork that was found in other weights, with a :class:`.Remark`.
-        compact: As for :func:`predict`.
+        other_model: Accept a subnetwork that was found in other weights, with a ``Remark``.
+        compact: As for ``predict``.
         batch_size: Examples per forward pass; if not given, as many as suit the device.
         precision: What to compute in: ``float32``, or ``bfloat16`` or ``float16`` where that is
             safe; weights stay in float32.
@@ -141,9 +141,9 @@ def evaluate(
     Returns:
         One row per suite and case with the columns suite, role, case, case_kind, n, correct, kl
         (mean KL to the full model, nats), margin (mean log-odds of the right label), worst_label,
-        worst_n and worst_correct (as :func:`score` says), majority (accuracy of always giving the
+        worst_n and worst_correct (as ``score`` says), majority (accuracy of always giving the
         case's most frequent label) and majority_label. Its ``attrs`` hold ``remarks``, sentences
-        on odd answers (:func:`.remarks.remarks`), and for a subnetwork ``ablation``: what became
+        on odd answers (``remarks.remarks``), and for a subnetwork ``ablation``: what became
         of the dropped units' outputs, and from which data.
 
     Raises:
@@ -226,7 +226,7 @@ def by_case(suite: Suite, frame: pd.DataFrame, **more: tuple[str, str]) -> pd.Da
 
     Args:
         suite: The suite.
-        frame: Rows as :func:`per_example` returns them.
+        frame: Rows as ``per_example`` returns them.
         **more: Further columns: for each the column of the frame and the aggregation.
     """
     aggregated = {

@@ -42,7 +42,7 @@ def case_maps(model: Classifier, suite: Suite, *, progress: Progress | None = No
     """Measure the attention of every head in one example of each case of a suite.
 
     The example is the first of those with the median number of tokens (the lower one of two)
-    among the case's examples with at most :data:`MOST_TOKENS`. If there are none, it is the first
+    among the case's examples with at most ``MOST_TOKENS``. If there are none, it is the first
     of the shortest, and the attention among its first tokens is kept.
 
     Args:
@@ -143,7 +143,7 @@ def showing_maps(model: Classifier) -> Iterator[None]:
 def attention_maps(
     model: Classifier, batch: dict[str, Tensor]
 ) -> tuple[Float[Tensor, "batch head query key"], ...]:
-    """Return the attention maps of every layer, inside :func:`showing_maps`.
+    """Return the attention maps of every layer, inside ``showing_maps``.
 
     Raises:
         InputError: If the model does not return them.

@@ -32,7 +32,7 @@ def counterfactual_pairs(
 ) -> tuple[list[Suite], Examples]:
     """Pair adversarial examples with the most similar friendly examples of their groups.
 
-    A counterpart matches the example's case as in :func:`~.discrimination.matches` and has the
+    A counterpart matches the example's case as in ``~.discrimination.matches`` and has the
     same number of tokens. The one with the most equal tokens in the same positions is chosen, the
     first of equals. One example may be the counterpart of several.
 

@@ -127,7 +127,7 @@ def path_patching(
         senders: The heads whose output is replaced, such as ``["L1H1"]``.
         receivers: The heads that may read it. Each must be above a sender, and each sender below
             a receiver; other pairs have no path between them and no row.
-        means: Mean outputs, from :func:`heuristic_core.means`; over the mask-learning examples if
+        means: Mean outputs, from ``heuristic_core.means``; over the mask-learning examples if
             not given, which needs a task.
         paths: ``direct`` (units between write what they did), ``total`` (they are computed
             again), or both.
@@ -141,8 +141,8 @@ def path_patching(
         errors. Other columns are of studies, which compare with control heads.
 
     Raises:
-        InputError: As for :func:`dependencies`, if a head is in no pair with a path, and if there
-            are no means.
+        InputError: If a head or path is unknown, a head is in no pair with a path, there are no
+            means or no adversarial examples, or the labels do not fit.
     """
     sending, receiving = ([str(unit) for unit in units] for units in (senders, receivers))
     _expect_paths(_layers(model, sending), _layers(model, receiving))
@@ -178,14 +178,14 @@ def dependency_passes(
     margin_paths: Collection[str] = ("direct",),
     counterfactual: bool = False,
 ) -> float:
-    """Compute an upper bound of the forward passes that :func:`dependencies` takes per example.
+    """Compute an upper bound of the forward passes that ``dependencies`` takes per example.
 
     Args:
         n_layers: Number of layers of the model.
         senders: Labels of the heads whose outputs are replaced.
         receivers: Labels of the heads that may depend on them.
-        paths: As in :func:`dependencies`.
-        margin_paths: As in :func:`dependencies`.
+        paths: As in ``dependencies``.
+        margin_paths: As in ``dependencies``.
         counterfactual: Whether counterfactual examples are given.
 
     Returns:

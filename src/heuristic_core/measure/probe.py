@@ -53,7 +53,7 @@ class ProbeRemovals:
     """The effects of removals on the predictions of a probe.
 
     Args:
-        removal: Rows of the first table of :func:`.removal.removals`; ``readout`` is ``probe``.
+        removal: Rows of the first table of ``removal.removals``; ``readout`` is ``probe``.
         discrimination: Rows of its second table.
         penalty: The penalty that the probe was trained with.
         train_accuracy: The probe's accuracy on its training examples.
@@ -89,7 +89,7 @@ def probe_removals(
         suites: The suites to measure on.
         sets: The sets of units to remove.
         values: Ablation values, which replace the outputs of removed units.
-        penalty: As for :func:`fit_probe`; chosen by :func:`choose_penalty` if not given.
+        penalty: As for ``fit_probe``; chosen by ``choose_penalty`` if not given.
         batch_size: Examples per forward pass.
         progress: Called with (examples done, examples in all) while removals are measured.
 
@@ -97,7 +97,7 @@ def probe_removals(
         The tables, and the accuracy of the probe.
 
     Raises:
-        InputError: If there are no training examples, or as :func:`.removal.removals`.
+        InputError: If there are no training examples, or as ``removal.removals``.
     """
     check_float64(model.device, "a probe")
     features = features_of(model, model.encode(train), batch_size=batch_size)

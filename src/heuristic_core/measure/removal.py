@@ -40,7 +40,7 @@ def removal(
         units: The units to remove.
         task: What their outputs are averaged over, to replace them: the mask-learning examples of
             a task, or all of a suite or of examples.
-        means: Such means computed earlier, from :func:`heuristic_core.means`, in place of ``task``.
+        means: Such means computed earlier, from ``heuristic_core.means``, in place of ``task``.
         ablation: ``mean``; or ``zero`` to replace the outputs by zeros, which needs no data.
 
     Raises:
@@ -87,11 +87,11 @@ def without(
         units: The units to remove, such as ``"L4H0"``.
         task: What their outputs are averaged over, to replace them: the mask-learning examples of
             a task, or all of a suite or of examples.
-        means: Such means computed earlier, from :func:`heuristic_core.means`, in place of ``task``.
+        means: Such means computed earlier, from ``heuristic_core.means``, in place of ``task``.
         ablation: ``mean``; or ``zero`` to replace the outputs by zeros, which needs no data.
 
     Raises:
-        InputError: As for :func:`removal`.
+        InputError: As for ``removal``.
     """
     return removal(model, *units, task=task, means=means, ablation=ablation).applied(model)
 

@@ -53,7 +53,7 @@ class AblationValues:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], n_layers: int) -> AblationValues:
-        """Rebuild the values from :meth:`arrays`.
+        """Rebuild the values from ``arrays``.
 
         Raises:
             InputError: If a layer's values are missing, of the wrong number of dimensions or not

@@ -68,20 +68,20 @@ class Classifier(TextClassifier):
         return self.anatomy.space
 
     def gated(self, values: AblationValues) -> AbstractContextManager[Gates]:
-        """Gate the units for the duration of a ``with`` block; see :func:`.gates.gated`."""
+        """Gate the units for the duration of a ``with`` block; see ``gates.gated``."""
         expect("the ablation values", values, AblationValues)
         return gated(self.anatomy, values)
 
     @contextmanager
     def running_as(self, subnetwork: Subnetwork, *, other_model: bool = False) -> Iterator[None]:
-        """Run as a subnetwork for the duration of a ``with`` block; see :meth:`values_of`."""
+        """Run as a subnetwork for the duration of a ``with`` block; see ``values_of``."""
         with self.gated(self.values_of(subnetwork, other_model=other_model)) as gates:
             gates.z = torch.tensor(subnetwork.mask, dtype=torch.float32, device=self.device)
             yield
 
     @steady()
     def compact(self, subnetwork: Subnetwork, *, other_model: bool = False) -> CompactClassifier:
-        """Build a smaller model that returns a subnetwork's logits; see :func:`.compacted`.
+        """Build a smaller model that returns a subnetwork's logits; see ``compacted``.
 
         Raises:
             InputError: If the subnetwork does not fit the model, or a map to be cut is not a plain
@@ -98,7 +98,7 @@ class Classifier(TextClassifier):
 
         Args:
             subnetwork: The subnetwork.
-            other_model: Accept one that was found in other weights, with a :class:`.Remark`.
+            other_model: Accept one that was found in other weights, with a ``Remark``.
 
         Raises:
             InputError: If the subnetwork is of a model with other units or of other weights, or
@@ -143,7 +143,7 @@ class Classifier(TextClassifier):
             record: Holds their hashes as ``weights``; records of earlier versions lack them, and
                 then nothing is checked.
             remedy: What to do.
-            other_model: Accept it with a :class:`.Remark`.
+            other_model: Accept it with a ``Remark``.
 
         Raises:
             InputError: If the weights are others.
@@ -190,7 +190,7 @@ class Classifier(TextClassifier):
 class CompactClassifier(TextClassifier):
     """A model without the units that a subnetwork drops: it runs, but has nothing to gate.
 
-    It must be loaded with :func:`heuristic_core.load_model`. Transformers' own loading does not
+    It must be loaded with ``heuristic_core.load_model``. Transformers' own loading does not
     know which units are gone, and refuses the weights or fills in random ones.
 
     Args:
@@ -238,7 +238,7 @@ class CompactClassifier(TextClassifier):
         """Write weights, configuration and tokenizer into a folder, made if needed.
 
         Returns:
-            The folder, for :func:`heuristic_core.load_model`.
+            The folder, for ``heuristic_core.load_model``.
 
         Raises:
             InputError: If the folder cannot be written.

@@ -40,7 +40,7 @@ class Fingerprint:
         return tuple(t for t in _ROUNDED[torch.float32] if all(t in types for types in possible))
 
     def digest(self, dtype: str) -> str:
-        """Compute the SHA-256 of all weights, rounded to one of :attr:`types`."""
+        """Compute the SHA-256 of all weights, rounded to one of ``types``."""
         state = tuple(
             (p.data_ptr(), 0 if p.is_inference() else p._version, p.dtype)
             for p in self._hf.parameters()
@@ -52,7 +52,7 @@ class Fingerprint:
         return self._digests[dtype]
 
     def digests(self) -> dict[str, str]:
-        """Return the hash for each of :attr:`types`, which a subnetwork records."""
+        """Return the hash for each of ``types``, which a subnetwork records."""
         return {dtype: self.digest(dtype) for dtype in self.types}
 
     def matches(self, recorded: Mapping[str, Any]) -> bool | None:

@@ -75,8 +75,8 @@ def load_model(
             say nothing: ``{"LABEL_0": "entailment", ...}``.
 
     Returns:
-        The model with all its units; for a folder that :meth:`.CompactClassifier.save` wrote, that
-        :class:`.CompactClassifier`.
+        The model with all its units; for a folder that ``CompactClassifier.save`` wrote, that
+        ``CompactClassifier``.
 
     Raises:
         InputError: If it cannot be loaded, is no sequence classifier, or is of a family that is
@@ -122,7 +122,7 @@ def new_classifier(
         max_length: Longest input in tokens.
 
     Raises:
-        InputError: As for :func:`load_model`.
+        InputError: As for ``load_model``.
     """
     device = _check_options(device, dtype, max_length)
     config = check_model(source, fresh_head=True)
@@ -259,7 +259,7 @@ def check_model(
     Args:
         source: A packaged name, a local folder, or a hub id.
         fresh_head: Whether it will get a new classification head, so that it needs none.
-        labels: Names of its classes, as for :func:`load_model`.
+        labels: Names of its classes, as for ``load_model``.
 
     Returns:
         Its configuration, from transformers.
@@ -340,7 +340,7 @@ def has_head(source: str | os.PathLike[str], config: Any) -> bool:
 
 
 def is_classifier(source: str | os.PathLike[str]) -> bool:
-    """Return whether a model is a sequence classifier; see :func:`has_head`.
+    """Return whether a model is a sequence classifier; see ``has_head``.
 
     Raises:
         InputError: If it is no model.
@@ -352,7 +352,7 @@ def classes_of(config: Any) -> tuple[str, ...]:
     """Return the names of a classifier's classes, in order.
 
     Args:
-        config: Its configuration, from :func:`check_model`.
+        config: Its configuration, from ``check_model``.
     """
     return tuple(config.id2label[i] for i in range(config.num_labels))
 

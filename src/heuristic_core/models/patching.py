@@ -21,7 +21,7 @@ READS = ("q", "k", "v")
 def freezing(anatomy: Anatomy, clean: Trace) -> Iterator[None]:
     """Let every head and MLP write what it wrote in an earlier run, within a ``with`` block.
 
-    Residual sums and LayerNorms are computed again. A :func:`writing` block inside this one still
+    Residual sums and LayerNorms are computed again. A ``writing`` block inside this one still
     changes its head; a tracing block around this one sees the heads' outputs before they are put
     back.
 

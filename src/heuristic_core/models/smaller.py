@@ -69,7 +69,7 @@ class NoHeads(nn.Module):
 
 
 class AlbertNoHeads(NoHeads):
-    """As :class:`NoHeads`, for a module that also adds the residual stream and takes the norm."""
+    """As ``NoHeads``, for a module that also adds the residual stream and takes the norm."""
 
     def __init__(self, attention: Any, bias: Float[Tensor, " d_model"]) -> None:
         super().__init__(attention, bias)
@@ -98,7 +98,7 @@ class T5SomeHeads(T5Attention):
 
 
 class T5NoHeads(NoHeads):
-    """As :class:`NoHeads`: the first layer still computes the position bias of all layers."""
+    """As ``NoHeads``: the first layer still computes the position bias of all layers."""
 
     def __init__(self, attention: Any, bias: Float[Tensor, " d_model"]) -> None:
         super().__init__(attention, bias)
@@ -136,7 +136,7 @@ class MPNetSomeHeads(MPNetSelfAttention):
         return super().forward(hidden_states, mask, own, **kwargs)
 
 
-#: Families whose attention modules need more than :class:`NoHeads` when all heads are dropped.
+#: Families whose attention modules need more than ``NoHeads`` when all heads are dropped.
 NO_HEADS: dict[str, type[NoHeads]] = {"albert": AlbertNoHeads, "t5": T5NoHeads}
 
 #: Families whose attention modules must know which heads are left.
@@ -191,7 +191,7 @@ def linear(weight: Float[Tensor, "d_out d_in"], bias: Float[Tensor, " d_out"] | 
 
 
 def no_heads(family: str, attention: nn.Module, bias: Tensor | None) -> NoHeads:
-    """Build what replaces all of a layer's heads; see :class:`NoHeads`."""
+    """Build what replaces all of a layer's heads; see ``NoHeads``."""
     return NO_HEADS.get(family, NoHeads)(attention, bias)
 
 

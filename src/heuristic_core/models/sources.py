@@ -100,7 +100,7 @@ def resolve(source: str | os.PathLike[str]) -> str:
 
 
 def split_revision(location: str) -> tuple[str, str | None]:
-    """Divide what :func:`resolve` returns into a folder or hub id, and the revision on the hub.
+    """Divide what ``resolve`` returns into a folder or hub id, and the revision on the hub.
 
     Returns:
         The folder or id; and the revision, ``None`` for a folder or where none is named.
@@ -272,7 +272,7 @@ def identity(source: str | os.PathLike[str]) -> dict[str, Any]:
         ``{"hub": id}``.
 
     Raises:
-        InputError: As for :func:`resolve`.
+        InputError: As for ``resolve``.
     """
     location = resolve(source)
     folder = Path(location)

@@ -42,7 +42,7 @@ class TextClassifier:
 
     #: How many examples any classifier was called with so far, compacted ones included.
     n_examples_run: ClassVar[int] = 0
-    #: In which precision it computes right now; see :meth:`computing_in`.
+    #: In which precision it computes right now; see ``computing_in``.
     precision: Precision = "float32"
 
     def __init__(self, hf: Any, tokenizer: Any, name: str = "", max_length: int = 128) -> None:
@@ -154,7 +154,7 @@ class TextClassifier:
         Args:
             encoded: The examples.
             batch_size: Examples a forward pass; if not given, as many as suit the device.
-            precision: What to compute in; see :meth:`computing_in`.
+            precision: What to compute in; see ``computing_in``.
             progress: Called with (examples done, examples in all) after each batch.
 
         Returns:

@@ -48,7 +48,7 @@ def load_tokenizer(source: object, location: str, config: Any) -> PreTrainedToke
         config: The model's configuration, from transformers.
 
     Returns:
-        The tokenizer, which gives token types if :func:`token_types` says so.
+        The tokenizer, which gives token types if ``token_types`` says so.
 
     Raises:
         InputError: If a package that it needs is missing, it has no vocabulary, or its files

@@ -66,7 +66,7 @@ def starting_at(anatomy: Anatomy, layer: int, outputs: dict[int, Any]) -> Iterat
     Args:
         anatomy: The model's anatomy.
         layer: The first layer that is run.
-        outputs: From a layer to what it returned, as in :class:`Trace`.
+        outputs: From a layer to what it returned, as in ``Trace``.
     """
     skipped = anatomy.layers[:layer]
     try:

@@ -50,7 +50,7 @@ class AttentionMap:
 
         Args:
             ax: Axes to draw it into; a new figure if not given.
-            **look: How it looks, as :class:`.LookOptions` lists it; ``blue`` of a palette is the
+            **look: How it looks, as ``LookOptions`` lists it; ``blue`` of a palette is the
                 colour of the cells.
 
         Raises:

@@ -32,7 +32,7 @@ class Document:
         overview: Tables that come before the findings.
         conclusions: The verdicts and the tables of the questions.
         several: What there are several of, which verdicts then name; see
-            :func:`~heuristic_core.report.sections.where`.
+            ``report.sections.where``.
         has_subnetworks: Whether subnetworks were searched for.
         search: The settings of the searches, by their names.
         margin: Points of in-domain accuracy within which a subnetwork matches; ``None`` if there

@@ -44,7 +44,7 @@ class Plotter:
             ax: Axes to draw it into, for a figure of one panel; a new figure if not given.
             **subject: Which one, where there are several: values such as ``sparsity=0.5``,
                 ``checkpoint=4000`` or ``method="learned"``; ``sparsity=None`` is all together.
-                And how it looks, as :class:`.LookOptions` lists it.
+                And how it looks, as ``LookOptions`` lists it.
 
         Returns:
             The figure.

@@ -73,15 +73,15 @@ def write_document(
     formats: Sequence[str] = ("svg",),
     look: Look | None = None,
 ) -> Path:
-    """Write what is reported, of one run or of several, as :func:`write_report` does.
+    """Write what is reported, of one run or of several, as ``write_report`` does.
 
     Args:
         reported: What is reported.
         folder: Where to; made if needed.
         questions: The questions to report on.
-        sweep: As for :func:`write_report`.
-        formats: As for :func:`write_report`.
-        look: As for :func:`write_report`.
+        sweep: As for ``write_report``.
+        formats: As for ``write_report``.
+        look: As for ``write_report``.
 
     Returns:
         The page's path.

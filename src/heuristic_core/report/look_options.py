@@ -18,7 +18,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 class LookOptions(TypedDict, total=False):
     """How a figure looks, as keywords.
 
-    Args:
+    Attributes:
         size: Inches: its width, or width and height. At a width, no text is below 7 points.
         font: A font's name.
         font_size: Points of usual text.

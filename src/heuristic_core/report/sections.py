@@ -39,7 +39,7 @@ _CALLED = {
     ("weighting", "attention"): "attention weights",
     ("weighting", "value_norm"): "attention times value norm",
 }
-#: How :mod:`..analysis.power` begins where more data would be enough.
+#: How ``analysis.power`` begins where more data would be enough.
 _MORE = re.compile(r"with (.+?), ")
 #: Named only where a run has several.
 _IF_VARIED = ("finetune_seed", "checkpoint", "method")
@@ -113,7 +113,7 @@ def sections_of(
     Args:
         conclusions: What the questions come to.
         questions: The questions.
-        several: What there are several of, as :func:`varied` says of a run.
+        several: What there are several of, as ``varied`` says of a run.
     """
     listed = []
     for question in questions:
@@ -141,7 +141,7 @@ def where(names: Sequence[str], subject: Mapping[str, Any], several: frozenset[s
     Args:
         names: The columns of ``tables.SUBJECT`` that name the subject.
         subject: Their values.
-        several: What the run has several of, as :func:`varied` says.
+        several: What the run has several of, as ``varied`` says.
     """
     words = [_word(key, key, names, subject, several) for key in _WORDS]
     others = [_word(f"other_{key}", key, names, subject, several) for key in _WORDS]

@@ -45,7 +45,7 @@ class Method:
     """One way of finding subnetworks.
 
     Args:
-        search: From (problem, options) to one :class:`Ranking` for each number of units to keep.
+        search: From (problem, options) to one ``Ranking`` for each number of units to keep.
         options: The settings it takes.
         summary: What it does, in one line.
         together: From (the same problem once for each seed, options) to the rankings of each seed,
@@ -179,13 +179,13 @@ def find_subnetworks(
 
     Args:
         model: The full model.
-        task: The source of the mask-learning examples; :class:`SearchData` made by
-            :func:`prepare` saves computing the model's predictions and means again.
+        task: The source of the mask-learning examples; ``SearchData`` made by
+            ``prepare`` saves computing the model's predictions and means again.
         sparsities: Shares of the prunable units to drop, each in [0, 1).
         seed: The search's only source of randomness.
-        method: One of ``METHODS``.
+        method: A search method, as ``hcore models`` lists it.
         units: Prune ``all`` units, or ``heads`` alone.
-        ablation: ``mean`` (the default) or ``zero``; with :class:`SearchData` it is given there.
+        ablation: ``mean`` (the default) or ``zero``; with ``SearchData`` it is given there.
         exclude: Prunable units that no subnetwork may keep; they count among the dropped.
         precision: What the model computes in: ``float32``, or ``bfloat16`` or ``float16`` where
             that is safe. Its weights, the gates and the full model's predictions stay in float32.
@@ -242,7 +242,7 @@ def find_subnetworks_together(
     GPUs that the examples of one seed do not fill.
 
     Args:
-        model: As for :func:`find_subnetworks`, like all arguments that are not explained here.
+        model: As for ``find_subnetworks``, like all arguments that are not explained here.
         task: As there.
         sparsities: As there.
         seeds: The seeds, each once.
@@ -259,7 +259,7 @@ def find_subnetworks_together(
         For each seed its subnetworks, in the order of ``sparsities``.
 
     Raises:
-        InputError: If the method takes one seed at a time, or as :func:`find_subnetworks`.
+        InputError: If the method takes one seed at a time, or as ``find_subnetworks``.
     """
     check_classifier(model)
     expect("exclude", exclude, Collection)
@@ -434,5 +434,5 @@ def find_subnetwork(
     method: str = "learned",
     **options: Any,
 ) -> Subnetwork:
-    """Find one subnetwork; see :func:`find_subnetworks` for the arguments."""
+    """Find one subnetwork; see ``find_subnetworks`` for the arguments."""
     return find_subnetworks(model, task, [sparsity], seed=seed, method=method, **options)[0]

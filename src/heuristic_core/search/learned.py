@@ -25,7 +25,7 @@ from .ranking import Ranking
 
 
 class LearnedOptions(GateOptions):
-    """Settings of the learned search; those of :class:`GateOptions` are explained there."""
+    """Settings of the learned search; those of ``GateOptions`` are explained there."""
 
     antithetic: bool = True
     averaged: bool = True
@@ -52,7 +52,7 @@ class LearnedOptions(GateOptions):
 
 
 def learned(problem: Problem, options: LearnedOptions) -> list[Ranking]:
-    """Learn soft values with one seed; see :func:`learned_together`."""
+    """Learn soft values with one seed; see ``learned_together``."""
     return learned_together([problem], options)[0]
 
 

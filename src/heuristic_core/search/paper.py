@@ -26,7 +26,7 @@ from .ranking import Ranking
 
 
 class PaperOptions(GateOptions):
-    """Settings of paper mode: published values of the settings explained in :class:`GateOptions`.
+    """Settings of paper mode: published values of the settings explained in ``GateOptions``.
 
     Further settings are the schedule and the cut.
     """
@@ -72,7 +72,7 @@ class PaperOptions(GateOptions):
 
 
 def paper(problem: Problem, options: PaperOptions) -> list[Ranking]:
-    """Learn soft values with one seed; see :func:`paper_together`."""
+    """Learn soft values with one seed; see ``paper_together``."""
     return paper_together([problem], options)[0]
 
 

@@ -70,7 +70,7 @@ def opened(path: Path, *, change: bool = False) -> Iterator[Path]:
     """Yield the folder of a run that is given as a folder or as an archive.
 
     Args:
-        path: The run folder, or an archive that :func:`write_archive` wrote.
+        path: The run folder, or an archive that ``write_archive`` wrote.
         change: Whether an archive is written again with what has changed in the folder.
 
     Raises:

@@ -58,7 +58,7 @@ class Comparison:
 
     Args:
         names: The runs' names, in the order given.
-        runs: A row for each run, as in :data:`RUNS`.
+        runs: A row for each run, as in ``RUNS``.
         differ_in: In what they differ, such as ``task``; empty if in nothing that is recorded.
         conclusions: The verdicts and tables of the questions on several runs.
         results: The runs' own results, by name.
@@ -192,7 +192,7 @@ def compare(*runs: str | os.PathLike[str] | LoadedRun) -> Comparison:
     They may differ in task, fine-tuning, checkpoint, model of one architecture, or search.
 
     Args:
-        runs: At least two: their folders or archives, or what :func:`.loaded.load_run` returned.
+        runs: At least two: their folders or archives, or what ``load_run`` returned.
 
     Returns:
         Cores, sizes, spread, removal and verdicts side by side.
@@ -216,7 +216,7 @@ def compare(*runs: str | os.PathLike[str] | LoadedRun) -> Comparison:
 
 
 def compare_results(results: Mapping[str, Results]) -> Comparison:
-    """Compare the results of runs, as :func:`compare` does.
+    """Compare the results of runs, as ``compare`` does.
 
     Args:
         results: The results by the run's name, at least two.

@@ -310,7 +310,7 @@ def load_study(source: str | Path = "quickstart", sets: Sequence[str] = ()) -> S
     Args:
         source: A TOML file, whose relative paths start from its own folder, or the name of a study
             that comes with the package.
-        sets: Changes such as ``search.seeds=[1, 2]``; see :func:`.settings.settings`. Their paths
+        sets: Changes such as ``search.seeds=[1, 2]``; see ``settings.settings``. Their paths
             start from the working folder.
 
     Returns:

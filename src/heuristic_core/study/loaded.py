@@ -48,7 +48,7 @@ def load_run(folder: str | os.PathLike[str]) -> LoadedRun:
 
 @dataclass(frozen=True, eq=False)
 class LoadedRun(Shared):
-    """A finished run, as :func:`load_run` opens it.
+    """A finished run, as ``load_run`` opens it.
 
     Args:
         results: Its results.
@@ -239,7 +239,7 @@ class LoadedRun(Shared):
     ) -> AttentionMap:
         """Return what one head attends to in the example of a case that the run keeps.
 
-        The numbers are those of :func:`heuristic_core.attention` on that example, in 255ths. No
+        The numbers are those of ``heuristic_core.attention`` on that example, in 255ths. No
         model is needed, so archives have them too.
 
         Args:
@@ -281,7 +281,7 @@ class LoadedRun(Shared):
         Args:
             folder: The folder.
             format: ``pdf``, ``png``, ``svg``, or several.
-            **look: How each looks, as :class:`.LookOptions` lists it.
+            **look: How each looks, as ``LookOptions`` lists it.
 
         Returns:
             The files.
@@ -295,7 +295,7 @@ class LoadedRun(Shared):
     # --- sharing ------------------------------------------------------------------------------
 
     def _parcel(self) -> Parcel:
-        """Return what :meth:`push_to_hub` uploads: no weights, and a report."""
+        """Return what ``push_to_hub`` uploads: no weights, and a report."""
         from .on_hub import run_parcel
 
         return run_parcel(self.results, self.path)
@@ -304,7 +304,7 @@ class LoadedRun(Shared):
     def from_hub(
         cls, repo_id: str, *, revision: str | None = None, token: str | bool | None = None
     ) -> LoadedRun:
-        """Open a run that :meth:`push_to_hub` uploaded; it has no models.
+        """Open a run that ``push_to_hub`` uploaded; it has no models.
 
         Args:
             repo_id: The repository, ``namespace/name``.

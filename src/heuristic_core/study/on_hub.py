@@ -44,7 +44,7 @@ def run_parcel(results: Results, path: Path) -> Parcel:
 
 
 def pull_run(repo_id: str, *, revision: str | None, token: str | bool | None) -> Path:
-    """Download a run that :meth:`.loaded.LoadedRun.push_to_hub` uploaded.
+    """Download a run that ``loaded.LoadedRun.push_to_hub`` uploaded.
 
     Returns:
         A run folder without cells.

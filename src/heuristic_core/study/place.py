@@ -21,8 +21,8 @@ class Place:
     """A model's place and content.
 
     Args:
-        identity: What identifies its content, as :func:`.sources.identity` returns it.
-        shape: Its size, as :func:`.sources.shape` returns it.
+        identity: What identifies its content, as ``sources.identity`` returns it.
+        shape: Its size, as ``sources.shape`` returns it.
         location: What is loaded; ``None`` where the model is not there any more.
         missing: Why it is not there.
     """
@@ -37,7 +37,7 @@ class Place:
         """Find a model from the working folder.
 
         Raises:
-            InputError: As for :func:`.sources.resolve`.
+            InputError: As for ``sources.resolve``.
         """
         return cls(identity(source), shape(source), source)
 

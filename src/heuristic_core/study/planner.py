@@ -141,7 +141,7 @@ class Cost:
     """Forecasts from a model's size; all zero where the size is not known.
 
     Args:
-        size: The size, as :func:`..models.sources.shape` returns it.
+        size: The size, as ``models.sources.shape`` returns it.
     """
 
     def __init__(self, size: Mapping[str, int] | None) -> None:

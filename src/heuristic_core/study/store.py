@@ -49,7 +49,7 @@ class Cell:
     """One unit of work, named by a hash of what determines its content.
 
     Args:
-        kind: The name of its kind, which says what is done; see :mod:`.kinds`.
+        kind: The name of its kind, which says what is done; see ``kinds``.
         label: A readable name, unique within a study.
         spec: Everything that determines the content, as plain JSON values.
         inputs: The cells whose content it uses.

@@ -42,7 +42,7 @@ def read_source(
         how: How a text table was written.
 
     Raises:
-        InputError: As for :func:`.reading.read_examples`.
+        InputError: As for ``reading.read_examples``.
     """
     return read_examples(
         source,

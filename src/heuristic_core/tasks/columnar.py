@@ -59,7 +59,7 @@ def read_arrow(path: Path, shown: str, wanted: Collection[str]) -> Records:
         wanted: Names of the columns.
 
     Raises:
-        InputError: As for :func:`read_parquet`.
+        InputError: As for ``read_parquet``.
     """
     columns: dict[str, list[Any]] = {}
     n_rows = 0

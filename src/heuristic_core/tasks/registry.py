@@ -118,12 +118,12 @@ def load_task(
     """Load a task by name, or from a task file.
 
     Args:
-        name: One of ``TASKS``, or a task file that ends in ``.toml``, in the working folder or
+        name: A task that ``hcore tasks`` lists, or a task file (``.toml``) in the working folder or
             the data folder.
         data: The folder of data files. By default the environment variable ``HCORE_DATA`` names
             it. Missing data are read from the hub.
         seed: Seed of generation and sampling.
-        **options: Settings of the task, described in ``TASKS[name].options``. A task file takes
+        **options: Settings of the task, which ``hcore tasks`` explains. A task file takes
             none.
 
     Returns:
@@ -189,7 +189,7 @@ def load_suite(
     """Load a suite by name, to test any model on.
 
     Args:
-        name: One of ``SUITES``, or of the shelf of suites on the hub, :func:`.shelf.shelf_entries`.
+        name: A suite that ``hcore suites`` lists.
         data: The folder of data files, as for ``load_task``.
         per_case: Pairs of each case, at most; ``None`` for all. A generated suite has 1000.
         seed: Seed of generation and sampling.

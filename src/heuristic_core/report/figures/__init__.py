@@ -1,8 +1,8 @@
 """The report's figures: one function for each kind of drawing; importing this loads matplotlib.
 
-Every kind draws rows of a table. What the columns of a :class:`~heuristic_core.analysis.question.
-Figure` may name is said beside each kind's function. Every mark, cell and edge has the id
-``row-NUMBER``, where the number is its row's in the table.
+Every kind draws rows of a table. What the columns of an ``analysis.question.Figure`` may name is
+said beside each kind's function. Every mark, cell and edge has the id ``row-NUMBER``, where the
+number is its row's in the table.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ def overview(
     Args:
         runs: The questions with verdicts, by the run's name; a single one's may be empty.
         verdicts: Their tables of verdicts, by the same names.
-        several: What there are several of; see :func:`~heuristic_core.report.sections.where`.
+        several: What there are several of; see ``report.sections.where``.
         margins: Points of in-domain accuracy within which a subnetwork matches, by the same names.
     """
     found: dict[str, dict[str, _Found]] = {}

@@ -26,7 +26,7 @@ class Here(Executor):
         self._threads_before: int | None = None
 
     def start(self, bench: Workbench, show: Callable[[str, float], None]) -> None:
-        """Make ready; see :meth:`Executor.start`."""
+        """Make ready; see ``Executor.start``."""
         self._bench, self._show = bench, show
         if self.threads is not None and self._threads_before is None:
             self._threads_before = torch.get_num_threads()

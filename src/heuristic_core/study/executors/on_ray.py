@@ -92,7 +92,7 @@ class OnRay(Executor):
         return min(needed, int(self._memory)) if self._memory else needed
 
     def wait(self, seconds: float) -> Outcome | None:
-        """Wait for the next cell; see :meth:`Executor.wait`."""
+        """Wait for the next cell; see ``Executor.wait``."""
         done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=seconds)
         if not done:
             return None

@@ -109,7 +109,7 @@ class Workers(Executor):
             worker.future.set_exception(error)
 
     def wait(self, seconds: float) -> Outcome | None:
-        """Wait for the next cell; see :meth:`Executor.wait`."""
+        """Wait for the next cell; see ``Executor.wait``."""
         futures = {w.future: w for w in self._workers if w.future is not None}
         done, _ = wait_for(futures, timeout=seconds, return_when=FIRST_COMPLETED)
         worker = next((w for future, w in futures.items() if future in done), None)

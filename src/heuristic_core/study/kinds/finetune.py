@@ -77,7 +77,7 @@ def classifier(bench: Workbench, cell: Cell) -> Classifier:
 
 
 def location(config: StudyConfig, store: Store, cell: Cell) -> str | Path:
-    """Return where the model is that a cell is about, as :func:`load_model` takes it."""
+    """Return where the model is that a cell is about, as ``load_model`` takes it."""
     tuned = FINETUNE.input_of(cell)
     if tuned is None:
         source = config.source_of(cell.system["finetune_seed"], cell.system["checkpoint"])

@@ -75,7 +75,7 @@ class Kind:
         effort: float,
         disk: float,
     ) -> Cell:
-        """Make a cell of this kind; see :class:`Cell` for the arguments."""
+        """Make a cell of this kind; see ``Cell`` for the arguments."""
         return Cell(
             kind=self.name,
             label=label,

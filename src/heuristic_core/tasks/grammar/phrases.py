@@ -81,7 +81,7 @@ class Subcase:
 def subcase(
     heuristic: Heuristic, label: Label, name: str, title: str, frames: Iterable[Frame]
 ) -> Subcase:
-    """Build a construction; see :class:`Subcase`."""
+    """Build a construction; see ``Subcase``."""
     return Subcase(name, heuristic, label, title, tuple(frames))
 
 

@@ -12,7 +12,7 @@ import heuristic_core
 from heuristic_core.analysis.across.questions import ACROSS
 from heuristic_core.analysis.questions import QUESTIONS
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 _spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
 generate = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(generate)
@@ -69,7 +69,7 @@ def test_pages_and_the_module_name_what_is_there_and_all_of_it():
 
 
 def test_the_example_of_a_question_is_the_file():
-    text = (DOCS.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    text = (DOCS / "how-to/add-a-question.md").read_text(encoding="utf-8")
     file = DOCS.parent / "src" / "heuristic_core" / "analysis" / "faithfulness.py"
     added = "".join(
         f"+{line}" for line in file.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -77,3 +77,15 @@ def test_the_example_of_a_question_is_the_file():
     assert added in text
     page = (DOCS / "questions" / "faithfulness.md").read_text(encoding="utf-8")
     assert len(added.splitlines()) + len(page.splitlines()) + 2 < 150
+
+
+def test_the_example_of_a_family_is_in_the_files():
+    """Every line that it adds is in the file that it names, and every line it takes out is not."""
+    page = (DOCS / "how-to/add-a-family.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```diff\n(.*?)```", page, re.DOTALL)
+    files = re.split(r"^ ([^\s,]+).*\n", example, flags=re.MULTILINE)[1:]
+    assert len(files) == 2 * 6
+    for name, changes in zip(files[::2], files[1::2], strict=True):
+        lines = (DOCS.parent / name).read_text(encoding="utf-8").splitlines()
+        for change in changes.splitlines():
+            assert (change[1:] in lines) == change.startswith("+"), (name, change)
