@@ -81,4 +81,6 @@ def in_short(sections: Sequence[Section]) -> list[Line]:
 def counted(lines: Sequence[Line]) -> str:
     """Say how many verdicts there are of each decision."""
     n = {decision: sum(x.n for x in lines if x.decision == decision) for decision in MARKS}
-    return ", ".join(f"{n[decision]} {WORDS[decision]}" for decision in MARKS)
+    said = ", ".join(f"{n[decision]} {WORDS[decision]}" for decision in MARKS)
+    total = sum(n.values())
+    return f"{total} verdict{'' if total == 1 else 's'}: {said}"
