@@ -27,7 +27,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def question_figures(results: Results) -> Iterator[Drawing]:
-    """Yield a figure of each question: the last, of the sparsest subnetworks, on the whole model."""
+    """Yield the last figure of each question that is about the model, not a probe."""
     for question in QUESTIONS:
         drawings = draw(question, results.conclusions.tables, varied(results))
         yield from [one for one in drawings if one.subject.get("readout") != "probe"][-1:]
