@@ -190,10 +190,14 @@ def _of_study(study: str, folder: Path, stage: Path) -> list[str]:
         sets = {key: value for key, value in sets.items() if not key.startswith("finetune.")}
     if has["task"]["name"].endswith(".toml"):
         sets = {key: value for key, value in sets.items() if not key.startswith("task.")}
-    if "source" not in has.get("model", {}) or study.startswith("studies/"):
+    own = {"source", "checkpoints"} & set(has.get("model", {}))
+    if not own or study.startswith("studies/"):
         sets["model.source"] = str(stage / "small")
     if file is builtin:
         sets |= {"model.source": str(stage / "encoder"), "search.seeds": "[1, 2, 3]"}
-    if "checkpoints" in has.get("analysis", {}).get("grid", {}):
+    grid = has.get("analysis", {}).get("grid", {})
+    if "seeds" in grid:
+        sets |= {"analysis.grid.seeds": "[1, 2, 3]", "analysis.grid.sparsities": "[0.3, 0.6]"}
+    if "checkpoints" in grid:
         sets["analysis.grid.checkpoints"] = "[0, 2]"
     return [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
