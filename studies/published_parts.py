@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,12 +42,6 @@ def with_parts(table: pd.DataFrame, results: Results) -> pd.DataFrame:
         table["case_kind"] != "adversarial", seen.map({True: SEEN, False: UNSEEN})
     )
     return table.assign(seen=seen, part=table["suite"].where(table["role"] == "id", part))
-
-
-def by_part(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Iterate over the parts that have rows, in the order of ``PARTS``."""
-    grouped = dict(iter(table.groupby("part")))
-    return ((part, grouped[part]) for part in PARTS if part in grouped)
 
 
 def concluded_apart(results: Results) -> dict[str, Results]:
