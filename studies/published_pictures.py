@@ -86,29 +86,30 @@ def _sparsity(arms: Arms) -> str:
 
 def _core(arms: Arms) -> str:
     """Draw how many of the sparsest subnetworks of all arms keep each unit."""
+    rows = kept_units(arms)
+    return _drawn(
+        "core",
+        "units",
+        rows,
+        f"How many of the {rows['of'].max()} subnetworks of three fine-tunings keep each unit",
+        {"value": "kept", "unit": "unit", "outline": "in_all", "bold": "in_all"},
+    )
+
+
+def kept_units(arms: Arms) -> pd.DataFrame:
+    """Count how many of the sparsest subnetworks of all arms keep each unit."""
     tables = []
     for results in arms.values():
         units = results.measured["subnetworks"]
         units = units[units["sparsity"] == units["sparsity"].max()]
         tables.append(units.groupby(["layer", "head"])["kept"].agg(["sum", "size"]))
     kept = pd.concat(tables).groupby(["layer", "head"]).sum().reset_index()
-    rows = pd.DataFrame(
-        {
-            "unit": [
-                str(Unit(layer, head if head >= 0 else None))
-                for layer, head in zip(kept["layer"], kept["head"], strict=True)
-            ],
-            "kept": kept["sum"],
-            "in_all": kept["sum"] == kept["size"],
-        }
-    )
-    return _drawn(
-        "core",
-        "units",
-        rows,
-        f"How many of the {kept['size'].max()} subnetworks of three fine-tunings keep each unit",
-        {"value": "kept", "unit": "unit", "outline": "in_all", "bold": "in_all"},
-    )
+    kept = kept.rename(columns={"sum": "kept", "size": "of"})
+    names = [
+        str(Unit(layer, head if head >= 0 else None))
+        for layer, head in zip(kept["layer"], kept["head"], strict=True)
+    ]
+    return kept.assign(unit=names, in_all=kept["kept"] == kept["of"])
 
 
 def _drawn(

@@ -6,9 +6,10 @@
 
 ``keep`` copies what conclusions are drawn from: study, manifest and tables, without weights, and
 the forecast that was made before the run. ``page`` draws all conclusions again from what is kept
-and writes ``docs/results/minilm-mnli-hans.md``, its pictures and the page of all cases; it runs no
-model. It reads in the arms' task files which cases were trained on. ``hcore show`` and
-``hcore report`` take a kept folder as well.
+and writes ``docs/results/minilm-mnli-hans.md``, its pictures, the page of all cases and the paper
+in one picture; it runs no model. It reads in the arms' task files which cases were trained on.
+``authors`` keeps the verdicts on the accuracies that the paper's authors published. ``hcore show``
+and ``hcore report`` take a kept folder as well.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ from heuristic_core.report.sections import sections
 from heuristic_core.report.wording import SPACE
 from heuristic_core.storage import read_json, read_table, write_json, write_table, write_text
 from heuristic_core.study.results import read_results
-from published_pictures import pictures
+from published_authors import keep_authors
+from published_columns import MARGIN, columns
+from published_pictures import kept_units, pictures
+from published_poster import in_words, poster
 from published_sections import SECTIONS, apart, same_core
 from published_tables import Arms, accuracies, cases, costs, hours, over_steps
 from published_verdicts import FINDINGS, Readings, check_readings, claims, summary, verdicts_of
@@ -38,8 +42,6 @@ from published_verdicts import FINDINGS, Readings, check_readings, claims, summa
 HERE = Path(__file__).parent
 PLACE = HERE.parent / "docs" / "results" / "minilm-mnli-hans"
 ARMS = ("natural", "augmented", "augmented-2")
-#: Points of in-domain accuracy within which a subnetwork matches, in all arms.
-MARGIN = 3.0
 #: Pairs that the paper's BERT-base was fine-tuned on: 61,360 steps of 32 (its appendix on MNLI).
 PAPER_PAIRS = 61_360 * 32
 
@@ -89,6 +91,14 @@ def seeds(
     numbers = runs.apply(pd.to_numeric, errors="coerce").dropna(axis=1, how="any")
     spread = numbers.agg(["min", "mean", "max", "std"]).T.rename_axis("column").reset_index()
     write_table(PLACE / "seeds.parquet", spread)
+
+
+@app.command()
+def authors(
+    folder: Annotated[Path, typer.Argument(help="The folder of the authors' JSON files.")],
+) -> None:
+    """Keep the verdicts on the accuracies that the paper's authors published."""
+    keep_authors(folder, PLACE.parent / "published")
 
 
 @app.command()
@@ -142,6 +152,13 @@ def page() -> None:
         cases=cases(arms, seeds),
         over_steps=over_steps(arms),
     )
+    shown = columns(PLACE, arms, verdicts)
+    write_text(PLACE.with_name("paper-in-one-picture.svg"), poster(shown, kept_units(arms)))
+    write_page(
+        PLACE.with_name("paper-in-one-picture.md"),
+        "published_poster.md.j2",
+        table=in_words(shown),
+    )
 
 
 def write_page(path: Path, template: str, **values: Any) -> None:
@@ -154,8 +171,8 @@ def write_page(path: Path, template: str, **values: Any) -> None:
         keep_trailing_newline=True,
     )
     text = environment.get_template(template).render(**values)
-    # Reasons write a percentage without a space, tables with one.
-    write_text(path, re.sub(r"(?<=\d)%", f"{SPACE}%", text))
+    # Sentences write a percentage with and without a space; no line breaks within one.
+    write_text(path, re.sub(r"(?<=\d) ?%", f"{SPACE}%", text))
     print(path)
 
 

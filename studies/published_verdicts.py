@@ -40,6 +40,7 @@ class Verdict(NamedTuple):
 
     Args:
         key: The question's key.
+        supports: Whether the finding holds where the claim is supported, or where contradicted.
         held: Whether the finding holds, in words.
         card: The verdict in words.
         measure: What its effect is measured in.
@@ -47,10 +48,22 @@ class Verdict(NamedTuple):
     """
 
     key: str
+    supports: bool
     held: str
     card: Card
     measure: str
     bar: Bar
+
+    @property
+    def toward(self) -> tuple[float, float, float] | None:
+        """The effect's place on the common scale, then its interval's ends; where it has one.
+
+        The finding's side is above 0, as the claim's is on the first screen.
+        """
+        at, low, high = self.bar.at, self.bar.low, self.bar.high
+        if at is None or low is None or high is None:
+            return None
+        return (at, low, high) if self.supports else (-at, -high, -low)
 
 
 #: Verdicts by the name of an arm, or of a part of its cases, and by question.
@@ -86,9 +99,9 @@ def verdicts_of(concluded: Mapping[str, Conclusions], margin: float) -> Verdicts
             key = section.question.key
             rows = drawn.verdicts[drawn.verdicts["question"] == key]
             listed[part][key] = [
-                Verdict(key, held(supports[key], card.decision), card, prose(measure), bar)
+                Verdict(key, yes, held(yes, card.decision), card, prose(measure), bar)
                 for card, measure in zip(section.cards, rows["measure"], strict=True)
-                if key in supports and (bar := bars.get((key, card.where)))
+                if (yes := supports.get(key)) is not None and (bar := bars.get((key, card.where)))
             ]
     return listed
 

@@ -25,9 +25,11 @@ from rename_columns import rename_columns
 
 ROOT = Path(__file__).parents[2]
 PLACE = ROOT / "docs" / "results" / "minilm-mnli-hans"
+POSTER = PLACE.with_name("paper-in-one-picture.md")
 
 
-CASES = PLACE.with_name(f"{PLACE.name}-cases.md")
+#: All that ``page`` writes.
+PAGES = (PLACE.with_suffix(".md"), PLACE.with_name(f"{PLACE.name}-cases.md"), POSTER)
 
 
 @pytest.fixture
@@ -35,6 +37,7 @@ def published(monkeypatch, tmp_path):
     """The page's program, working on a copy of what is kept."""
     copy = tmp_path / PLACE.name
     shutil.copytree(PLACE, copy, ignore=shutil.ignore_patterns("*.svg"))
+    shutil.copytree(PLACE.with_name("published"), copy.with_name("published"))
     monkeypatch.setattr(published_study, "PLACE", copy)
     return published_study
 
@@ -42,20 +45,20 @@ def published(monkeypatch, tmp_path):
 def pictures(place: Path) -> dict[str, list[str]]:
     """Every picture, its numbers at the odd places."""
     found = {}
-    for path in place.glob("*.svg"):
+    for path in (*place.glob("*.svg"), place.with_name(POSTER.name).with_suffix(".svg")):
         # Names of shapes are digests of coordinates, whose last digits depend on the processor.
         text = re.sub(r"\b[mpC][0-9a-f]{10}\b", "NAME", path.read_text("utf-8"))
-        found[path.name] = re.split(r"(-?\d+\.\d+)", text)
+        found[path.stem] = re.split(r"(-?\d+\.\d+)", text)
     return found
 
 
 def test_the_pages_are_remade_from_what_is_kept(published):
     published.page()
     copy = published.PLACE
-    for kept in (PLACE.with_suffix(".md"), CASES):
+    for kept in PAGES:
         assert (copy.parent / kept.name).read_text() == kept.read_text()
     remade, kept = pictures(copy), pictures(PLACE)
-    assert remade.keys() == kept.keys() == {"spread.svg", "sparsity.svg", "core.svg"}
+    assert remade.keys() == kept.keys() == {"spread", "sparsity", "core", POSTER.stem}
     for name, drawing in kept.items():
         assert remade[name][::2] == drawing[::2]
         numbers = [[float(number) for number in one[name][1::2]] for one in (remade, kept)]
@@ -118,7 +121,8 @@ def test_a_single_estimate_in_a_reading_has_its_interval():
 
 def verdict(decision: str, key: str = "spread") -> Verdict:
     card = SimpleNamespace(decision=decision, where="", effect="1.5", p="0.01", claim="")
-    return Verdict(key, held(holds(ASKED[key])[key], decision), card, "points", None)
+    supports = holds(ASKED[key])[key]
+    return Verdict(key, supports, held(supports, decision), card, "points", None)
 
 
 ASKED = {"spread": 1, "effective_size": 4}
