@@ -20,7 +20,9 @@ PARTS = (SEEN, UNSEEN, "friendly")
 def seen_cases(results: Results) -> set[str]:
     """Return the cases of which the task file of an arm takes training examples."""
     name = results.manifest["config"]["task"]["name"]
-    sources = tomllib.loads((HERE.parent / name).read_text())["train"]
+    # Paths start from the study file's folder; in runs of earlier versions, from the repository.
+    path = next(place / name for place in (HERE, HERE.parent) if (place / name).is_file())
+    sources = tomllib.loads(path.read_text("utf-8"))["train"]
     kept = [source["keep"] for source in sources if "keep" in source]
     named = {case for rows in kept for case in rows.get("subcase", ())}
     if not any(rows.get("label") == "entailment" for rows in kept):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from heuristic_core.report.wording import NOTHING, SPACE
+from published_parts import seen_cases
 from published_sections import curve, over_sparsity, removals, sizes
 from published_study import kept
 from published_tables import accuracies, costs, over_steps
@@ -144,3 +145,11 @@ def test_costs_stand_beside_forecasts_of_the_same_cells(augmented):
     assert (found["fine-tuning"], found["everything after"]) == ("0.5 h", "3.0 h")
     assert (found["cells"], found["examples"]) == ("3", "17")
     assert found["cells with a forecast"] == "1.0 h, forecast 1.5"
+
+
+@pytest.mark.parametrize("folder", ["studies/tasks", "tasks"])
+def test_a_task_file_is_found_from_the_study_and_from_the_repository(augmented, folder):
+    config = {"task": {"name": f"{folder}/mnli-hans-augmented.toml"}}
+    some = replace(augmented, manifest={**augmented.manifest, "config": config})
+    assert SWAP in seen_cases(some)
+    assert CLAUSE not in seen_cases(some)
