@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +20,9 @@ PARTS = (SEEN, UNSEEN, "friendly")
 def seen_cases(results: Results) -> set[str]:
     """Return the cases of which the task file of an arm takes training examples."""
     name = results.manifest["config"]["task"]["name"]
-    sources = tomllib.loads((HERE.parent / name).read_text())["train"]
+    # Paths start from the study file's folder; in runs of earlier versions, from the repository.
+    path = next(place / name for place in (HERE, HERE.parent) if (place / name).is_file())
+    sources = tomllib.loads(path.read_text("utf-8"))["train"]
     kept = [source["keep"] for source in sources if "keep" in source]
     named = {case for rows in kept for case in rows.get("subcase", ())}
     if not any(rows.get("label") == "entailment" for rows in kept):
@@ -43,12 +44,6 @@ def with_parts(table: pd.DataFrame, results: Results) -> pd.DataFrame:
         table["case_kind"] != "adversarial", seen.map({True: SEEN, False: UNSEEN})
     )
     return table.assign(seen=seen, part=table["suite"].where(table["role"] == "id", part))
-
-
-def by_part(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Iterate over the parts that have rows, in the order of ``PARTS``."""
-    grouped = dict(iter(table.groupby("part")))
-    return ((part, grouped[part]) for part in PARTS if part in grouped)
 
 
 def concluded_apart(results: Results) -> dict[str, Results]:

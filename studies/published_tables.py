@@ -1,4 +1,4 @@
-"""The tables of the published study's page, made from the kept tables of its arms."""
+"""Tables of accuracies and of costs, made from the kept tables of the published study's arms."""
 
 from __future__ import annotations
 
@@ -9,33 +9,64 @@ import pandas as pd
 
 from heuristic_core.published.markdown import to_markdown
 from heuristic_core.report import Results
-from heuristic_core.report.wording import percent
+from heuristic_core.report.wording import number, percent, share
 from published_parts import PARTS, with_parts
 
+#: Results by arm, or by part of its adversarial cases.
+Arms = Mapping[str, Results]
 
-def accuracies(arms: Mapping[str, Results]) -> str:
-    """Write a table of accuracies of full models and subnetworks, by kind of case."""
-    tables = {
-        arm: with_parts(with_accuracy(results.measured["evaluations"]), results)
-        for arm, results in arms.items()
-    }
-    parts = {part for table in tables.values() for part in table["part"]}
-    in_domain = [
-        suite
-        for table in tables.values()
-        for suite in dict.fromkeys(table[table["role"] == "id"]["suite"])
-    ]
-    columns = [*dict.fromkeys(in_domain), *(part for part in PARTS if part in parts)]
+
+def accuracies(arms: Arms) -> str:
+    """Write a table of accuracies of the last full models and their subnetworks, by kind of case.
+
+    AUROCs of a system are means over the cases of a part.
+    """
+    last = {arm: results.measured["evaluations"].pipe(last_of) for arm, results in arms.items()}
+    names = _columns(arms, last)
+    separated = [part for part in PARTS[:2] if part in names]
     rows = []
-    for arm, table in tables.items():
-        for (checkpoint, sparsity), some in table.groupby(["checkpoint", "sparsity"]):
+    for arm, table in last.items():
+        table = with_parts(with_accuracy(table), arms[arm])
+        scores = with_parts(_scores(arms[arm]), arms[arm])
+        for sparsity, some in table.groupby("sparsity"):
             systems = some.groupby(["part", "seed"])["accuracy"].mean()
-            row = [arm, f"{checkpoint:,}", percent(sparsity), str(some["seed"].nunique())]
-            rows.append(row + [span(systems[p]) if p in systems else "" for p in columns])
-    return to_markdown(["arm", "step", "sparsity", "systems", *columns], rows)
+            of_level = scores[scores["sparsity"] == sparsity]
+            aurocs = of_level.groupby(["part", "seed"])["auc"].mean()
+            cells = [span(systems[part]) if part in systems else "" for part in names]
+            cells += [_number_span(aurocs[part]) if part in aurocs else "" for part in separated]
+            rows.append([arm, percent(sparsity), str(some["seed"].nunique()), *cells])
+    heads = [f"{part}, %" for part in names] + [f"AUROC, {part}" for part in separated]
+    return to_markdown(["arm", "sparsity", "systems", *heads], rows)
 
 
-def cases(arms: Mapping[str, Results], seeds: pd.DataFrame) -> str:
+def over_steps(arms: Arms) -> str:
+    """Write a table of the full models' accuracies over fine-tuning, by kind of case."""
+    tables = {arm: results.measured["evaluations"] for arm, results in arms.items()}
+    full = {arm: table[table["sparsity"] == 0] for arm, table in tables.items()}
+    names, rows = _columns(arms, full), []
+    for arm, table in full.items():
+        parts = with_parts(with_accuracy(table), arms[arm])
+        for step, some in parts.groupby("checkpoint"):
+            means = some.groupby("part")["accuracy"].mean()
+            cells = [share(means[part]) if part in means else "" for part in names]
+            rows.append([arm, f"{step:,}", *cells])
+    return to_markdown(["arm", "step", *(f"{part}, %" for part in names)], rows)
+
+
+def _columns(arms: Arms, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Return the in-domain suites and the parts of the cases that any arm has."""
+    parts = pd.concat(with_parts(table, arms[arm]) for arm, table in tables.items())
+    in_domain = dict.fromkeys(parts[parts["role"] == "id"]["suite"])
+    return [*in_domain, *(part for part in PARTS if (parts["part"] == part).any())]
+
+
+def _scores(results: Results) -> pd.DataFrame:
+    """Return the AUROCs at the last checkpoint with the kind of their case."""
+    kinds = results.measured["evaluations"][["case", "case_kind", "role"]].drop_duplicates("case")
+    return last_of(results.measured["discrimination"]).merge(kinds, on="case")
+
+
+def cases(arms: Arms, seeds: pd.DataFrame) -> str:
     """Write a table of every case: last full model, subnetworks, 100 fine-tunings of BERT-base."""
     spread = seeds.set_index("column")
     rows = []
@@ -53,74 +84,44 @@ def cases(arms: Mapping[str, Results], seeds: pd.DataFrame) -> str:
             of_case = aurocs.get(case, {})
             row.append(" / ".join(f"{of_case[s]:.2f}" for s in sparsities if s in of_case))
             of_others = spread.loc[case]
-            row.append(
-                f"{ranged(of_others['mean'], of_others['min'], of_others['max'])}, "
-                f"s.d. {of_others['std'] * 100:.1f}"
-            )
+            ends = ranged(of_others["mean"], of_others["min"], of_others["max"])
+            row.append(f"{ends}, s.d. {share(of_others['std'])}")
             rows.append(row)
     systems = [f"subnetworks at {percent(s)}" if s else "full model" for s in sparsities]
     levels = " / ".join(percent(s) for s in sparsities)
-    return to_markdown(
-        [
-            *("arm", "kind", "case", "in training", *systems, f"AUROC at {levels}"),
-            "100 fine-tunings of BERT-base",
-        ],
-        rows,
-    )
+    heads = ["arm", "kind", "case", "in training", *(f"{name}, %" for name in systems)]
+    return to_markdown([*heads, f"AUROC at {levels}", "100 fine-tunings of BERT-base, %"], rows)
 
 
-def costs(arms: Mapping[str, Results], forecasts: Mapping[str, Mapping[str, float]]) -> str:
-    """Write a table of the time that every kind of cell took and was forecast to take."""
-    rows = []
-    for arm, results in arms.items():
-        cells = pd.DataFrame(results.manifest["cells"])
-        label = cells["name"].str.rsplit("-", n=1).str[0]
-        grid = label.str.startswith("grid").map({True: "grid, ", False: ""})
-        cells = cells.assign(stage=grid + cells["kind"], forecast=label.map(forecasts[arm]))
-        stages = pd.concat([cells, cells.assign(stage="all")]).groupby("stage", sort=False)
-        for stage, some in stages:
-            known = some[some["forecast"].notna()]
-            forecast = f"{known['forecast'].sum() / 60:.1f}" if len(known) else "none"
-            if 0 < len(known) < len(some):
-                forecast += f" for {len(known)}, which took {known['seconds'].sum() / 60:.1f}"
-            examples = f"{some['examples'].sum():,}"
-            minutes = f"{some['seconds'].sum() / 60:.1f}"
-            rows.append([arm, str(stage), str(len(some)), examples, minutes, forecast])
-    return to_markdown(["arm", "stage", "cells", "examples", "minutes", "forecast, minutes"], rows)
-
-
-def bars(arms: Mapping[str, Results]) -> str:
-    """Write a table of what the study reached, beside the bars that were set before."""
+def costs(arms: Arms, forecasts: Mapping[str, Mapping[str, float]]) -> str:
+    """Write a table of what each arm reached in-domain, and of the time that it took."""
     rows = []
     for arm, results in arms.items():
         last = last_of(with_accuracy(results.measured["evaluations"]))
         full = last[(last["sparsity"] == 0) & (last["case"] == "mnli")]
         cells = pd.DataFrame(results.manifest["cells"])
         tuned = cells["kind"] == "finetune"
-        times = [cells[tuned]["seconds"].sum(), cells[~tuned]["seconds"].sum()]
-        rows.append(
-            [arm, percent(full["accuracy"].iloc[0], 1), *(f"{t / 3600:.1f} h" for t in times)]
-        )
-    return to_markdown(["arm", "mnli", "fine-tuning", "everything after"], rows)
-
-
-def hours(arms: Mapping[str, Results]) -> str:
-    """Return how many hours all cells of all arms took."""
-    cells = [cell for results in arms.values() for cell in results.manifest["cells"]]
-    return f"{sum(cell['seconds'] for cell in cells) / 3600:.1f}"
-
-
-def machines(arms: Mapping[str, Results]) -> str:
-    """Write a table of the machines and versions of every arm."""
-    rows = []
-    for arm, results in arms.items():
-        machine, numbers = results.manifest["machine"], results.manifest["versions"]
-        versions = ", ".join(f"{k} {v}" for k, v in numbers.items() if k != "heuristic-core")
+        planned = cells["name"].str.rsplit("-", n=1).str[0].map(forecasts[arm])
+        known = cells[planned.notna()]
+        machine = results.manifest["machine"]
         # Runs of earlier versions record only the kind of a processor.
         processors = machine.get("processors") or [machine["processor"]]
-        devices = f"{', '.join(machine['devices'])}, {machine['threads']} threads"
-        rows.append([arm, f"{'; '.join(processors)}; {devices}", versions])
-    return to_markdown(["arm", "machine", "versions"], rows)
+        rows.append(
+            [
+                *(arm, percent(full["accuracy"].iloc[0], 1)),
+                *(f"{hours(cells[some]):.1f} h" for some in (tuned, ~tuned)),
+                *(str(len(cells)), f"{cells['examples'].sum():,}"),
+                f"{hours(known):.1f} h, forecast {planned.sum() / 3600:.1f}",
+                "; ".join(processors),
+            ]
+        )
+    heads = ["arm", "mnli", "fine-tuning", "everything after", "cells", "examples"]
+    return to_markdown([*heads, "cells with a forecast", "processor"], rows)
+
+
+def hours(cells: pd.DataFrame) -> float:
+    """Return how many hours some cells took."""
+    return cells["seconds"].sum() / 3600
 
 
 def anchor(heading: str) -> str:
@@ -139,12 +140,18 @@ def with_accuracy(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def span(values: pd.Series) -> str:
-    """Write the mean of shares with the lowest and the highest."""
+    """Write the mean of shares in per cent, with the lowest and the highest."""
     if len(values) < 2:
-        return percent(values.mean(), 1)
+        return share(values.mean())
     return ranged(values.mean(), values.min(), values.max())
 
 
 def ranged(mean: float, low: float, high: float) -> str:
-    """Write the mean of shares with the lowest and the highest."""
-    return f"{percent(mean, 1)} ({percent(low, 1)} to {percent(high, 1)})"
+    """Write the mean of shares in per cent, with the lowest and the highest."""
+    return f"{share(mean)} ({share(low)} to {share(high)})"
+
+
+def _number_span(values: pd.Series) -> str:
+    """Write the mean of numbers, with the lowest and the highest."""
+    mean, low, high = (number(one, 2) for one in (values.mean(), values.min(), values.max()))
+    return f"{mean} ({low} to {high})" if len(values) > 1 else mean

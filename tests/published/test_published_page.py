@@ -1,4 +1,4 @@
-"""The published study's page says what its kept tables give, figures included."""
+"""The published study's pages say what its kept tables give, pictures included."""
 
 from __future__ import annotations
 
@@ -14,44 +14,64 @@ import typer
 
 import published_parts
 import published_study
+import published_verdicts
+from command import hcore
+from heuristic_core.analysis.conclusions import Conclusions
 from heuristic_core.errors import InputError
 from heuristic_core.storage import file_digest
 from heuristic_core.tables import TABLES
+from published_verdicts import FINDINGS, Readings, Verdict, held, holds, in_all
 from rename_columns import rename_columns
 
 ROOT = Path(__file__).parents[2]
 PLACE = ROOT / "docs" / "results" / "minilm-mnli-hans"
+POSTER = PLACE.with_name("paper-in-one-picture.md")
+
+
+#: All that ``page`` writes.
+PAGES = (PLACE.with_suffix(".md"), PLACE.with_name(f"{PLACE.name}-cases.md"), POSTER)
 
 
 @pytest.fixture
 def published(monkeypatch, tmp_path):
     """The page's program, working on a copy of what is kept."""
     copy = tmp_path / PLACE.name
-    shutil.copytree(PLACE, copy, ignore=shutil.ignore_patterns("figures"))
+    shutil.copytree(PLACE, copy, ignore=shutil.ignore_patterns("*.svg"))
+    shutil.copytree(PLACE.with_name("published"), copy.with_name("published"))
     monkeypatch.setattr(published_study, "PLACE", copy)
     return published_study
 
 
-def figures(place: Path) -> dict[str, list[str]]:
-    """Every figure of the arms, its numbers at the odd places."""
+def pictures(place: Path) -> dict[str, list[str]]:
+    """Every picture, its numbers at the odd places."""
     found = {}
-    for path in place.glob("*/figures/*.svg"):
+    for path in (*place.glob("*.svg"), place.with_name(POSTER.name).with_suffix(".svg")):
         # Names of shapes are digests of coordinates, whose last digits depend on the processor.
         text = re.sub(r"\b[mpC][0-9a-f]{10}\b", "NAME", path.read_text("utf-8"))
-        found[str(path.relative_to(place))] = re.split(r"(-?\d+\.\d+)", text)
+        found[path.stem] = re.split(r"(-?\d+\.\d+)", text)
     return found
 
 
-def test_the_page_is_remade_from_what_is_kept(published):
+def test_the_pages_are_remade_from_what_is_kept(published):
     published.page()
     copy = published.PLACE
-    assert copy.with_suffix(".md").read_text() == PLACE.with_suffix(".md").read_text()
-    remade, kept = figures(copy), figures(PLACE)
-    assert remade.keys() == kept.keys() != set()
+    for kept in PAGES:
+        assert (copy.parent / kept.name).read_text() == kept.read_text()
+    remade, kept = pictures(copy), pictures(PLACE)
+    assert remade.keys() == kept.keys() == {"spread", "sparsity", "core", POSTER.stem}
     for name, drawing in kept.items():
         assert remade[name][::2] == drawing[::2]
         numbers = [[float(number) for number in one[name][1::2]] for one in (remade, kept)]
         assert numbers[0] == pytest.approx(numbers[1], abs=0.01)
+
+
+def test_the_page_is_one_that_a_person_reads():
+    lines = PLACE.with_suffix(".md").read_text().splitlines()
+    assert len(lines) <= 400
+    begins = lines.index("## What holds") + 4
+    readings = [line.rpartition(" | ")[2] for line in lines[begins : begins + len(FINDINGS)]]
+    assert all(reading.endswith(". |") for reading in readings)
+    assert {len(re.findall(r"[.!?](?= )", reading)) for reading in readings} <= {1, 2}
 
 
 def test_the_page_follows_its_tables(published):
@@ -73,6 +93,41 @@ def test_a_kept_table_that_was_changed_is_refused(published):
         published.page()
 
 
+def test_numbers_of_readings_are_those_of_the_tables():
+    rows = pd.DataFrame(
+        {"sparsity": [0.3, 0.5, None], "size": [24, 12, 12], "subnetworks": [12, 12, 24]}
+    )
+    asked = {
+        "reading": "{sparse} heads of {dense}, {both} in all, {together} together",
+        "numbers": {
+            "sparse": {"table": "core", "column": "size", "sparsity": 0.5, "of": ["b"]},
+            "dense": {"table": "core", "column": "size", "sparsity": 0.3, "of": ["a, seen"]},
+            "both": {"table": "core", "column": "size", "sparsity": 0.5},
+            "together": {"table": "core", "column": "subnetworks", "sparsity": "", "of": ["a"]},
+        },
+    }
+    tables = {"a, seen": rows, "b": rows.assign(size=[25, 17, 17])}
+    readings = Readings(
+        {part: Conclusions(pd.DataFrame(), {"core": table}) for part, table in tables.items()}
+    )
+    assert readings.read(asked) == "17 heads of 24, 12 to 17 in all, 24 together"
+
+
+def test_a_single_estimate_in_a_reading_has_its_interval():
+    rows = pd.DataFrame({"effect": [0.25], "effect_low": [0.125], "effect_high": [0.5]})
+    asked = {"reading": "{x}", "numbers": {"x": {"table": "verdicts", "column": "effect"}}}
+    assert Readings({"a": Conclusions(rows, {})}).read(asked) == "0.25 [0.12, 0.50]"
+
+
+def verdict(decision: str, key: str = "spread") -> Verdict:
+    card = SimpleNamespace(decision=decision, where="", effect="1.5", p="0.01", claim="")
+    supports = holds(ASKED[key])[key]
+    return Verdict(key, supports, held(supports, decision), card, "points", None)
+
+
+ASKED = {"spread": 1, "effective_size": 4}
+
+
 @pytest.mark.parametrize(
     ("decisions", "said"),
     [
@@ -85,13 +140,10 @@ def test_a_kept_table_that_was_changed_is_refused(published):
         (["contradicted", "supported"], "**in part** (1 does not hold, 1 holds)"),
     ],
 )
-def test_a_finding_is_summed_up(published, decisions, said):
-    cards = [SimpleNamespace(decision=decision, claim="", where="") for decision in decisions]
+def test_a_finding_is_summed_up(decisions, said):
     # Finding 1 holds where its claims are supported, finding 4 where its claim is contradicted.
-    rows = cells_of(published.summary({"arm": {"spread": cards}}))
-    assert rows[0][1] == said
-    assert rows[3][1] == "not measured"
-    against = cells_of(published.summary({"arm": {"effective_size": cards}}))[3][1]
+    assert in_all(verdict(decision) for decision in decisions) == said
+    against = in_all(verdict(decision, "effective_size") for decision in decisions)
     turned = {"holds": "does not hold", "hold": "do not hold"}
     turned |= {other: one for one, other in turned.items()}
     pattern = "|".join(sorted(turned, key=len, reverse=True))
@@ -99,30 +151,29 @@ def test_a_finding_is_summed_up(published, decisions, said):
 
 
 def cells_of(table: str) -> list[list[str]]:
-    return [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+    return [line.strip("| ").split(" | ") for line in table.splitlines()]
 
 
-def test_verdicts_aside_do_not_count(published):
-    counts, aside = (
-        SimpleNamespace(decision="supported", claim=f"size falls on {data} data", where="")
-        for data in ("adversarial", "in-domain")
-    )
-    cell = cells_of(published.summary({"arm": {"effective_size": [counts, aside]}}))[3][1]
-    assert cell == "**does not hold** (1 does not hold)"
-
-
-def test_unseen_and_seen_cases_are_summed_up_apart_where_they_differ(published):
-    yes, no = (
-        {"spread": [SimpleNamespace(decision=decision, claim="", where="")]}
-        for decision in ("supported", "contradicted")
-    )
-    held = "**holds** (1 holds)"
+def test_unseen_and_seen_cases_are_summed_up_apart_where_they_differ(monkeypatch):
+    monkeypatch.setattr(published_verdicts, "FINDINGS", [{"title": "A", "reading": "Yes."}])
+    yes, no = ({"spread": [verdict(decision)]} for decision in ("supported", "contradicted"))
+    word = "**holds** (1 holds)"
     for seen, said in [
-        (yes, held),
-        (no, f"unseen: {held}<br>seen: **does not hold** (1 does not hold)"),
+        (yes, word),
+        (no, f"unseen: {word}<br>seen: **does not hold** (1 does not hold)"),
     ]:
-        table = published.summary({"arm, unseen": yes, "arm, seen": seen})
-        assert cells_of(table)[0][1] == said
+        table = published_verdicts.summary({"arm, unseen": yes, "arm, seen": seen}, Readings({}))
+        assert cells_of(table)[2][1:] == [said, "Yes."]
+
+
+def test_claims_have_a_column_for_each_part_that_differs():
+    yes, no = ({"spread": [verdict(decision)]} for decision in ("supported", "contradicted"))
+    parts = {"natural": no, "augmented, unseen": yes, "augmented, seen": yes, "other, seen": {}}
+    heading, _, row = cells_of(published_verdicts.claims(1, parts))
+    assert heading[2:] == ["effect", "natural", "augmented", "other, seen"]
+    assert row[0].endswith("(`spread`)")
+    assert row[2:5] == ["points", "✕ 1.5, p = 0.01", "✓ 1.5, p = 0.01"]
+    assert published_verdicts.claims(8, parts) == ""
 
 
 @pytest.mark.slow
@@ -143,9 +194,22 @@ def test_conclusions_on_unseen_and_seen_cases(published):
     pd.testing.assert_frame_equal(unseen.conclusions.tables["core"], whole)
 
 
-def test_a_reading_of_other_verdicts_is_refused(published):
+def test_a_reading_of_other_verdicts_is_refused():
     with pytest.raises(InputError, match="read them again"):
-        published.check_readings({"natural": {}})
+        published_verdicts.check_readings({"natural": {}})
+
+
+@pytest.mark.slow
+def test_the_commands_that_the_page_names_print_reasons(published, capsys):
+    page = PLACE.with_suffix(".md").read_text()
+    assert "`hcore show docs/results/minilm-mnli-hans/natural --all`" in page
+    shown = hcore("show", "docs/results/minilm-mnli-hans/natural", "--all", cwd=ROOT).stdout
+    assert "AUROC changes by −0.128 [−0.204, −0.052]" in shown
+    assert "`python studies/published_study.py reasons augmented`" in page
+    published.reasons("augmented")
+    printed = capsys.readouterr().out
+    assert "augmented, unseen" in printed
+    assert "AUROC changes by −0.072 [−0.146, +0.002]" in printed
 
 
 def test_keeping_what_is_kept_is_refused(published):

@@ -7,12 +7,11 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from heuristic_core.report.wording import SPACE
-from published_parts import with_parts
-from published_sections import curve, removals, sizes
-from published_short import _low_in_short, _model_in_short
+from heuristic_core.report.wording import NOTHING, SPACE
+from published_parts import seen_cases
+from published_sections import curve, over_sparsity, removals, sizes
 from published_study import kept
-from published_tables import costs, with_accuracy
+from published_tables import accuracies, costs, over_steps
 
 SWAP, CLAUSE, FRIENDLY = "ln_subject/object_swap", "ln_relative_clause", "le_passive"
 
@@ -37,7 +36,7 @@ def evaluated(results, rows) -> pd.DataFrame:
     return table.assign(n=10)
 
 
-def test_the_curve_is_of_the_last_checkpoint_and_of_parts(augmented):
+def test_the_curve_is_of_the_last_checkpoint_and_of_adversarial_parts(augmented):
     last = [
         *[(4000, 0.0, -1, case, n) for case, n in [("mnli", 8), ("mnli-mismatched", 6)]],
         *[(4000, 0.0, -1, case, n) for case, n in [(SWAP, 9), (CLAUSE, 1), (FRIENDLY, 10)]],
@@ -45,19 +44,20 @@ def test_the_curve_is_of_the_last_checkpoint_and_of_parts(augmented):
     ]
     grid = evaluated(augmented, [*last, *[(500, 0.0, -1, row[3], 0) for row in last]])
     some = replace(augmented, measured={**augmented.measured, "grid": grid})
+    whole = over_sparsity(some)[0.0]
+    assert whole.tolist() == pytest.approx([0.7, 0.9, 0.1, 1.0])
+    assert list(whole.index) == ["in-domain", "seen adversarial", "unseen adversarial", "friendly"]
     heading, _, *rows = rows_of(curve({"arm": some}))
     by_part = {row[1]: dict(zip(heading[2:], row[2:], strict=True)) for row in rows}
-    assert list(by_part) == ["in-domain", "seen adversarial", "unseen adversarial", "friendly"]
-    assert [row["0%"] for row in by_part.values()] == ["70.0%", "90.0%", "10.0%", "100.0%"]
-    assert by_part["seen adversarial"]["30%"] == "40.0%"
-    assert by_part["friendly"]["30%"] == ""
+    assert [row["0%"] for row in by_part.values()] == ["90.0", "10.0"]
+    assert by_part["seen adversarial"]["30%"] == "40.0"
+    assert by_part["unseen adversarial"]["30%"] == NOTHING
 
 
-def test_removals_are_of_heads_of_the_core_and_of_others(augmented):
+def test_removals_are_of_the_core_and_of_as_many_other_heads(augmented):
     lines = [
         ("none", -1, "", 10),
-        *[("single", -1, head, n) for head, n in [("L0H0", 4), ("L0H1", 6), ("L1H0", 9)]],
-        ("single", -1, "L0MLP", 0),
+        ("single", -1, "L0H0", 4),
         ("core", -1, "L0H0+L0H1", 1),
         *[("control", draw, f"L1H{draw}+L1H3", n) for draw, n in [(0, 7), (1, 8)]],
     ]
@@ -70,16 +70,11 @@ def test_removals_are_of_heads_of_the_core_and_of_others(augmented):
         for readout, n in [("model", n), ("probe", 0)]
     )
     some = replace(augmented, measured={**augmented.measured, "removal": table})
-    heading, _, *rows = rows_of(removals({"arm": some}))
-    column = heading.index(f"`{SWAP}`")
-    assert {row[1]: row[column] for row in rows} == {
-        "nothing": "100.0%",
-        "one head of the core": "50.0% (40.0% to 60.0%)",
-        "one other head": "90.0%",
-        "the core (2 heads)": "10.0%",
-        "as many others of its layers": "75.0% (70.0% to 80.0%)",
-    }
-    assert {row[heading.index("friendly")] for row in rows} == {""}
+    heading, _, row = rows_of(removals({"arm": some}))
+    found = dict(zip(heading, row, strict=True))
+    assert found["heads of the core"] == "2"
+    assert found["seen adversarial, %"] == "100.0 → 10.0 (75.0)"
+    assert found["in-domain, %"] == found["friendly, %"] == ""
 
 
 @pytest.mark.parametrize(
@@ -88,50 +83,73 @@ def test_removals_are_of_heads_of_the_core_and_of_others(augmented):
         ({}, "60 [40, 80]"),
         ({"n_failed": 1}, "60 [40, 80], 1 of 3 none"),
         ({"n_failed": 3}, "none"),
-        ({"meaningful": False}, "–"),
+        ({"meaningful": False}, NOTHING),
     ],
 )
 def test_sizes_say_where_there_is_none(augmented, changes, said):
     size = {"size": 60.0, "size_low": 40.0, "size_high": 80.0}
-    row = {"checkpoint": 500, "n_seeds": 3, "n_failed": 0, "meaningful": True} | size | changes
-    rows = pd.DataFrame([{"data": data} | row for data in ("in-domain", "balanced")])
-    tables = {**augmented.conclusions.tables, "effective-size": rows}
+    known = {"n_seeds": 3, "n_failed": 0, "meaningful": True} | size
+    rows = [
+        {"data": data, "checkpoint": step} | known | (changes if step == 500 else {})
+        for data in ("in-domain", "adversarial", "balanced")
+        for step in (500, 1000)
+    ]
+    tables = {**augmented.conclusions.tables, "effective-size": pd.DataFrame(rows)}
     some = replace(augmented, conclusions=replace(augmented.conclusions, tables=tables))
-    parts = {"arm, unseen": some, "arm, seen": some}
     # In-domain data are the same of both parts.
-    assert rows_of(sizes(parts))[2:] == [
-        ["arm", "in-domain", said],
-        ["arm, unseen", "balanced", said],
-        ["arm, seen", "balanced", said],
+    assert rows_of(sizes({"arm, unseen": some, "arm, seen": some}))[2:] == [
+        ["arm", "in-domain", said, "60 [40, 80]"],
+        ["arm, unseen", "balanced", said, "60 [40, 80]"],
+        ["arm, seen", "balanced", said, "60 [40, 80]"],
     ]
 
 
-def test_a_model_in_short_keeps_seen_cases_apart(augmented):
-    right = [("mnli", 8), (SWAP, 10), (CLAUSE, 2), (FRIENDLY, 4)]
+def test_data_without_any_meaningful_size_are_left_out(augmented):
+    row = {"data": "balanced", "checkpoint": 500, "n_seeds": 3, "n_failed": 0, "meaningful": False}
+    tables = {**augmented.conclusions.tables, "effective-size": pd.DataFrame([row])}
+    some = replace(augmented, conclusions=replace(augmented.conclusions, tables=tables))
+    assert rows_of(sizes({"arm": some}))[2:] == []
+
+
+def test_accuracies_keep_seen_cases_and_systems_apart(augmented):
     table = evaluated(
         augmented,
         [
-            *[(4000, 0.0, -1, case, n) for case, n in right],
+            *[(4000, 0.0, -1, case, n) for case, n in [("mnli", 8), (SWAP, 10), (CLAUSE, 2)]],
             *[(4000, 0.5, seed, FRIENDLY, n) for seed, n in [(1, 6), (2, 8)]],
+            (500, 0.0, -1, FRIENDLY, 4),
         ],
     )
-    table = with_parts(with_accuracy(table), augmented)
-    full, pruned = table[table["sparsity"] == 0], table[table["sparsity"] > 0]
-    said = _model_in_short(full).replace(SPACE, "")
-    assert "80.0% of `mnli`" in said
-    assert "100.0% of seen adversarial cases, 20.0% of unseen adversarial cases" in said
-    assert "The mean of unseen adversarial and friendly cases is 30.0%" in said
-    low = _low_in_short(full, pruned).replace(SPACE, "")
-    assert f"`{FRIENDLY}` (40.0%, with examples in training; subnetworks 70.0% at 50%" in low
-    assert not _low_in_short(full[full["case"] != FRIENDLY], pruned)
+    measured = {**augmented.measured, "evaluations": table}
+    arms = {"arm": replace(augmented, measured=measured)}
+    heading, _, *rows = rows_of(accuracies(arms))
+    full, pruned = (dict(zip(heading, row, strict=True)) for row in rows)
+    assert (full["seen adversarial, %"], full["unseen adversarial, %"]) == ("100.0", "20.0")
+    assert (full["mnli, %"], full["friendly, %"]) == ("80.0", "")
+    assert (pruned["systems"], pruned["friendly, %"]) == ("2", "70.0 (60.0 to 80.0)")
+    assert float(full["AUROC, seen adversarial"]) > float(full["AUROC, unseen adversarial"])
+    heading, _, *rows = rows_of(over_steps(arms))
+    assert [row[1] for row in rows] == ["500", "4,000"]
+    assert [row[heading.index("friendly, %")] for row in rows] == ["40.0", ""]
 
 
 def test_costs_stand_beside_forecasts_of_the_same_cells(augmented):
     cells = [
-        {"name": f"search-k{k}-{k}abc", "kind": "search", "seconds": 60.0 * k, "examples": 5}
+        {"name": f"search-k{k}-{k}abc", "kind": "search", "seconds": 3600.0 * k, "examples": 5}
         for k in (1, 2)
     ]
+    cells.append({"name": "finetune-1", "kind": "finetune", "seconds": 1800.0, "examples": 7})
     some = replace(augmented, manifest={**augmented.manifest, "cells": cells})
-    *_, stage, whole = rows_of(costs({"arm": some}, {"arm": {"search-k1": 90.0}}))
-    assert stage == ["arm", "search", "2", "10", "3.0", "1.5 for 1, which took 1.0"]
-    assert whole[1:] == ["all", *stage[2:]]
+    heading, _, row = rows_of(costs({"arm": some}, {"arm": {"search-k1": 5400.0}}))
+    found = dict(zip(heading, row, strict=True))
+    assert (found["fine-tuning"], found["everything after"]) == ("0.5 h", "3.0 h")
+    assert (found["cells"], found["examples"]) == ("3", "17")
+    assert found["cells with a forecast"] == "1.0 h, forecast 1.5"
+
+
+@pytest.mark.parametrize("folder", ["studies/tasks", "tasks"])
+def test_a_task_file_is_found_from_the_study_and_from_the_repository(augmented, folder):
+    config = {"task": {"name": f"{folder}/mnli-hans-augmented.toml"}}
+    some = replace(augmented, manifest={**augmented.manifest, "config": config})
+    assert SWAP in seen_cases(some)
+    assert CLAUSE not in seen_cases(some)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
-from pathlib import Path
 
 import pytest
 
@@ -32,8 +30,6 @@ from heuristic_core.report.page.overview import REACH, effect_text, overview
 from heuristic_core.report.sections import sections, varied
 from heuristic_core.tables import UNDECIDED
 from report.page import read
-
-STUDIES = Path(__file__).parents[2] / "studies"
 
 
 @pytest.fixture(scope="module")
@@ -129,9 +125,3 @@ def test_scales_and_findings_know_every_question():
     listed = [key for finding in FINDINGS for key in finding.holds]
     assert len(listed) == len(set(listed))
     assert [finding.number for finding in FINDINGS] == list(range(1, 10))
-
-
-def test_the_published_study_reads_the_findings_alike():
-    read_there = tomllib.loads((STUDIES / "published_findings.toml").read_text("utf-8"))
-    for finding, there in zip(FINDINGS, read_there["findings"], strict=False):
-        assert dict(finding.holds) == there["here"]
