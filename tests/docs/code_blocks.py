@@ -14,12 +14,14 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import runpy
 import shlex
-import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import stand_ins
 
@@ -159,11 +161,17 @@ class Reader:
     def _python(self, block: Block) -> None:
         # Blank lines before it, so that errors name the page's line.
         code = compile("\n" * block.line + self._with_stand_ins(block), block.page, "exec")
+        with self._inside():
+            exec(code, self.names)
+
+    @contextlib.contextmanager
+    def _inside(self) -> Iterator[None]:
+        """Be in the folder, and keep what is printed."""
         with (
             contextlib.chdir(self.folder),
             contextlib.redirect_stdout(io.StringIO()) as printed,
         ):
-            exec(code, self.names)
+            yield
         self.printed = printed.getvalue()
 
     def _command(self, words: list[str]) -> None:
@@ -174,11 +182,8 @@ class Reader:
             self.printed = hcore(*words[1:], *more, cwd=self.folder).stdout
         else:
             assert words[0] == "python", f"whether `{words[0]}` is run is not said"
-            command = [sys.executable, *words[1:]]
-            done = subprocess.run(
-                command, cwd=self.folder, check=True, timeout=60, capture_output=True, text=True
-            )
-            self.printed = done.stdout
+            with self._inside(), mock.patch.object(sys, "argv", words[1:]):
+                runpy.run_path(words[1], run_name="__main__")
 
 
 def check_part(text: str, folder: Path) -> None:

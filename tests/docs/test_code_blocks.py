@@ -13,8 +13,18 @@ from command import hcore
 from real_data import REPOSITORY
 
 _DONE = ("run", "saved", "checked", "output")
-#: Pages with something to do.
-TO_FOLLOW = [page for page in PAGES if {b.treatment for b in blocks_of(page)} & {*_DONE}]
+#: Studies with all analyses, and one in parts.
+_SLOW = {"docs/reference/data.md", "docs/how-to/scaling.md"}
+
+
+def to_follow() -> list:
+    """Give the pages with something to do."""
+    pages = [page for page in PAGES if {b.treatment for b in blocks_of(page)} & {*_DONE}]
+    names = [str(page.relative_to(REPOSITORY)) for page in pages]
+    return [
+        pytest.param(page, id=name, marks=[pytest.mark.slow] if name in _SLOW else [])
+        for page, name in zip(pages, names, strict=True)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +42,7 @@ def test_every_block_is_run_or_says_why_not():
     assert treatments["run"] > treatments["not run"]
 
 
-@pytest.mark.parametrize("page", TO_FOLLOW, ids=lambda page: str(page.relative_to(REPOSITORY)))
+@pytest.mark.parametrize("page", to_follow())
 def test_the_blocks_of_a_page_run(page, stage, tmp_path, monkeypatch):
     monkeypatch.setenv("HCORE_DATA", str(stage / "data"))
     stand_ins.quicken(monkeypatch)
