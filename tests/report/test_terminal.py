@@ -15,7 +15,7 @@ from heuristic_core.analysis.across.questions import ACROSS
 from heuristic_core.analysis.questions import QUESTIONS
 from heuristic_core.claims import CLAIMS
 from heuristic_core.report import render
-from heuristic_core.report.sections import _needs, sections
+from heuristic_core.report.sections import needs_in_short, sections
 from heuristic_core.report.wording import SPACE, estimate, prose, unbroken
 from heuristic_core.tables import CONTRADICTED, SUPPORTED, UNDECIDED
 from report.made_up import NOTED, QUESTION, concluded
@@ -109,7 +109,7 @@ def test_a_line_is_about_the_last_of_verdicts_alike(results):
         (
             "a change of 5 points would have been found in 100% of such studies",
             "a reason",
-            "A change of 5 points would have been found in 100% of studies.",
+            "Such an effect is unlikely: a change of 5 points would have been found in 100% of studies.",
         ),
         (
             "a loss would be found in 16% of such studies; matched groups differ too much",
@@ -126,7 +126,7 @@ def test_a_line_is_about_the_last_of_verdicts_alike(results):
     ],
 )
 def test_what_an_open_verdict_needs_in_short(power, reason, expected):
-    assert _needs(power=power, reason=reason) == expected
+    assert needs_in_short(power, reason) == expected
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,7 @@ def _page(
         lead=reported.lead,
         screens=_screens(reported, answered),
         place=_place,
+        reach=REACH,
         scripts=scripts,
         shown_by=_shown_by(model),
         story=reported.story,

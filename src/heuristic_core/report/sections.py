@@ -41,6 +41,10 @@ _CALLED = {
 }
 #: How ``analysis.power`` begins where more data would be enough.
 _MORE = re.compile(r"with (.+?), ")
+#: What an effect of the size that is asked for would have led to, in per cent of studies.
+_FOUND = re.compile(r"would have been found in (\d+)\s?%")
+#: From so many on, the effect is called unlikely: the power that studies are planned for.
+_OFTEN = 80
 #: Named only where a run has several.
 _IF_VARIED = ("finetune_seed", "checkpoint", "method")
 
@@ -169,7 +173,8 @@ def _card(question: Question, row: Mapping[str, Any], several: frozenset[str]) -
         key: prose(name(row[key], 2000))
         for key in ("claim", "decision", "reason", "caveat", "power")
     }
-    needs = _needs(**texts) if row["decision"] == UNDECIDED else ""
+    undecided = row["decision"] == UNDECIDED
+    needs = needs_in_short(texts["power"], texts["reason"]) if undecided else ""
     if texts["power"]:
         texts["power"] = f"What would decide it: {texts['power']}."
     return Card(
@@ -181,13 +186,21 @@ def _card(question: Question, row: Mapping[str, Any], several: frozenset[str]) -
     )
 
 
-def _needs(power: str, reason: str, **_: str) -> str:
-    """Shorten what would decide an open verdict to one sentence."""
+def needs_in_short(power: str, reason: str) -> str:
+    """Shorten what would decide an open verdict to one sentence.
+
+    Args:
+        power: What would decide it, as the table of verdicts has it; may be empty.
+        reason: The verdict's reason.
+    """
     # What keeps it open whatever the numbers are stands last.
     said = (power or reason.split("; ")[-1]).split("; ")[0]
     if more := _MORE.match(said):
         said = f"would take {more[1]}"
     said = said.replace("of such studies", "of studies")
+    found = _FOUND.search(said)
+    if found and int(found[1]) >= _OFTEN:
+        said = f"such an effect is unlikely: {said}"
     # The name of the command stays small.
     first = said[:1] if said.startswith("hcore ") else said[:1].upper()
     return f"{first}{said[1:]}." if said else ""

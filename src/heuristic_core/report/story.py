@@ -7,12 +7,18 @@ from collections.abc import Mapping
 import pandas as pd
 
 from .results import Results
-from .wording import count, level, listing, name
+from .wording import count, level, listing, name, percent
 
 _KINDS = {
     "adversarial": "that a shallow heuristic answers wrongly (adversarial)",
     "friendly": "that it answers rightly (friendly)",
     "shift": "of another domain (shifted), on which no heuristic is tested",
+}
+_RIGHT = {
+    "id": "in-domain",
+    "adversarial": "of adversarial",
+    "friendly": "of friendly",
+    "shift": "of shifted",
 }
 #: What cases of another domain show, and what they cannot.
 _SHIFT_SHOWS = (
@@ -38,7 +44,18 @@ def lead(results: Results) -> str:
     given = results.config.get("model") or {}
     tuned = recipe and not (given.get("checkpoints") or given.get("seeds"))
     steps = f" for {count(recipe.get('steps') or 0, 'step')}" if tuned else ""
-    return f"{source}{size}, {f'fine-tuned{steps} on' if tuned else 'studied on'} {task}"
+    studied = f"{source}{size}, {f'fine-tuned{steps} on' if tuned else 'studied on'} {task}"
+    right = _right(results.measured["evaluations"])
+    return f"{studied}; in the end right on {right}" if right else studied
+
+
+def _right(evaluations: pd.DataFrame) -> str:
+    """Say how accurate the full models are at their last checkpoints: means over cases."""
+    full = evaluations[evaluations["kind"] == "full"]
+    last = full[full["checkpoint"] == full.groupby("finetune_seed")["checkpoint"].transform("max")]
+    means = (last["correct"] / last["n"]).groupby(last["case_kind"]).mean()
+    said = [f"{percent(means[kind])} {word}" for kind, word in _RIGHT.items() if kind in means]
+    return f"{listing(said)} examples" if said else ""
 
 
 def outstanding(results: Results) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ...tables import CONTRADICTED, SUPPORTED, UNDECIDED
-from ..sections import Section, where
+from ..sections import Section, needs_in_short, where
 from ..wording import bounded, listing, name, prose
 from .findings import BEYOND, FINDINGS, SCALES, Scale, in_a_word
 
@@ -23,6 +23,8 @@ WORDS: dict[str, str] = {
     CONTRADICTED: "contradicted",
     UNDECIDED: "undecided",
 }
+#: The columns that say why a verdict is open.
+_TEXTS = ("power", "reason")
 #: More bars than these do not fit into a row.
 MOST_BARS = 6
 #: How the first screen words what is not decided of a finding.
@@ -85,6 +87,7 @@ class Row:
     Args:
         key: The question's key, to which the row leads.
         claim: Its claim, in few words.
+        rival: Whether the finding holds where the claim is contradicted.
         outcomes: What it came to, in each run.
         needs: What would decide it; empty where it is decided.
         more: How many further verdicts there are.
@@ -93,6 +96,7 @@ class Row:
     key: str
     claim: str
     outcomes: tuple[Outcome, ...]
+    rival: bool = False
     needs: str = ""
     more: int = 0
 
@@ -224,7 +228,8 @@ def _find(
     words = [f"{decisions[d]} {word}" for d, word in WORDS.items() if decisions[d]]
     word = WORDS.get(kind, ", ".join(words))
     open_ones = leading[leading["decision"] == UNDECIDED]
-    needs = dict.fromkeys(map(_needs, open_ones["power"], open_ones["reason"]))
+    texts = ((prose(name(one, 2000)) for one in open_ones[column]) for column in _TEXTS)
+    needs = dict.fromkeys(map(needs_in_short, *texts))
     return _Found(
         claim=scale.claim,
         outcome=Outcome(run=run, kind=kind, word=word, bars=bars),
@@ -323,15 +328,6 @@ def effect_text(value: float) -> str:
     return text.replace("-", "−")
 
 
-def _needs(power: str, reason: str) -> str:
-    """Say in few words what would decide a verdict, else why it is open."""
-    text, what = prose(name(power, 2000)), prose(name(reason, 2000)).rpartition("; ")[2]
-    if text.startswith("with "):
-        text = text.partition(", ")[0].removeprefix("with ")
-        return f"needs {text}"
-    return text or what
-
-
 def _word(holds: Mapping[str, bool], found: Mapping[str, Mapping[str, _Found]], run: str) -> str:
     counts: Counter[str] = Counter()
     for key, supports in holds.items():
@@ -350,6 +346,7 @@ def _row(key: str, found: Mapping[str, _Found], runs: Iterable[str]) -> Row:
         key=key,
         claim=some[0].claim,
         outcomes=tuple(found[run].outcome if run in found else missing for run in runs),
+        rival=any(finding.holds.get(key) is False for finding in FINDINGS),
         needs=needs,
         more=sum(one.more for one in some),
     )
