@@ -6,13 +6,14 @@ sentence before it names, or, without a name, checked as a part of a study. ``te
 Comments before a block change this::
 
     <!-- not run: REASON -->  nothing is done with it
-    <!-- output -->           the last command must have printed it, whatever the spaces
+    <!-- output -->           the last command must have printed it, whatever the width
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import runpy
 import shlex
@@ -99,7 +100,7 @@ def blocks_of(page: Path) -> list[Block]:
         named = _NAMED.search(said)
         found.append(
             Block(
-                page=str(page.relative_to(REPOSITORY)),
+                page=os.path.relpath(page, REPOSITORY),
                 line=before.count("\n") + 1,
                 language=match[2].strip(),
                 text=match[3],
@@ -141,7 +142,7 @@ class Reader:
         what = block.treatment
         assert what != "unknown", f"name the language of {block.where}, or say why it is not run"
         if what == "output":
-            assert " ".join(block.text.split()) in " ".join(self.printed.split())
+            assert _words(block.text) in _words(self.printed)
         elif what == "saved":
             text = self._with_stand_ins(block)
             (self.folder / block.file).write_text(text, encoding="utf-8")
@@ -184,6 +185,11 @@ class Reader:
             assert words[0] == "python", f"whether `{words[0]}` is run is not said"
             with self._inside(), mock.patch.object(sys, "argv", words[1:]):
                 runpy.run_path(words[1], run_name="__main__")
+
+
+def _words(text: str) -> str:
+    """Leave out how wide the terminal was: spaces, line breaks and the length of rules."""
+    return re.sub("─+", "─", " ".join(text.split()))
 
 
 def check_part(text: str, folder: Path) -> None:

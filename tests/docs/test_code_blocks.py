@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 
 import pytest
@@ -10,6 +11,7 @@ import stand_ins
 from code_blocks import PAGES, Reader, blocks_of
 
 from command import hcore
+from heuristic_core.errors import InputError
 from real_data import REPOSITORY
 
 _DONE = ("run", "saved", "checked", "output")
@@ -47,6 +49,25 @@ def test_the_blocks_of_a_page_run(page, stage, tmp_path, monkeypatch):
     monkeypatch.setenv("HCORE_DATA", str(stage / "data"))
     stand_ins.quicken(monkeypatch)
     Reader(tmp_path, stage).follow(page)
+
+
+def test_a_block_that_fails_fails_its_page(tmp_path):
+    """And names its line; so do an unknown command, another output and a block of no language."""
+    failing = {
+        "```python\nassert 0\n```": AssertionError,
+        "```sh\nhcore show runs/none\n```": AssertionError,
+        "```sh\nsudo hcore models\n```": AssertionError,
+        "```toml\n[serach]\nseeds = [1]\n```": InputError,
+        "```sh\nhcore --version\n```\n<!-- output -->\n```text\nhcore 0.0\n```": AssertionError,
+        "```\nhcore models\n```": AssertionError,
+        "```diff\n+ a\n```": AssertionError,
+    }
+    page = tmp_path / "page.md"
+    for text, error in failing.items():
+        page.write_text(f"# Page\n\n{text}\n", encoding="utf-8")
+        with pytest.raises(error) as caught:
+            Reader(tmp_path).follow(page)
+        assert re.search(r"in the block of \S*page.md:[37]", caught.value.__notes__[0]), text
 
 
 @pytest.mark.slow
