@@ -190,7 +190,8 @@ def _of_study(study: str, folder: Path, stage: Path) -> list[str]:
         sets = {key: value for key, value in sets.items() if not key.startswith("finetune.")}
     if has["task"]["name"].endswith(".toml"):
         sets = {key: value for key, value in sets.items() if not key.startswith("task.")}
-    if "model" not in has or study.startswith("studies/"):
+    own = {"source", "checkpoints", "seeds"} & set(has.get("model", {}))
+    if not own or study.startswith("studies/"):
         sets["model.source"] = str(stage / "small")
     if file is builtin:
         sets |= {"model.source": str(stage / "encoder"), "search.seeds": "[1, 2, 3]"}

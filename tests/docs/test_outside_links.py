@@ -6,8 +6,8 @@ import re
 import urllib.request
 
 import pytest
-
 from code_blocks import PAGES
+
 from real_data import REPOSITORY
 
 _ADDRESS = re.compile(r"https?://[^\s)>\]\"'`|]+")
