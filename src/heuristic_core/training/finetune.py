@@ -276,6 +276,6 @@ def _model_mode_kept(model: Classifier) -> Iterator[None]:
         yield
     finally:
         model.hf.train(mode)
-        # In a narrow precision accelerate leaves the model within autocast.
-        for name in ("forward", "_original_forward"):
+        # Accelerate would leave it within autocast, and the next training in the same precision.
+        for name in ("forward", "_original_forward", "_is_accelerate_prepared"):
             model.hf.__dict__.pop(name, None)
