@@ -199,6 +199,7 @@ def gate_step_seconds(
     steps: int,
     seed: int,
     warm_up: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[float]:
     """Time steps of gate training, from the end of one step to the end of the next.
 
@@ -209,6 +210,7 @@ def gate_step_seconds(
         steps: Steps that count.
         seed: Seed of the training.
         warm_up: Steps before these; at least 1, as the first has no beginning.
+        clock: Tells the time in seconds.
 
     Returns:
         Seconds of each step.
@@ -218,7 +220,7 @@ def gate_step_seconds(
     schedule = [(0.5 * (i + 1) / n_steps, False) for i in range(n_steps)]
 
     def note(done: int, of: int) -> None:
-        ends.append(time.perf_counter())
+        ends.append(clock())
 
     problem = replace(halving(model, data, seed), progress=note)
     train_gates([problem], schedule, options)

@@ -103,6 +103,20 @@ def test_step_cost(toy):
     assert "| paper / learned |" in printed
 
 
+def test_products(toy):
+    content, printed = toy("products", "products")
+    (seconds,) = content["seconds"].values()
+    assert set(seconds) == {
+        "search | 1 | torch's own",
+        "search | 1 | faster",
+        "fine-tuning | 1 | torch's own",
+        "fine-tuning | 1 | faster",
+        "fine-tuning | 1 | bfloat16",
+    }
+    assert all(s > 0 for rounds in seconds.values() for s in rounds)
+    assert "fine-tuning | 1 |" in printed
+
+
 def test_one_pass(toy):
     content, printed = toy("one_pass", "one-pass")
     ways = ["one pass, all rows at once", "one pass, 4 rows at once"]

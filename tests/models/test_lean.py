@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from heuristic_core.measure.accuracy import evaluate, predict, predict_each
-from heuristic_core.models import lean as module
+from heuristic_core.models import products
 from heuristic_core.models.hooks import is_hooked
 from heuristic_core.models.lean import lean
 from heuristic_core.models.loading import load_model
@@ -47,7 +47,8 @@ def test_the_model_is_left_as_it_was(tiny, precision):
     with lean(tiny.hf, tiny.family, precision=precision):
         changed = [m for m in tiny.hf.modules() if "forward" in m.__dict__]
         n_maps = sum(type(m) is nn.Linear for m in tiny.hf.modules())
-        assert len(changed) == (n_maps if PRODUCTS and precision != "float16" else 0)
+        expected = {"float32": len(tiny.anatomy.layers), "bfloat16": n_maps, "float16": 0}
+        assert len(changed) == (expected[precision] if PRODUCTS else 0)
         assert is_hooked(tiny.hf)
     assert not is_hooked(tiny.hf)
     assert [set(m.__dict__) for m in tiny.hf.modules()] == [set(d) for d in before]
@@ -56,7 +57,7 @@ def test_the_model_is_left_as_it_was(tiny, precision):
 def test_without_these_products_the_usual_ones_are_used(tiny, pairs, monkeypatch):
     encoded = tiny.encode(pairs)
     expected = tiny.logits(encoded).numpy()
-    monkeypatch.setattr(module, "_PRODUCT", "none such")
+    monkeypatch.setattr(products, "_PRODUCT", "none such")
     with lean(tiny.hf, tiny.family):
         assert not any("forward" in m.__dict__ for m in tiny.hf.modules())
     np.testing.assert_allclose(predict(tiny, encoded), expected, atol=1e-5)

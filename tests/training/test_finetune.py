@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from heuristic_core.errors import InputError
@@ -131,3 +132,19 @@ def test_what_cannot_be_trained_is_refused(encoder, pairs_to_learn, tmp_path):
         finetune(fresh(encoder), pairs_to_learn, tmp_path, **RECIPE | {"checkpoints": [41]})
     with pytest.raises(InputError, match="are not the model's"):
         finetune(fresh(encoder, ("a", "b")), pairs_to_learn, tmp_path, **RECIPE)
+
+
+def test_each_training_of_a_model_has_its_own_precision(encoder, pairs_to_learn, tmp_path):
+    model, seen = fresh(encoder), []
+    before = {name: set(module.__dict__) for name, module in model.hf.named_modules()}
+    query = model.anatomy.layers[0].attention.self.query
+    handle = query.register_forward_hook(lambda m, args, output: seen.append(output.dtype))
+    for precision in ("float32", "bfloat16", "float32"):
+        seen.clear()
+        recipe = {"steps": 2, "checkpoints": [], "seed": 3, "batch_size": 4}
+        finetune(model, pairs_to_learn, tmp_path, **recipe, precision=precision)
+        assert set(seen) == {getattr(torch, precision)}
+        model.logits(model.encode(pairs_to_learn))
+        assert seen[-1] is torch.float32
+    handle.remove()
+    assert {name: set(module.__dict__) for name, module in model.hf.named_modules()} == before

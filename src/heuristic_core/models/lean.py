@@ -1,13 +1,12 @@
-"""Computing only what predictions need, with faster matrix products on processors.
+"""Computing only what predictions need.
 
-Products of float32 matrices are those of oneDNN, which torch comes with: twice as fast as those of
-MKL on AMD processors. In bfloat16 weights are converted once, not for every batch. Of the last
-layer only what the classifier reads is computed. Logits change by rounding alone.
+On a processor, a linear map and the GELU after it are one product, and in bfloat16 weights are
+converted once, not for every batch. Of the last layer only what the classifier reads is computed.
+Logits change by rounding alone.
 """
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -19,9 +18,8 @@ from transformers.activations import GELUActivation
 from ..precision import Precision
 from .families import Family
 from .hooks import on_first_token
+from .products import has_products, is_plain, product
 
-#: What torch's own compiler computes linear maps with; without it torch's usual product is used.
-_OPS, _PRODUCT = torch.ops.mkldnn, "_linear_pointwise"
 _PRECISIONS = ("float32", "bfloat16")
 
 
@@ -41,10 +39,12 @@ def lean(hf: Any, family: Family, *, precision: Precision = "float32") -> Iterat
     with ExitStack() as stack:
         if _may_cut(hf, family):
             stack.enter_context(on_first_token(hf, family))
-        if precision in _PRECISIONS and _has_products():
+        if precision in _PRECISIONS and has_products():
             weights: dict[int, Tensor] = {}
             fused = {block.dense: block for block in _with_gelu(hf, family)}
-            for linear in [module for module in hf.modules() if _is_plain(module)]:
+            # In float32 the other products are fast in every frozen model.
+            modules = fused if dtype is torch.float32 else hf.modules()
+            for linear in [module for module in modules if is_plain(module)]:
                 module = fused.get(linear, linear)
                 key = id(linear.weight)  # layers may share weights
                 if key not in weights:
@@ -60,27 +60,6 @@ def _may_cut(hf: Any, family: Family) -> bool:
     # have a convolution over positions after its first layer.
     chunks = getattr(hf.config, "chunk_size_feed_forward", 0)
     return bool(family.first_token) and not chunks and len(family.layer_list(hf)) > 1
-
-
-def _has_products() -> bool:
-    mkldnn = torch.backends.mkldnn
-    fits = platform.machine().lower() in ("x86_64", "amd64")
-    return fits and bool(mkldnn.enabled) and mkldnn.is_available() and hasattr(_OPS, _PRODUCT)
-
-
-def fast_product(x: Tensor, weight: Tensor) -> Tensor:
-    """Multiply float32 matrices on the processor as a lean model does, x by weight transposed."""
-    if not _has_products():
-        return x @ weight.T
-    product: Tensor = getattr(_OPS, _PRODUCT)(x, weight, None, "none", [], "")
-    return product
-
-
-def _is_plain(module: nn.Module) -> bool:
-    """Return whether a module is a linear map of float32 weights on the processor."""
-    if type(module) is not nn.Linear or "forward" in module.__dict__:
-        return False
-    return module.weight.device.type == "cpu" and module.weight.dtype is torch.float32
 
 
 def _with_gelu(hf: Any, family: Family) -> Iterator[Any]:
@@ -101,14 +80,12 @@ def _read_by_products(linear: nn.Linear, dtype: torch.dtype) -> Tensor:
     if dtype is torch.float32:
         return weight  # another layout gains little, and takes the memory of a copy
     # A copy in any case, so in the layout that products read.
-    packed: Tensor = _OPS._reorder_linear_weight(weight.to(dtype), None)
+    packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.to(dtype), None)
     return packed
 
 
 def _product(
     linear: nn.Linear, weight: Tensor, dtype: torch.dtype, *, gelu: bool
 ) -> Callable[[Tensor], Tensor]:
-    product = getattr(_OPS, _PRODUCT)
     bias = None if linear.bias is None else linear.bias.detach().to(dtype)
-    after: tuple[Any, ...] = ("gelu", [], "none") if gelu else ("none", [], "")
-    return lambda x: product(x.to(dtype), weight, bias, *after)
+    return lambda x: product(x.to(dtype), weight, bias, gelu=gelu)

@@ -20,6 +20,7 @@ from .encoding import Encoded, encode
 from .families import family_of
 from .fit import check_setup, check_tokens, longest, takes_token_types
 from .precision import autocast, enlarged
+from .products import fast_products
 from .steady import steady
 
 #: What a batch holds if nothing else is asked for: tokens on a processor, whose caches they should
@@ -117,7 +118,7 @@ class TextClassifier:
 
     @contextmanager
     def frozen(self, dropout: bool = False) -> Iterator[None]:
-        """Run without gradients of the weights within a ``with`` block.
+        """Run without gradients of the weights within a ``with`` block, by fast products.
 
         Args:
             dropout: Leave dropout on; by default it is off.
@@ -127,7 +128,8 @@ class TextClassifier:
         self.hf.train(dropout)
         self.hf.requires_grad_(False)
         try:
-            yield
+            with fast_products(self.hf):
+                yield
         finally:
             for module, mode in training.items():
                 module.training = mode

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import unknown
-from ..models.lean import fast_product
+from ..models.products import fast_product
 from ..precision import Precision
 
 #: The part of a kind's efficiency that is left in a narrow precision, measured in bfloat16: what is

@@ -20,6 +20,7 @@ from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, Trai
 
 from ..errors import InputError, one_line
 from ..models.classifier import Classifier
+from ..models.products import fast_products
 from ..models.saving import quiet, save_model
 from ..precision import check_precision
 from ..progress import Progress
@@ -156,7 +157,8 @@ def finetune(
             c for c in trainer.callback_handler.callbacks if type(c).__name__ != "PrinterCallback"
         ]
         try:
-            trainer.train(resume_from_checkpoint=start)
+            with fast_products(model.hf):
+                trainer.train(resume_from_checkpoint=start)
         except Exception as error:
             if start is None or steps_done.begun:
                 raise
@@ -274,3 +276,6 @@ def _model_mode_kept(model: Classifier) -> Iterator[None]:
         yield
     finally:
         model.hf.train(mode)
+        # Accelerate would leave it within autocast, and the next training in the same precision.
+        for name in ("forward", "_original_forward", "_is_accelerate_prepared"):
+            model.hf.__dict__.pop(name, None)

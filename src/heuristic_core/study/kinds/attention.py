@@ -52,7 +52,7 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
 
 ATTENTION = Kind(
     name="attention",
-    version=1,
+    version=2,
     efficiency=0.6,
     work=_work,
     tables=(TableSource("attention", of_analyses=True),),

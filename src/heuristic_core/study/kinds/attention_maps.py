@@ -56,7 +56,7 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
 
 ATTENTION_MAPS = Kind(
     name="attention_maps",
-    version=1,
+    version=2,
     efficiency=0.5,
     work=_work,
     tables=(

@@ -120,7 +120,7 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
 
 DEPENDENCY = Kind(
     name="dependency",
-    version=3,
+    version=4,
     efficiency=0.65,
     work=_work,
     tables=(TableSource("dependency", of_analyses=True),),

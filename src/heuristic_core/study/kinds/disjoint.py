@@ -132,7 +132,7 @@ def _feasible(model: Classifier, sparsity: float, units: str, n_forbidden: int) 
 
 DISJOINT = Kind(
     name="disjoint",
-    version=2,
+    version=3,
     efficiency=0.55,
     work=_work,
     tables=(TableSource("disjoint", of_analyses=True),),

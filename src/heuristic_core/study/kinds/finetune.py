@@ -122,7 +122,7 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
 
 FINETUNE = Kind(
     name="finetune",
-    version=1,
+    version=2,
     efficiency=0.27,
     work=_work,
     tables=(TableSource("finetuning", "finetuning"),),

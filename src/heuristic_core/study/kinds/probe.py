@@ -52,4 +52,4 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
     return {}
 
 
-PROBE = Kind(name="probe", version=3, efficiency=0.5, work=_work, tables=REMOVAL_TABLES)
+PROBE = Kind(name="probe", version=4, efficiency=0.5, work=_work, tables=REMOVAL_TABLES)
