@@ -169,3 +169,12 @@ def test_all_questions_fit_their_declarations():
     elsewhere = found.verdicts[found.verdicts["question"] == "core_elsewhere"]
     assert elsewhere["reason"].str.contains("was not measured").all()
     assert found.tables["sizes-by-run"]["run"].tolist() == ["a", "b", "c"]
+
+
+def test_intervals_of_sizes_lie_between_none_and_all_heads():
+    """Two searches that keep 2 and 22 of 24 heads: Student's t alone gives -115 to 139."""
+    every = {f"L{layer}H{head}" for layer in range(4) for head in range(6)}
+    kept = {(1, 0.5): {"L0H0", "L1H0"}, (2, 0.5): every - {"L0H0", "L1H0"}}
+    found = conclude(Runs([run("a", kept), run("b", CORE)]), ACROSS)
+    row = found.tables["sizes-by-run"].iloc[0]
+    assert (row["heads_low"], row["heads"], row["heads_high"]) == (0, 12, 24)

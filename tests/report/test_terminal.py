@@ -109,7 +109,8 @@ def test_a_line_is_about_the_last_of_verdicts_alike(results):
         (
             "a change of 5 points would have been found in 100% of such studies",
             "a reason",
-            "Such an effect is unlikely: a change of 5 points would have been found in 100% of studies.",
+            "Such an effect is unlikely: a change of 5 points would have been found in 100% of "
+            "studies.",
         ),
         (
             "a loss would be found in 16% of such studies; matched groups differ too much",

@@ -98,7 +98,7 @@ def _sizes(runs: Runs) -> Iterator[Row]:
                     "run": run.name,
                     **dict(zip(BY_SPARSITY, key, strict=True)),
                     "n": len(core.kept.masks),
-                    "heads": student(core.kept.masks.sum(axis=1).astype(float)),
+                    "heads": student(core.kept.masks.sum(axis=1), (0, len(core.kept.heads))),
                     "of": len(core.kept.heads),
                     "core": len(core.heads),
                     "expected": core.in_layers.expected,
