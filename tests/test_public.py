@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
@@ -159,6 +160,7 @@ def test_names_are_listed_and_imported_when_used():
         assert not inspect.ismodule(value)
     text = pydoc.plain(pydoc.render_doc(hc))
     assert all(f" {name}(" in text or f"class {name}" in text for name in hc.__all__)
+    assert hc.__version__ == version("heuristic-core")
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         hc.nothing  # noqa: B018
 
