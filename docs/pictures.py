@@ -12,10 +12,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
 from heuristic_core.analysis.questions import QUESTIONS
 from heuristic_core.errors import InputError
 from heuristic_core.report import Results, write_report
 from heuristic_core.report.figures import Drawing, draw
+from heuristic_core.report.figures.canvas import style, to_svg
+from heuristic_core.report.figures.look import BLUE, ORANGE, Look
 from heuristic_core.report.sections import varied
 from heuristic_core.storage import write_text
 from heuristic_core.study.results import read_results
@@ -31,6 +36,30 @@ def question_figures(results: Results) -> Iterator[Drawing]:
     for question in QUESTIONS:
         drawings = draw(question, results.conclusions.tables, varied(results))
         yield from [one for one in drawings if one.subject.get("readout") != "probe"][-1:]
+
+
+def faithfulness(results: Results) -> str:
+    """Draw each subnetwork's divergence in-domain and out of domain, as SVG."""
+    rows = results.measured["evaluations"].query("kind == 'subnetwork'")
+    per_case = rows.groupby(["sparsity", "seed", "role", "case"])["kl"].mean()
+    kl = per_case.groupby(["sparsity", "seed", "role"]).mean().unstack("role")
+    look = Look()
+    with style(look):
+        figure = Figure(figsize=(4.2, 3.6), layout="constrained")
+        axes = figure.subplots()
+        for (sparsity, some), colour in zip(kl.groupby("sparsity"), (BLUE, ORANGE), strict=True):
+            axes.scatter(some["id"], some["ood"], color=colour, label=f"{sparsity:.0%} sparsity")
+        ends = kl.min(axis=None) / 1.3, kl.max(axis=None) * 1.3
+        axes.plot(ends, ends, color="grey", linewidth=0.8)
+        axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends)
+        axes.set(xlabel="KL in-domain, nats", ylabel="KL out of domain, nats")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axis.set_minor_locator(NullLocator())
+        axes.legend(frameon=False)
+        said = "Below the line a subnetwork is more faithful out of domain, above it less."
+        return to_svg(figure, "faithfulness", "Divergence from the model", said)
 
 
 def screen(results: Results, to: Path, height: int, *, first: bool) -> None:
@@ -68,6 +97,7 @@ def main() -> None:
     kept = read_results(KEPT)
     for drawing in question_figures(kept):
         write_text(IMAGES / "questions" / f"{drawing.name.partition('-')[0]}.svg", drawing.svg)
+    write_text(IMAGES / "questions" / "faithfulness.svg", faithfulness(kept))
     screen(kept, IMAGES / "first-screen.png", 1000, first=True)
     if run is not None:
         screen(read_results(run), IMAGES / "start.png", 1000, first=False)
