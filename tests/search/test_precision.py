@@ -74,6 +74,22 @@ def test_gates_are_not_rounded(tiny, data):
     assert not torch.equal(seen[0.999], seen[1.0])
 
 
+@pytest.mark.parametrize("precision", ["float32", *NARROW])
+def test_attention_is_not_fused_where_its_gradients_would_be_slow(tiny, data, precision):
+    fused = torch.backends.cuda.flash_sdp_enabled  # on processors too
+    seen = []
+    find_subnetwork(
+        tiny,
+        data,
+        0.5,
+        precision=precision,
+        progress=lambda done, of: seen.append(fused()),
+        **QUICK["learned"],
+    )
+    assert set(seen) == {precision == "float32"}
+    assert fused()
+
+
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_every_method_searches_in_bfloat16(tiny, data, method):
     exact, rounded = (

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from ..errors import InputError, expect, one_line, unknown
 from ..models.classifier import Classifier, check_classifier
+from ..models.precision import quick_gradients
 from ..models.steady import steady
 from ..progress import Progress
 from ..subnetwork import Subnetwork
@@ -294,7 +295,11 @@ def find_subnetworks_together(
         progress=progress or no_progress,
     )
     problems = [replace(problem, seed=seed) for seed in all_seeds]
-    with model.computing_in(precision), _without(model, data, excluded):
+    with (
+        model.computing_in(precision),
+        quick_gradients(model.device, model.precision),
+        _without(model, data, excluded),
+    ):
         together = METHODS[method].together
         if together is None or len(problems) == 1:
             every = [METHODS[method].search(problem, settings)]

@@ -20,6 +20,7 @@ from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, Trai
 
 from ..errors import InputError, one_line
 from ..models.classifier import Classifier
+from ..models.precision import quick_gradients
 from ..models.products import fast_products
 from ..models.saving import quiet, save_model
 from ..precision import check_precision
@@ -98,7 +99,8 @@ def finetune(
         )
     if not len(examples):
         raise InputError("there are no examples to fine-tune on")
-    if check_precision(precision) == "float16" and model.device.type != "cuda":
+    checked = check_precision(precision)
+    if checked == "float16" and model.device.type != "cuda":
         raise InputError(
             f"fine-tuning in float16 needs a CUDA device, this is {model.device.type}; take "
             "bfloat16 or float32"
@@ -157,7 +159,7 @@ def finetune(
             c for c in trainer.callback_handler.callbacks if type(c).__name__ != "PrinterCallback"
         ]
         try:
-            with fast_products(model.hf):
+            with fast_products(model.hf), quick_gradients(model.device, checked):
                 trainer.train(resume_from_checkpoint=start)
         except Exception as error:
             if start is None or steps_done.begun:
