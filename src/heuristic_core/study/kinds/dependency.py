@@ -121,7 +121,7 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
 DEPENDENCY = Kind(
     name="dependency",
     version=4,
-    efficiency=0.65,
+    efficiency=0.58,
     work=_work,
     tables=(TableSource("dependency", of_analyses=True),),
 )

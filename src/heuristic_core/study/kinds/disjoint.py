@@ -133,7 +133,7 @@ def _feasible(model: Classifier, sparsity: float, units: str, n_forbidden: int) 
 DISJOINT = Kind(
     name="disjoint",
     version=3,
-    efficiency=0.55,
+    efficiency=0.6,
     work=_work,
     tables=(TableSource("disjoint", of_analyses=True),),
     in_precision=False,  # its spec says in which it evaluates, which takes little of its time

@@ -123,7 +123,7 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
 FINETUNE = Kind(
     name="finetune",
     version=2,
-    efficiency=0.27,
+    efficiency=0.4,
     work=_work,
     tables=(TableSource("finetuning", "finetuning"),),
     copies=5.0,  # weights, gradients, two moments, and a state that is being saved

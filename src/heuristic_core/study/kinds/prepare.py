@@ -72,4 +72,4 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
     }
 
 
-PREPARE = Kind(name="prepare", version=2, efficiency=0.4, work=_work)
+PREPARE = Kind(name="prepare", version=2, efficiency=0.6, work=_work)

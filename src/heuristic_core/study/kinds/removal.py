@@ -80,4 +80,4 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
     return {}
 
 
-REMOVAL = Kind(name="removal", version=4, efficiency=0.5, work=_work, tables=REMOVAL_TABLES)
+REMOVAL = Kind(name="removal", version=4, efficiency=0.58, work=_work, tables=REMOVAL_TABLES)

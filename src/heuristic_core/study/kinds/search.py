@@ -183,4 +183,4 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
     return {}
 
 
-SEARCH = Kind(name="search", version=4, efficiency=0.38, work=_work)
+SEARCH = Kind(name="search", version=4, efficiency=0.62, work=_work)
