@@ -8,6 +8,7 @@ READY := $(VENV)/.ready
 
 demo: $(READY)
 	$(BIN)/hcore run
+	@echo 'hcore is in $(BIN): . $(BIN)/activate makes it known to this shell'
 
 # The tests' models are so small that several threads of one worker only get in each other's way.
 test test-all: export OMP_NUM_THREADS := 1

@@ -193,8 +193,10 @@ def needs_in_short(power: str, reason: str) -> str:
         power: What would decide it, as the table of verdicts has it; may be empty.
         reason: The verdict's reason.
     """
-    # What keeps it open whatever the numbers are stands last.
-    said = (power or reason.split("; ")[-1]).split("; ")[0]
+    # What keeps it open whatever the numbers are stands last. More data do not bring what a
+    # question needs before it can be asked.
+    last = reason.split("; ")[-1]
+    said = (last if last.endswith("is needed") else power or last).split("; ")[0]
     if more := _MORE.match(said):
         said = f"would take {more[1]}"
     said = said.replace("of such studies", "of studies")
