@@ -231,6 +231,7 @@ def german(folder: Path) -> dict[str, str]:
 PLAIN_C = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
+@pytest.mark.slow
 def test_no_locale_and_no_encoding_matter(tiny_folder, tmp_path):
     own = ("LC_", "LANG", "PYTHONUTF8")
     without = {key: value for key, value in os.environ.items() if not key.startswith(own)}

@@ -87,6 +87,7 @@ def installed(built, tmp_path_factory):
     return place / "bin"
 
 
+@pytest.mark.slow
 def test_the_wheel_checks_and_studies_a_local_model(installed, tiny_folder, tmp_path):
     assert "failed" not in call(installed / "hcore", "check", tiny_folder, cwd=tmp_path)
     (tmp_path / "local.toml").write_text(STUDY.format(model=tiny_folder))

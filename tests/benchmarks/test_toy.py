@@ -287,6 +287,7 @@ def test_executors(toy):
     assert "| here |" in printed
 
 
+@pytest.mark.slow
 def test_evaluation(toy):
     content, printed = toy("evaluation", "evaluation")
     for precision in ("float32", "bfloat16"):

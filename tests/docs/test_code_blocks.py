@@ -16,7 +16,11 @@ from real_data import REPOSITORY
 
 _DONE = ("run", "saved", "checked", "output")
 #: Studies with all analyses, and one in parts.
-_SLOW = {"docs/reference/data.md", "docs/how-to/scaling.md"}
+_SLOW = {
+    "docs/reference/data.md",
+    "docs/how-to/scaling.md",
+    "docs/tutorials/paper-figure.md",
+}
 
 
 def to_follow() -> list:

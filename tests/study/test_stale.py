@@ -127,6 +127,7 @@ def test_analyses_of_another_version_are_made_anew(run, newer):
     assert without_models(run) == ""
 
 
+@pytest.mark.slow
 def test_a_run_made_anew_is_stale_no_more(run, newer, tiny_folder):
     newer("evaluate")
     run_study(study(tiny_folder, analysis=SMALL), options(run), quiet())
