@@ -93,7 +93,7 @@ def bases(path: Path, every: Iterable[Planted]) -> dict[str, str]:
     """Return by planted effect a hash of what its result rests on.
 
     That is the world, the simulations, and the code of its questions with all of the analyses that
-    this code imports.
+    this code imports; but no words: docstrings, comments, and how a question is presented.
     """
     common = hashlib.sha256(path.read_bytes())
     for file in sorted((HERE / "laboratory").glob("*.py")):
@@ -103,23 +103,50 @@ def bases(path: Path, every: Iterable[Planted]) -> dict[str, str]:
     found = {}
     for planted in every:
         digest = common.copy()
-        read: dict[str, str] = {}
+        read: dict[str, list[str]] = {}
         for key in planted.questions:
             _read_imports(Path(str(getattr(homes[key], "__file__", ""))), read)
-        for name in sorted(read):
-            digest.update(read[name].encode())
+        # Sorted, so that it does not matter which file defines what.
+        for code in sorted(code for module in read.values() for code in module):
+            digest.update(code.encode())
         found[planted.name] = digest.hexdigest()[:16]
     return found
 
 
-def _read_imports(file: Path, read: dict[str, str]) -> None:
-    """Read a module of the analyses and those that it imports, by name."""
+#: What a module says of a question, beside what answers it.
+_PRESENTED = {"QUESTION", "Question", "Figure", "_plan"}
+
+
+def _read_imports(file: Path, read: dict[str, list[str]]) -> None:
+    """Read the definitions of a module of the analyses and of those that it imports, by name."""
     if file.stem in read:
         return
-    read[file.stem] = file.read_text(encoding="utf-8")
-    for node in ast.walk(ast.parse(read[file.stem])):
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    read[file.stem] = [
+        ast.dump(node)
+        for node in _without_docstrings(tree).body
+        if not isinstance(node, ast.Import | ast.ImportFrom) and not _PRESENTED & set(_names(node))
+    ]
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
             _read_imports(file.with_name(f"{node.module}.py"), read)
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    """Drop all docstrings of a module."""
+    for node in ast.walk(tree):
+        documented = ast.Module | ast.ClassDef | ast.FunctionDef
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return tree
+
+
+def _names(node: ast.stmt) -> Iterator[str]:
+    """Give the names that a statement of a module defines."""
+    if isinstance(node, ast.ClassDef | ast.FunctionDef):
+        yield node.name
+    elif isinstance(node, ast.Assign):
+        yield from (target.id for target in node.targets if isinstance(target, ast.Name))
 
 
 def standing(path: Path, on: Mapping[str, str], n_studies: int) -> dict[str, dict[str, Any]]:
