@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from family_matrix import edited, for_every_family, logits, some_mask, some_values
 
 from heuristic_core.checks.state import check_blocks_that_fail, state_of
 from heuristic_core.checks.wide import AllDouble
+from heuristic_core.measure.accuracy import predict
 from heuristic_core.models.ablation import AblationValues
+from heuristic_core.models.masked_runs import MaskedRuns
 from heuristic_core.models.means import mean_values
+from heuristic_core.subnetwork import Subnetwork
 
 
 @for_every_family()
@@ -102,3 +106,21 @@ def test_means_exclude_padding(subject):
     for a, b in zip(one.heads + one.mlps, many.heads + many.mlps, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
     assert min(float(v.abs().max()) for v in one.heads + one.mlps) > 1e-4
+
+
+@for_every_family()
+def test_runs_that_share_layers_give_the_same_logits(subject):
+    model = subject.model
+    masks = np.array(list(subject.masks.values()))
+    runs = MaskedRuns(model, subject.encoded, subject.means, batch_size=4)
+    shared = runs.logits(masks)
+    for mask, logits_of_mask in zip(masks, shared, strict=True):
+        subnetwork = Subnetwork(
+            model.space, model.space.from_mask(mask), values=subject.means.arrays()
+        )
+        alone = predict(model, subject.encoded, subnetwork=subnetwork, compact=False)
+        np.testing.assert_allclose(logits_of_mask, alone, atol=1e-5, rtol=1e-4)
+    # What was kept of the first call serves the second, whatever the order.
+    np.testing.assert_allclose(runs.logits(masks[::-1])[::-1], shared, atol=1e-6, rtol=1e-5)
+    forgetful = MaskedRuns(model, subject.encoded, subject.means, batch_size=4, memory=0)
+    np.testing.assert_allclose(forgetful.logits(masks), shared, atol=1e-6, rtol=1e-5)

@@ -1,0 +1,64 @@
+"""How far subnetworks are from the full model: the divergence of many choices of units."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+
+from ..models.classifier import Classifier
+from ..models.masked_runs import MEMORY, MaskedRuns
+from ..search.data import SearchData
+from ..search.gate_training import kl_divergence
+
+Masks = Bool[np.ndarray, "choice unit"]
+
+
+class Divergences:
+    """The divergence of a model's subnetworks from the model itself, on fixed examples.
+
+    Args:
+        model: The full model.
+        data: The examples, the model's predictions and the ablation values.
+        batch_size: Examples per forward pass.
+        precision: What to compute in, as for ``measure.accuracy.predict``.
+        memory: Bytes of layers' outputs to keep, at most; see ``MaskedRuns``.
+    """
+
+    def __init__(
+        self,
+        model: Classifier,
+        data: SearchData,
+        *,
+        batch_size: int = 64,
+        precision: str = "float32",
+        memory: int = MEMORY,
+    ) -> None:
+        self.space = model.space
+        self.runs = MaskedRuns(
+            model,
+            data.encoded,
+            data.values,
+            batch_size=batch_size,
+            precision=precision,
+            memory=memory,
+        )
+        self._reference = data.reference.double().cpu()
+
+    def per_example(self, masks: Masks) -> Float[np.ndarray, "choice example"]:
+        """Compute each example's KL divergence from the full model, in nats.
+
+        Args:
+            masks: For each choice which units are kept.
+        """
+        logits = torch.from_numpy(self.runs.logits(masks)).double()
+        # Rounding may leave a divergence a little below zero.
+        return kl_divergence(self._reference, logits).clamp(min=0).numpy()
+
+    def of(self, masks: Masks) -> Float[np.ndarray, " choice"]:
+        """Compute the mean KL divergence over examples, in nats.
+
+        Args:
+            masks: For each choice which units are kept.
+        """
+        return self.per_example(masks).mean(1)
