@@ -170,14 +170,14 @@ def _rounds(
     for _, rows in zip(range(rounds), cycle(pieces), strict=False):
         logits, slopes = yield Question(rows, result.kept, slopes=True)
         assert slopes is not None
-        cost = costs()
         here = _linear(problem, rows, logits, slopes)
         seen.append(here)  # replaces what an earlier round computed on this part
-        pairs = best_pairs(type(here).joined(list(seen)), result.kept, movable, size, cost)
+        pairs = best_pairs(type(here).joined(list(seen)), result.kept, movable, size, costs())
         while pairs:
             after = swapped(result.kept, pairs)
             logits, _ = yield Question(rows, after, slopes=False)
             there = _linear(problem, rows, logits.to(slopes), slopes)
+            cost = costs()  # anew: other seeds may have made the same exchange meanwhile
             dearer = float(cost[after].sum() - cost[result.kept].sum())
             if there.value + dearer < here.value - LEAST_FALL:
                 others = [model_of_part.moved(pairs) for model_of_part in list(seen)[:-1]]
