@@ -41,9 +41,9 @@ class Necessity:
         table: One row per unit that may be dropped: ``unit``; ``kept``, whether the best
             subnetwork keeps it; ``divergence`` of the best subnetwork without it; ``necessity``,
             which is this minus that of the best, with its standard error ``se`` over examples;
-            ``p`` that it is not above 1e-6, which may
-            be rounding, by a paired t-test, Holm-corrected over the units that the best keeps; ``shared``, the share
-            of its other units that the best subnetwork without it keeps too.
+            ``p`` that it is not above 1e-6, which may be rounding, by a paired t-test,
+            Holm-corrected over the units that the best keeps; ``shared``, the share of its other
+            units that the best subnetwork without it keeps too.
         without: The best subnetwork found without each unit.
     """
 
@@ -186,8 +186,7 @@ def _judging(
         suites = [suite.examples for suite in task.suites if suite.role == "id"]
         alike = [one for one in suites if one.labels == suites[0].labels]
         if alike:
-            table = pd.concat([one.table for one in alike], ignore_index=True)
-            given = Examples(table, alike[0].labels)
+            given = Examples.concat(alike, alike[0].labels)
     if given is None:
         raise InputError("give examples to judge on (`judge`): search data have no suites")
     some = given.examples if isinstance(given, Suite) else given

@@ -6,16 +6,14 @@ as badly, as a bound on the divergence in-domain allows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..errors import InputError, expect, expect_whole
-from ..measure.accuracy import per_example, predict
-from ..measure.discrimination import discriminate
 from ..models.classifier import Classifier, check_classifier
 from ..models.steady import steady
 from ..progress import Progress, partial_progress
@@ -24,12 +22,18 @@ from ..search.data import SearchData, prepare
 from ..search.find import find_subnetworks_together
 from ..subnetwork import Subnetwork
 from ..tasks.task import Suite, Task
+from ..units import n_kept
 from .divergence import Divergences
+from .generalisation import by_case, difference_of_aurocs, halves, run_each
 
 #: No bound is lower, in nats: below it, divergences are as good as equal.
 LEAST_BOUND = 1e-3
-#: Searches that only agree with the model, beside those that aim.
-PLAIN = "none"
+#: What searches aim at: nothing but to agree with the model; to generalise well, or badly; and to
+#: generalise well without the heads of the subnetwork that generalises badly.
+PLAIN, APART = "none", "apart"
+AIMS = (PLAIN, *TOWARDS, APART)
+#: Which groups of subnetworks are compared.
+CONTRASTS = (("well", "badly"), ("well", PLAIN), (PLAIN, "badly"), (APART, "badly"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,27 +42,46 @@ class GeneralisationRange:
 
     Args:
         bound: The highest divergence that was allowed, in nats.
-        table: One row per subnetwork: ``aim`` (``none``, ``well``, ``badly``), ``seed``,
-            ``divergence`` on the mask-learning examples, in nats, and ``faithful``, whether it is
-            within the bound; accuracy ``in_domain`` and divergence ``kl`` on the in-domain suites;
-            and on examples that no search saw, for the cases aimed at (``aimed_...``) and those
-            held out (``held_out_...``), ``balanced`` accuracy, the mean of adversarial and
-            friendly, and ``auc``, the mean AUROC over adversarial cases.
-        aimed_cases: The adversarial cases that searches aimed at.
-        held_out_cases: The other ones.
-        subnetworks: The subnetworks by aim, one for each seed.
+        subnetworks: The subnetworks by aim, one for each seed: ``none`` agrees with the model
+            alone; ``well`` and ``badly`` generalise so as far as the bound allows; ``apart``
+            generalises well without any head of that of ``badly`` of the same seed.
+        divergences: One row per subnetwork: ``aim``, ``seed``, ``divergence`` on the mask-learning
+            examples in nats.
+        cases: One row per subnetwork and case, on examples that no search saw: ``aim``, ``seed``,
+            the columns of ``evaluate``, ``auc`` and ``aimed``, whether searches aimed at the case.
+        contrasts: One row per pair of aims and side, aimed or held out: ``aim``, ``other_aim``,
+            ``aimed``, ``auc_difference`` of the means over cases and seeds, ``se`` over examples.
     """
 
     bound: float
-    table: pd.DataFrame
-    aimed_cases: tuple[str, ...]
-    held_out_cases: tuple[str, ...]
     subnetworks: Mapping[str, Sequence[Subnetwork]]
+    divergences: pd.DataFrame
+    cases: pd.DataFrame
+    contrasts: pd.DataFrame
 
     def __repr__(self) -> str:
-        means = self.table[self.table["faithful"]].groupby("aim")["held_out_balanced"].mean()
-        said = ", ".join(f"{aim} {mean:.1%}" for aim, mean in means.items())
-        return f"GeneralisationRange(KL <= {self.bound:.3g}; held-out balanced accuracy: {said})"
+        said = ", ".join(
+            f"{aim} {value:.3f}" for aim, value in self.summary["held_out_auc"].items()
+        )
+        return f"GeneralisationRange(KL <= {self.bound:.3g}; mean AUROC on held-out cases: {said})"
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """One row per aim: means over seeds of what its subnetworks do."""
+        rows = {}
+        for aim, some in self.cases.groupby("aim", sort=False):
+            own = self.divergences[self.divergences["aim"] == aim]
+            row = {
+                "divergence": own["divergence"].mean(),
+                "faithful": (own["divergence"] <= self.bound).mean(),
+            }
+            in_domain = some[some["role"] == "id"]
+            row["in_domain"] = in_domain["correct"].sum() / max(1, in_domain["n"].sum())
+            others = some[some["role"] == "ood"]
+            for side, of_side in (("aimed", True), ("held_out", False)):
+                row[f"{side}_auc"] = others.loc[others["aimed"] == of_side, "auc"].mean()
+            rows[aim] = row
+        return pd.DataFrame(rows).T.rename_axis("aim")
 
 
 @steady()
@@ -70,6 +93,7 @@ def generalisation_range(
     suite: str | None = None,
     bound: float | None = None,
     seeds: Sequence[int] = (1, 2, 3),
+    plain: Iterable[Subnetwork] | None = None,
     units: str = "all",
     data: SearchData | None = None,
     examples: int = 1000,
@@ -79,7 +103,7 @@ def generalisation_range(
     """Search for subnetworks that match the model and generalise as well or as badly as they can.
 
     Every second adversarial case of the suite is aimed at, with half of its examples and half of
-    the friendly ones; the other half and the other cases judge.
+    the friendly ones; the other halves and the other cases judge.
 
     Args:
         model: The full model.
@@ -87,8 +111,10 @@ def generalisation_range(
         sparsity: The share of units to drop.
         suite: The out-of-domain suite; the task's first if not given.
         bound: The highest divergence on the mask-learning examples, in nats; if not given, that
-            of the least faithful subnetwork of the plain searches.
+            of the least faithful plain subnetwork.
         seeds: Seeds of the searches, the same for each aim.
+        plain: Subnetworks that agree with the model alone, one for each seed; they are searched
+            for if not given.
         units: The units that may be dropped: ``all``, or ``heads`` alone.
         data: The task's search data, to save time.
         examples: Examples on which divergences are computed, at most.
@@ -104,38 +130,77 @@ def generalisation_range(
     check_classifier(model)
     expect("the task", task, Task, hint="load it with load_task")
     expect_whole("examples", examples, 1)
-    chosen = _suite(task, suite)
-    halves = split(chosen)
+    split = halves(_suite(task, suite))
     data = data or prepare(model, task)
     judge = Divergences(model, data.sample(examples, seed=0))
-    settings = {"exchange_rounds": 12} | options
     found: dict[str, list[Subnetwork]] = {}
-    for i, aim in enumerate((PLAIN, *TOWARDS)):
-        if aim != PLAIN and bound is None:
-            worst = judge.of(np.array([one.mask for one in found[PLAIN]])).max()
-            bound = max(float(worst), LEAST_BOUND)
+    stages = len(AIMS) - 1 + len(seeds)
+
+    def search(stage: int, some: Sequence[int], **more: Any) -> list[Subnetwork]:
         several = find_subnetworks_together(
             model,
             data,
             [sparsity],
-            seeds=seeds,
+            seeds=some,
             units=units,
-            aim=None if aim == PLAIN else aim_at(model, halves.aimed, towards=aim, bound=bound),
-            progress=None if progress is None else partial_progress(progress, i, 1, 3),
-            **settings,
+            progress=None if progress is None else partial_progress(progress, stage, 1, stages),
+            **more,
+            **({"exchange_rounds": 12} | options),
         )
-        found[aim] = [subnetwork for (subnetwork,) in several.values()]
-    assert bound is not None
-    in_domain = [one for one in task.suites if one.role == "id"]
-    rows = []
-    for aim, subnetworks in found.items():
-        at = judge.of(np.array([one.mask for one in subnetworks]))
-        for seed, divergence, subnetwork in zip(seeds, at, subnetworks, strict=True):
-            row = {"aim": aim, "seed": seed, "divergence": float(divergence)}
-            row["faithful"] = bool(divergence <= bound)
-            rows.append(row | _judged(model, subnetwork, halves, in_domain))
-    cases = halves.aimed_cases, halves.held_out_cases
-    return GeneralisationRange(bound, pd.DataFrame(rows), *cases, found)
+        return [subnetwork for (subnetwork,) in several.values()]
+
+    found[PLAIN] = search(0, seeds) if plain is None else list(plain)
+    if len(found[PLAIN]) != len(seeds):
+        raise InputError(f"give one plain subnetwork for each of the {len(seeds)} seeds")
+    if bound is None:
+        bound = max(float(judge.of(_masks(found[PLAIN])).max()), LEAST_BOUND)
+    for i, aim in enumerate(TOWARDS, start=1):
+        goal = aim_at(model, split.aimed, towards=aim, bound=bound)
+        found[aim] = search(i, seeds, aim=goal)
+    goal = aim_at(model, split.aimed, towards="well", bound=bound)
+    found[APART] = []
+    for i, (seed, bad) in enumerate(zip(seeds, found["badly"], strict=True)):
+        if not _possible(model, sparsity, units, len(bad.heads)):
+            break
+        found[APART] += search(3 + i, [seed], aim=goal, exclude=bad.heads)
+    divergences, cases, contrasts = [], [], []
+    suites = [one.for_labels(model.labels) for one in task.suites if one.role == "id"]
+    suites.append(split.judging.for_labels(model.labels))
+    reference = run_each(model, suites, None)
+    logits = {
+        aim: [run_each(model, suites, subnetwork) for subnetwork in several]
+        for aim, several in found.items()
+    }
+    for aim, several in found.items():
+        for i, divergence in enumerate(judge.of(_masks(several)) if several else ()):
+            divergences.append({"aim": aim, "seed": seeds[i], "divergence": float(divergence)})
+            rows = by_case(model, suites, logits[aim][i], reference)
+            cases.append(rows.assign(aim=aim, seed=seeds[i]))
+    every = pd.concat(cases, ignore_index=True)
+    every["aimed"] = every["case"].isin(split.aimed_cases) & (every["role"] == "ood")
+    for one, other in CONTRASTS:
+        for side, names in ((True, split.aimed_cases), (False, split.held_out_cases)):
+            # Pairs of the same seeds, where some of a group could not be searched for.
+            n = min(len(found[one]), len(found[other]))
+            if not n:
+                continue
+            both = [[run[suites[-1].name] for run in logits[aim][:n]] for aim in (one, other)]
+            mean, se = difference_of_aurocs(suites[-1], model.labels, names, *both)
+            row = {"aim": one, "other_aim": other, "aimed": side}
+            contrasts.append(row | {"auc_difference": mean, "se": se})
+    return GeneralisationRange(
+        bound, found, pd.DataFrame(divergences), every, pd.DataFrame(contrasts)
+    )
+
+
+def _masks(subnetworks: Sequence[Subnetwork]) -> np.ndarray:
+    return np.array([one.mask for one in subnetworks])
+
+
+def _possible(model: Classifier, sparsity: float, units: str, n_forbidden: int) -> bool:
+    """Say whether enough units are left for a sparsity without some."""
+    n = int(model.space.prunable(units).sum())
+    return n_kept(n, sparsity) <= n - n_forbidden
 
 
 def _suite(task: Task, name: str | None) -> Suite:
@@ -149,73 +214,3 @@ def _suite(task: Task, name: str | None) -> Suite:
         what = "no out-of-domain suite" if name is None else f"no out-of-domain suite {name!r}"
         raise InputError(f"the task {task.name} has {what} to aim at; load it with one")
     return suites[0]
-
-
-@dataclass(frozen=True)
-class Split:
-    """A suite divided into what is aimed at and what judges.
-
-    Args:
-        aimed: The examples that searches aim at.
-        judging: The examples that no search saw.
-        aimed_cases: The adversarial cases, or those of other kinds but friendly, aimed at.
-        held_out_cases: The other ones; the same where there is only one.
-    """
-
-    aimed: Suite
-    judging: Suite
-    aimed_cases: tuple[str, ...]
-    held_out_cases: tuple[str, ...]
-
-
-def split(suite: Suite) -> Split:
-    """Divide a suite: aim at every second case, with half of its examples.
-
-    Args:
-        suite: An out-of-domain suite. Friendly cases are on both sides, with half of the examples.
-    """
-    friendly = [case for case in suite.cases if suite.kind(case) == "friendly"]
-    others = [case for case in suite.cases if case not in friendly]
-    aimed_cases = tuple(others[::2])
-    cases = suite.examples.table["case"].to_numpy()
-    # The number of each example within its case: even ones are aimed at.
-    number = suite.examples.table.groupby("case").cumcount().to_numpy()
-    aimed = np.isin(cases, [*aimed_cases, *friendly]) & (number % 2 == 0)
-    sides = [
-        replace(suite, examples=suite.examples.take(np.flatnonzero(side)))
-        for side in (aimed, ~aimed)
-    ]
-    return Split(*sides, aimed_cases, tuple(others[1::2]) or aimed_cases)
-
-
-def _judged(
-    model: Classifier, subnetwork: Subnetwork, halves: Split, in_domain: Sequence[Suite]
-) -> dict[str, Any]:
-    """Measure a subnetwork in-domain, on the cases aimed at and on those held out."""
-    of_id = [_scored(model, suite, subnetwork) for suite in in_domain]
-    row: dict[str, Any] = {}
-    if of_id:
-        frame = pd.concat(frame for _, frame in of_id)
-        row |= {"in_domain": float(frame["correct"].mean()), "kl": float(frame["kl"].mean())}
-    suite = halves.judging.for_labels(model.labels)
-    logits, frame = _scored(model, suite, subnetwork)
-    kinds = frame["case"].map(suite.kind)
-    separated = discriminate(suite, model.labels, logits).set_index("case")["auc"]
-    sides = {"aimed": halves.aimed_cases, "held_out": halves.held_out_cases}
-    accuracy = frame.groupby("case")["correct"].mean()
-    friendly = accuracy[frame.loc[kinds == "friendly", "case"].unique()]
-    for side, names in sides.items():
-        mean = float(accuracy[list(names)].mean())
-        balanced = mean if friendly.empty else (mean + float(friendly.mean())) / 2
-        row[f"{side}_balanced"] = balanced
-        row[f"{side}_auc"] = float(separated.reindex(list(names)).mean())
-    return row
-
-
-def _scored(model: Classifier, suite: Suite, subnetwork: Subnetwork) -> tuple[Any, pd.DataFrame]:
-    """Run a subnetwork and the model on a suite; return its logits and a row per example."""
-    known = suite.for_labels(model.labels)
-    encoded = model.encode(known.examples)
-    reference = predict(model, encoded)
-    logits = predict(model, encoded, subnetwork=subnetwork)
-    return logits, per_example(known, model.labels, logits, reference)
