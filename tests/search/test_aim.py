@@ -62,37 +62,12 @@ def test_the_predicted_value_is_that_of_the_moved_model(tiny, suite, well):
         assert float(value) == pytest.approx(one.moved([(2, int(back))]).value, rel=1e-5)
 
 
-def test_aims_push_apart(tiny, suite):
-    data = prepare(tiny, some_pairs(64))
-    found = {
-        towards: find_subnetworks_together(
-            tiny,
-            data,
-            [0.5],
-            seeds=[0, 1],
-            aim=aim_at(tiny, suite, towards=towards, bound=100.0),
-            **QUICK,
-        )
-        for towards in ("well", "badly")
-    }
-    aim = aim_at(tiny, suite, towards="well", bound=1.0)
-
-    def chance(subnetwork):
-        with subnetwork.applied(tiny), tiny.inference():
-            logits = tiny.logits(tiny.encode(suite.examples))
-        return float((aim.weights * chance_of(aim.right, logits)).mean())
-
-    for seed in (0, 1):
-        ((well,), (badly,)) = found["well"][seed], found["badly"][seed]
-        assert chance(well) > chance(badly) + 0.02
-        assert "generalise well" in well.provenance["aim"]
-
-
 def test_one_seed_alone_and_two_in_one_pass_find_the_same(tiny, suite):
     data = prepare(tiny, some_pairs(64))
     aim = aim_at(tiny, suite, towards="well", bound=0.05)
     together = find_subnetworks_together(tiny, data, [0.5], seeds=[3, 4], aim=aim, **QUICK)
     for seed, (subnetwork,) in together.items():
+        assert "generalise well" in subnetwork.provenance["aim"]
         (alone,) = find_subnetworks(tiny, data, [0.5], seed=seed, aim=aim, **QUICK)
         assert alone.kept == subnetwork.kept
         np.testing.assert_allclose(alone.soft, subnetwork.soft, atol=1e-3)
@@ -119,9 +94,8 @@ def test_a_subnetwork_is_improved_by_exchanges_alone(tiny):
     ("changes", "message"),
     [
         ({"towards": "fine"}, "unknown aim 'fine'"),
-        ({"bound": 0}, "must be a number above 0"),
+        ({"bound": 0.0}, "must be a number above 0"),
         ({"bound": float("nan")}, "must be a number above 0"),
-        ({"suite": "hans"}, "load it with load_suite"),
     ],
 )
 def test_wrong_aims_are_refused(tiny, suite, changes, message):
