@@ -39,8 +39,9 @@ class Necessity:
         best: The best subnetwork found, of all that were compared.
         divergence: Its mean KL divergence from the full model on the judging examples, in nats.
         table: One row per unit that may be dropped: ``unit``; ``kept``, whether the best
-            subnetwork keeps it; ``divergence`` of the best subnetwork without it; ``necessity``,
-            which is this minus that of the best, with its standard error ``se`` over examples;
+            subnetwork keeps it; ``divergence`` of the best subnetwork without it, with its
+            standard error ``divergence_se`` over examples; ``necessity``, which is this minus
+            that of the best, with its standard error ``se``;
             ``p`` that it is not above 1e-6, which may be rounding, by a paired t-test,
             Holm-corrected over the units that the best keeps; ``shared``, the share of its other
             units that the best subnetwork without it keeps too.
@@ -72,12 +73,13 @@ class Necessity:
 @steady()
 def necessity(
     model: Classifier,
-    task: Task | SearchData,
+    task: Task,
     best: Subnetwork,
     *,
     others: Iterable[Subnetwork] = (),
     units: str = "all",
     judge: Suite | Examples | None = None,
+    data: SearchData | None = None,
     examples: int = 500,
     rounds: int = 6,
     seed: int = 0,
@@ -91,12 +93,13 @@ def necessity(
 
     Args:
         model: The full model.
-        task: The task, or its search data.
+        task: The task.
         best: A subnetwork that matches the model, the best known.
         others: Further subnetworks of the same size, such as those of other seeds.
         units: The units that may be dropped: ``all``, or ``heads`` alone.
         judge: Examples on which divergences are compared, apart from those of the search; the
             task's in-domain suites if not given.
+        data: The task's search data, to save time.
         examples: Examples of a round of exchanges; the judging ones are four times as many at most.
         rounds: Rounds of exchanges.
         seed: Seed of the order of examples.
@@ -115,7 +118,7 @@ def necessity(
     prunable = model.space.prunable(units)
     known = [best, *others]
     _check_alike(model, known, prunable)
-    data = task if isinstance(task, SearchData) else prepare(model, task, ablation=best.ablation)
+    data = data or prepare(model, task, ablation=best.ablation)
     judged = _judging(model, task, judge, data, 4 * examples)
     search = Divergences(model, data.sample(2 * examples, seed))
     pool = np.unique([one.mask for one in known], axis=0)
@@ -175,20 +178,20 @@ def _check_alike(
 
 def _judging(
     model: Classifier,
-    task: Task | SearchData,
+    task: Task,
     judge: Suite | Examples | None,
     data: SearchData,
     limit: int,
 ) -> SearchData:
     """Prepare the judging examples, at most so many, with the ablation values of the search."""
     given = judge
-    if given is None and isinstance(task, Task):
+    if given is None:
         suites = [suite.examples for suite in task.suites if suite.role == "id"]
         alike = [one for one in suites if one.labels == suites[0].labels]
         if alike:
             given = Examples.concat(alike, alike[0].labels)
     if given is None:
-        raise InputError("give examples to judge on (`judge`): search data have no suites")
+        raise InputError("the task has no in-domain suite to judge on; give examples (`judge`)")
     some = given.examples if isinstance(given, Suite) else given
     sampled = some.sample(limit, seed=0)
     return prepare(model, sampled, ablation=data.ablation, values=data.values)
@@ -266,6 +269,7 @@ def _table(
                 "unit": str(model.space.units[unit]),
                 "kept": bool(every[chosen][unit]),
                 "divergence": float(of_examples[row].mean()),
+                "divergence_se": float(of_examples[row].std(ddof=1) / n**0.5) if n > 1 else np.nan,
                 "necessity": float(more.mean()),
                 "se": se,
                 "p": float(stats.t.sf((more.mean() - LEAST_FALL) / se, n - 1)) if se > 0 else 1.0,

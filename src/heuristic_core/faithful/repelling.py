@@ -40,10 +40,12 @@ class Repelled:
             this size can have; ``shared``, the units that all keep; ``expected_shared`` and
             ``p_shared``, how many random ones would share, and the probability of as many.
         subnetworks: The subnetworks by weight, one for each seed.
+        divergences: Their divergences by weight, in nats.
     """
 
     table: pd.DataFrame
     subnetworks: Mapping[float, Sequence[Subnetwork]]
+    divergences: Mapping[float, Sequence[float]]
 
     def __repr__(self) -> str:
         first, last = self.table.iloc[0], self.table.iloc[-1]
@@ -115,6 +117,7 @@ def repelling_subnetworks(
     data = task if isinstance(task, SearchData) else prepare(model, task)
     judge = Divergences(model, data.sample(examples, seed=0))
     found: dict[float, list[Subnetwork]] = {}
+    at: dict[float, list[float]] = {}
     rows = []
     for i, weight in enumerate(rising):
         several = find_subnetworks_together(
@@ -128,24 +131,24 @@ def repelling_subnetworks(
             **({"exchange_rounds": 12} | options),
         )
         found[weight] = [subnetwork for (subnetwork,) in several.values()]
-        rows.append({"repel": weight} | _compared(found[weight], model, units, judge))
-    return Repelled(pd.DataFrame(rows), found)
+        at[weight] = judge.of(np.array([one.mask for one in found[weight]])).tolist()
+        rows.append({"repel": weight} | _compared(found[weight], model, units, at[weight]))
+    return Repelled(pd.DataFrame(rows), found, at)
 
 
 def _compared(
-    subnetworks: Sequence[Subnetwork], model: Classifier, units: str, judge: Divergences
+    subnetworks: Sequence[Subnetwork], model: Classifier, units: str, at: Sequence[float]
 ) -> dict[str, float]:
     """Say how faithful subnetworks are, and how much they overlap."""
     prunable = model.space.prunable(units)
     masks = np.array([one.mask for one in subnetworks])
-    divergences = judge.of(masks)
     counts = (masks & prunable).sum(1)
     pairs = list(combinations(subnetworks, 2))
     n_shared = int((masks.all(0) & prunable).sum())
     chance = at_least(intersection_distribution(int(prunable.sum()), counts.tolist()), n_shared)
     return {
-        "divergence": float(divergences.mean()),
-        "worst": float(divergences.max()),
+        "divergence": float(np.mean(at)),
+        "worst": float(max(at)),
         "jaccard": float(np.mean([_jaccard(a, b, prunable) for a, b in pairs])),
         "heads_jaccard": float(np.mean([a.heads_jaccard(b) for a, b in pairs])),
         "expected": expected_jaccard([int(prunable.sum())], counts[:, None]),

@@ -26,8 +26,6 @@ from ..units import n_kept
 from .divergence import Divergences
 from .generalisation import by_case, difference_of_aurocs, halves, run_each
 
-#: No bound is lower, in nats: below it, divergences are as good as equal.
-LEAST_BOUND = 1e-3
 #: What searches aim at: nothing but to agree with the model; to generalise well, or badly; and to
 #: generalise well without the heads of the subnetwork that generalises badly.
 PLAIN, APART = "none", "apart"
@@ -153,7 +151,7 @@ def generalisation_range(
     if len(found[PLAIN]) != len(seeds):
         raise InputError(f"give one plain subnetwork for each of the {len(seeds)} seeds")
     if bound is None:
-        bound = max(float(judge.of(_masks(found[PLAIN])).max()), LEAST_BOUND)
+        bound = judge.bound(found[PLAIN])
     for i, aim in enumerate(TOWARDS, start=1):
         goal = aim_at(model, split.aimed, towards=aim, bound=bound)
         found[aim] = search(i, seeds, aim=goal)
