@@ -50,7 +50,7 @@ class Level:
         """The heads that all keep."""
         return [
             name
-            for name, shared in zip(self.names, self.heads.all(axis=0).tolist(), strict=True)
+            for name, shared in zip(self.names, np.all(self.heads, axis=0).tolist(), strict=True)
             if shared
         ]
 
