@@ -194,7 +194,7 @@ QUESTION = Question(
     asks="Do equally faithful subnetworks generalise differently, if one looks for the extremes?",
     claim="subnetworks that match the model in-domain generalise well and badly, if one looks for "
     "both",
-    page="generalisation_range",
+    page="faithful_sets",
     subject=BY_SPARSITY,
     needs=("targeted", "targeted_contrasts"),
     answer=generalisation_range,

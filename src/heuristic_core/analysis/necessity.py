@@ -58,7 +58,7 @@ def _agreement(units: pd.DataFrame) -> Row:
         "jaccard": len(core & needed) / max(1, len(core | needed)) if core | needed else 1.0,
         "core_necessity": _mean(heads.loc[heads["in_core"], "necessity"]),
         "other_necessity": _mean(others["necessity"]),
-        "needed_members": " ".join(sorted(needed)),
+        "members": " ".join(sorted(needed)),
     }
 
 
@@ -101,7 +101,7 @@ QUESTION = Question(
     key="necessity",
     asks="Does no faithful subnetwork do without the heads of the core?",
     claim="most heads of the core are necessary: no faithful subnetwork does without them",
-    page="necessity",
+    page="faithful_sets",
     subject=BY_SPARSITY,
     needs=("necessity",),
     answer=necessity,
@@ -142,7 +142,7 @@ QUESTION = Question(
                 form="signed",
                 optional=True,
             ),
-            Column("needed_members", "the necessary heads", "str", "members", optional=True),
+            Column("members", "the necessary heads", "str", "members", optional=True),
             title="Core by frequency and core by necessity",
         ),
         Table(
