@@ -24,7 +24,7 @@ from ..units import Unit
 from .divergence import Divergences
 
 #: What sharing all units costs, in nats, from nothing to more than any divergence is worth.
-WEIGHTS = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
+WEIGHTS = (0.0, 0.1, 0.3, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ def repelling_subnetworks(
         units: The units that may be dropped: ``all``, or ``heads`` alone.
         examples: Examples on which divergences are computed, at most.
         progress: Called with (steps done, steps in all).
-        options: Settings of the learned search. There are 12 rounds of exchanges by default.
+        options: Settings of the learned search.
 
     Returns:
         The subnetworks, and how overlap and fidelity fall as the weight grows.
@@ -128,7 +128,7 @@ def repelling_subnetworks(
             units=units,
             repel=weight,
             progress=None if progress is None else partial_progress(progress, i, 1, len(rising)),
-            **({"exchange_rounds": 12} | options),
+            **options,
         )
         found[weight] = [subnetwork for (subnetwork,) in several.values()]
         at[weight] = judge.of(np.array([one.mask for one in found[weight]])).tolist()

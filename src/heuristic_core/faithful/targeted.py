@@ -117,7 +117,7 @@ def generalisation_range(
         data: The task's search data, to save time.
         examples: Examples on which divergences are computed, at most.
         progress: Called with (steps done, steps in all).
-        options: Settings of the learned search. There are 12 rounds of exchanges by default.
+        options: Settings of the learned search.
 
     Returns:
         The subnetworks and how they generalise.
@@ -143,7 +143,7 @@ def generalisation_range(
             units=units,
             progress=None if progress is None else partial_progress(progress, stage, 1, stages),
             **more,
-            **({"exchange_rounds": 12} | options),
+            **options,
         )
         return [subnetwork for (subnetwork,) in several.values()]
 

@@ -169,11 +169,11 @@ class FaithfulConfig(Settings):
     )
     repelled: int = Field(5, ge=2, description="Subnetworks that repel each other.")
     weights: list[Annotated[float, Field(ge=0)]] = Field(
-        [0.0, 0.03, 0.1, 0.3, 1.0, 3.0],
+        [0.0, 0.1, 0.3, 1.0],
         min_length=1,
         description="What one pays for sharing all of its units with all others, in nats.",
     )
-    rounds: int = Field(12, ge=0, description="Rounds of exchanges of each search.")
+    rounds: int = Field(6, ge=0, description="Rounds of exchanges of each search.")
     examples: int = Field(
         1000, ge=1, description="Mask-learning examples on which divergences are compared."
     )
