@@ -155,7 +155,7 @@ class Subnetwork(Shared):
 
     def complement(self) -> Subnetwork:
         """Return the subnetwork that keeps exactly the units this one drops."""
-        return self._keeping(frozenset(self.space) - self.kept)
+        return self.keeping(frozenset(self.space) - self.kept)
 
     def __contains__(self, unit: object) -> bool:
         return (Unit.parse(unit) if isinstance(unit, str) else unit) in self.kept
@@ -180,10 +180,14 @@ class Subnetwork(Shared):
         self._check_space(other)
         if self.ablation != other.ablation:
             raise InputError("subnetworks with different ablation kinds cannot be combined")
-        return self._keeping(operation(self.kept, other.kept))
+        return self.keeping(operation(self.kept, other.kept))
 
-    def _keeping(self, kept: frozenset[Unit]) -> Subnetwork:
-        """Return the subnetwork of other units with the same values, and what is known of these."""
+    def keeping(self, kept: frozenset[Unit]) -> Subnetwork:
+        """Return the subnetwork of other units with the same values, and what is known of these.
+
+        Args:
+            kept: The units that it keeps.
+        """
         facts = {key: self.provenance[key] for key in _OF_VALUES if key in self.provenance}
         return replace(self, kept=kept, soft=None, provenance=facts)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
@@ -10,6 +12,10 @@ from ..models.classifier import Classifier
 from ..models.masked_runs import MEMORY, MaskedRuns
 from ..search.data import SearchData
 from ..search.gate_training import kl_divergence
+from ..subnetwork import Subnetwork
+
+#: No bound is lower, in nats: below it, divergences are as good as equal.
+LEAST_BOUND = 1e-3
 
 Masks = Bool[np.ndarray, "choice unit"]
 
@@ -62,3 +68,12 @@ class Divergences:
             masks: For each choice which units are kept.
         """
         return self.per_example(masks).mean(1)
+
+    def bound(self, subnetworks: Sequence[Subnetwork]) -> float:
+        """Return the divergence up to which others are as faithful as some subnetworks, in nats.
+
+        Args:
+            subnetworks: Subnetworks that match the model; the least faithful of them decides.
+        """
+        worst = self.of(np.array([one.mask for one in subnetworks])).max()
+        return max(float(worst), LEAST_BOUND)
