@@ -13,7 +13,8 @@ Subnetworks
     ``with`` block; ``means`` computes what replaces units.
 Faithful sets
     ``generalisation_range`` finds how differently subnetworks generalise that match the model,
-    ``repelling_subnetworks`` how little they can share, ``necessity`` what they cannot do without.
+    ``repelling_subnetworks`` how little they can share, ``necessity`` what they cannot do without;
+    ``mend`` changes units that are blamed, ``ways_to_mend`` compares what that gains.
 Measurements
     ``evaluate``, ``predict``; ``attention`` of a head; ``path_patching`` from head to head.
 Types
@@ -32,9 +33,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api import attention, check, finetune, run
     from .errors import InputError
+    from .faithful.mending import mend
     from .faithful.necessity import necessity
     from .faithful.repelling import repelling_subnetworks
     from .faithful.targeted import generalisation_range
+    from .faithful.ways_to_mend import ways_to_mend
     from .measure.accuracy import evaluate, predict
     from .measure.dependency import path_patching
     from .measure.removal import removal, without
@@ -74,6 +77,7 @@ _HOMES = {
     "load_suite": "tasks",
     "load_task": "tasks",
     "means": "search.data",
+    "mend": "faithful.mending",
     "necessity": "faithful.necessity",
     "path_patching": "measure.dependency",
     "predict": "measure.accuracy",
@@ -81,6 +85,7 @@ _HOMES = {
     "removal": "measure.removal",
     "repelling_subnetworks": "faithful.repelling",
     "run": "api",
+    "ways_to_mend": "faithful.ways_to_mend",
     "without": "measure.removal",
 }
 
@@ -108,6 +113,7 @@ __all__ = [
     "load_suite",
     "load_task",
     "means",
+    "mend",
     "necessity",
     "path_patching",
     "predict",
@@ -115,6 +121,7 @@ __all__ = [
     "removal",
     "repelling_subnetworks",
     "run",
+    "ways_to_mend",
     "without",
 ]
 

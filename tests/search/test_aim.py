@@ -47,15 +47,53 @@ def test_the_chance_of_the_right_label_is_that_of_softmax():
     np.testing.assert_allclose(chance_of(right, logits), expected, rtol=1e-6)
 
 
+def test_the_score_is_a_smooth_auroc_that_no_label_bias_moves(tiny, suite):
+    aim = aim_at(tiny, suite, towards="well", bound=0.02)
+    rows = np.arange(len(suite.examples))
+    logits = torch.randn(len(rows), 2, generator=torch.Generator().manual_seed(0))
+    score = float(aim.score(rows, logits))
+    # By hand: adversarial pairs are non-entailments here, friendly ones entailments.
+    odds = (logits[:, 1] - logits[:, 0]).numpy()
+    weights, side = aim.weights.numpy(), aim.side.numpy()
+    total = above = 0.0
+    for i in np.flatnonzero(side > 0):
+        for j in np.flatnonzero(side < 0):
+            if suite.group(suite.examples.table["case"][i]) == suite.group(
+                suite.examples.table["case"][j]
+            ):
+                total += weights[i] * weights[j]
+                above += weights[i] * weights[j] / (1 + np.exp(odds[j] - odds[i]))
+    assert score == pytest.approx(above / total, rel=1e-5)
+    biased = logits + torch.tensor([0.0, 7.0])
+    assert float(aim.score(rows, biased)) == pytest.approx(score, rel=1e-4)
+    apart = torch.stack([torch.zeros(len(rows)), 20.0 * torch.from_numpy(side).float()], -1)
+    assert float(aim.score(rows, apart)) == pytest.approx(1)
+    several = torch.stack([logits, biased, apart])
+    assert aim.score(rows, several).tolist() == pytest.approx([score, score, 1], rel=1e-4)
+    assert float(aim.score(np.flatnonzero(side > 0), logits[side > 0])) == 0  # no pair
+
+
+def test_without_pairs_the_score_is_the_chance_of_the_right_label(tiny):
+    examples = some_pairs(12, seed=4)
+    kinds = dict.fromkeys(examples.table["case"], "shift")
+    aim = aim_at(
+        tiny, Suite(name="s", role="ood", examples=examples, kinds=kinds), towards="well", bound=1.0
+    )
+    logits = torch.randn(12, 2, generator=torch.Generator().manual_seed(0))
+    p = torch.softmax(logits, -1)[aim.right].double()
+    weights = aim.weights
+    assert float(aim.score(np.arange(12), logits)) == pytest.approx(
+        float((weights * p).sum() / weights.sum()), rel=1e-5
+    )
+
+
 @pytest.mark.parametrize("well", [True, False])
 def test_the_predicted_value_is_that_of_the_moved_model(tiny, suite, well):
     aim = aim_at(tiny, suite, towards="well" if well else "badly", bound=0.02)
     generator = torch.Generator().manual_seed(3)
     draw = lambda *shape: torch.randn(*shape, generator=generator)  # noqa: E731
     faithful = LinearModel(torch.log_softmax(draw(8, 2), -1), draw(8, 2), draw(8, 2, 6))
-    one = AimedModel(
-        faithful, aim, aim.right[:10], aim.weights[:10].float(), draw(10, 2), draw(10, 2, 6)
-    )
+    one = AimedModel(faithful, aim, np.arange(10), draw(10, 2), draw(10, 2, 6))
     backs = np.array([1, 4, 5])
     predicted = one.predicted(2, backs)
     for value, back in zip(predicted, backs, strict=True):

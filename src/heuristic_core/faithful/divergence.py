@@ -16,6 +16,9 @@ from ..subnetwork import Subnetwork
 
 #: No bound is lower, in nats: below it, divergences are as good as equal.
 LEAST_BOUND = 1e-3
+#: A bound is above the divergence of the least faithful known subnetwork by this factor: searches
+#: see other examples than those that judge.
+ROOM = 1.25
 
 Masks = Bool[np.ndarray, "choice unit"]
 
@@ -73,7 +76,8 @@ class Divergences:
         """Return the divergence up to which others are as faithful as some subnetworks, in nats.
 
         Args:
-            subnetworks: Subnetworks that match the model; the least faithful of them decides.
+            subnetworks: Subnetworks that match the model. The least faithful of them decides; the
+                bound is a quarter above it.
         """
         worst = self.of(np.array([one.mask for one in subnetworks])).max()
-        return max(float(worst), LEAST_BOUND)
+        return max(ROOM * float(worst), LEAST_BOUND)

@@ -23,7 +23,7 @@ from ..search.find import find_subnetworks_together
 from ..subnetwork import Subnetwork
 from ..tasks.task import Suite, Task
 from ..units import n_kept
-from .divergence import Divergences
+from .divergence import ROOM, Divergences
 from .generalisation import by_case, difference_of_aurocs, halves, run_each
 
 #: What searches aim at: nothing but to agree with the model; to generalise well, or badly; and to
@@ -108,8 +108,8 @@ def generalisation_range(
         task: The task.
         sparsity: The share of units to drop.
         suite: The out-of-domain suite; the task's first if not given.
-        bound: The highest divergence on the mask-learning examples, in nats; if not given, that
-            of the least faithful plain subnetwork.
+        bound: The highest divergence on the mask-learning examples, in nats; if not given, a
+            quarter above that of the least faithful plain subnetwork.
         seeds: Seeds of the searches, the same for each aim.
         plain: Subnetworks that agree with the model alone, one for each seed; they are searched
             for if not given.
@@ -153,9 +153,9 @@ def generalisation_range(
     if bound is None:
         bound = judge.bound(found[PLAIN])
     for i, aim in enumerate(TOWARDS, start=1):
-        goal = aim_at(model, split.aimed, towards=aim, bound=bound)
+        goal = aim_at(model, split.aimed, towards=aim, bound=bound / ROOM)
         found[aim] = search(i, seeds, aim=goal)
-    goal = aim_at(model, split.aimed, towards="well", bound=bound)
+    goal = aim_at(model, split.aimed, towards="well", bound=bound / ROOM)
     found[APART] = []
     for i, (seed, bad) in enumerate(zip(seeds, found["badly"], strict=True)):
         if not _possible(model, sparsity, units, len(bad.heads)):

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..models.gates import Gates
-from .aim import chance_of
 from .hard_concrete import sample_gates
 from .problem import Problem
 from .rows import noise, ordered, passes
@@ -86,23 +85,28 @@ class AimedGates:
             ]
         )
         z = self._problem.gates(sample_gates(log_alpha[:, None], uniform))
-        slopes = self._slopes(gates, rows.ravel(), z.detach().flatten(0, 1)).view_as(z)
-        factor = aim.sign * self._log_weight.exp() / n_rows
+        slopes = self._slopes(gates, rows, z.detach().flatten(0, 1)).view_as(z)
+        factor = aim.sign * self._log_weight.exp()
         torch.autograd.backward([z], [slopes * factor[:, None, None].to(slopes)])
 
     def _slopes(
-        self, gates: Gates, rows: np.ndarray, z: Float[Tensor, "row unit"]
-    ) -> Float[Tensor, "row unit"]:
-        """Differentiate each row's weighted probability with respect to its gates."""
+        self, gates: Gates, rows: Int[np.ndarray, "seed row"], z: Float[Tensor, "all_rows unit"]
+    ) -> Float[Tensor, "all_rows unit"]:
+        """Differentiate each seed's score with respect to the gates of its rows."""
         model, aim = self._problem.model, self._aim
-        slopes = torch.empty_like(z)
-        for some in passes(aim.encoded.lengths[rows], self._rows_per_pass):
-            chosen = rows[some]
-            batch = aim.encoded.batch(chosen, model.device)
-            gates.z = z[some].requires_grad_()
-            logits = model(**batch).logits
-            logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-            right, weights = aim.right[chosen].to(model.device), aim.weights[chosen].to(logits)
-            total = (weights * chance_of(right, logits)).sum()
-            (slopes[some],) = torch.autograd.grad(total, gates.z)
+        flat, own = rows.ravel(), z.requires_grad_()
+        parts, order = [], []
+        for some in passes(aim.encoded.lengths[flat], self._rows_per_pass):
+            gates.z = own[some]
+            logits = model(**aim.encoded.batch(flat[some], model.device)).logits
+            parts.append(logits.to(torch.promote_types(logits.dtype, torch.float32)))
+            order.append(some)
+        # Pairs of examples may have run in different passes.
+        back = torch.from_numpy(np.argsort(np.concatenate(order))).to(model.device)
+        by_seed = torch.cat(parts)[back].view(*rows.shape, -1)
+        scores = [aim.score(some, logits) for some, logits in zip(rows, by_seed, strict=True)]
+        total = torch.stack(scores).sum()
+        if not total.requires_grad:  # no pair in any seed's rows
+            return torch.zeros_like(z)
+        (slopes,) = torch.autograd.grad(total, own)
         return slopes

@@ -213,9 +213,7 @@ def _linear(
     faithful = LinearModel(data.reference[rows[:n]].to(logits), logits[:n], slopes[:n])
     if aim is None:
         return faithful
-    others = rows[n:] - len(data.encoded)
-    right, weights = aim.right[others].to(logits.device), aim.weights[others].to(logits)
-    return AimedModel(faithful, aim, right, weights, logits[n:], slopes[n:])
+    return AimedModel(faithful, aim, rows[n:] - len(data.encoded), logits[n:], slopes[n:])
 
 
 def _answers(problem: Problem, questions: Sequence[Question], limit: int) -> list[Answer]:

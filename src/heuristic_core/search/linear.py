@@ -13,10 +13,10 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from .aim import Aim, chance_of
+from .aim import Aim
 from .gate_training import kl_divergence
 
 Pair = tuple[int, int]
@@ -79,24 +79,22 @@ class AimedModel:
     Args:
         faithful: The model on the search's examples.
         aim: What the search aims at.
-        right: Which classes are right, on examples of the aim.
-        weights: These examples' weights.
+        rows: The examples of the aim.
         logits: Their logits.
         slopes: Derivatives of their logits with respect to the gates.
     """
 
     faithful: LinearModel
     aim: Aim
-    right: Bool[Tensor, "other label"]
-    weights: Float[Tensor, " other"]
+    rows: Int[np.ndarray, " other"]
     logits: Float[Tensor, "other label"]
     slopes: Float[Tensor, "other label unit"]
 
     @property
     def value(self) -> float:
         """The aim's value, with what a divergence beyond the bound adds; lower is better."""
-        at = (self.weights * chance_of(self.right, self.logits)).sum() / self.weights.sum()
-        return float(self.aim.value(at, torch.tensor(self.faithful.value)))
+        score = self.aim.score(self.rows, self.logits)
+        return float(self.aim.value(score, torch.tensor(self.faithful.value)))
 
     def moved(self, pairs: Sequence[Pair]) -> AimedModel:
         """Extrapolate the logits to those after some exchanges; the slopes stay."""
@@ -106,9 +104,8 @@ class AimedModel:
     def predicted(self, out: int, backs: np.ndarray) -> Float[Tensor, " candidate"]:
         """Predict the value with ``out`` exchanged for each of some dropped units."""
         shifted = self.logits.unsqueeze(-1) + _shift(self.slopes, out, backs)
-        chance = chance_of(self.right, shifted.movedim(-1, 0))
-        at = (chance * self.weights).sum(-1) / self.weights.sum()
-        return self.aim.value(at, self.faithful.predicted(out, backs))
+        score = self.aim.score(self.rows, shifted.movedim(-1, 0))
+        return self.aim.value(score, self.faithful.predicted(out, backs))
 
     @classmethod
     def joined(cls, models: Sequence[AimedModel]) -> AimedModel:
@@ -116,8 +113,7 @@ class AimedModel:
         return cls(
             LinearModel.joined([one.faithful for one in models]),
             models[0].aim,
-            torch.cat([one.right for one in models]),
-            torch.cat([one.weights for one in models]),
+            np.concatenate([one.rows for one in models]),
             torch.cat([one.logits for one in models]),
             torch.cat([one.slopes for one in models]),
         )
