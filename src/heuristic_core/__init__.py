@@ -11,7 +11,8 @@ Subnetworks
     ``removal`` returns the one that lacks some units, and ``without`` runs a model as it within a
     ``with`` block; ``means`` computes what replaces units.
 Measurements
-    ``evaluate``, ``predict``; ``attention`` of a head; ``path_patching`` from head to head.
+    ``evaluate``, ``predict``; ``attention`` of a head; ``path_patching`` from head to head;
+    ``validate`` tests a subnetwork beside random ones.
 Types
     ``Classifier``, ``Subnetwork``, ``Unit``, ``UnitSpace``, ``Task``, ``Suite``, ``LoadedRun``;
     ``InputError`` is every error that a user can cause.
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api import attention, check, finetune, run
     from .errors import InputError
+    from .faithful.validity import validate
     from .measure.accuracy import evaluate, predict
     from .measure.dependency import path_patching
     from .measure.removal import removal, without
@@ -69,6 +71,7 @@ _HOMES = {
     "prepare": "search.data",
     "removal": "measure.removal",
     "run": "api",
+    "validate": "faithful.validity",
     "without": "measure.removal",
 }
 
@@ -99,6 +102,7 @@ __all__ = [
     "prepare",
     "removal",
     "run",
+    "validate",
     "without",
 ]
 
