@@ -63,11 +63,17 @@ def validate(
         ),
     ] = None,
     searches: Annotated[
-        int, typer.Option(help="Repeat its search on so many samples of the examples.")
+        int,
+        typer.Option(
+            help="Repeat its search on so many samples of the examples.", show_default="none"
+        ),
     ] = 0,
     draws: Annotated[int, typer.Option(help="Random sets of each kind.")] = 999,
     case_draws: Annotated[
-        int, typer.Option(help="Random sets that it is compared with on every case.")
+        int,
+        typer.Option(
+            help="Random sets that it is compared with on every case.", show_default="none"
+        ),
     ] = 0,
     examples: Annotated[
         int, typer.Option(help="In-domain examples at most, for all but single cases.")
