@@ -12,7 +12,8 @@ Subnetworks
     ``with`` block; ``means`` computes what replaces units.
 Measurements
     ``evaluate``, ``predict``; ``attention`` of a head; ``path_patching`` from head to head;
-    ``validate`` tests a subnetwork beside random ones.
+    ``validate`` tests a subnetwork beside random ones; ``faithfulness_curves`` compares methods
+    by CPR and CMD.
 Types
     ``Classifier``, ``Subnetwork``, ``Unit``, ``UnitSpace``, ``Task``, ``Suite``, ``LoadedRun``;
     ``InputError`` is every error that a user can cause.
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api import attention, check, finetune, run
     from .errors import InputError
+    from .faithful.curves import faithfulness_curves
     from .faithful.validity import validate
     from .measure.accuracy import evaluate, predict
     from .measure.dependency import path_patching
@@ -57,6 +59,7 @@ _HOMES = {
     "check": "api",
     "compare": "study.compare",
     "evaluate": "measure.accuracy",
+    "faithfulness_curves": "faithful.curves",
     "find_subnetwork": "search.find",
     "find_subnetworks": "search.find",
     "find_subnetworks_together": "search.find",
@@ -88,6 +91,7 @@ __all__ = [
     "check",
     "compare",
     "evaluate",
+    "faithfulness_curves",
     "find_subnetwork",
     "find_subnetworks",
     "find_subnetworks_together",

@@ -143,7 +143,7 @@ CALLS: dict[str, tuple[Call, str]] = {
     "a core elsewhere": (validated(core=["L9H0"]), "there is no unit L9H0 here"),
     "transferred to a name": (
         validated(transfer_to=["hans"]),
-        "what is transferred to must be of the type Task or Suite",
+        "what subnetworks are run on must be of the type Task or Suite",
     ),
     "transferred twice": (
         lambda x: hc.validate(x.model, x.task, x.sub, transfer_to=[x.task]),

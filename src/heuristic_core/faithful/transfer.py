@@ -43,7 +43,7 @@ def suites_of(model: Classifier, tasks: Sequence[Task | Suite]) -> list[Named]:
     """
     found: list[Named] = []
     for task in tasks:
-        expect("what is transferred to", task, Task, Suite, hint="load it with load_task")
+        expect("what subnetworks are run on", task, Task, Suite, hint="load it with load_task")
         some = task.suites if isinstance(task, Task) else (task,)
         name = task.name if isinstance(task, Task) else ""
         found += [(name, suite.for_labels(model.labels)) for suite in some]
