@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -145,7 +146,9 @@ def test_only_heads_are_drawn_where_only_heads_were_dropped(tiny_loaded, monkeyp
     assert curves.curves["size"].tolist() == [0.5]
 
 
-def test_what_cannot_be_compared_is_refused(tiny_loaded, model, data, toy):
+def test_what_cannot_be_compared_is_refused(tiny_loaded, model, data, monkeypatch):
+    # Without the tests' own checks of types.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     pairs = some_pairs(8)
     suite = hc.Suite(name="id", role="id", examples=pairs)
     prepared = hc.prepare(tiny_loaded, pairs)

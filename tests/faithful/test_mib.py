@@ -11,7 +11,7 @@ from heuristic_core.faithful import mib
 from heuristic_core.faithful.mib import Recovered, areas, faithfulness, recovered, why_none
 
 #: The sizes that MIB's code has by default.
-MIB_SIZES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+MIB_SIZES = np.array([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1])
 numbers = st.floats(-20, 20)
 
 

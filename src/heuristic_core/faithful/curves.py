@@ -186,7 +186,7 @@ class _Scores:
         )
         self._known: dict[bytes, Float[np.ndarray, " example"]] = {}
 
-    def run(self, masks: Sequence[Bool[np.ndarray, "*choice unit"]], progress: Progress) -> None:
+    def run(self, masks: Sequence[np.ndarray], progress: Progress) -> None:
         """Run some choices of units."""
         flat = np.concatenate([some.reshape(-1, some.shape[-1]) for some in masks])
         # In this order neighbours agree on as many of the lower layers as possible.

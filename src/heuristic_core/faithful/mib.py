@@ -6,7 +6,6 @@ arXiv 2504.13151), for units in place of edges.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,13 +20,13 @@ ENOUGH_ERRORS = 3
 #: Bootstrap draws of the examples.
 N_DRAWS = 1000
 
-Curve = Float[np.ndarray, "*batch size"]
+Curve = Float[np.ndarray, "*#batch size"]
 
 
 def faithfulness(
-    m: Float[np.ndarray, "*batch size"],
-    empty: Float[np.ndarray, "*batch"] | float,
-    full: Float[np.ndarray, "*batch"] | float,
+    m: Float[np.ndarray, "*#batch size"],
+    empty: Float[np.ndarray, "*#batch"] | float,
+    full: Float[np.ndarray, "*#batch"] | float,
 ) -> Curve:
     """Compute f, the share of the full model's performance beyond the empty one's.
 
@@ -41,10 +40,10 @@ def faithfulness(
 
 
 def recovered(
-    inner: Float[np.ndarray, "*batch size"],
-    empty: Float[np.ndarray, "*batch"] | float,
-    full: Float[np.ndarray, "*batch"] | float,
-) -> Curve:
+    inner: Float[np.ndarray, "*#batch inner"],
+    empty: Float[np.ndarray, "*#batch"] | float,
+    full: Float[np.ndarray, "*#batch"] | float,
+) -> Float[np.ndarray, "*#batch every"]:
     """Compute f at all sizes: 0 without units and 1 with all, by definition.
 
     Args:
@@ -59,8 +58,8 @@ def recovered(
 
 
 def areas(
-    sizes: Float[np.ndarray, " size"] | Sequence[float], f: Curve
-) -> tuple[Float[np.ndarray, "*batch"], Float[np.ndarray, "*batch"]]:
+    sizes: Float[np.ndarray, " size"], f: Curve
+) -> tuple[Float[np.ndarray, "*#batch"], Float[np.ndarray, "*#batch"]]:
     """Compute the areas below f (CPR) and between f and 1 (CMD), by the trapezoidal rule.
 
     MIB's own ten sizes begin at 0.1 % of the edges, on a linear scale, as here.
@@ -73,7 +72,7 @@ def areas(
         CPR, of which more is better, and CMD, of which less is.
     """
     cpr, cmd = (np.trapezoid(curve, sizes, axis=-1) for curve in (f, np.abs(1 - f)))
-    return cpr, cmd
+    return np.asarray(cpr), np.asarray(cmd)
 
 
 def why_none(full: Float[np.ndarray, " example"], empty: Float[np.ndarray, " example"]) -> str:
@@ -148,7 +147,7 @@ class Recovered:
     def cmd(self) -> Estimate:
         """The area between the share recovered and 1, averaged over runs."""
         own, drawn = (areas(self.sizes, f)[1] for f in (self.f, self.drawn))
-        return _over_runs(own, drawn, (0, np.inf))
+        return _over_runs(own, drawn, (0.0, np.inf))
 
 
 def _over_runs(

@@ -37,7 +37,7 @@ class Compared:
     rest: Mask
     removed: bool = False
 
-    def kept(self, chosen: Masks) -> Masks:
+    def kept(self, chosen: Bool[np.ndarray, "*choice unit"]) -> Bool[np.ndarray, "*choice unit"]:
         """Return which units are kept for some sets of free units."""
         return (self.free & ~chosen if self.removed else chosen) | (self.rest & ~self.free)
 

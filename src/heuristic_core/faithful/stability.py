@@ -86,7 +86,9 @@ def search_again(
     return found[list(record["sparsities_of_run"]).index(record["target"])]
 
 
-def mean_jaccards(sets: Masks, found: Masks) -> Float[np.ndarray, " choice"]:
+def mean_jaccards(
+    sets: Bool[np.ndarray, "choice unit"], found: Bool[np.ndarray, "other unit"]
+) -> Float[np.ndarray, " choice"]:
     """Compute each set's Jaccard index with each of some others, averaged over these.
 
     Args:
