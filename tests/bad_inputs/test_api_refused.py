@@ -159,6 +159,19 @@ CALLS: dict[str, tuple[Call, str]] = {
         ),
         r"does not record its search \(method is missing\).*leave searches out",
     ),
+    # faithfulness_curves
+    "curves of nothing": (
+        lambda x: hc.faithfulness_curves(x.model, x.suite, {}),
+        "there is no subnetwork to measure; give some by the name of a method",
+    ),
+    "curves of a list": (
+        lambda x: hc.faithfulness_curves(x.model, x.suite, [x.sub]),
+        "found must be of the type Mapping.*by the name of their method",
+    ),
+    "curves on a name": (
+        lambda x: hc.faithfulness_curves(x.model, ["hans"], {"a": [x.sub]}),
+        "what subnetworks are run on must be of the type Task or Suite",
+    ),
     # evaluate and predict
     "evaluated on a name": (
         lambda x: hc.evaluate(x.model, "hans"),
