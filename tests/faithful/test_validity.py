@@ -191,3 +191,27 @@ def test_a_task_without_in_domain_suites_is_tested_on_its_mask_learning_examples
     )
     with pytest.raises(hc.InputError, match="no in-domain suite and no mask-learning examples"):
         sub.validate(tiny_loaded, none, **FEW)
+
+
+def test_extremes_have_cards(tiny_loaded, task):
+    """All units, none, and one with nothing left to test."""
+    means = hc.means(tiny_loaded, task).arrays()
+    space = tiny_loaded.space
+    everything = hc.Subnetwork(space, frozenset(space), values=means)
+    card = everything.validate(tiny_loaded, task, **FEW)
+    assert card.cases["kl"].max() == pytest.approx(0, abs=1e-6)
+    assert card.left_out == 0
+    # All random sets of its size are the same one.
+    assert card.tests["random"].to_numpy() == pytest.approx(card.tests["value"].to_numpy())
+    nothing = everything.complement().validate(tiny_loaded, task, core=["L0H0"], **FEW)
+    assert len(nothing.units) == 0
+    assert nothing.left_out != 0
+    assert "0 of 0 units" in str(nothing)
+
+
+def test_logits_that_overflow_are_refused(tiny, task, monkeypatch):
+    sub = hc.find_subnetwork(tiny, task, 0.5, method="random")
+    runs = "heuristic_core.faithful.divergence.MaskedRuns.logits"
+    monkeypatch.setattr(runs, lambda self, masks: np.full((len(masks), 12, 2), np.nan, np.float32))
+    with pytest.raises(hc.InputError, match="not finite numbers; compute in float32"):
+        sub.validate(tiny, task, **FEW)

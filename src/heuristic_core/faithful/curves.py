@@ -194,6 +194,11 @@ class _Scores:
         for start in range(0, len(distinct), _CHUNK):
             chunk = distinct[start : start + _CHUNK]
             for mask, logits in zip(chunk, self._runs.logits(chunk), strict=True):
+                if not np.isfinite(logits).all():
+                    raise InputError(
+                        "without some of its units the model gives logits that are not finite "
+                        "numbers; compute in float32"
+                    )
                 self._known[mask.tobytes()] = log_odds(logits, self._right)
             progress(min(start + _CHUNK, len(distinct)), len(distinct))
 

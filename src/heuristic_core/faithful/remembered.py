@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from ..errors import InputError
 from ..progress import Progress
 from .divergence import Divergences, Masks
 
@@ -30,6 +31,9 @@ class Remembered:
 
         Args:
             masks: For each choice which units are kept; at least one choice.
+
+        Raises:
+            InputError: If the model gives no finite logits under a choice.
         """
         # In this order neighbours agree on as many of the lower layers as possible.
         distinct = np.unique(masks, axis=0)
@@ -37,6 +41,11 @@ class Remembered:
         for start in range(0, len(new), _CHUNK):
             chunk = new[start : start + _CHUNK]
             for mask, values in zip(chunk, self._divergences.per_example(chunk), strict=True):
+                if not np.isfinite(values).all():
+                    raise InputError(
+                        "without some of its units the model gives logits that are not finite "
+                        "numbers; compute in float32"
+                    )
                 self._known[mask.tobytes()] = values
             self._progress(min(start + _CHUNK, len(new)), len(new))
         return np.stack([self._known[mask.tobytes()] for mask in masks])
