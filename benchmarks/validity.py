@@ -141,6 +141,7 @@ def cards(it: subjects.Subject, options: argparse.Namespace) -> list[dict[str, A
                     sub,
                     draws=options.draws,
                     examples=options.examples,
+                    unit_examples=4 * options.examples,
                     precision=options.precision,
                     compact=options.model == "minilm",
                 )
@@ -218,7 +219,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=["learned", "fisher", "gradient", "magnitude", "random"],
     )
     program.add_argument("--draws", type=count, default=999, help="random sets of each kind")
-    program.add_argument("--examples", type=count, default=200, help="examples of a card")
+    program.add_argument(
+        "--examples",
+        type=count,
+        default=100,
+        help="examples of ranks; four times as many show which units are needed",
+    )
     program.add_argument(
         "--cases", type=int, default=200, help="random subnetworks under the null; 0 for none"
     )

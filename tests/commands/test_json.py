@@ -86,7 +86,7 @@ SETTING = {"default": (*SCALAR, list, dict), "description": str}
 FEW = ("--suite", "hans-grammar", "--per-case", 1)
 TINY = ("--set", "ramp_steps=2", "--set", "hold_steps=0")
 ZERO = ("--without", "L0H1", "--ablation", "zero")
-RANDOM = ("--draws", 20, "--examples", 4, "--task-option", "per_case=1")
+RANDOM = ("--draws", 20, "--examples", 4, "--unit-examples", 4, "--task-option", "per_case=1")
 
 #: For each command: what it is called with, and the keys and types of what it prints.
 SHAPES: dict[tuple[object, ...], dict[str, Any]] = {
@@ -149,6 +149,7 @@ SHAPES: dict[tuple[object, ...], dict[str, Any]] = {
             "task": str,
             "examples": str,
             "n": int,
+            "n_of_units": int,
             "sha256": str,
             "core": TEXTS,
             "draws": int,

@@ -76,8 +76,11 @@ def validate(
         ),
     ] = 0,
     examples: Annotated[
-        int, typer.Option(help="In-domain examples at most, for all but single cases.")
-    ] = 200,
+        int, typer.Option(help="In-domain examples for ranks among random sets, at most.")
+    ] = 100,
+    unit_examples: Annotated[
+        int, typer.Option(help="In-domain examples for what each unit is needed for, at most.")
+    ] = 400,
     seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
     other_model: Annotated[
         bool,
@@ -118,6 +121,7 @@ def validate(
             draws=draws,
             case_draws=case_draws,
             examples=examples,
+            unit_examples=unit_examples,
             seed=seed,
             precision=precision or "float32",
             other_model=other_model,

@@ -89,9 +89,12 @@ class Card:
 
     def lines(self) -> Iterator[str]:
         """Say in sentences what the tests came to; p-values are the corrected ones."""
-        sub, n = self.subnetwork, self.about["n"]
-        examples = one_line(str(self.about["examples"]), 80)
-        yield f"{len(sub)} of {len(sub.space)} units kept; {n} {examples}."
+        sub, about = self.subnetwork, self.about
+        examples = one_line(str(about["examples"]), 80)
+        yield (
+            f"{len(sub)} of {len(sub.space)} units kept; ranks over {about['n']}, units over "
+            f"{about['n_of_units']} {examples}."
+        )
         for test, what in _VALUES.items():
             rows = self.tests[self.tests["test"] == test]
             if len(rows):

@@ -47,7 +47,8 @@ def validate(
     searches: int = 0,
     draws: int = 999,
     case_draws: int = 0,
-    examples: int = 200,
+    examples: int = 100,
+    unit_examples: int = 400,
     seed: int = 0,
     precision: str = "float32",
     compact: bool = True,
@@ -70,7 +71,8 @@ def validate(
         searches: How often to repeat its search on resampled mask-learning examples.
         draws: Random sets of each kind.
         case_draws: Random sets that it is compared with on every case.
-        examples: Use at most so many examples for everything but single cases.
+        examples: In-domain examples for ranks among random sets, at most.
+        unit_examples: In-domain examples for what each unit is needed for, at most.
         seed: Seed of all draws.
         precision: What to compute in: ``float32``, or ``bfloat16`` or ``float16`` where that is
             safe.
@@ -95,7 +97,8 @@ def validate(
     expect("transfer_to", transfer_to, Iterable)
     expect("progress", progress, Callable, type(None))
     expect_whole("draws", draws, _FEWEST)
-    expect_whole("examples", examples, 2)
+    expect_whole("examples", examples, 1)
+    expect_whole("unit_examples", unit_examples, 2)
     for name, number in (("case_draws", case_draws), ("searches", searches), ("seed", seed)):
         expect_whole(name, number)
     computing = check_precision(precision)
@@ -104,21 +107,27 @@ def validate(
     core_mask = space.mask(core)
     suites = suites_of(model, [task, *transfer_to])
     again = check_search(subnetwork) if searches else None
-    where, chosen = _examples(task, examples, seed)
+    where, every = _examples(task)
+    ranked, tested = every.sample(examples, seed), every.sample(unit_examples, seed)
     compared, free = comparisons(subnetwork, core_mask), drawn_from(subnetwork)
     sizes = (
-        2 * len(compared) * draws * len(chosen),
+        2 * len(compared) * draws * len(ranked),
+        (1 + int(free.sum())) * len(tested),
         searches * effort(again) if again else 0,
         (2 + case_draws) * sum(len(suite.examples) for _, suite in suites),
     )
-    of_sets, of_searches, of_cases = _stages(progress or no_progress, sizes)
-    data = _data(model, chosen, subnetwork, values)
-    runs = Divergences(model, data, precision=computing, compact=compact)
-    measured = Remembered(runs, of_sets)
+    of_sets, of_units, of_searches, of_cases = _stages(progress or no_progress, sizes)
+
+    def measuring(examples: Examples, progress: Progress) -> Remembered:
+        data = _data(model, examples, subnetwork, values)
+        runs = Divergences(model, data, precision=computing, compact=compact)
+        return Remembered(runs, progress)
+
+    measured = measuring(ranked, of_sets)
     tests = rank_rows(compared, space, measured.of, draws, seed)
-    # All that is left to run is small.
-    quick = Remembered(runs, no_progress)
-    units, left_out = needed_units(space, subnetwork.mask, free, quick.per_example, [seed, _UNITS])
+    units, left_out = needed_units(
+        space, subnetwork.mask, free, measuring(tested, of_units).per_example, [seed, _UNITS]
+    )
     found = []
     if again:
         task.check_whole("search")
@@ -135,7 +144,7 @@ def validate(
         subnetwork=subnetwork,
         tests=_corrected(tests),
         units=units,
-        searches=searches_table(subnetwork, found, quick.of),
+        searches=searches_table(subnetwork, found, measured.of),
         cases=transfer(
             model,
             suites,
@@ -151,8 +160,9 @@ def validate(
         about={
             "task": task.name,
             "examples": where,
-            "n": len(chosen),
-            "sha256": chosen.digest,
+            "n": len(ranked),
+            "n_of_units": len(tested),
+            "sha256": every.digest,
             "core": [str(unit) for unit in space if core_mask[space.index(unit)]],
             "draws": draws,
             "case_draws": case_draws,
@@ -162,8 +172,8 @@ def validate(
     )
 
 
-def _examples(task: Task, limit: int, seed: int) -> tuple[str, Examples]:
-    """Draw the examples that divergences are means over, and say whose they are.
+def _examples(task: Task) -> tuple[str, Examples]:
+    """Return the examples that divergences are means over, and say whose they are.
 
     Raises:
         InputError: If the task has no in-domain suite and no mask-learning examples.
@@ -178,7 +188,7 @@ def _examples(task: Task, limit: int, seed: int) -> tuple[str, Examples]:
     names = " and ".join(suite.name for suite in suites)
     every = Examples.concat([s.examples for s in suites], labels) if suites else task.search
     where = f"examples of {names or 'mask learning'}"
-    return where, every.sample(limit, seed)
+    return where, every
 
 
 def _data(
