@@ -16,7 +16,9 @@ Faithful sets
     ``repelling_subnetworks`` how little they can share, ``necessity`` what they cannot do without;
     ``mend`` changes units that are blamed, ``ways_to_mend`` compares what that gains.
 Measurements
-    ``evaluate``, ``predict``; ``attention`` of a head; ``path_patching`` from head to head.
+    ``evaluate``, ``predict``; ``attention`` of a head; ``path_patching`` from head to head;
+    ``validate`` tests a subnetwork beside random ones; ``faithfulness_curves`` compares methods
+    by CPR and CMD.
 Types
     ``Classifier``, ``Subnetwork``, ``Unit``, ``UnitSpace``, ``Task``, ``Suite``, ``LoadedRun``;
     ``InputError`` is every error that a user can cause.
@@ -33,10 +35,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api import attention, check, finetune, run
     from .errors import InputError
+    from .faithful.curves import faithfulness_curves
     from .faithful.mending import mend
     from .faithful.necessity import necessity
     from .faithful.repelling import repelling_subnetworks
     from .faithful.targeted import generalisation_range
+    from .faithful.validity import validate
     from .faithful.ways_to_mend import ways_to_mend
     from .measure.accuracy import evaluate, predict
     from .measure.dependency import path_patching
@@ -67,6 +71,7 @@ _HOMES = {
     "check": "api",
     "compare": "study.compare",
     "evaluate": "measure.accuracy",
+    "faithfulness_curves": "faithful.curves",
     "find_subnetwork": "search.find",
     "find_subnetworks": "search.find",
     "find_subnetworks_together": "search.find",
@@ -85,6 +90,7 @@ _HOMES = {
     "removal": "measure.removal",
     "repelling_subnetworks": "faithful.repelling",
     "run": "api",
+    "validate": "faithful.validity",
     "ways_to_mend": "faithful.ways_to_mend",
     "without": "measure.removal",
 }
@@ -103,6 +109,7 @@ __all__ = [
     "check",
     "compare",
     "evaluate",
+    "faithfulness_curves",
     "find_subnetwork",
     "find_subnetworks",
     "find_subnetworks_together",
@@ -121,6 +128,7 @@ __all__ = [
     "removal",
     "repelling_subnetworks",
     "run",
+    "validate",
     "ways_to_mend",
     "without",
 ]

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -22,6 +22,9 @@ from .hub import cards, client
 from .hub.shared import Parcel, Shared
 from .storage import as_path, json_text, plain, read_json, read_tensors, write_tensors, write_text
 from .units import Unit, UnitSpace
+
+if TYPE_CHECKING:
+    from .faithful.card import Card
 
 ABLATION_KINDS = ("mean", "zero")
 
@@ -231,6 +234,22 @@ class Subnetwork(Shared):
         """
         _check_model(model)
         return model.compact(self, other_model=other_model)
+
+    def validate(self, model: Any, task: Any, **settings: Any) -> Card:
+        """Test it as ``heuristic_core.validate`` does: is it enough, is it needed, unit by unit?
+
+        Args:
+            model: The full model that it was found in.
+            task: The task.
+            settings: Those of ``heuristic_core.validate``.
+
+        Raises:
+            InputError: If an argument does not fit.
+        """
+        # The one import of what stands above; pyproject.toml says so to the linter.
+        from .faithful.validity import validate
+
+        return validate(model, task, self, **settings)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``subnetwork.json`` and ``subnetwork.safetensors`` into a folder, made if needed.

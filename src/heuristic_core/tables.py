@@ -21,7 +21,7 @@ CONTRADICTED: Decision = "contradicted"
 UNDECIDED: Decision = "not decided by these data"
 
 #: Search methods of which nothing is random: from the same examples every seed finds the same.
-DETERMINISTIC = frozenset({"fisher", "gradient", "greedy", "integrated", "magnitude"})
+DETERMINISTIC = frozenset({"fisher", "gim", "gradient", "greedy", "integrated", "magnitude"})
 
 _BELOW_1 = float(np.nextafter(1.0, 0.0))
 

@@ -65,7 +65,7 @@ def mend(
     suite: Suite,
     data: SearchData,
     *,
-    how: How,
+    how: How | str,
     units: Collection[Unit | str] = (),
     steps: int = 100,
     batch_size: int = 16,
@@ -103,7 +103,8 @@ def mend(
     """
     check_classifier(model)
     expect("data", data, SearchData, hint="compute them with prepare")
-    if how not in get_args(How):
+    way = next((one for one in get_args(How) if one == how), None)
+    if way is None:
         raise unknown("way of mending", how, get_args(How))
     chosen = model.space.from_mask(model.space.mask(units))
     about_units = how in ("drop", "scale", "train_units")
@@ -121,9 +122,9 @@ def mend(
         hf = folded(model.anatomy, scales, data.values)
     else:
         hf = copy.deepcopy(model.hf)
-        fitting.train(Classifier(hf, model.tokenizer, model.name, model.max_length), how, chosen)
+        fitting.train(Classifier(hf, model.tokenizer, model.name, model.max_length), way, chosen)
     mended = Classifier(hf.eval(), model.tokenizer, f"{model.name} ({how})", model.max_length)
-    return Mended(mended, how, chosen, scales)
+    return Mended(mended, way, chosen, scales)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from .cut import cut
 from .data import SearchData, prepare
 from .fisher import FisherOptions, fisher
 from .gate_training import GateOptions
+from .gim import GimOptions, gim
 from .gradient import GradientOptions, gradient
 from .greedy import GreedyOptions, greedy
 from .integrated import IntegratedOptions, integrated
@@ -95,6 +96,11 @@ METHODS: dict[str, Method] = {
         gradient,
         GradientOptions,
         "least mean absolute gradient of the loss dropped (Michel et al. 2019)",
+    ),
+    "gim": Method(
+        gim,
+        GimOptions,
+        "as gradient, with gradients shared between what is multiplied (Edin et al. 2025)",
     ),
     "integrated": Method(
         integrated,
