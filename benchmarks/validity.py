@@ -80,7 +80,7 @@ def idle(it: subjects.Subject, options: argparse.Namespace) -> dict[str, Any]:
     """Count how often units that do nothing, and others, are called needed."""
     model = copy.deepcopy(it.model)
     planted = plant_idle(model)
-    data = prepare(model, it.task.search.sample(20 * options.examples, seed=0))
+    data = prepare(model, it.task.search.sample(4 * options.examples, seed=0))
     space, n = model.space, len(model.space)
     kl = Remembered(Divergences(model, data), no_progress)
     at = [space.index(unit) for unit in planted]

@@ -32,7 +32,7 @@ def test_every_default_is_in_the_help(name, tmp_path):
         default, said = parameter.default, parameter.show_default
         if isinstance(said, str):
             assert f"[default: ({said})]" in text, option
-        elif default in (None, False):
+        elif default is None or default is False:
             assert (default is False and parameter.is_flag) or option in NOTHING | {"--help"}, (
                 option
             )
