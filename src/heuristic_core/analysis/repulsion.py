@@ -85,7 +85,11 @@ def repulsion(evidence: Evidence) -> list[Answer]:
     """
     answers = []
     for key, rows in by_system(evidence["repelled"], BY_SPARSITY):
-        levels = [_level(weight, some) for weight, some in rows.groupby("repel")]
+        levels = [
+            _level(weight, some)
+            for weight, some in rows.groupby("repel")
+            if some["seed"].nunique() > 1
+        ]
         answers.append(
             Answer(
                 subject=dict(zip(BY_SPARSITY, key, strict=True)),
@@ -120,6 +124,12 @@ def _level(weight: float, rows: pd.DataFrame) -> Level:
 
 def _verdict(levels: Sequence[Level]) -> Verdict:
     claim = QUESTION.claim
+    if not levels:
+        return decide(
+            claim,
+            "one subnetwork has no other to share heads with",
+            open_because="it takes at least two subnetworks of one search",
+        )
     faithful = [level for level in levels if level.faithful and level.repel > 0]
     if not faithful:
         worst = min(max(level.divergences) for level in levels)
