@@ -29,13 +29,15 @@ class OfSize:
 
     Args:
         model: The full model.
-        data: The examples on which divergence is measured, with the model's predictions.
+        all_data: The mask-learning examples, with the model's predictions.
+        data: Those of them on which divergence is measured.
         units: What is prunable: ``all`` units, or ``heads`` alone; the other units are kept.
         n_kept: Prunable units kept.
         divergences: Computes how far choices of units are from the model.
     """
 
     model: Classifier
+    all_data: SearchData
     data: SearchData
     units: str
     n_kept: int
@@ -68,8 +70,9 @@ class OfSize:
         check_classifier(model)
         expect_whole("examples", examples, 1)
         kept = n_kept(int(model.space.prunable(units).sum()), sparsity)
-        data = search_data_of(model, task, ablation).sample(examples, seed=0)
-        return cls(model, data, units, kept, Divergences(model, data))
+        every = search_data_of(model, task, ablation)
+        data = every.sample(examples, seed=0)
+        return cls(model, every, data, units, kept, Divergences(model, data))
 
     @property
     def prunable(self) -> Bool[np.ndarray, " unit"]:
@@ -94,9 +97,13 @@ class OfSize:
 
     def divergence(self, choices: Choices) -> Float[np.ndarray, " choice"]:
         """Compute the mean KL divergence of some choices from the full model, in nats."""
+        return self.divergences.of(self.masks(choices))
+
+    def masks(self, choices: Choices) -> Bool[np.ndarray, "choice unit"]:
+        """Extend choices to all units; those that are not prunable are kept."""
         masks = np.ones((len(choices), len(self.prunable)), dtype=bool)
         masks[:, self.prunable] = choices
-        return self.divergences.of(masks)
+        return masks
 
     def choice(self, subnetwork: Subnetwork) -> Bool[np.ndarray, " prunable"]:
         """Return which of the prunable units a subnetwork keeps.
@@ -122,11 +129,9 @@ class OfSize:
             facts: What else to record.
         """
         data, model = self.data, self.model
-        mask = ~self.prunable
-        mask[self.prunable] = choice
         return Subnetwork(
             space=model.space,
-            kept=model.space.from_mask(mask),
+            kept=model.space.from_mask(self.masks(choice[None])[0]),
             ablation=data.ablation,
             values={} if data.ablation == "zero" else data.values.arrays(),
             provenance={
