@@ -13,8 +13,8 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -22,31 +22,42 @@ from jaxtyping import Bool, Float
 from ..progress import Progress
 from .moves import Exchanges
 from .of_size import Choices
-from .surrogate import Surrogate
-
-Run = Callable[[Choices], Float[np.ndarray, " choice"]]
+from .surrogate import Outputs, Surrogate
 
 #: Exchanges of one move: few without the surrogate, more where it guides them.
-LENGTHS = (1, 2, 4, 16, 64, 256)
+LENGTHS = (1, 2, 4, 8, 32, 128)
 _N_PLAIN = 3
 #: The share of swaps of levels that warming up aims at.
 _SWAPS = 0.3
 #: Times that warming up adapts what the moves rest on.
 _ROUNDS = 10
-#: Choices that the surrogate is fitted to, at least and at most.
-_FEWEST, _MOST = 50, 2000
+#: Choices that the surrogate is fitted to, at least and at most, and by how much their divergence
+#: may exceed the bound: what is further off says little.
+_FEWEST, _MOST, _FURTHEST = 50, 2000, 5.0
+
+
+class Subject(Protocol):
+    """What chains ask about choices of units."""
+
+    def outputs(self, choices: Choices) -> Outputs:
+        """Run the model under some choices."""
+
+    def divergence(self, outputs: Outputs) -> Float[np.ndarray, " choice"]:
+        """Compute the divergence of what it computes, in nats."""
 
 
 class Known:
     """The divergences of choices, each computed once.
 
     Args:
-        run: Computes them.
+        subject: Computes them.
+        whole: Whether to keep all that the model computes.
     """
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, subject: Subject, whole: bool) -> None:
+        self._subject, self._whole = subject, whole
         self._kl: dict[bytes, float] = {}
+        self._outputs: dict[bytes, Float[np.ndarray, " output"]] = {}
 
     def __len__(self) -> int:
         return len(self._kl)
@@ -56,7 +67,10 @@ class Known:
         names = [choice.tobytes() for choice in choices]
         new = {name: i for i, name in enumerate(names) if name not in self._kl}
         if new:
-            self._kl.update(zip(new, self._run(choices[list(new.values())]).tolist(), strict=True))
+            outputs = self._subject.outputs(choices[list(new.values())])
+            self._kl.update(zip(new, self._subject.divergence(outputs).tolist(), strict=True))
+            if self._whole:
+                self._outputs.update(zip(new, outputs, strict=True))
         return np.array([self._kl[name] for name in names])
 
     @property
@@ -64,11 +78,18 @@ class Known:
         """The least divergence, in nats."""
         return min(self._kl.values())
 
-    def last(self, n: int, bound: float) -> tuple[Choices, Float[np.ndarray, " choice"]]:
-        """Return the last choices within a bound, and their divergences."""
-        near = [(name, kl) for name, kl in self._kl.items() if kl <= bound][-n:]
-        choices = np.frombuffer(b"".join(name for name, _ in near), dtype=bool)
-        return choices.reshape(len(near), -1), np.array([kl for _, kl in near])
+    def surrogate(self, bound: float) -> Surrogate | None:
+        """Fit a surrogate to the last choices near a bound; to none where they are few.
+
+        Args:
+            bound: The bound, in nats.
+        """
+        near = [name for name, kl in self._kl.items() if kl <= _FURTHEST * bound][-_MOST:]
+        if len(near) < _FEWEST:
+            return None
+        choices = np.frombuffer(b"".join(near), dtype=bool).reshape(len(near), -1)
+        outputs = np.array([self._outputs[name] for name in near])
+        return Surrogate.fit(choices, outputs, self._subject.divergence, bound)
 
 
 @dataclass
@@ -95,7 +116,7 @@ class Chains:
     """Chains at all their levels.
 
     Args:
-        run: Computes divergences.
+        subject: What computes divergences.
         starts: Where each chain starts.
         bound: The bound asked for, in nats.
         n_levels: Levels with a bound.
@@ -106,7 +127,7 @@ class Chains:
 
     def __init__(
         self,
-        run: Run,
+        subject: Subject,
         starts: Choices,
         bound: float,
         *,
@@ -115,7 +136,7 @@ class Chains:
         guided: bool,
         rng: np.random.Generator,
     ) -> None:
-        self.known = Known(run)
+        self.known = Known(subject, whole=guided)
         self.rng = rng
         self.free = free
         self.bound = bound
@@ -152,7 +173,7 @@ class Chains:
             guide = surrogate
 
             def density(choices: Choices) -> Float[np.ndarray, " choice"]:
-                return guide.log_within(choices, np.log(bounds))
+                return guide.log_within(choices, bounds)
 
         y, rise = exchanges.wander(x, LENGTHS[kind], density, self.rng)
         tried = [y]
@@ -242,9 +263,7 @@ class Chains:
         self.gaps = np.clip(self.gaps * np.exp(3 * rate * lean), 0.02, 3)
         if len(self.preference) == _N_PLAIN:
             return
-        choices, kl = self.known.last(_MOST, 20 * float(self.bounds[-1]))
-        if len(kl) >= _FEWEST:
-            self.surrogate = Surrogate.fit(choices, kl)
+        self.surrogate = self.known.surrogate(self.bound) or self.surrogate
         # Moves that have gone far are preferred; none is given up.
         far = (self.rates.exchanged + 1) / (self.rates.tried + 1)
         self.preference += 0.5 * (far / far.sum() - self.preference / self.preference.sum())

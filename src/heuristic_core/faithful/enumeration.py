@@ -127,7 +127,7 @@ def enumerate_subnetworks(
     kl = np.empty(n)
     for start in range(0, n, _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
-        kl[some] = of.divergence(choices[some])
+        kl[some] = of.kl(choices[some])
         if progress is not None:
             progress(min(start + _AT_ONCE, n), n)
     order = np.argsort(kl, kind="stable")

@@ -95,9 +95,23 @@ class OfSize:
         units = zip(self.model.space, self.prunable, strict=True)
         return [str(unit) for unit, prunable in units if prunable]
 
-    def divergence(self, choices: Choices) -> Float[np.ndarray, " choice"]:
+    def kl(self, choices: Choices) -> Float[np.ndarray, " choice"]:
         """Compute the mean KL divergence of some choices from the full model, in nats."""
         return self.divergences.of(self.masks(choices))
+
+    def outputs(self, choices: Choices) -> Float[np.ndarray, "choice output"]:
+        """Compute the logits of some choices, less those of the first class."""
+        logits = self.divergences.runs.logits(self.masks(choices))
+        return (logits[..., 1:] - logits[..., :1]).reshape(len(choices), -1)
+
+    def divergence(
+        self, outputs: Float[np.ndarray, "choice output"]
+    ) -> Float[np.ndarray, " choice"]:
+        """Compute the mean KL divergence from the full model, in nats, of such logits."""
+        n_examples, n_labels = self.data.reference.shape
+        logits = outputs.reshape(len(outputs), n_examples, n_labels - 1)
+        first = np.zeros_like(logits[..., :1])
+        return self.divergences.of_logits(np.concatenate([first, logits], axis=-1)).mean(1)
 
     def masks(self, choices: Choices) -> Bool[np.ndarray, "choice unit"]:
         """Extend choices to all units; those that are not prunable are kept."""

@@ -159,12 +159,12 @@ def sample_subnetworks(
     elif options:
         raise InputError("settings of the search are of no use with starts; leave one of them out")
     choices = np.array([of.choice(start) for start in starts])
-    least = float(of.divergence(choices).min())
+    least = float(of.kl(choices).min())
     within = relative * least if bound is None and relative is not None else bound
     assert within is not None
     few = of.n_prunable <= _FEW_UNITS
     it = Chains(
-        of.divergence,
+        of,
         choices[np.arange(chains) % len(choices)],
         within,
         n_levels=_LEVELS if few else 1,
