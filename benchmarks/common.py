@@ -89,7 +89,8 @@ def run(
 
 def setting(options: argparse.Namespace) -> dict[str, Any]:
     """Return what a result depends on: options other than paths, versions, the processor."""
-    given = {k: v for k, v in vars(options).items() if not isinstance(v, Path) and k != "toy"}
+    places = ("toy", "data")
+    given = {k: v for k, v in vars(options).items() if not isinstance(v, Path) and k not in places}
     versions = {"torch": torch.__version__, "transformers": transformers.__version__}
     return given | versions | {"processor": hardware("cpu")}
 

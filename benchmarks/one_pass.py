@@ -53,9 +53,10 @@ from heuristic_core.models.text_classifier import TextClassifier
 from heuristic_core.precision import Precision
 from heuristic_core.search.data import SearchData, prepare
 from heuristic_core.search.find import find_subnetworks, find_subnetworks_together
-from heuristic_core.search.gate_training import kl_divergence, passes, train_gates
+from heuristic_core.search.gate_training import kl_divergence, train_gates
 from heuristic_core.search.learned import LearnedOptions
 from heuristic_core.search.problem import Problem
+from heuristic_core.search.rows import passes
 from heuristic_core.study.plan import make_plan
 from heuristic_core.study.run import load_study_task
 from heuristic_core.study.run_folder import open_run

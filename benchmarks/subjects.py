@@ -7,7 +7,8 @@ is of one split, and masks are learned and tested on other pairs of the words it
 Words that occur only in constructions it is not trained on stay new to it. It is trained once and
 kept in a cache.
 
-``minilm`` is the last checkpoint of a finished run of the quickstart study, with that study's task.
+``minilm`` is the last checkpoint of a finished run of the quickstart study, with that study's task;
+``--run`` names another finished run, and ``--data`` the data of its task.
 
 ``toy`` is made as ``small``, but of 3 layers x 6 heads of width 4, and almost untrained.
 
@@ -138,6 +139,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--run", type=Path, default=Path("runs/quickstart"), help="the run folder of minilm"
     )
     parser.add_argument(
+        "--data", type=Path, help="the folder of data files, where the run's task takes some"
+    )
+    parser.add_argument(
         "--ood-per-case", type=count, default=50, help="OOD pairs of each of the 30 constructions"
     )
     parser.add_argument(
@@ -157,7 +161,9 @@ def subject(options: argparse.Namespace) -> Subject:
         folder = trained(options.model, recipe, task, options.out if options.toy else options.cache)
         model = load_model(folder, max_length=LONGEST)
     else:
-        folder, model, task = from_run(options.run, options.ood_per_case, options.id_pairs)
+        folder, model, task = from_run(
+            options.run, options.ood_per_case, options.id_pairs, options.data
+        )
     return Subject(
         options.model,
         model,
@@ -173,22 +179,23 @@ def toy_encoder(folder: Path) -> Path:
     return trained("toy", recipe, one_split_task(recipe.sizes, 1), folder)
 
 
-def from_run(run_folder: Path, per_case: int, id_pairs: int) -> tuple[Path, Classifier, Task]:
+def from_run(
+    run_folder: Path, per_case: int, id_pairs: int, data: Path | None = None
+) -> tuple[Path, Classifier, Task]:
     """Load the last checkpoint of a run's first fine-tuning, with its study's task.
 
     The in-domain suite is drawn larger than in the study, as a few pairs weigh much in a mean KL.
     """
     config = open_run(run_folder)
-    task = load_study_task(config, None)
+    task = load_study_task(config, data)
     tuned = make_plan(config, task).of_kind("finetune")
     store = Store(run_folder)
     if not tuned or not store.has(tuned[0]):
         raise InputError(f"{run_folder} has no finished fine-tuning; do first: hcore run")
     folder = checkpoint_folder(store.path(tuned[0]), config.checkpoints[-1])
     model = load_model(folder, max_length=config.model.max_length)
-    larger = load_task(
-        config.task.name, seed=config.task.seed, **{**config.task.options, "id_size": id_pairs}
-    )
+    options = {**config.task.options, "id_size": id_pairs}
+    larger = load_task(config.task.name, data=data, seed=config.task.seed, **options)
     in_domain = next(suite for suite in larger.suites if suite.role == "id")
     ood = load_suite("hans-grammar", per_case=per_case, seed=config.task.seed)
     return folder, model, replace(task, suites=(in_domain, ood))

@@ -18,6 +18,7 @@ from heuristic_core.analysis.questions import QUESTIONS
 from heuristic_core.cli import COMMANDS
 from heuristic_core.columns import Column, Table
 from heuristic_core.commands.lazy import OUTLINES, load, outline
+from heuristic_core.faithful import card_tables, curve_tables
 from heuristic_core.study.compare import RUNS
 from heuristic_core.study.keys import study_keys
 from heuristic_core.study.kinds import KINDS
@@ -90,6 +91,16 @@ def tables() -> str:
             "## Compared",
             "",
             *_table(RUNS),
+            "## Card of validity",
+            "",
+            "What `hc.validate` returns ([how to](../how-to/validity.md)).",
+            "",
+            *(line for table in card_tables.TABLES for line in _table(table)),
+            "## CPR and CMD",
+            "",
+            "What `hc.faithfulness_curves` returns ([how to](../how-to/validity.md#cpr-and-cmd)).",
+            "",
+            *(line for table in curve_tables.TABLES for line in _table(table)),
             *(
                 line
                 for question in (*QUESTIONS, *ACROSS)

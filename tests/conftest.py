@@ -29,6 +29,7 @@ install_import_hook(
         "heuristic_core.models.means",
         "heuristic_core.models.smaller",
         "heuristic_core.models.text_classifier",
+        "heuristic_core.faithful",
         "heuristic_core.search",
         "heuristic_core.measure",
     ],

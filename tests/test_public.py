@@ -67,6 +67,7 @@ def objects(tiny_loaded, results, tmp_path_factory):
         run.results,
         run.results.conclusions,
         hc.attention(tiny_loaded, "L1H2", "the judge saw .", "the doctor ran ."),
+        subnetwork.validate(tiny_loaded, replace(task, suites=(inner,)), draws=20, compact=False),
         hc.InputError(LONG),
     ]
 
@@ -111,7 +112,7 @@ def test_notebooks_show_grids_and_tables(objects, results):
     assert {"Subnetwork", "Unit", "UnitSpace", "Task", "Suite", "Examples", "LoadedRun"} <= set(
         shown
     )
-    assert {"Tables", "Figures", "Core", "Classifier"} <= set(shown)
+    assert {"Tables", "Figures", "Core", "Classifier", "Card"} <= set(shown)
     for html in shown.values():
         _tags(html)
     grid = shown["Subnetwork"]

@@ -7,11 +7,18 @@ Tasks and models
     ``load_task``, ``load_suite``, ``load_model``, ``finetune``; ``check`` checks a model.
 Subnetworks
     ``find_subnetwork`` and ``find_subnetworks`` search for them, on ``prepare``-d data,
-    ``find_subnetworks_together`` with several seeds in one pass;
+    ``find_subnetworks_together`` with several seeds in one pass; ``aim_at`` lets them generalise
+    well or badly;
     ``removal`` returns the one that lacks some units, and ``without`` runs a model as it within a
     ``with`` block; ``means`` computes what replaces units.
+Faithful sets
+    ``generalisation_range`` finds how differently subnetworks generalise that match the model,
+    ``repelling_subnetworks`` how little they can share, ``necessity`` what they cannot do without;
+    ``mend`` changes units that are blamed, ``ways_to_mend`` compares what that gains.
 Measurements
-    ``evaluate``, ``predict``; ``attention`` of a head; ``path_patching`` from head to head.
+    ``evaluate``, ``predict``; ``attention`` of a head; ``path_patching`` from head to head;
+    ``validate`` tests a subnetwork beside random ones; ``faithfulness_curves`` compares methods
+    by CPR and CMD.
 Types
     ``Classifier``, ``Subnetwork``, ``Unit``, ``UnitSpace``, ``Task``, ``Suite``, ``LoadedRun``;
     ``InputError`` is every error that a user can cause.
@@ -28,11 +35,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api import attention, check, finetune, run
     from .errors import InputError
+    from .faithful.curves import faithfulness_curves
+    from .faithful.mending import mend
+    from .faithful.necessity import necessity
+    from .faithful.repelling import repelling_subnetworks
+    from .faithful.targeted import generalisation_range
+    from .faithful.validity import validate
+    from .faithful.ways_to_mend import ways_to_mend
     from .measure.accuracy import evaluate, predict
     from .measure.dependency import path_patching
     from .measure.removal import removal, without
     from .models.classifier import Classifier
     from .models.loading import load_model
+    from .search.aim import aim_at
     from .search.data import means, prepare
     from .search.find import find_subnetwork, find_subnetworks, find_subnetworks_together
     from .study.compare import compare
@@ -51,24 +66,32 @@ _HOMES = {
     "Task": "tasks.task",
     "Unit": "units",
     "UnitSpace": "units",
+    "aim_at": "search.aim",
     "attention": "api",
     "check": "api",
     "compare": "study.compare",
     "evaluate": "measure.accuracy",
+    "faithfulness_curves": "faithful.curves",
     "find_subnetwork": "search.find",
     "find_subnetworks": "search.find",
     "find_subnetworks_together": "search.find",
     "finetune": "api",
+    "generalisation_range": "faithful.targeted",
     "load_model": "models.loading",
     "load_run": "study.loaded",
     "load_suite": "tasks",
     "load_task": "tasks",
     "means": "search.data",
+    "mend": "faithful.mending",
+    "necessity": "faithful.necessity",
     "path_patching": "measure.dependency",
     "predict": "measure.accuracy",
     "prepare": "search.data",
     "removal": "measure.removal",
+    "repelling_subnetworks": "faithful.repelling",
     "run": "api",
+    "validate": "faithful.validity",
+    "ways_to_mend": "faithful.ways_to_mend",
     "without": "measure.removal",
 }
 
@@ -81,24 +104,32 @@ __all__ = [
     "Task",
     "Unit",
     "UnitSpace",
+    "aim_at",
     "attention",
     "check",
     "compare",
     "evaluate",
+    "faithfulness_curves",
     "find_subnetwork",
     "find_subnetworks",
     "find_subnetworks_together",
     "finetune",
+    "generalisation_range",
     "load_model",
     "load_run",
     "load_suite",
     "load_task",
     "means",
+    "mend",
+    "necessity",
     "path_patching",
     "predict",
     "prepare",
     "removal",
+    "repelling_subnetworks",
     "run",
+    "validate",
+    "ways_to_mend",
     "without",
 ]
 

@@ -58,6 +58,11 @@ COMMANDS = {
         ONE,
         "Evaluate a run's models and subnetworks, or one model, on every case of a suite.",
     ),
+    "validate": Entry(
+        "validity:validate",
+        ONE,
+        "Test a subnetwork beside random ones: is it enough, is it needed, unit by unit?",
+    ),
     "check": Entry(
         "check:check", ONE, "Check that a model can be studied; exit code 1 if a check fails."
     ),

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -22,6 +22,9 @@ from .hub import cards, client
 from .hub.shared import Parcel, Shared
 from .storage import as_path, json_text, plain, read_json, read_tensors, write_tensors, write_text
 from .units import Unit, UnitSpace
+
+if TYPE_CHECKING:
+    from .faithful.card import Card
 
 ABLATION_KINDS = ("mean", "zero")
 
@@ -155,7 +158,7 @@ class Subnetwork(Shared):
 
     def complement(self) -> Subnetwork:
         """Return the subnetwork that keeps exactly the units this one drops."""
-        return self._keeping(frozenset(self.space) - self.kept)
+        return self.keeping(frozenset(self.space) - self.kept)
 
     def __contains__(self, unit: object) -> bool:
         return (Unit.parse(unit) if isinstance(unit, str) else unit) in self.kept
@@ -180,10 +183,14 @@ class Subnetwork(Shared):
         self._check_space(other)
         if self.ablation != other.ablation:
             raise InputError("subnetworks with different ablation kinds cannot be combined")
-        return self._keeping(operation(self.kept, other.kept))
+        return self.keeping(operation(self.kept, other.kept))
 
-    def _keeping(self, kept: frozenset[Unit]) -> Subnetwork:
-        """Return the subnetwork of other units with the same values, and what is known of these."""
+    def keeping(self, kept: frozenset[Unit]) -> Subnetwork:
+        """Return the subnetwork of other units with the same values, and what is known of these.
+
+        Args:
+            kept: The units that it keeps.
+        """
         facts = {key: self.provenance[key] for key in _OF_VALUES if key in self.provenance}
         return replace(self, kept=kept, soft=None, provenance=facts)
 
@@ -227,6 +234,22 @@ class Subnetwork(Shared):
         """
         _check_model(model)
         return model.compact(self, other_model=other_model)
+
+    def validate(self, model: Any, task: Any, **settings: Any) -> Card:
+        """Test it as ``heuristic_core.validate`` does: is it enough, is it needed, unit by unit?
+
+        Args:
+            model: The full model that it was found in.
+            task: The task.
+            settings: Those of ``heuristic_core.validate``.
+
+        Raises:
+            InputError: If an argument does not fit.
+        """
+        # The one import of what stands above; pyproject.toml says so to the linter.
+        from .faithful.validity import validate
+
+        return validate(model, task, self, **settings)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``subnetwork.json`` and ``subnetwork.safetensors`` into a folder, made if needed.

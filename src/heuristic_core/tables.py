@@ -21,7 +21,7 @@ CONTRADICTED: Decision = "contradicted"
 UNDECIDED: Decision = "not decided by these data"
 
 #: Search methods of which nothing is random: from the same examples every seed finds the same.
-DETERMINISTIC = frozenset({"fisher", "gradient", "greedy", "integrated", "magnitude"})
+DETERMINISTIC = frozenset({"fisher", "gim", "gradient", "greedy", "integrated", "magnitude"})
 
 _BELOW_1 = float(np.nextafter(1.0, 0.0))
 
@@ -367,6 +367,75 @@ DISJOINT = Table(
     Column("units", "units kept, MLPs included", "int", low=0),
 )
 
+_OF_SPARSITY = (*MODEL, *SYSTEM[3:5])
+_AIM = Column(
+    "aim",
+    "what the search aimed at beside agreeing with the model: nothing, to generalise well, badly, "
+    "or well without any head of the subnetwork of its seed that generalises badly",
+    "str",
+    choices=("none", "well", "badly", "apart"),
+    key=True,
+)
+_DIVERGENCE = Column(
+    "divergence", "mean KL(full model || subnetwork) on mask-learning examples, nats", low=0
+)
+_BOUND = Column(
+    "bound", "the highest divergence of a subnetwork that counts as faithful, nats", low=0
+)
+_AIMED = Column("aimed", "whether searches aimed at the case, or at these cases", "bool")
+TARGETED = Table(
+    "targeted",
+    "What a subnetwork that was searched for with an aim answers in one case, on examples that no "
+    "search saw.",
+    *_SUBNETWORK,
+    _AIM,
+    *_SCORED,
+    replace(_AUROC, optional=True),
+    _AIMED,
+    _DIVERGENCE,
+    _BOUND,
+)
+TARGETED_CONTRASTS = Table(
+    "targeted_contrasts",
+    "How the mean AUROCs of subnetworks with two aims differ on examples that no search saw.",
+    *_OF_SPARSITY,
+    _AIM,
+    replace(_AIM, name="other_aim", meaning="the aim of the subnetworks that are subtracted"),
+    replace(_AIMED, key=True),
+    Column("auc_difference", "difference of means over cases and seeds", low=-1, high=1),
+    _error("se", "the difference"),
+)
+REPELLED = Table(
+    "repelled",
+    "Whether a subnetwork keeps a unit that paid for sharing units with the others of its pass.",
+    *_SUBNETWORK,
+    Column("repel", "what it paid for sharing all units with all others, nats", low=0, key=True),
+    *_UNIT,
+    Column("kept", "whether it is kept", "bool"),
+    _DIVERGENCE,
+    _BOUND,
+)
+NECESSITY = Table(
+    "necessity",
+    "What the best subnetwork loses without a unit.",
+    *_OF_SPARSITY,
+    *_UNIT,
+    Column("times", "subnetworks of the study's own searches that keep it", "int", low=0),
+    Column("n_searches", "these searches", "int", low=1),
+    Column("kept", "whether the best subnetwork keeps it", "bool"),
+    Column(
+        "divergence", "mean KL of the best one without it, on the judging examples, nats", low=0
+    ),
+    _error("divergence_se", "this divergence"),
+    Column("necessity", "this minus the divergence of the best subnetwork, nats"),
+    _error("se", "the necessity"),
+    Column("p", "p-value of no necessity, corrected for all units kept", low=0, high=1),
+    Column(
+        "shared", "share of the best one's other units that the one without keeps", low=0, high=1
+    ),
+    _BOUND,
+)
+
 FINETUNING = Table(
     "finetuning",
     "One logged step of a fine-tuning.",
@@ -392,6 +461,10 @@ MEASURED = (
     ATTENTION_MAPS,
     ATTENTION_EXAMPLES,
     DEPENDENCY,
+    TARGETED,
+    TARGETED_CONTRASTS,
+    REPELLED,
+    NECESSITY,
 )
 TABLES = {table.name: table for table in (*ALWAYS, *MEASURED)}
 

@@ -37,6 +37,10 @@ def evaluated(**more: Any) -> Call:
     return lambda x: hc.evaluate(x.model, x.suite, **more)
 
 
+def validated(**more: Any) -> Call:
+    return lambda x: hc.validate(x.model, x.task, x.sub, **more)
+
+
 def entered(make: Callable[[Any], Any]) -> Call:
     def enter(x: Any) -> None:
         with make(x):
@@ -122,6 +126,52 @@ CALLS: dict[str, tuple[Call, str]] = {
     "one sender above all receivers": (
         lambda x: hc.path_patching(x.model, x.task, senders=["L0H0", "L1H0"], receivers=["L1H1"]),
         "no receiver is in a layer above the sender L1H0, .*; leave L1H0 out",
+    ),
+    # validate
+    "validated on a name": (lambda x: hc.validate(x.model, "hans", x.sub), "the task must be of"),
+    "validated no model": (lambda x: x.sub.validate("minilm", x.task), NO_MODEL),
+    "validated a path": (lambda x: hc.validate(x.model, x.task, "sub"), "the subnetwork must be"),
+    "validated another's": (
+        lambda x: hc.validate(x.model, x.task, x.other_sub),
+        "has 3 layers x 4 heads, the model 2 layers",
+    ),
+    "too few draws": (validated(draws=19), "draws is 19, but must be a whole number from 20"),
+    "no example": (validated(examples=0), "examples is 0, but must be a whole number from 1"),
+    "one example": (validated(unit_examples=1), "unit_examples is 1, but must be a whole number"),
+    "half a search": (validated(searches=0.5), "searches is 0.5, but must be a whole number"),
+    "draws below none": (validated(case_draws=-1), "case_draws is -1, but must be"),
+    "a core of one text": (validated(core="L0H0"), "is no unit"),
+    "a core elsewhere": (validated(core=["L9H0"]), "there is no unit L9H0 here"),
+    "transferred to a name": (
+        validated(transfer_to=["hans"]),
+        "what subnetworks are run on must be of the type Task or Suite",
+    ),
+    "transferred twice": (
+        lambda x: hc.validate(x.model, x.task, x.sub, transfer_to=[x.task]),
+        "is given twice; give it once",
+    ),
+    "an unknown setting": (
+        validated(precision="float9"),
+        "unknown precision",
+    ),
+    "a search that is not recorded": (
+        lambda x: hc.removal(x.model, "L0H0", ablation="zero").validate(
+            x.model, x.task, searches=1
+        ),
+        r"does not record its search \(method is missing\).*leave searches out",
+    ),
+    # faithfulness_curves
+    "curves of nothing": (
+        lambda x: hc.faithfulness_curves(x.model, x.suite, {}),
+        "there is no subnetwork to measure; give some by the name of a method",
+    ),
+    "curves of a list": (
+        lambda x: hc.faithfulness_curves(x.model, x.suite, [x.sub]),
+        "found must be of the type Mapping.*by the name of their method",
+    ),
+    "curves on a name": (
+        lambda x: hc.faithfulness_curves(x.model, ["hans"], {"a": [x.sub]}),
+        "what subnetworks are run on must be of the type Task or Suite",
     ),
     # evaluate and predict
     "evaluated on a name": (

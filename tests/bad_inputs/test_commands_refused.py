@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from refusal import HOSTILE, snapshot
 
+import heuristic_core as hc
 from command import hcore, mistake
 from heuristic_core.search import find
 from heuristic_core.study.config import load_study
@@ -19,6 +20,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run on meta": ("run smoke --device meta", "unknown device 'meta'; say auto, cpu, cuda or mps"),
     "run on nothing known": ("run smoke --device gpu9", "unknown device 'gpu9'"),
     "evaluate on meta": ("evaluate MODEL --device meta", "unknown device 'meta'"),
+    "validate on meta": ("validate MODEL SUB --device meta", "unknown device 'meta'"),
+    "validate nothing": ("validate MODEL none", "no subnetwork in none"),
+    "validate with few draws": ("validate MODEL SUB --draws 3", "draws is 3, but must be a whole"),
+    "a core that is not there": ("validate MODEL SUB --core L9H9", "there is no unit L9H9"),
+    "hostile core": (f"validate MODEL SUB --core {HOSTILE}", "is no unit"),
     "prune on meta": ("prune MODEL --out x --device meta", "unknown device 'meta'"),
     "finetune on meta": ("finetune MODEL --out x --device meta", "unknown device 'meta'"),
     "analyze on meta": ("analyze RUN --device meta", "unknown device 'meta'"),
@@ -97,10 +103,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def found(tiny_loaded, tmp_path_factory):
+    """The folder of a subnetwork of the tiny model."""
+    sub = hc.removal(tiny_loaded, "L0H0", ablation="zero")
+    return sub.save(tmp_path_factory.mktemp("found"))
+
+
 @pytest.mark.parametrize(("arguments", "message"), COMMANDS.values(), ids=COMMANDS)
-def test_commands(finished, tiny_folder, tmp_path, arguments, message):
+def test_commands(finished, tiny_folder, found, tmp_path, arguments, message):
     (tmp_path / "file").write_text("")
-    names = {"MODEL": str(tiny_folder), "RUN": str(finished)}
+    names = {"MODEL": str(tiny_folder), "RUN": str(finished), "SUB": str(found)}
     before = snapshot(tmp_path), snapshot(finished)
     line = mistake(*(names.get(word, word) for word in arguments.split()), cwd=tmp_path)
     assert message in line

@@ -318,6 +318,32 @@ def test_paper_plans(toy):
     assert "| `roberta-mnli-hans.toml` | 24 | 42 |" in printed
 
 
+def test_validity(toy):
+    content, printed = toy("validity", "validity-toy")
+    null = content["null"]
+    assert null["tests"][0] == "sufficiency, anywhere"
+    assert all(0 <= share <= 1 for share in (*null["passed"], null["any_corrected"]))
+    assert content["idle"]["planted"] == ["L0H0", "L1H0", "L2H0", "L2MLP"]
+    assert content["idle"]["any_idle"] <= 0.1
+    assert len(content["cards"]) == 4
+    for row in content["cards"]:
+        assert row["seconds"] > 0
+        assert len(row["card"]["units"]) == 8
+        assert all(1 / 40 <= test["p"] <= 1 for test in row["card"]["tests"])
+    assert "| random, 60%, 2 |" in printed
+
+
+def test_mib(toy):
+    content, printed = toy("mib", "mib-toy")
+    cases = {(row["suite"], row["case"]) for row in content["areas"]}
+    assert len(content["areas"]) == 3 * len(cases)
+    assert all(row["sizes"] == 2 for row in content["areas"])
+    for row in content["areas"]:
+        assert (row["cpr"] is None) == bool(row["note"])
+        assert row["cmd"] is None or row["cmd"] >= 0
+    assert "| random orders |" in printed
+
+
 def test_every_program_is_run_here():
     programs = {
         path.stem for folder in ("benchmarks", "examples") for path in ROOT.glob(f"{folder}/*.py")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import heuristic_core as hc
 from command import SMALL, hcore
 from heuristic_core.cli import COMMANDS
 from heuristic_core.commands.lazy import load
@@ -85,6 +86,7 @@ SETTING = {"default": (*SCALAR, list, dict), "description": str}
 FEW = ("--suite", "hans-grammar", "--per-case", 1)
 TINY = ("--set", "ramp_steps=2", "--set", "hold_steps=0")
 ZERO = ("--without", "L0H1", "--ablation", "zero")
+RANDOM = ("--draws", 20, "--examples", 4, "--unit-examples", 4, "--task-option", "per_case=1")
 
 #: For each command: what it is called with, and the keys and types of what it prints.
 SHAPES: dict[tuple[object, ...], dict[str, Any]] = {
@@ -140,6 +142,27 @@ SHAPES: dict[tuple[object, ...], dict[str, Any]] = {
         ],
         "truncated": {"search": int},
         "unknown": {"search": int},
+    },
+    ("validate", "MODEL", "SUBNETWORK", *RANDOM): {
+        "subnetwork": {"*": (*SCALAR, list, dict)},
+        "about": {
+            "task": str,
+            "examples": str,
+            "n": int,
+            "n_of_units": int,
+            "sha256": str,
+            "core": TEXTS,
+            "draws": int,
+            "case_draws": int,
+            "seed": int,
+            "precision": str,
+        },
+        "tests": [ROW],
+        "units": [ROW],
+        "searches": [ROW],
+        "cases": [ROW],
+        "left_out": float,
+        "needed": int,
     },
     ("check", "MODEL"): {
         "model": str,
@@ -212,6 +235,13 @@ def misfit(value: Any, shape: Any, at: str = "") -> str:
 
 
 @pytest.fixture(scope="module")
+def found(tiny_loaded, tmp_path_factory):
+    """The folder of a subnetwork of the tiny model."""
+    sub = hc.removal(tiny_loaded, "L0H0", ablation="zero")
+    return sub.save(tmp_path_factory.mktemp("found"))
+
+
+@pytest.fixture(scope="module")
 def other(place):
     """A second run beside the first."""
     shutil.copytree(place / "runs/smoke", place / "runs/other")
@@ -219,11 +249,12 @@ def other(place):
 
 
 @pytest.mark.parametrize("arguments", SHAPES, ids=lambda given: " ".join(map(str, given[:3])))
-def test_keys_and_types(other, tiny_folder, arguments):
+def test_keys_and_types(other, tiny_folder, found, arguments):
     filled = []
     for word in arguments:
         in_place = {
             "MODEL": [tiny_folder],
+            "SUBNETWORK": [found],
             "RUN": ["--set", f"model.source={tiny_folder}", *SMALL],
         }
         filled += in_place.get(word, [word])

@@ -19,6 +19,7 @@ QUICK = {
     "two_sided": {"steps": 2, "batch_size": 5},
     "fisher": {"batch_size": 10},
     "gradient": {"batch_size": 10},
+    "gim": {"batch_size": 10},
     "integrated": {"steps": 10, "batch_size": 10},
     "greedy": {"examples": 6, "batch_size": 10},
     "magnitude": {"batch_size": 10},

@@ -138,6 +138,26 @@ SHARED_WORK = _wired(
     n_heads=8,
 )
 
+QUARTERS = tuple(f"L{layer}H{head}" for layer in (0, 1) for head in (1, 3, 4, 6))
+
+#: Four heads that note which words are missing, and four that gather this: each does a quarter.
+EQUAL_PARTS = _wired(
+    {
+        **{
+            head: Head(IN_OTHER_SENTENCE, {"unmatched": _times(1 / 4, UNMATCHED)})
+            for head in QUARTERS[:4]
+        },
+        **{
+            head: Head(HYPOTHESIS_WORDS, {"other_words": {"unmatched": 1 / 4}})
+            for head in QUARTERS[4:]
+        },
+    },
+    answer={"other_words": 1, "one": 0.25},
+    gain=0.5,
+    log_odds=20,
+    n_heads=8,
+)
+
 SHALLOW, DEEP = ("L0H2", "L1H1"), ("L1H3", "L2H2")
 
 #: Two subnetworks without a common head, either of which is enough in-domain.

@@ -12,6 +12,7 @@ QUICK = {
     "two_sided": {"steps": 4, "batch_size": 8},
     "fisher": {"batch_size": 16},
     "gradient": {"batch_size": 16},
+    "gim": {"batch_size": 16},
     "integrated": {"steps": 10, "batch_size": 16},
     "greedy": {"examples": 32, "batch_size": 64},
     "magnitude": {"batch_size": 16},

@@ -15,10 +15,11 @@ from heuristic_core.measure.accuracy import predict
 from heuristic_core.models.loading import load_model
 from heuristic_core.search import exchange as exchanges
 from heuristic_core.search.data import prepare
-from heuristic_core.search.exchange import LinearModel, best_pairs, exchange, parts, swapped
+from heuristic_core.search.exchange import best_pairs, exchange, parts, swapped
 from heuristic_core.search.find import find_subnetwork
 from heuristic_core.search.gate_gradients import logit_slopes
 from heuristic_core.search.gate_training import kl_divergence
+from heuristic_core.search.linear import LinearModel
 from heuristic_core.subnetwork import Subnetwork
 from tiny import IDLE, plant_idle_units, save_tiny, some_pairs
 
@@ -69,7 +70,7 @@ def test_the_predicted_divergence_is_that_of_the_moved_model(out):
     backs = np.array([1, 5, 6])
     predicted = linear.predicted(out, backs)
     for value, back in zip(predicted, backs, strict=True):
-        assert float(value) == pytest.approx(linear.moved([(out, int(back))]).divergence, rel=1e-5)
+        assert float(value) == pytest.approx(linear.moved([(out, int(back))]).value, rel=1e-5)
 
 
 def test_the_linear_model_is_exact_where_the_model_is_linear_in_the_gates(tiny, pairs):
@@ -102,11 +103,11 @@ def test_the_first_pair_is_the_best_of_all(seed):
     kept = np.random.default_rng(seed).random(7) < 0.5
     pairs = best_pairs(linear, kept, np.ones(7, dtype=bool), 1)
     every = itertools.product(np.flatnonzero(kept).tolist(), np.flatnonzero(~kept).tolist())
-    lowest = min((linear.moved([pair]).divergence for pair in every), default=np.inf)
+    lowest = min((linear.moved([pair]).value for pair in every), default=np.inf)
     if pairs:
-        assert linear.moved(pairs).divergence == pytest.approx(lowest, rel=1e-5)
+        assert linear.moved(pairs).value == pytest.approx(lowest, rel=1e-5)
     else:
-        assert lowest >= linear.divergence * (1 - 1e-5)
+        assert lowest >= linear.value * (1 - 1e-5)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 5))
@@ -120,7 +121,7 @@ def test_pairs_lower_the_divergence_and_no_unit_is_in_two(seed, size):
     assert len(set(units)) == len(units)
     assert all(kept[out] and not kept[back] for out, back in pairs)
     assert movable[units].all()
-    steps = [linear.moved(pairs[:n]).divergence for n in range(len(pairs) + 1)]
+    steps = [linear.moved(pairs[:n]).value for n in range(len(pairs) + 1)]
     assert all(after < before for before, after in itertools.pairwise(steps))
     assert swapped(kept, pairs).sum() == kept.sum()
 
@@ -230,10 +231,10 @@ class Scripted:
         good = self.accepts(self.here, kept)
         return part.reference + torch.tensor([0.0, 0.0 if good else 9.0])
 
-    def choose(self, linear, kept, movable, size):
+    def choose(self, linear, kept, movable, size, costs):
         self.rounds.append((len(linear.logits), movable.copy()))
         self.seen.append(linear)
-        self.chosen.append(best_pairs(linear, kept, movable, size))
+        self.chosen.append(best_pairs(linear, kept, movable, size, costs))
         return self.chosen[-1]
 
 

@@ -32,7 +32,7 @@ from tables_by_hand import subnetworks
 from tiny import IDLE, plant_idle_units, save_tiny
 
 #: What draws nothing gives every seed the same subnetwork.
-NOTHING_DRAWN = {"fisher", "gradient", "integrated", "greedy", "magnitude"}
+NOTHING_DRAWN = {"fisher", "gim", "gradient", "integrated", "greedy", "magnitude"}
 
 
 @pytest.fixture
@@ -208,6 +208,7 @@ ENOUGH = {
     "subset": {},
     "fisher": {},
     "gradient": {},
+    "gim": {},
     "greedy": {},
     "magnitude": {},
 }

@@ -8,13 +8,14 @@ import torch
 from problems import problem_of
 
 from heuristic_core.search.data import prepare
-from heuristic_core.search.gate_training import GateOptions, _uniform, train_gates
+from heuristic_core.search.gate_training import GateOptions, train_gates
+from heuristic_core.search.rows import noise
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 7, 16])
 def test_antithetic_noise_pairs_neighbours(n_rows):
     generator = torch.Generator().manual_seed(0)
-    drawn = _uniform(n_rows, 5, generator, GateOptions(antithetic=True))
+    drawn = noise(n_rows, 5, generator, shared=False, antithetic=True)
     assert drawn.shape == (n_rows, 5)
     for first in range(0, n_rows - 1, 2):
         assert torch.allclose(drawn[first] + drawn[first + 1], torch.ones(5).double(), atol=1e-7)
@@ -24,8 +25,11 @@ def test_antithetic_noise_pairs_neighbours(n_rows):
 
 def test_other_noise_is_drawn_for_each_example_or_once():
     generator = torch.Generator().manual_seed(0)
-    assert len({tuple(r) for r in _uniform(6, 3, generator, GateOptions()).tolist()}) == 6
-    shared = _uniform(6, 3, generator, GateOptions(shared_noise=True, antithetic=True))
+    assert (
+        len({tuple(r) for r in noise(6, 3, generator, shared=False, antithetic=False).tolist()})
+        == 6
+    )
+    shared = noise(6, 3, generator, shared=True, antithetic=True)
     assert shared.shape == (1, 3)
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from . import (
     additivity,
     attention_patterns,
+    coexistence,
     core,
     core_overlap,
     core_removal,
@@ -18,13 +19,16 @@ from . import (
     effective_size,
     emergence,
     faithfulness,
+    generalisation_range,
     group_removal,
     helpful_removal,
     label_bias,
     learning_order,
+    necessity,
     overlap,
     ranks,
     repeated_tokens,
+    repulsion,
     single_removal,
     smoothness,
     sparser,
@@ -59,6 +63,10 @@ QUESTIONS = tuple(
         helpful_removal,
         label_bias,
         dependency,
+        generalisation_range,
+        coexistence,
+        repulsion,
+        necessity,
     )
 )
 

@@ -9,37 +9,12 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 from torch import nn
-from transformers.pytorch_utils import Conv1D
 
 from ..models.ablation import AblationValues
 from ..models.anatomy import Anatomy, weight_of
-from ..models.families import Family
+from ..models.folding import last_maps
 from ..models.sharing import share_nothing
 from ..units import Unit
-
-
-def last_maps(family: Family, layer: nn.Module) -> tuple[str, str]:
-    """Find the last linear maps of a layer's attention and of its MLP.
-
-    Args:
-        family: The model's family.
-        layer: One of its layers.
-
-    Returns:
-        Their paths within the layer.
-
-    Raises:
-        AttributeError: If the layer is not built like its family's.
-    """
-    linear = [
-        f"{path}.{name}".rstrip(".")
-        for path in (*family.mlp_before, family.mlp_out)
-        for name, module in layer.get_submodule(path).named_modules()
-        if isinstance(module, nn.Linear | Conv1D)
-    ]
-    if not linear:
-        raise AttributeError(f"{family.mlp_out} and what is before it hold no linear map")
-    return family.attention_out, linear[-1]
 
 
 @torch.no_grad()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
@@ -10,6 +12,14 @@ from ..models.classifier import Classifier
 from ..models.masked_runs import MEMORY, MaskedRuns
 from ..search.data import SearchData
 from ..search.gate_training import kl_divergence
+from ..subnetwork import Subnetwork
+from .compact_runs import CompactRuns
+
+#: No bound is lower, in nats: below it, divergences are as good as equal.
+LEAST_BOUND = 1e-3
+#: A bound is above the divergence of the least faithful known subnetwork by this factor: searches
+#: see other examples than those that judge.
+ROOM = 1.25
 
 Masks = Bool[np.ndarray, "choice unit"]
 
@@ -20,9 +30,11 @@ class Divergences:
     Args:
         model: The full model.
         data: The examples, the model's predictions and the ablation values.
-        batch_size: Examples per forward pass.
+        batch_size: Examples per forward pass, where choices share layers.
         precision: What to compute in, as for ``measure.accuracy.predict``.
         memory: Bytes of layers' outputs to keep, at most; see ``MaskedRuns``.
+        compact: Run each choice as a model without the units that it drops, as ``CompactRuns``
+            does, rather than share lower layers.
     """
 
     def __init__(
@@ -33,16 +45,17 @@ class Divergences:
         batch_size: int = 64,
         precision: str = "float32",
         memory: int = MEMORY,
+        compact: bool = False,
     ) -> None:
         self.space = model.space
-        self.runs = MaskedRuns(
-            model,
-            data.encoded,
-            data.values,
-            batch_size=batch_size,
-            precision=precision,
-            memory=memory,
-        )
+        given = (model, data.encoded, data.values)
+        self.runs: MaskedRuns | CompactRuns
+        if compact:
+            self.runs = CompactRuns(*given, precision=precision)
+        else:
+            self.runs = MaskedRuns(
+                *given, batch_size=batch_size, precision=precision, memory=memory
+            )
         self._reference = data.reference.double().cpu()
 
     def per_example(self, masks: Masks) -> Float[np.ndarray, "choice example"]:
@@ -68,3 +81,13 @@ class Divergences:
             masks: For each choice which units are kept.
         """
         return self.per_example(masks).mean(1)
+
+    def bound(self, subnetworks: Sequence[Subnetwork]) -> float:
+        """Return the divergence up to which others are as faithful as some subnetworks, in nats.
+
+        Args:
+            subnetworks: Subnetworks that match the model. The least faithful of them decides; the
+                bound is a quarter above it.
+        """
+        worst = self.of(np.array([one.mask for one in subnetworks])).max()
+        return max(ROOM * float(worst), LEAST_BOUND)

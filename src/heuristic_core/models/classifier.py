@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 
 from ..errors import InputError, expect, one_line, remark
-from ..storage import as_path
 from ..subnetwork import Subnetwork
 from ..units import UnitSpace
 from ..versions import versions
@@ -24,7 +20,6 @@ from .compaction import compacted
 from .fingerprint import Fingerprint
 from .gates import Gates, gated
 from .hooks import is_hooked
-from .saving import save_model
 from .sharing import separate_layers
 from .steady import steady
 from .text_classifier import TextClassifier
@@ -233,23 +228,6 @@ class CompactClassifier(TextClassifier):
             InputError: Always.
         """
         self.refuse()
-
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write weights, configuration and tokenizer into a folder, made if needed.
-
-        Returns:
-            The folder, for ``heuristic_core.load_model``.
-
-        Raises:
-            InputError: If the folder cannot be written.
-        """
-        path = as_path(folder)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            save_model(self.hf, self.tokenizer, path)
-        except (OSError, SafetensorError) as error:
-            raise InputError(f"cannot write {path}: {one_line(str(error), 120)}") from error
-        return path
 
     def __repr__(self) -> str:
         name = one_line(repr(self.name), 120)

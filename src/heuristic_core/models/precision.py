@@ -71,11 +71,22 @@ def restored(gates: Tensor) -> Tensor:
     return _Scaled.apply(gates, 1 / GRADIENT_SCALE)
 
 
+def with_gradient(values: Tensor, factor: float | Tensor) -> Tensor:
+    """Return values as they are; the gradient that flows back through them is multiplied.
+
+    Args:
+        values: The values.
+        factor: What multiplies the gradient: a number, or one for each place of the last axis.
+    """
+    same: Tensor = _Scaled.apply(values, factor)
+    return same
+
+
 class _Scaled(torch.autograd.Function):
     """The same values, with gradients multiplied by a factor."""
 
     @staticmethod
-    def forward(ctx: Any, values: Tensor, factor: float) -> Tensor:
+    def forward(ctx: Any, values: Tensor, factor: float | Tensor) -> Tensor:
         ctx.factor = factor
         return values.view_as(values)
 

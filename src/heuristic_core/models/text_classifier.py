@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from ..errors import InputError, expect, expect_whole
+from ..errors import InputError, expect, expect_whole, one_line
 from ..precision import Precision, check_precision
 from ..progress import Progress
+from ..storage import as_path
 from ..tasks.task import Examples
 from .encoding import Encoded, encode
 from .families import family_of
 from .fit import check_setup, check_tokens, longest, takes_token_types
 from .precision import autocast, enlarged
 from .products import fast_products
+from .saving import save_model
 from .steady import steady
 
 #: What a batch holds if nothing else is asked for: tokens on a processor, whose caches they should
@@ -178,3 +183,20 @@ class TextClassifier:
         if batch_size is None and self.device.type == "cpu":
             return encoded.by_tokens(_TOKENS)
         return encoded.by_length(_EXAMPLES if batch_size is None else batch_size)
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write weights, configuration and tokenizer into a folder, made if needed.
+
+        Returns:
+            The folder, for ``heuristic_core.load_model``.
+
+        Raises:
+            InputError: If the folder cannot be written.
+        """
+        path = as_path(folder)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            save_model(self.hf, self.tokenizer, path)
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"cannot write {path}: {one_line(str(error), 120)}") from error
+        return path

@@ -1,20 +1,18 @@
 """Exchanges: a kept and a dropped unit are swapped while this lowers the divergence.
 
 Gates are trained half open and under noise. The exact cut then closes some for good, and which
-units serve best depends on all the others. Around the units kept, the logits of each example are
-extrapolated linearly to those after any exchange, and the divergence is computed from these: the
-network is linearised, not the divergence, which is far from linear where a prediction is about to
-change. Chosen exchanges are made only if the divergence of the model itself falls with them.
+units serve best depends on all the others. Exchanges are chosen by the linearised model, and made
+only if the divergence of the model itself, or what else a search aims at, falls with them.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import cycle, islice
+from functools import partial
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -25,58 +23,18 @@ from torch import Tensor
 from ..models.classifier import Classifier
 from .data import SearchData
 from .gate_gradients import logit_slopes
-from .gate_training import kl_divergence
+from .linear import AimedModel, LinearModel, Pair
 from .problem import Problem
+
+#: What each unit adds to what is asked if it is kept.
+Costs = Float[np.ndarray, " unit"]
 
 #: A smaller fall of the divergence, in nats, may be rounding error.
 LEAST_FALL = 1e-6
 #: Examples of each seed that run at once.
 ROWS = 32
 
-Pair = tuple[int, int]
 Mask = Bool[np.ndarray, " unit"]
-
-
-@dataclass(frozen=True, eq=False)
-class LinearModel:
-    """The model linearised at one choice of units, on some examples.
-
-    Args:
-        reference: The full model's log-probabilities.
-        logits: The logits with these units kept.
-        slopes: Derivatives of the logits with respect to the gates.
-    """
-
-    reference: Float[Tensor, "example label"]
-    logits: Float[Tensor, "example label"]
-    slopes: Float[Tensor, "example label unit"]
-
-    @property
-    def divergence(self) -> float:
-        """The mean divergence from the full model, in nats."""
-        return float(kl_divergence(self.reference, self.logits).mean())
-
-    def moved(self, pairs: list[Pair]) -> LinearModel:
-        """Extrapolate the logits to those after some exchanges; the slopes stay."""
-        logits = self.logits.clone()
-        for out, back in pairs:
-            logits += self.slopes[..., back] - self.slopes[..., out]
-        return LinearModel(self.reference, logits, self.slopes)
-
-    def predicted(self, out: int, backs: np.ndarray) -> Float[Tensor, " candidate"]:
-        """Predict the mean divergence with ``out`` exchanged for each of some dropped units."""
-        # The mean of sum p (log p - l) + logsumexp l; only the last term is not linear in l.
-        shift = self.slopes[..., torch.from_numpy(backs)] - self.slopes[..., out, None]
-        fixed, moving = self._linear_part
-        total = torch.logsumexp(self.logits.unsqueeze(-1) + shift, dim=1).mean(0)
-        return fixed - moving[torch.from_numpy(backs)] + moving[out] + total
-
-    @cached_property
-    def _linear_part(self) -> tuple[Tensor, Float[Tensor, " unit"]]:
-        """The linear part of the mean divergence: its value here, and how each gate lowers it."""
-        p = self.reference.exp()
-        fixed = (p * (self.reference - self.logits)).sum(-1).mean()
-        return fixed, torch.einsum("nc,ncu->u", p, self.slopes) / len(p)
 
 
 @dataclass
@@ -118,14 +76,16 @@ def exchange(
     examples: int,
     size: int,
     rows_per_pass: int | None = None,
+    repel: float = 0.0,
 ) -> list[Exchanged]:
     """Exchange kept for dropped units while the divergence from the full model falls.
 
     Each round linearises the model on a further part of the examples, chooses exchanges by this
     part and those of earlier rounds, and makes them if the model's own divergence on this part
     falls. If it does not, the first half of them is tried, and so on. Where a single exchange
-    fails, the unit it would have dropped is not dropped in later rounds either. Seeds decide
-    alone; what they ask of the model is run together.
+    fails, the unit it would have dropped is not dropped in later rounds either. Where a problem has
+    an aim, its value takes the place of the divergence. Seeds decide alone, unless they repel each
+    other; what they ask of the model is run together.
 
     Args:
         problems: Model, data and the units that may be exchanged, once for each seed, which orders
@@ -135,24 +95,36 @@ def exchange(
         examples: Examples of a part, at most; when all parts have been used, the first is next.
         size: Exchanges of a round at most.
         rows_per_pass: Examples of all seeds that run at once, at most; 32 of each if ``None``.
+        repel: What a seed's divergence may rise by, in nats, for not sharing any of its units with
+            the others; see ``sharing_costs``.
 
     Returns:
         The units kept and the exchanges made, for each seed.
     """
     limit = rows_per_pass or ROWS * len(problems)
-    results: dict[int, Exchanged] = {}
+    results = [Exchanged(start.copy()) for start in kept]
     asked: dict[int, Question] = {}
+
+    def costs(seed: int) -> Costs:
+        return sharing_costs([one.kept for one in results], seed, repel)
+
     seeds = [
-        _rounds(problem, start, rounds=rounds, examples=examples, size=size)
-        for problem, start in zip(problems, kept, strict=True)
+        _rounds(
+            problem,
+            results[i],
+            rounds=rounds,
+            examples=examples,
+            size=size,
+            costs=partial(costs, i),
+        )
+        for i, problem in enumerate(problems)
     ]
 
     def go_on(seed: int, answer: Answer | None) -> None:
         try:
             asked[seed] = seeds[seed].send(answer)
-        except StopIteration as end:
+        except StopIteration:
             asked.pop(seed, None)
-            results[seed] = end.value
 
     for seed in range(len(seeds)):
         go_on(seed, None)
@@ -162,31 +134,52 @@ def exchange(
         now = trials or dict(asked)
         for seed, answer in zip(now, _answers(problems[0], list(now.values()), limit), strict=True):
             go_on(seed, answer)
-    return [results[seed] for seed in range(len(seeds))]
+    return results
+
+
+def sharing_costs(kept: Sequence[Mask], seed: int, repel: float) -> Costs:
+    """Return what a seed pays for each unit: its share of the other seeds that keep the unit too.
+
+    Args:
+        kept: The units that each seed keeps, as many for all.
+        seed: The seed that pays.
+        repel: What it pays if all others keep all of its units, in nats.
+    """
+    if not repel:
+        return np.zeros(len(kept[seed]))
+    others = [one for i, one in enumerate(kept) if i != seed]
+    return repel * np.mean(others, axis=0) / max(1, kept[seed].sum())
 
 
 def _rounds(
-    problem: Problem, kept: Mask, *, rounds: int, examples: int, size: int
-) -> Generator[Question, Any, Exchanged]:
-    """Make the exchanges of one seed, asking for what the model says."""
+    problem: Problem,
+    result: Exchanged,
+    *,
+    rounds: int,
+    examples: int,
+    size: int,
+    costs: Callable[[], Costs],
+) -> Generator[Question, Any, None]:
+    """Make the exchanges of one seed in its result, asking for what the model says."""
     prunable = problem.prunable
-    result = Exchanged(kept.copy())
-    if not (kept & prunable).any() or kept.all():
-        return result
+    if not (result.kept & prunable).any() or result.kept.all():
+        return
     movable = prunable.copy()
-    pieces = parts(len(problem.data.encoded), examples, problem.seed)
-    seen: deque[LinearModel] = deque(maxlen=len(pieces))
-    for rows in islice(cycle(pieces), rounds):
+    pieces = _pieces(problem, examples)
+    seen: deque[Any] = deque(maxlen=len(pieces))
+    for _, rows in zip(range(rounds), cycle(pieces), strict=False):
         logits, slopes = yield Question(rows, result.kept, slopes=True)
         assert slopes is not None
-        reference = problem.data.reference[rows].to(logits)
-        here = LinearModel(reference, logits, slopes)
+        here = _linear(problem, rows, logits, slopes)
         seen.append(here)  # replaces what an earlier round computed on this part
-        pairs = best_pairs(joined(seen), result.kept, movable, size)
+        pairs = best_pairs(type(here).joined(list(seen)), result.kept, movable, size, costs())
         while pairs:
-            logits, _ = yield Question(rows, swapped(result.kept, pairs), slopes=False)
-            there = LinearModel(reference, logits.to(slopes), slopes)
-            if there.divergence < here.divergence - LEAST_FALL:
+            after = swapped(result.kept, pairs)
+            logits, _ = yield Question(rows, after, slopes=False)
+            there = _linear(problem, rows, logits.to(slopes), slopes)
+            cost = costs()  # anew: other seeds may have made the same exchange meanwhile
+            dearer = float(cost[after].sum() - cost[result.kept].sum())
+            if there.value + dearer < here.value - LEAST_FALL:
                 others = [model_of_part.moved(pairs) for model_of_part in list(seen)[:-1]]
                 seen = deque([*others, there], maxlen=len(pieces))
                 break
@@ -195,12 +188,37 @@ def _rounds(
             pairs = pairs[: len(pairs) // 2]
         result.kept = swapped(result.kept, pairs)
         result.pairs += pairs
-    return result
+
+
+def _pieces(problem: Problem, examples: int) -> list[Int[np.ndarray, " row"]]:
+    """Split the examples into parts; where there is an aim, as many of its examples to each."""
+    n, aim = len(problem.data.encoded), problem.aim
+    pieces = parts(n, examples, problem.seed)
+    if aim is None:
+        return pieces
+    others = np.random.default_rng(problem.seed).permutation(len(aim.encoded))
+    split = np.array_split(n + others, len(pieces)) if len(others) >= len(pieces) else [n + others]
+    return [np.concatenate([one, np.sort(split[i % len(split)])]) for i, one in enumerate(pieces)]
+
+
+def _linear(
+    problem: Problem,
+    rows: Int[np.ndarray, " row"],
+    logits: Float[Tensor, "row label"],
+    slopes: Float[Tensor, "row label unit"],
+) -> LinearModel | AimedModel:
+    """Return what a problem asks, linearised on some examples of its own and of its aim."""
+    data, aim = problem.data, problem.aim
+    n = int((rows < len(data.encoded)).sum())
+    faithful = LinearModel(data.reference[rows[:n]].to(logits), logits[:n], slopes[:n])
+    if aim is None:
+        return faithful
+    return AimedModel(faithful, aim, rows[n:] - len(data.encoded), logits[n:], slopes[n:])
 
 
 def _answers(problem: Problem, questions: Sequence[Question], limit: int) -> list[Answer]:
     """Run the model on what several seeds ask, together; all ask for slopes or none does."""
-    model, data = problem.model, problem.data
+    model, data = problem.model, problem.all_data
     some = data.take(np.concatenate([question.rows for question in questions]))
     lengths = [len(question.rows) for question in questions]
     kept = np.repeat([question.kept for question in questions], lengths, axis=0)
@@ -217,17 +235,13 @@ def parts(n_examples: int, size: int, seed: int) -> list[Int[np.ndarray, " row"]
     return [np.sort(rows) for rows in np.array_split(order, math.ceil(n_examples / size))]
 
 
-def joined(models: Iterable[LinearModel]) -> LinearModel:
-    """Join the examples of models linearised at the same choice of units."""
-    every = list(models)
-    return LinearModel(
-        torch.cat([one.reference for one in every]),
-        torch.cat([one.logits for one in every]),
-        torch.cat([one.slopes for one in every]),
-    )
-
-
-def best_pairs(linear: LinearModel, kept: Mask, movable: Mask, size: int) -> list[Pair]:
+def best_pairs(
+    linear: LinearModel | AimedModel,
+    kept: Mask,
+    movable: Mask,
+    size: int,
+    costs: Costs | None = None,
+) -> list[Pair]:
     """Choose exchanges one by one, each the best by the linear model after those before.
 
     Args:
@@ -235,6 +249,7 @@ def best_pairs(linear: LinearModel, kept: Mask, movable: Mask, size: int) -> lis
         kept: Which units are kept.
         movable: Which units may be exchanged.
         size: Exchanges at most; no unit is in two.
+        costs: What keeping each unit adds to what is to fall; nothing if not given.
 
     Returns:
         Pairs of a unit to drop and one to keep instead; none where no exchange would lower the
@@ -244,8 +259,10 @@ def best_pairs(linear: LinearModel, kept: Mask, movable: Mask, size: int) -> lis
     pairs: list[Pair] = []
     while len(pairs) < size and len(outs) and len(backs):
         table = torch.stack([linear.predicted(int(out), backs) for out in outs])
+        if costs is not None and costs.any():
+            table += torch.from_numpy(costs[backs] - costs[outs][:, None]).to(table)
         row, column = divmod(int(table.argmin()), len(backs))
-        if not table[row, column] < linear.divergence - LEAST_FALL:
+        if not table[row, column] < linear.value - LEAST_FALL:
             break
         pairs.append((int(outs[row]), int(backs[column])))
         linear = linear.moved(pairs[-1:])

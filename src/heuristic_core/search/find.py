@@ -23,10 +23,12 @@ from ..subnetwork import Subnetwork
 from ..tasks.task import Examples, Task
 from ..units import Unit, check_sparsity, n_kept
 from ..validation import wrong
+from .aim import Aim
 from .cut import cut
 from .data import SearchData, prepare
 from .fisher import FisherOptions, fisher
 from .gate_training import GateOptions
+from .gim import GimOptions, gim
 from .gradient import GradientOptions, gradient
 from .greedy import GreedyOptions, greedy
 from .integrated import IntegratedOptions, integrated
@@ -94,6 +96,11 @@ METHODS: dict[str, Method] = {
         gradient,
         GradientOptions,
         "least mean absolute gradient of the loss dropped (Michel et al. 2019)",
+    ),
+    "gim": Method(
+        gim,
+        GimOptions,
+        "as gradient, with gradients shared between what is multiplied (Edin et al. 2025)",
     ),
     "integrated": Method(
         integrated,
@@ -171,6 +178,8 @@ def find_subnetworks(
     units: str = "all",
     ablation: str | None = None,
     exclude: Collection[Unit | str] = (),
+    aim: Aim | None = None,
+    improve: Subnetwork | None = None,
     precision: str = "float32",
     provenance: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -188,6 +197,10 @@ def find_subnetworks(
         units: Prune ``all`` units, or ``heads`` alone.
         ablation: ``mean`` (the default) or ``zero``; with ``SearchData`` it is given there.
         exclude: Prunable units that no subnetwork may keep; they count among the dropped.
+        aim: What the subnetworks should do besides agreeing with the model, from ``aim_at``; for
+            ``learned`` alone.
+        improve: A subnetwork to improve by exchanges, in place of a search from the full model; for
+            ``learned`` and one sparsity, that of this subnetwork.
         precision: What the model computes in: ``float32``, or ``bfloat16`` or ``float16`` where
             that is safe. Its weights, the gates and the full model's predictions stay in float32.
         provenance: Further facts to record with each subnetwork.
@@ -213,6 +226,8 @@ def find_subnetworks(
         units=units,
         ablation=ablation,
         exclude=exclude,
+        aim=aim,
+        improve=improve,
         precision=precision,
         provenance=provenance,
         progress=progress,
@@ -232,6 +247,8 @@ def find_subnetworks_together(
     units: str = "all",
     ablation: str | None = None,
     exclude: Collection[Unit | str] = (),
+    aim: Aim | None = None,
+    improve: Subnetwork | None = None,
     precision: str = "float32",
     provenance: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -251,6 +268,8 @@ def find_subnetworks_together(
         units: As there.
         ablation: As there.
         exclude: As there.
+        aim: As there.
+        improve: As there.
         precision: As there.
         provenance: As there.
         progress: As there.
@@ -285,6 +304,8 @@ def find_subnetworks_together(
         # Computed during training, the reference would be that of a model without the units.
         settings = settings.model_copy(update={"cached_reference": True})
     candidates = prunable & ~excluded
+    if aim is not None or improve is not None:
+        _check_led(method, aim, improve, model, candidates, list(count_at.values()))
     problem = Problem(
         model=model,
         data=data,
@@ -293,6 +314,8 @@ def find_subnetworks_together(
         targets=tuple(count_at),
         seed=all_seeds[0],
         progress=progress or no_progress,
+        aim=aim,
+        start=None if improve is None else improve.mask,
     )
     problems = [replace(problem, seed=seed) for seed in all_seeds]
     with (
@@ -318,6 +341,10 @@ def find_subnetworks_together(
         "sparsities_of_run": rising,
         "seeds_of_pass": all_seeds,
     }
+    if aim is not None:
+        common["aim"] = repr(aim)
+    if improve is not None:
+        common["improved"] = [str(unit) for unit in model.space if unit in improve]
 
     def subnetwork(seed: int, ranking: Ranking, sparsity: float, count: int) -> Subnetwork:
         kept = cut(ranking.soft, count, candidates) if ranking.kept is None else ranking.kept
@@ -340,6 +367,37 @@ def find_subnetworks_together(
         }
         found[seed] = [at[sparsity] for sparsity in wanted]
     return found
+
+
+def _check_led(
+    method: str,
+    aim: Aim | None,
+    improve: Subnetwork | None,
+    model: Classifier,
+    candidates: Bool[np.ndarray, " unit"],
+    counts: Sequence[int],
+) -> None:
+    """Check that a search can have an aim, or improve a subnetwork.
+
+    Raises:
+        InputError: If its method can do neither, or the subnetwork is of another model or size.
+    """
+    expect("the aim", aim, Aim, type(None), hint="make it with aim_at")
+    expect("the subnetwork to improve", improve, Subnetwork, type(None))
+    if method != "learned":
+        raise InputError(
+            f"the search method {method!r} takes no aim and improves no subnetwork; use 'learned'"
+        )
+    if improve is None:
+        return
+    if improve.space != model.space:
+        raise InputError(f"the subnetwork to improve has {improve.space}, the model {model.space}")
+    n = int((improve.mask & candidates).sum())
+    if set(counts) != {n}:
+        raise InputError(
+            f"the subnetwork to improve keeps {n} of the units to choose from, the search is for "
+            f"{', '.join(map(str, counts))}; ask for the sparsity of the subnetwork"
+        )
 
 
 def _check_seeds(seeds: Any) -> list[int]:

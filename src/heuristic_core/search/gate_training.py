@@ -19,10 +19,12 @@ from torch import Tensor
 from ..models.classifier import Classifier
 from ..models.device import widened
 from ..models.gates import Gates
+from .aimed_gates import AimedGates
 from .data import SearchData
 from .hard_concrete import open_probability, sample_gates
 from .options import Count, CountOrZero, Fraction, MethodOptions, Positive, PositiveOrZero
 from .problem import Problem
+from .rows import noise, ordered, passes
 
 
 class GateOptions(MethodOptions):
@@ -69,19 +71,24 @@ class GateOptions(MethodOptions):
 
 
 def train_gates(
-    problems: Sequence[Problem], schedule: Sequence[tuple[float, bool]], options: GateOptions
+    problems: Sequence[Problem],
+    schedule: Sequence[tuple[float, bool]],
+    options: GateOptions,
+    *,
+    repel: float = 0.0,
 ) -> list[list[Float[Tensor, " gate"]]]:
     """Train one gate per prunable unit along a schedule of target sparsities, for several seeds.
 
-    The seeds share the passes through the model and nothing else: each has its own start values,
-    order of examples, noise, gradients, bound on their norm, multipliers and moments. Up to
-    rounding it ends where it would alone.
+    The seeds share the passes through the model and, unless they repel each other, nothing else:
+    each has its own start values, order of examples, noise, gradients, bound on their norm,
+    multipliers and moments. Up to rounding it ends where it would alone.
 
     Args:
         problems: The same problem once for each seed; start values, data order and noise come
             from it. The first reports the progress.
         schedule: For each optimiser step its target and whether to read the gates after it.
         options: Settings.
+        repel: What a seed pays if all others keep all of its units, in nats.
 
     Returns:
         For each seed and each reading log alpha of the prunable units, in float64 on the CPU.
@@ -93,14 +100,14 @@ def train_gates(
     model, data, n_gates = problem.model, problem.data, problem.n_prunable
     generators = [torch.Generator(model.device).manual_seed(one.seed) for one in problems]
     # Named dtypes: a seed's noise must not depend on torch's default one.
-    noise = torch.stack(
+    normal = torch.stack(
         [
             torch.randn(n_gates, generator=g, device=g.device, dtype=torch.float32)
             for g in generators
         ]
     )
     # In float64, which costs nothing at this size and leaves only the model's own rounding.
-    log_alpha = (options.start + options.start_spread * widened(noise)).requires_grad_()
+    log_alpha = (options.start + options.start_spread * widened(normal)).requires_grad_()
     multipliers = torch.zeros(
         n_seeds, 2, dtype=log_alpha.dtype, device=model.device, requires_grad=True
     )
@@ -108,14 +115,19 @@ def train_gates(
     n_passes = len(schedule) * options.accumulate
     lengths = data.encoded.lengths
     orders = [
-        data.encoded.shuffled(
-            options.batch_size,
+        ordered(
+            data.encoded,
             n_passes,
-            np.random.default_rng(one.seed),
+            one.seed,
+            batch_size=options.batch_size,
             by_length=options.by_length,
         )
         for one in problems
     ]
+    drawing = {"shared": options.shared_noise, "antithetic": options.antithetic}
+    aimed = None
+    if problem.aim is not None:
+        aimed = AimedGates(problems, n_passes, options.batch_size, options.rows_per_pass)
     readings: list[list[Tensor]] = [[] for _ in problems]
     total, n_summed, last_target = torch.zeros_like(log_alpha), 0, -1.0
     with _running(model, options, problem.seed), model.gated(data.values) as gates:
@@ -123,20 +135,26 @@ def train_gates(
             for _ in range(options.accumulate):
                 rows = np.stack([next(order) for order in orders])
                 n_rows = rows.shape[1]
-                uniform = torch.stack([_uniform(n_rows, n_gates, g, options) for g in generators])
+                uniform = torch.stack([noise(n_rows, n_gates, g, **drawing) for g in generators])
                 sampled = sample_gates(log_alpha[:, None], uniform)
                 z = problem.gates(sampled).expand(-1, n_rows, -1)
                 flat = rows.ravel()
                 some = passes(lengths[flat], options.rows_per_pass)
-                slopes = _slopes(problem, gates, flat, z.detach().flatten(0, 1), some, options)
+                slopes, divergences = _slopes(
+                    problem, gates, flat, z.detach().flatten(0, 1), some, options
+                )
                 openness = sampled if options.sampled_penalty else open_probability(log_alpha)
                 gap = target - (1 - openness.flatten(1).mean(-1))
                 penalty = multipliers[:, 0] * gap + multipliers[:, 1] * gap**2
+                if repel and n_seeds > 1:
+                    penalty = penalty + repel * _sharing(open_probability(log_alpha), problem)
                 share = n_rows * options.accumulate
                 torch.autograd.backward(
                     [z, penalty.sum() / options.accumulate],
                     [slopes.view_as(z) / share, None],
                 )
+                if aimed is not None:
+                    aimed.add_gradients(gates, log_alpha, divergences.view(n_seeds, -1).mean(1))
             if options.clip_norm is not None:
                 _clip(log_alpha, multipliers, options.clip_norm)
             optimiser.step()
@@ -160,7 +178,7 @@ def _slopes(
     z: Float[Tensor, "row unit"],
     split: Sequence[np.ndarray],
     options: GateOptions,
-) -> Float[Tensor, "row unit"]:
+) -> tuple[Float[Tensor, "row unit"], Float[Tensor, " row"]]:
     """Differentiate each row's divergence from the full model with respect to its gates.
 
     Args:
@@ -170,30 +188,33 @@ def _slopes(
         z: The gates of each row.
         split: The rows of each pass.
         options: Settings.
+
+    Returns:
+        The slopes and the divergences.
     """
     model, data = problem.model, problem.data
     length = model.max_length if options.full_padding else None
     slopes = torch.empty_like(z)
+    divergences = z.new_empty(len(z))
     for some in split:
         batch = data.encoded.batch(rows[some], model.device, length)
         reference = _reference(model, gates, data, rows[some], batch, options)
         gates.z = z[some].requires_grad_()
         divergence = kl_divergence(reference, model(**batch).logits)
         (slopes[some],) = torch.autograd.grad(divergence.sum(), gates.z)
-    return slopes
+        divergences[some] = divergence.detach().to(divergences)
+    return slopes, divergences
 
 
-def passes(lengths: Int[np.ndarray, " row"], limit: int | None) -> list[np.ndarray]:
-    """Split rows into passes of similar length; one pass, in order, where they are not too many.
+def _sharing(openness: Float[Tensor, "seed gate"], problem: Problem) -> Tensor:
+    """Sum over seeds the expected share of a seed's units that another seed keeps too.
 
-    Args:
-        lengths: Tokens of each row.
-        limit: Rows of a pass at most; no limit if ``None``.
+    The units of a seed are as many as it will keep, so that the cost is that of ``exchange``.
     """
-    if limit is None or len(lengths) <= limit:
-        return [np.arange(len(lengths))]
-    order = np.argsort(lengths, kind="stable")
-    return [order[i : i + limit] for i in range(0, len(order), limit)]
+    n_seeds = len(openness)
+    total = openness.sum(0)
+    pairs = (openness * (total - openness)).sum()
+    return pairs / ((n_seeds - 1) * max(1, problem.keep[-1]))
 
 
 def _clip(log_alpha: Tensor, multipliers: Tensor, bound: float) -> None:
@@ -240,21 +261,6 @@ def _optimiser(
         return max(0.0, (n_steps - step) / max(1, n_steps - options.warmup_steps))
 
     return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
-
-
-def _uniform(
-    n_rows: int, n_gates: int, generator: torch.Generator, options: GateOptions
-) -> Float[Tensor, "row gate"]:
-    """Draw the noise of one pass."""
-    n = 1 if options.shared_noise else n_rows
-    half = (n + 1) // 2 if options.antithetic and not options.shared_noise else n
-    drawn = torch.rand(
-        half, n_gates, generator=generator, device=generator.device, dtype=torch.float32
-    )
-    # Neighbours in a batch have similar lengths, so a pair's noise partly cancels.
-    if half < n:
-        drawn = torch.stack([drawn, 1 - drawn], 1).flatten(0, 1)[:n]
-    return widened(drawn)
 
 
 def _reference(

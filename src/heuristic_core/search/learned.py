@@ -5,6 +5,9 @@ for each example, in antithetic pairs; no dropout; the expected number of open g
 instead of the sampled one; reference predictions computed once; batches of similar length; gates
 averaged over the steps at a target; and one run through all sparsities asked for. After each cut a
 few kept units are exchanged for dropped ones where this lowers the divergence.
+
+The seeds of one pass can repel each other, and a search can have an aim (``aim.py``), or start from
+a subnetwork: then it makes exchanges alone.
 """
 
 from __future__ import annotations
@@ -13,13 +16,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 from pydantic import Field
 
 from .cut import cut
 from .exchange import exchange
 from .gate_training import GateOptions, train_gates
 from .hard_concrete import soft_value
-from .options import Count, CountOrZero
+from .options import Count, CountOrZero, PositiveOrZero
 from .problem import Problem
 from .ranking import Ranking
 
@@ -38,6 +42,11 @@ class LearnedOptions(GateOptions):
     )
     exchange_examples: Count = Field(500, description="Further examples of each round.")
     exchange_size: Count = Field(4, description="Exchanges a round, at most.")
+    repel: PositiveOrZero = Field(
+        0.0,
+        description="What a seed pays, in nats of divergence, if the other seeds of its pass keep "
+        "all of its units too.",
+    )
 
     def n_examples(self, sparsities: Sequence[float]) -> int:
         """Return the number of examples one run passes forward and backward, at most.
@@ -69,14 +78,20 @@ def learned_together(problems: Sequence[Problem], options: LearnedOptions) -> li
     """
     problem = problems[0]
     schedule = target_schedule(problem.targets, options.ramp_steps, options.hold_steps)
+    if problem.start is not None:
+        schedule = []
     n_steps = len(schedule) + options.exchange_rounds * len(problem.keep)
     training = [
         replace(one, progress=lambda done, _: problem.progress(done, n_steps)) for one in problems
     ]
-    readings = train_gates(training, schedule, options)
+    if problem.start is None:
+        readings = train_gates(training, schedule, options, repel=options.repel)
     rankings: list[list[Ranking]] = [[] for _ in problems]
     for i, n_kept in enumerate(problem.keep):
-        softs = [problem.everywhere(soft_value(reading[i]).numpy()) for reading in readings]
+        if problem.start is None:
+            softs = [problem.everywhere(soft_value(reading[i]).numpy()) for reading in readings]
+        else:
+            softs = [problem.start.astype(np.float64) for _ in problems]
         every = exchange(
             problems,
             [cut(soft, n_kept, problem.prunable) for soft in softs],
@@ -84,6 +99,7 @@ def learned_together(problems: Sequence[Problem], options: LearnedOptions) -> li
             examples=options.exchange_examples,
             size=options.exchange_size,
             rows_per_pass=options.rows_per_pass,
+            repel=options.repel,
         )
         for ranking, soft, exchanged in zip(rankings, softs, every, strict=True):
             for pair in exchanged.pairs:  # so that kept units still have the highest soft values

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -10,7 +11,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ..models.classifier import Classifier
+from ..models.encoding import Encoded
 from ..progress import Progress
+from .aim import Aim
 from .data import SearchData
 from .options import DeterministicOptions
 
@@ -32,6 +35,8 @@ class Problem:
             not be a whole number of units.
         seed: The only source of randomness.
         progress: Called with (steps done, steps in all).
+        aim: What is asked beside agreeing with the model, if anything.
+        start: The units from which exchanges start, in place of those that gates choose.
     """
 
     model: Classifier
@@ -41,6 +46,22 @@ class Problem:
     targets: tuple[float, ...]
     seed: int
     progress: Progress = no_progress
+    aim: Aim | None = None
+    start: Bool[np.ndarray, " unit"] | None = None
+
+    @cached_property
+    def all_data(self) -> SearchData:
+        """The search's data followed by the examples of its aim, which have no reference."""
+        data, aim = self.data, self.aim
+        if aim is None:
+            return data
+        nothing = data.reference.new_full((len(aim.encoded), data.reference.shape[1]), np.nan)
+        return replace(
+            data,
+            encoded=Encoded.joined([data.encoded, aim.encoded]),
+            reference=torch.cat([data.reference, nothing]),
+            labels=None,
+        )
 
     @property
     def n_prunable(self) -> int:

@@ -154,6 +154,31 @@ class DependencyConfig(Settings):
     )
 
 
+class FaithfulConfig(Settings):
+    """The set of faithful subnetworks: its extremes, its least overlap, and what it needs."""
+
+    sparsity: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Sparsity of the subnetworks; if unset, the highest searched for at which "
+        "their mean matches the model, else the lowest.",
+    )
+    seeds: int = Field(
+        4, ge=2, description="Searches with each aim: those of the first seeds of the study."
+    )
+    repelled: int = Field(5, ge=2, description="Subnetworks that repel each other.")
+    weights: list[Annotated[float, Field(ge=0)]] = Field(
+        [0.0, 0.1, 0.3, 1.0],
+        min_length=1,
+        description="What one pays for sharing all of its units with all others, in nats.",
+    )
+    rounds: int = Field(6, ge=0, description="Rounds of exchanges of each search.")
+    examples: int = Field(
+        1000, ge=1, description="Mask-learning examples on which divergences are compared."
+    )
+
+
 _TABLE = "A table of its own; false leaves it out."
 
 
@@ -174,8 +199,13 @@ class AnalysisConfig(Settings):
     removal: RemovalConfig | None = Field(RemovalConfig(), description=_TABLE)
     attention: AttentionConfig | None = Field(AttentionConfig(), description=_TABLE)
     dependency: DependencyConfig | None = Field(DependencyConfig(), description=_TABLE)
+    faithful: FaithfulConfig | None = Field(
+        None, description=f"{_TABLE} It is left out unless the study has it."
+    )
 
-    @field_validator("grid", "disjoint", "removal", "attention", "dependency", mode="before")
+    @field_validator(
+        "grid", "disjoint", "removal", "attention", "dependency", "faithful", mode="before"
+    )
     @classmethod
     def _left_out(cls, value: Any) -> Any:
         return None if value is False else value  # TOML has no null

@@ -16,9 +16,12 @@ from .kinds.attention_maps import plan_attention_maps
 from .kinds.dependency import plan_dependency
 from .kinds.disjoint import plan_disjoint
 from .kinds.evaluate import plan_full, plan_subnetworks
+from .kinds.necessity import plan_necessity
 from .kinds.prepare import plan_prepare
 from .kinds.probe import plan_probe
 from .kinds.removal import plan_removal
+from .kinds.repelled import plan_repelled
+from .kinds.targeted import plan_targeted
 from .plan import Plan
 from .planner import Checkpoint, Planner
 from .store import Cell
@@ -74,6 +77,9 @@ def plan_analyses(
                 cells += plan_attention_maps(planner, checkpoint)
                 cells += plan_dependency(planner, checkpoint, shared, added)
                 cells += plan_disjoint(planner, checkpoint, matching)
+                cells += plan_targeted(planner, checkpoint, matching)
+                cells += plan_repelled(planner, checkpoint, matching)
+                cells += plan_necessity(planner, checkpoint, matching)
             if config.over_training and 0 in config.checkpoints:
                 untrained = Checkpoint(finetune_seed, 0)
                 cells += plan_attention(planner, untrained)

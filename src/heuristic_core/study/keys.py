@@ -124,7 +124,7 @@ def _table(
         path = f"{prefix}{name}" + (".SEED" if settings is FineTuned else "")
         own = {"$defs": definitions, "properties": definitions[settings.__name__]["properties"]}
         said = field.description or ""
-        if field.default is not None and prefix:
+        if prefix:
             said = f"{settings.__doc__ or ''} {said}"
         yield from _table(settings, own, f"{path}.", said.strip())
 

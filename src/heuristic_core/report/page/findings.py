@@ -182,6 +182,14 @@ SCALES: dict[str, Scale] = {
     "dependency": Scale(
         claim="Added heads read what the core writes", asked=0.01, shown_by="shallow"
     ),
+    "generalisation_range": Scale(
+        claim="Faithful subnetworks of both kinds exist", asked=0.1, shown_by="subnetwork"
+    ),
+    "coexistence": Scale(
+        claim="What generalises needs no head of what does not", none=1.0, asked=0.0
+    ),
+    "repulsion": Scale(claim="A core survives least overlap", shown_by="kept"),
+    "necessity": Scale(claim="Most of the core is necessary", none=0.5, asked=1.0, shown_by="kept"),
     "verdicts_of_runs": Scale(claim="No claim is decided in opposite ways"),
     "core_of_all": Scale(claim="The cores of all runs share heads", shown_by="kept"),
     "core_of_models": Scale(

@@ -10,10 +10,13 @@ from .disjoint import DISJOINT
 from .evaluate import EVALUATE
 from .finetune import FINETUNE
 from .kind import Kind
+from .necessity import NECESSITY
 from .prepare import PREPARE
 from .probe import PROBE
 from .removal import REMOVAL
+from .repelled import REPELLED
 from .search import SEARCH
+from .targeted import TARGETED
 
 #: All kinds of cells.
 KINDS: tuple[Kind, ...] = (
@@ -27,6 +30,9 @@ KINDS: tuple[Kind, ...] = (
     ATTENTION,
     ATTENTION_MAPS,
     DEPENDENCY,
+    TARGETED,
+    REPELLED,
+    NECESSITY,
 )
 
 

@@ -168,7 +168,12 @@ def load_subnetwork(store: Store, cell: Cell) -> Subnetwork | None:
     search = SEARCH.input_of(cell)
     if search is None:
         return None
-    name = place_of(search.spec, cell.system["seed"], cell.system["sparsity"])
+    return load_found(store, search, cell.system["seed"], cell.system["sparsity"])
+
+
+def load_found(store: Store, search: Cell, seed: int, sparsity: float) -> Subnetwork:
+    """Read a subnetwork that a search cell found."""
+    name = place_of(search.spec, seed, sparsity)
     with store.reading(search, name) as folder:
         return Subnetwork.read(folder / name)
 

@@ -1,0 +1,185 @@
+"""Faithful subnetworks that share as little as they can: how far overlap falls at what fidelity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..analysis.nulls import at_least, expected_jaccard, intersection_distribution
+from ..errors import InputError, expect_whole
+from ..models.classifier import Classifier, check_classifier
+from ..models.steady import steady
+from ..progress import Progress, partial_progress
+from ..search.data import SearchData, prepare
+from ..search.find import find_subnetworks_together
+from ..subnetwork import Subnetwork
+from ..tasks.task import Task
+from ..units import Unit
+from .divergence import Divergences
+
+#: What sharing all units costs, in nats, from nothing to more than any divergence is worth.
+WEIGHTS = (0.0, 0.1, 0.3, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Repelled:
+    """Subnetworks found together under a growing penalty on the units that they share.
+
+    Args:
+        table: One row per weight of the penalty: ``repel``, the weight in nats; ``divergence``
+            and ``worst``, the mean and highest KL divergence of the subnetworks from the full
+            model on the mask-learning examples, in nats; ``jaccard`` of the units kept, and
+            ``heads_jaccard``, means over pairs; ``expected``, the Jaccard index of the units of
+            random subnetworks of this size; ``least``, the lowest that so many subnetworks of
+            this size can have; ``shared``, the units that all keep; ``expected_shared`` and
+            ``p_shared``, how many random ones would share, and the probability of as many.
+        subnetworks: The subnetworks by weight, one for each seed.
+        divergences: Their divergences by weight, in nats.
+    """
+
+    table: pd.DataFrame
+    subnetworks: Mapping[float, Sequence[Subnetwork]]
+    divergences: Mapping[float, Sequence[float]]
+
+    def __repr__(self) -> str:
+        first, last = self.table.iloc[0], self.table.iloc[-1]
+        return (
+            f"Repelled({len(next(iter(self.subnetworks.values())))} subnetworks at "
+            f"{len(self.table)} weights, Jaccard {first['jaccard']:.2f} to {last['jaccard']:.2f})"
+        )
+
+    def survivors(self, bound: float) -> frozenset[Unit]:
+        """Return the units that all subnetworks keep at the highest weight that stays faithful.
+
+        Args:
+            bound: The highest divergence of a faithful subnetwork, in nats.
+
+        Raises:
+            InputError: If not even the subnetworks that do not repel each other are faithful.
+        """
+        faithful = self.table[self.table["worst"] <= bound]
+        if faithful.empty:
+            raise InputError(
+                f"at no weight are all subnetworks within {bound:g} nats; the lowest of the "
+                f"highest divergences is {self.table['worst'].min():.3g}"
+            )
+        return _shared(self.subnetworks[float(faithful["repel"].iloc[-1])])
+
+
+@steady()
+def repelling_subnetworks(
+    model: Classifier,
+    task: Task | SearchData,
+    sparsity: float,
+    *,
+    n: int = 5,
+    weights: Sequence[float] = WEIGHTS,
+    seed: int = 0,
+    units: str = "all",
+    examples: int = 1000,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Repelled:
+    """Find subnetworks that match the model and overlap as little as they can.
+
+    They are searched for in one pass, in which each pays for the units that the others keep too.
+
+    Args:
+        model: The full model.
+        task: The task, or its search data.
+        sparsity: The share of units to drop.
+        n: How many subnetworks, at least two.
+        weights: What a subnetwork pays if all others keep all of its units, in nats; each is a
+            search of its own.
+        seed: The first of the seeds, which follow one another.
+        units: The units that may be dropped: ``all``, or ``heads`` alone.
+        examples: Examples on which divergences are computed, at most.
+        progress: Called with (steps done, steps in all).
+        options: Settings of the learned search.
+
+    Returns:
+        The subnetworks, and how overlap and fidelity fall as the weight grows.
+
+    Raises:
+        InputError: If an argument does not fit.
+    """
+    check_classifier(model)
+    expect_whole("n", n, 2)
+    rising = sorted({float(weight) for weight in weights})
+    if not rising or rising[0] < 0 or not math.isfinite(rising[-1]):
+        raise InputError("weights are finite numbers from 0, at least one")
+    data = task if isinstance(task, SearchData) else prepare(model, task)
+    judge = Divergences(model, data.sample(examples, seed=0))
+    found: dict[float, list[Subnetwork]] = {}
+    at: dict[float, list[float]] = {}
+    rows = []
+    for i, weight in enumerate(rising):
+        several = find_subnetworks_together(
+            model,
+            data,
+            [sparsity],
+            seeds=range(seed, seed + n),
+            units=units,
+            repel=weight,
+            progress=None if progress is None else partial_progress(progress, i, 1, len(rising)),
+            **options,
+        )
+        found[weight] = [subnetwork for (subnetwork,) in several.values()]
+        at[weight] = judge.of(np.array([one.mask for one in found[weight]])).tolist()
+        rows.append({"repel": weight} | _compared(found[weight], model, units, at[weight]))
+    return Repelled(pd.DataFrame(rows), found, at)
+
+
+def _compared(
+    subnetworks: Sequence[Subnetwork], model: Classifier, units: str, at: Sequence[float]
+) -> dict[str, float]:
+    """Say how faithful subnetworks are, and how much they overlap."""
+    prunable = model.space.prunable(units)
+    masks = np.array([one.mask for one in subnetworks])
+    counts = (masks & prunable).sum(1)
+    pairs = list(combinations(subnetworks, 2))
+    n_shared = int((masks.all(0) & prunable).sum())
+    chance = at_least(intersection_distribution(int(prunable.sum()), counts.tolist()), n_shared)
+    return {
+        "divergence": float(np.mean(at)),
+        "worst": float(max(at)),
+        "jaccard": float(np.mean([_jaccard(a, b, prunable) for a, b in pairs])),
+        "heads_jaccard": float(np.mean([a.heads_jaccard(b) for a, b in pairs])),
+        "expected": expected_jaccard([int(prunable.sum())], counts[:, None]),
+        "least": least_jaccard(int(prunable.sum()), int(counts[0]), len(subnetworks)),
+        "shared": n_shared,
+        "expected_shared": chance.expected,
+        "p_shared": chance.p_value,
+    }
+
+
+def _jaccard(one: Subnetwork, other: Subnetwork, prunable: np.ndarray) -> float:
+    a, b = one.mask & prunable, other.mask & prunable
+    return float((a & b).sum() / max(1, (a | b).sum()))
+
+
+def least_jaccard(n_units: int, n_kept: int, n: int) -> float:
+    """Compute the lowest mean Jaccard index that subnetworks of one size can have, pair by pair.
+
+    It is reached, as nearly as whole units allow, where every unit is kept by as many subnetworks
+    as every other one and all pairs share equally many.
+
+    Args:
+        n_units: Units to choose from.
+        n_kept: Units that each keeps.
+        n: How many subnetworks there are.
+    """
+    each, more = divmod(n * n_kept, n_units)
+    pairs = more * math.comb(each + 1, 2) + (n_units - more) * math.comb(each, 2)
+    shared = pairs / math.comb(n, 2)
+    return shared / (2 * n_kept - shared) if n_kept else 1.0
+
+
+def _shared(subnetworks: Sequence[Subnetwork]) -> frozenset[Unit]:
+    return frozenset.intersection(*(one.kept for one in subnetworks))

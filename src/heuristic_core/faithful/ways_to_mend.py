@@ -1,0 +1,224 @@
+"""What mending gains: blamed units beside random ones, the last layer, and everything."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+
+from ..analysis.intervals import Estimate
+from ..errors import InputError, expect, expect_whole
+from ..measure.accuracy import per_example
+from ..models.classifier import Classifier, check_classifier
+from ..models.steady import steady
+from ..progress import Progress
+from ..search.data import SearchData, prepare
+from ..tasks.task import Suite, Task
+from ..units import Unit
+from .generalisation import halves, run_each
+from .mending import How, mend
+
+#: Ways that change the blamed units, and those that they are compared to.
+OF_UNITS: tuple[How, ...] = ("drop", "scale", "train_units")
+OF_ALL: tuple[How, ...] = ("train_last_layer", "train_all")
+#: Bootstrap draws of the judging examples.
+_DRAWS = 1000
+_MEASURES = ("in_domain", "balanced", "worst_group", "held_out")
+
+
+@dataclass(frozen=True, eq=False)
+class Mendings:
+    """What each way of mending gains.
+
+    Args:
+        table: One row per way and choice of units: ``how``; ``units``, ``blamed``, ``random`` or
+            ``all``; ``n`` mended models; and for each measure its value and ``..._gain`` over the
+            full model with the ends of its 95 % interval, ``..._low`` and ``..._high``, over
+            examples and, for random units, draws. Measures are accuracy ``in_domain``;
+            ``balanced``, the mean of adversarial and friendly accuracy; ``worst_group``, the
+            accuracy on the case and label that is answered worst; and ``held_out``, balanced
+            accuracy with the adversarial cases that nothing was fitted on. The first row is the
+            full model.
+        models: The mended models of the blamed units, by way.
+    """
+
+    table: pd.DataFrame
+    models: dict[How, Classifier]
+
+    def __repr__(self) -> str:
+        best = self.table.iloc[1:].sort_values("worst_group").iloc[-1]
+        before = self.table["worst_group"].iloc[0]
+        return (
+            f"Mendings({len(self.table) - 1} ways; worst group {before:.1%} before, at best "
+            f"{best['worst_group']:.1%} by {best['how']} of {best['units']} units)"
+        )
+
+
+@steady()
+def ways_to_mend(
+    model: Classifier,
+    task: Task,
+    blamed: Collection[Unit | str],
+    *,
+    suite: str | None = None,
+    n_examples: int = 64,
+    n_random: int = 5,
+    data: SearchData | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Mendings:
+    """Mend a model in every way, and compare what each gains on examples that it was not fitted on.
+
+    Fitted is on few examples of every second adversarial case and of the friendly ones; the other
+    examples and cases judge.
+
+    Args:
+        model: The full model.
+        task: The task.
+        blamed: The units that are blamed for bad generalisation.
+        suite: The out-of-domain suite; the task's first if not given.
+        n_examples: Out-of-domain examples to fit on, at most, spread evenly over cases.
+        n_random: Random choices of as many heads and MLPs, for comparison.
+        data: The task's search data, to save time.
+        seed: Seed of all draws.
+        progress: Called with (models mended, models in all).
+        settings: Further settings of ``mend``.
+
+    Returns:
+        The gains.
+
+    Raises:
+        InputError: If an argument does not fit, or as ``mend``.
+    """
+    check_classifier(model)
+    expect("the task", task, Task, hint="load it with load_task")
+    expect_whole("n_examples", n_examples, 2)
+    expect_whole("n_random", n_random, 0)
+    suites = [one for one in task.suites if one.role == "ood" and suite in (None, one.name)]
+    if not suites:
+        raise InputError(f"the task {task.name} has no such out-of-domain suite to mend with")
+    split = halves(suites[0])
+    per_case = max(1, n_examples // max(1, len(split.aimed.cases)))
+    few = replace(split.aimed, examples=split.aimed.examples.sample_per_case(per_case, seed))
+    data = data or prepare(model, task)
+    judges = [one.for_labels(model.labels) for one in task.suites if one.role == "id"]
+    judges.append(split.judging.for_labels(model.labels))
+    own = model.space.from_mask(model.space.mask(blamed))
+    choices: list[tuple[How, str, Sequence[frozenset[Unit]]]] = [
+        (how, "blamed", [own]) for how in OF_UNITS
+    ]
+    rng = np.random.default_rng(seed)
+    random = [_as_many(model, own, rng) for _ in range(n_random)]
+    choices += [(how, "random", random) for how in OF_UNITS if n_random]
+    choices += [(how, "all", [frozenset()]) for how in OF_ALL]
+    full = _Answers.of(model, judges)
+    held_out = split.held_out_cases
+    rows = [{"how": "none", "units": "", "n": 1} | full.measured(held_out)]
+    models: dict[How, Classifier] = {}
+    total, done = sum(len(several) for _, _, several in choices), 0
+    for how, which, several in choices:
+        answers = []
+        for units in several:
+            mended = mend(model, few, data, how=how, units=units, seed=seed, **settings).model
+            answers.append(_Answers.of(mended, judges))
+            if which == "blamed":
+                models[how] = mended
+            done += 1
+            if progress is not None:
+                progress(done, total)
+        row = {"how": how, "units": which, "n": len(several)}
+        rows.append(row | _gains(full, answers, held_out, np.random.default_rng([seed, done])))
+    return Mendings(pd.DataFrame(rows), models)
+
+
+def _as_many(
+    model: Classifier, units: frozenset[Unit], rng: np.random.Generator
+) -> frozenset[Unit]:
+    """Draw as many heads and as many MLPs."""
+    space = model.space
+    drawn: list[Unit] = []
+    for is_head in (True, False):
+        n = sum(unit.is_head == is_head for unit in units)
+        pool = [unit for unit in space.units if unit.is_head == is_head]
+        drawn += [pool[i] for i in rng.choice(len(pool), n, replace=False)]
+    return frozenset(drawn)
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """Which examples are answered rightly, group by group; a group is a case and label.
+
+    Args:
+        correct: By suite's role, case, kind and label which of its examples are.
+    """
+
+    correct: dict[tuple[str, str, str, str], Bool[np.ndarray, " example"]]
+
+    @classmethod
+    def of(cls, model: Classifier, suites: Sequence[Suite]) -> _Answers:
+        """Run a model on suites."""
+        correct: dict[tuple[str, str, str, str], np.ndarray] = {}
+        logits = run_each(model, suites, None)
+        for suite in suites:
+            own = logits[suite.name]
+            frame = per_example(suite, model.labels, own, own)
+            for (case, label), some in frame.groupby(["case", "label"], sort=False):
+                key = (str(suite.role), str(case), str(suite.kind(str(case))), str(label))
+                correct[key] = some["correct"].to_numpy(dtype=bool)
+        return cls(correct)
+
+    def measured(
+        self, held_out: Sequence[str], rows: dict[Any, np.ndarray] | None = None
+    ) -> dict[str, float]:
+        """Compute all measures, of all examples or of those at some positions in each group."""
+        accuracy = {
+            key: float((own if rows is None else own[rows[key]]).mean())
+            for key, own in self.correct.items()
+        }
+        others = {key: value for key, value in accuracy.items() if key[0] == "ood"}
+        return {
+            "in_domain": _mean(v for k, v in accuracy.items() if k[0] == "id"),
+            "balanced": _balanced(others, None),
+            "worst_group": min(others.values(), default=np.nan),
+            "held_out": _balanced(others, held_out),
+        }
+
+
+def _mean(values: Iterator[float] | Any) -> float:
+    known = list(values)
+    return float(np.mean(known)) if known else np.nan
+
+
+def _balanced(accuracy: dict[Any, float], cases: Sequence[str] | None) -> float:
+    """Return the mean of friendly accuracy and that on other cases, some of them if named."""
+    friendly = _mean(v for k, v in accuracy.items() if k[2] == "friendly")
+    rest = _mean(
+        v for k, v in accuracy.items() if k[2] != "friendly" and (cases is None or k[1] in cases)
+    )
+    return rest if np.isnan(friendly) else (rest + friendly) / 2
+
+
+def _gains(
+    full: _Answers, mended: Sequence[_Answers], held_out: Sequence[str], rng: np.random.Generator
+) -> dict[str, float]:
+    """Compute mean measures and gains, with intervals over examples and mended models."""
+    values = pd.DataFrame([one.measured(held_out) for one in mended])
+    base = full.measured(held_out)
+    drawn = np.empty((_DRAWS, len(_MEASURES)))
+    for draw in drawn:
+        rows = {key: rng.integers(len(own), size=len(own)) for key, own in full.correct.items()}
+        chosen = rng.integers(len(mended), size=len(mended))
+        after = [list(mended[i].measured(held_out, rows).values()) for i in chosen]
+        draw[:] = np.mean(after, axis=0) - list(full.measured(held_out, rows).values())
+    ends: Float[np.ndarray, "end measure"] = np.quantile(drawn, [0.025, 0.975], axis=0)
+    row: dict[str, float] = {}
+    for i, name in enumerate(_MEASURES):
+        gain = Estimate(float(values[name].mean() - base[name]), *ends[:, i])
+        row |= {name: float(values[name].mean()), f"{name}_gain": gain.value}
+        row |= {f"{name}_low": float(gain.low), f"{name}_high": float(gain.high)}
+    return row

@@ -1,0 +1,73 @@
+"""What the cells about the set of faithful subnetworks have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...subnetwork import Subnetwork
+from ..analysis_config import FaithfulConfig
+from ..bench import Workbench
+from ..planner import Checkpoint, Planner, precision_spec
+from ..store import Cell
+from .evaluate import evaluation_spec
+from .search import SEARCH, load_found, plan_search
+
+
+def faithful_inputs(
+    planner: Planner, checkpoint: Checkpoint, matching: float | None
+) -> tuple[FaithfulConfig, float, tuple[Cell, ...]] | None:
+    """Return the settings, the sparsity and the inputs of such cells; ``None`` if there are none.
+
+    Args:
+        planner: The study's planner.
+        checkpoint: The model.
+        matching: The highest sparsity at which subnetworks match the model, if any.
+    """
+    settings, search = planner.config.analysis.faithful, planner.config.search
+    if settings is None or search.method != "learned":
+        return None
+    sparsity = settings.sparsity
+    if sparsity is None:
+        sparsity = min(search.sparsities) if matching is None else matching
+    elif sparsity not in search.sparsities:
+        return None
+    searched = [plan_search(planner, checkpoint, s, sparsity, search) for s in search.seeds]
+    own = {cell.name: cell for cell in searched}
+    return settings, sparsity, (*searched[0].inputs, *own.values())
+
+
+def faithful_spec(
+    planner: Planner, checkpoint: Checkpoint, settings: FaithfulConfig, sparsity: float
+) -> dict[str, Any]:
+    """Return what the spec of all such cells says."""
+    search = planner.config.search
+    return (
+        planner.spec(checkpoint)
+        | evaluation_spec(planner)
+        | {
+            "sparsity": sparsity,
+            "seeds": search.seeds,
+            "units": search.units,
+            "options": search.options,
+            "rounds": settings.rounds,
+            "examples": settings.examples,
+        }
+        | precision_spec(search.precision)
+    )
+
+
+def searched(bench: Workbench, cell: Cell, seeds: Sequence[int]) -> list[Subnetwork]:
+    """Read the subnetworks that the study's own searches found, by seed."""
+    holding: dict[int, Cell] = {}
+    for source in cell.inputs:
+        if source.kind == SEARCH.name:
+            own = source.spec["seeds"] if "seeds" in source.spec else [source.spec["seed"]]
+            holding |= dict.fromkeys(own, source)
+    sparsity = cell.spec["sparsity"]
+    return [load_found(bench.store, holding[seed], seed, sparsity) for seed in seeds]
+
+
+def options_of(cell: Cell) -> dict[str, Any]:
+    """Return the settings of a cell's searches."""
+    return {**cell.spec["options"], "exchange_rounds": cell.spec["rounds"]}

@@ -1,0 +1,93 @@
+"""The cells about the set of faithful subnetworks, from a study file to its verdicts."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from studies import SMALL, quiet, study
+
+from heuristic_core.study.analyses import analyze_run
+from heuristic_core.study.run import RunOptions, run_study
+from heuristic_core.tables import TABLES
+from tiny import save_tiny
+
+FAITHFUL = {"seeds": 2, "repelled": 2, "weights": [0.0, 0.3], "rounds": 1, "examples": 20}
+NONE = dict.fromkeys(("grid", "disjoint", "removal", "attention", "dependency"), False)
+
+
+@pytest.fixture(scope="module")
+def analyzed(tmp_path_factory):
+    """A tiny study with these cells alone, analysed."""
+    source = save_tiny(tmp_path_factory.mktemp("model"))
+    folder = tmp_path_factory.mktemp("run") / "tiny"
+    config = study(
+        source,
+        analysis=SMALL | NONE | {"faithful": FAITHFUL},
+        finetune={"steps": 2, "checkpoints": [2], "seeds": [1], "batch_size": 8},
+        search={
+            "sparsities": [0.5],
+            "seeds": [1, 2],
+            "options": {"ramp_steps": 4, "hold_steps": 1, "batch_size": 8},
+        },
+    )
+    options = RunOptions(folder, device="cpu", command="hcore run tiny")
+    run_study(config, options, quiet())
+    results, missing = analyze_run(folder, options, quiet())
+    assert missing == ""
+    return folder, results
+
+
+def test_every_table_is_filled(analyzed):
+    folder, results = analyzed
+    for name in ("targeted", "targeted_contrasts", "repelled", "necessity"):
+        table = pd.read_parquet(folder / "tables" / f"{name}.parquet")
+        assert len(table)
+        TABLES[name].check_key(TABLES[name].conform(table))
+        pd.testing.assert_frame_equal(results.measured[name], TABLES[name].conform(table))
+
+
+def test_tables_say_what_was_searched_for(analyzed):
+    folder, _ = analyzed
+    targeted = pd.read_parquet(folder / "tables" / "targeted.parquet")
+    assert set(targeted["seed"]) == {1, 2}
+    assert {"none", "well", "badly"} <= set(targeted["aim"])
+    assert targeted.groupby("aim")["bound"].nunique().eq(1).all()
+    # The plain ones are those that the study's own searches found, so none is beyond the bound.
+    plain = targeted[targeted["aim"] == "none"]
+    assert (plain["divergence"] <= plain["bound"] + 1e-12).all()
+    repelled = pd.read_parquet(folder / "tables" / "repelled.parquet")
+    assert repelled.groupby(["repel", "seed"])["kept"].sum().eq(5).all()
+    assert sorted(repelled["repel"].unique()) == [0.0, 0.3]
+    necessity = pd.read_parquet(folder / "tables" / "necessity.parquet")
+    assert len(necessity) == 10
+    assert necessity["kept"].sum() == 5
+    assert (necessity.loc[~necessity["kept"], "necessity"] == 0).all()
+    found = sorted(path.name for path in folder.glob("cells/targeted-*/*") if path.is_dir())
+    assert {"well-seed-1", "well-seed-2", "badly-seed-1", "badly-seed-2"} <= set(found)
+
+
+def test_every_question_on_them_is_answered(analyzed):
+    _, results = analyzed
+    asked = set(results.conclusions.verdicts["question"])
+    assert {"generalisation_range", "coexistence", "repulsion", "necessity"} <= asked
+
+
+def test_other_methods_and_studies_without_the_table_have_none(tmp_path):
+    from heuristic_core.study.analyses import plan_analyses
+    from heuristic_core.study.plan import make_plan
+    from heuristic_core.study.run import load_study_task
+
+    source = save_tiny(tmp_path)
+    kinds = {"targeted", "repelled", "necessity"}
+    for changes in (
+        {"analysis": SMALL | NONE},
+        {
+            "analysis": SMALL | NONE | {"faithful": FAITHFUL},
+            "search": {"method": "magnitude", "sparsities": [0.5], "seeds": [1]},
+        },
+    ):
+        config = study(source, **changes)
+        task = load_study_task(config, None)
+        empty = {name: TABLES[name].empty() for name in ("subnetworks", "evaluations")}
+        plan = plan_analyses(config, task, make_plan(config, task), empty)
+        assert not kinds & {cell.kind for cell in plan.cells}
