@@ -33,15 +33,21 @@ def drawn(subject, bound, n, settings, *, starts=None):
     return counts / n, chains
 
 
-@pytest.mark.parametrize("settings", [EXCHANGES, GUIDED, LADDER], ids=str)
-def test_all_choices_within_the_bound_are_equally_likely(settings):
+@pytest.mark.parametrize(
+    ("settings", "n"),
+    [(EXCHANGES, 4000), (GUIDED, 4000), (LADDER, 2500)],
+    ids=["exchanges", "guided", "ladder"],
+)
+def test_all_choices_within_the_bound_are_equally_likely(settings, n, monkeypatch):
+    # Shorter, as there are few units; the surrogate guides the last three.
+    monkeypatch.setattr("heuristic_core.faithful.chains.LENGTHS", (1, 2, 4, 1, 2, 6))
     subject = polynomial(8, seed=3, threes=0.08)
     kl = subject.kl(CHOICES)
     bound = float(np.quantile(kl, 0.4))
-    shares, chains = drawn(subject, bound, 4000, settings)
+    shares, chains = drawn(subject, bound, n, settings)
     within = kl <= bound
     assert shares[:, ~within].sum() == 0
-    np.testing.assert_allclose(shares.mean(0)[within], 1 / within.sum(), rtol=0.25)
+    np.testing.assert_allclose(shares.mean(0)[within], 1 / within.sum(), rtol=0.35)
     assert (chains.surrogate is not None) == settings["guided"]
     # Nothing is run twice.
     assert subject.n_runs == len(chains.known) <= len(CHOICES)
@@ -84,9 +90,7 @@ def test_a_surrogate_learns_single_units_and_pairs():
     order = np.random.default_rng(0).permutation(len(CHOICES))
     known, new = CHOICES[order[:60]], CHOICES[order[60:]]
     kl = subject.kl(CHOICES)
-    fit = Surrogate.fit(
-        known, subject.outputs(known), subject.divergence, float(np.median(kl))
-    )
+    fit = Surrogate.fit(known, subject.outputs(known), subject.divergence, float(np.median(kl)))
     errors = fit.predict(new) - np.log(subject.kl(new))
     assert np.square(errors).mean() < 0.1 * np.log(kl).var()
     # At its own prediction, the probability of being within is one half.

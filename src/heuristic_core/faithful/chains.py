@@ -13,11 +13,10 @@ Source:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from ..progress import Progress
 from .moves import Exchanges
@@ -36,6 +35,7 @@ _ROUNDS = 10
 _FEWEST, _MOST, _FURTHEST = 50, 2000, 5.0
 
 
+@runtime_checkable
 class Subject(Protocol):
     """What chains ask about choices of units."""
 
@@ -92,26 +92,6 @@ class Known:
         return Surrogate.fit(choices, outputs, self._subject.divergence, bound)
 
 
-@dataclass
-class Rates:
-    """How often moves of each length were tried, and how far they went.
-
-    Args:
-        tried: How often each was tried.
-        accepted: How often it was accepted.
-        exchanged: How many units accepted ones exchanged.
-    """
-
-    tried: Float[np.ndarray, " length"]
-    accepted: Float[np.ndarray, " length"]
-    exchanged: Float[np.ndarray, " length"]
-
-    @classmethod
-    def none(cls, n: int) -> Rates:
-        """Return the rates of nothing tried at n lengths."""
-        return cls(np.zeros(n), np.zeros(n), np.zeros(n))
-
-
 class Chains:
     """Chains at all their levels.
 
@@ -146,14 +126,16 @@ class Chains:
         self.kl = np.repeat(self.known(starts)[:, None], n, axis=1)
         self.shares = np.full((n_levels, starts.shape[1]), starts[0].mean())
         self.surrogate: Surrogate | None = None
-        self.preference = np.ones(len(LENGTHS) if guided else _N_PLAIN)
+        n_lengths = len(LENGTHS) if guided else _N_PLAIN
+        self.preference = np.ones(n_lengths)
+        self.tried, self.accepted, self.exchanged = np.zeros((3, n_lengths))
+        self.swaps = np.zeros((2, n - 1))
         self._parity = 0
-        self.forget()
 
-    def forget(self) -> None:
-        """Start to count anew what is accepted."""
-        self.rates = Rates.none(len(self.preference))
-        self.swaps = np.zeros((2, len(self.gaps) + self.free))
+    def forget(self, share: float = 1.0) -> None:
+        """Forget a share of what was counted of moves and swaps."""
+        for counts in (self.tried, self.accepted, self.exchanged, self.swaps):
+            counts *= 1 - share
 
     @property
     def bounds(self) -> Float[np.ndarray, " level"]:
@@ -184,9 +166,9 @@ class Chains:
         # While warming up, a chain that is not yet within a bound may go down to it.
         within = kl[: len(y)] <= np.maximum(bounds, self.kl[:, :n].ravel())
         accepted = within & (np.log(self.rng.random(len(y))) < -rise)
-        self.rates.tried[kind] += len(y)
-        self.rates.accepted[kind] += accepted.sum()
-        self.rates.exchanged[kind] += (x & ~y)[accepted].sum()
+        self.tried[kind] += len(y)
+        self.accepted[kind] += accepted.sum()
+        self.exchanged[kind] += (x & ~y)[accepted].sum()
         accepted = accepted.reshape(n_chains, n)
         self.choices[:, :n][accepted] = y.reshape(n_chains, n, -1)[accepted]
         self.kl[:, :n][accepted] = kl[: len(y)].reshape(n_chains, n)[accepted]
@@ -223,7 +205,7 @@ class Chains:
             if not some:
                 continue
             seen = np.zeros_like(self.shares)
-            self.forget()
+            self.forget(0.5)
             for _ in range(some):
                 self.step()
                 seen += self.choices[:, :n].sum(0)
@@ -245,25 +227,12 @@ class Chains:
                 what[lost] = what[others]
         return len(lost)
 
-    @property
-    def accepted(self) -> float:
-        """The share of moves that were accepted."""
-        return float(self.rates.accepted.sum() / max(1, self.rates.tried.sum()))
-
-    @property
-    def swapped(self) -> list[float]:
-        """The share of swaps that were made, for each level and the next one."""
-        tried, made = self.swaps
-        return (made / np.maximum(1, tried)).tolist()
-
     def _learn(self, shares: Float[np.ndarray, "level unit"], rate: float) -> None:
         self.shares += 0.5 * (shares - self.shares)
         tried, accepted = self.swaps[:, : len(self.gaps)]
         lean = np.where(tried, accepted / np.maximum(tried, 1) - _SWAPS, 0)
         self.gaps = np.clip(self.gaps * np.exp(3 * rate * lean), 0.02, 3)
-        if len(self.preference) == _N_PLAIN:
-            return
-        self.surrogate = self.known.surrogate(self.bound) or self.surrogate
+        if len(self.preference) > _N_PLAIN:
+            self.surrogate = self.known.surrogate(self.bound) or self.surrogate
         # Moves that have gone far are preferred; none is given up.
-        far = (self.rates.exchanged + 1) / (self.rates.tried + 1)
-        self.preference += 0.5 * (far / far.sum() - self.preference / self.preference.sum())
+        self.preference = np.square((self.exchanged + 4) / (self.tried + 4))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
@@ -81,7 +83,7 @@ def _ess(draws: Float[np.ndarray, "chain draw"], method: str) -> float:
     return float(_array_stats().ess(draws, chain_axis=0, draw_axis=1, method=method))
 
 
-def _array_stats() -> object:
+def _array_stats() -> Any:
     from arviz_stats.base import array_stats  # takes a second to import
 
     return array_stats

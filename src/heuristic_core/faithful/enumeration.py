@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -45,6 +45,9 @@ class Enumeration:
         """Return the subnetwork at a place: 0 is the best, -1 the worst."""
         choice, kl = self.choices[place], float(self.kl[place])
         return self.of.subnetwork(choice, method="enumerated", kl=kl, place=range(len(self))[place])
+
+    def __iter__(self) -> Iterator[Subnetwork]:
+        return (self[place] for place in range(len(self)))
 
     @property
     def optimum(self) -> Subnetwork:

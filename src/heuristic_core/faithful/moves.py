@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from .of_size import Choices
 
@@ -63,7 +63,10 @@ class Exchanges:
         return x, here - start
 
     def _drawn(
-        self, weights: Float[np.ndarray, "choice prunable"], among: Choices, rng: np.random.Generator
+        self,
+        weights: Float[np.ndarray, "choice prunable"],
+        among: Choices,
+        rng: np.random.Generator,
     ) -> Int[np.ndarray, " choice"]:
         """Draw one of some units for each choice, with probabilities proportional to weights."""
         upto = np.cumsum(np.where(among, weights, 0.0), axis=1)

@@ -125,9 +125,13 @@ class OfSize:
         Raises:
             InputError: If it is not one of these.
         """
-        choice = subnetwork.mask[self.prunable] if subnetwork.space == self.model.space else None
-        if choice is None or not subnetwork.mask[~self.prunable].all():
-            raise InputError("a subnetwork to start from is of other units; find it in this model")
+        self.model.values_of(subnetwork)  # refuses those of other models
+        choice = subnetwork.mask[self.prunable]
+        if not subnetwork.mask[~self.prunable].all():
+            raise InputError(
+                "a subnetwork to start from drops units that are not to be chosen among; see "
+                "`units`"
+            )
         if choice.sum() != self.n_kept:
             raise InputError(
                 f"a subnetwork to start from keeps {choice.sum()} of {self.n_prunable} units, not "

@@ -11,14 +11,14 @@ from scipy import stats
 
 from ..analysis.intervals import holm
 from ..errors import InputError, expect
-from ..measure.accuracy import Logits, score
-from ..measure.discrimination import discriminate
+from ..measure.accuracy import Logits
 from ..models.masked_runs import MaskedRuns
 from ..models.steady import steady
 from ..progress import Progress
 from ..search.problem import no_progress
 from ..tasks.task import Suite, Task
 from .diagnostics import effective_size
+from .generalisation import by_case
 from .of_size import OfSize
 from .sampling import SubnetworkSample
 
@@ -61,7 +61,8 @@ def presence_effects(
     expect("the sample", sample, SubnetworkSample, hint="draw it with sample_subnetworks")
     expect("the task", task, Task, Suite, hint="load it with load_task")
     expect("progress", progress, Callable, type(None))
-    suites = [task] if isinstance(task, Suite) else [s for s in task.suites if s.role == "ood"]
+    given = [task] if isinstance(task, Suite) else [s for s in task.suites if s.role == "ood"]
+    suites = [suite.for_labels(sample.of.model.labels) for suite in given]
     measured = measure(sample, suites, progress or no_progress)
     tables = []
     for name in MEASURES:
@@ -73,9 +74,7 @@ def presence_effects(
     return pd.concat(tables, ignore_index=True)
 
 
-def measure(
-    sample: SubnetworkSample, suites: list[Suite], progress: Progress
-) -> pd.DataFrame:
+def measure(sample: SubnetworkSample, suites: list[Suite], progress: Progress) -> pd.DataFrame:
     """Measure every subnetwork of a sample on the adversarial cases of some suites.
 
     Args:
@@ -90,31 +89,27 @@ def measure(
         InputError: If no case is adversarial and has friendly counterparts.
     """
     of = sample.of
-    masks = of.masks(sample.choices)
+    masks, names = of.masks(sample.choices), [suite.name for suite in suites]
     runs = [MaskedRuns(of.model, of.model.encode(s.examples), of.data.values) for s in suites]
     rows = []
     for start in range(0, len(masks), _AT_ONCE):
         logits = [one.logits(masks[start : start + _AT_ONCE]) for one in runs]
         for of_choice in zip(*logits, strict=True):
-            rows.append(_measured(of, suites, of_choice))
+            rows.append(_measured(of, suites, dict(zip(names, of_choice, strict=True))))
         progress(min(start + _AT_ONCE, len(masks)), len(masks))
     return pd.DataFrame(rows, columns=list(MEASURES))
 
 
-def _measured(of: OfSize, suites: list[Suite], logits: tuple[Logits, ...]) -> tuple[float, float]:
-    aucs: list[float] = []
-    margins: list[float] = []
-    for suite, of_suite in zip(suites, logits, strict=True):
-        cases = discriminate(suite, of.model.labels, of_suite)
-        aucs += cases["auc"].tolist()
-        table = score(suite, of.model.labels, of_suite, of_suite).set_index("case")
-        margins += table.loc[cases["case"], "margin"].tolist()
-    if not aucs:
+def _measured(of: OfSize, suites: list[Suite], logits: dict[str, Logits]) -> list[float]:
+    """Average AUROCs and margins over the adversarial cases that have AUROCs."""
+    cases = by_case(of.model, suites, logits, logits)
+    cases = cases[cases["auc"].notna()]
+    if cases.empty:
         raise InputError(
             "no case is adversarial and has friendly cases of another label in its group, so "
             "nothing says how well subnetworks generalise; name a task with such cases"
         )
-    return float(np.mean(aucs)), float(np.mean(margins))
+    return [float(cases[name].mean()) for name in MEASURES]
 
 
 def regress(

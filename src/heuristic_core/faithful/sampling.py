@@ -90,7 +90,6 @@ def sample_subnetworks(
     sparsity: float,
     *,
     bound: float | None = None,
-    relative: float | None = None,
     n: int = 200,
     seed: int = 0,
     units: str = "all",
@@ -113,9 +112,8 @@ def sample_subnetworks(
         model: The full model.
         task: The source of the mask-learning examples, or data that ``prepare`` made.
         sparsity: Share of the prunable units to drop, in [0, 1).
-        bound: The largest mean KL divergence from the full model on the examples, in nats.
-        relative: In place of the bound: how many times the divergence of the most faithful
-            subnetwork to start from.
+        bound: The largest mean KL divergence from the full model on the examples, in nats; if not
+            given, a quarter above that of the least faithful subnetwork to start from.
         n: How many subnetworks to return.
         seed: The only source of randomness.
         units: Choose among ``all`` units, or ``heads`` alone; MLPs are then kept.
@@ -138,7 +136,7 @@ def sample_subnetworks(
         expect_whole(what, value, least)
     expect_whole("seed", seed)
     expect("progress", progress, Callable, type(None))
-    _check_bound(bound, relative)
+    _check_bound(bound)
     of = OfSize.of(model, task, sparsity, units=units, ablation=ablation, examples=examples)
     if of.n_subnetworks == 1:
         raise InputError(
@@ -159,14 +157,13 @@ def sample_subnetworks(
     elif options:
         raise InputError("settings of the search are of no use with starts; leave one of them out")
     choices = np.array([of.choice(start) for start in starts])
-    least = float(of.kl(choices).min())
-    within = relative * least if bound is None and relative is not None else bound
-    assert within is not None
+    if bound is None:
+        bound = of.divergences.bound(starts)
     few = of.n_prunable <= _FEW_UNITS
     it = Chains(
         of,
         choices[np.arange(chains) % len(choices)],
-        within,
+        float(bound),
         n_levels=_LEVELS if few else 1,
         free=few,
         guided=not few,
@@ -175,18 +172,12 @@ def sample_subnetworks(
     return _drawn(of, it, n, draws, steps, before, seed, report)
 
 
-def _check_bound(bound: object, relative: object) -> None:
-    """Check that one of them is given, and is a number that fits."""
-    if (bound is None) == (relative is None):
+def _check_bound(bound: object) -> None:
+    """Check that a bound is a number above 0, if it is given."""
+    number = isinstance(bound, Real) and not isinstance(bound, bool)
+    if bound is not None and not (number and 0 < float(bound) < math.inf):  # type: ignore[arg-type]
         raise InputError(
-            "give either bound, the largest KL divergence in nats, or relative, such as 1.5 for "
-            "1.5 times that of the best subnetwork found"
-        )
-    what, value, least = ("bound", bound, 0) if relative is None else ("relative", relative, 1)
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if not number or not float(value) >= least or math.isinf(float(value)):  # type: ignore[arg-type]
-        raise InputError(
-            f"{what} is {one_line(repr(value), 60)}, but must be a number from {least}"
+            f"bound is {one_line(repr(bound), 60)}, but must be a number of nats above 0"
         )
 
 
@@ -252,8 +243,8 @@ def _drawn(
         "worst_rhat": max(rhat, float(table["rhat"].max())),
         "least_ess": min(ess, float(table["ess"].min())),
         "moves": draws * steps,
-        "accepted": chains.accepted,
-        "swaps": chains.swapped,
+        "accepted": float(chains.accepted.sum() / chains.tried.sum()),
+        "swaps": (chains.swaps[1] / np.maximum(1, chains.swaps[0])).tolist(),
         "runs": len(chains.known),
     }
     _warn(facts)

@@ -114,7 +114,9 @@ class Surrogate:
 
 
 def _kernel(
-    one: Float[np.ndarray, "row prunable"], other: Float[np.ndarray, "column prunable"], pairs: float
+    one: Float[np.ndarray, "row prunable"],
+    other: Float[np.ndarray, "column prunable"],
+    pairs: float,
 ) -> Float[np.ndarray, "row column"]:
     """Multiply choices in the space of single units and of pairs."""
     product = one @ other.T
