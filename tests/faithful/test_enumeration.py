@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 import heuristic_core as hc
 from heuristic_core.faithful.enumeration import enumerate_subnetworks
@@ -42,8 +43,6 @@ def test_divergences_are_those_of_each_subnetwork_run_alone(enumerated, tiny_loa
     for place in (0, 100, -1):
         subnetwork = enumerated[place]
         logits = predict(tiny_loaded, prepared.encoded, subnetwork=subnetwork)
-        import torch
-
         kl = kl_divergence(prepared.reference, torch.from_numpy(logits)).mean()
         assert enumerated.kl[place] == pytest.approx(float(kl), abs=1e-6)
         assert subnetwork.provenance["kl"] == enumerated.kl[place]
@@ -64,7 +63,7 @@ def test_inclusion_counts_the_subnetworks_within_a_bound(enumerated):
 def test_heads_alone(tiny_loaded, prepared):
     of_heads = enumerate_subnetworks(tiny_loaded, prepared, 0.5, units="heads", examples=8)
     assert len(of_heads) == math.comb(8, 4)
-    assert all(of_heads[i].mlps == set(hc.Unit(layer) for layer in (0, 1)) for i in (0, 40))
+    assert all(of_heads[i].mlps == {hc.Unit(layer) for layer in (0, 1)} for i in (0, 40))
     assert set(of_heads.inclusion(1.0)["unit"]) == {str(u) for u in tiny_loaded.space if u.is_head}
 
 

@@ -53,6 +53,7 @@ class OfSize:
         units: str,
         ablation: str | None,
         examples: int,
+        compact: bool = False,
     ) -> OfSize:
         """Check what a user gave and prepare the data.
 
@@ -63,6 +64,8 @@ class OfSize:
             units: What is prunable.
             ablation: What dropped units become; with ``SearchData`` it is given there.
             examples: Use at most so many of the task's mask-learning examples.
+            compact: Run each choice without the units that it drops, which is faster where choices
+                agree on no lower layers.
 
         Raises:
             InputError: If an argument does not fit.
@@ -72,7 +75,7 @@ class OfSize:
         kept = n_kept(int(model.space.prunable(units).sum()), sparsity)
         every = search_data_of(model, task, ablation)
         data = every.sample(examples, seed=0)
-        return cls(model, every, data, units, kept, Divergences(model, data))
+        return cls(model, every, data, units, kept, Divergences(model, data, compact=compact))
 
     @property
     def prunable(self) -> Bool[np.ndarray, " unit"]:

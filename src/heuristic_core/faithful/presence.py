@@ -93,16 +93,17 @@ def measure(sample: SubnetworkSample, suites: list[Suite], progress: Progress) -
     runs = [MaskedRuns(of.model, of.model.encode(s.examples), of.data.values) for s in suites]
     rows = []
     for start in range(0, len(masks), _AT_ONCE):
-        logits = [one.logits(masks[start : start + _AT_ONCE]) for one in runs]
-        for of_choice in zip(*logits, strict=True):
-            rows.append(_measured(of, suites, dict(zip(names, of_choice, strict=True))))
+        some = masks[start : start + _AT_ONCE]
+        logits = {name: one.logits(some) for name, one in zip(names, runs, strict=True)}
+        for i in range(len(some)):
+            rows.append(_measured(of, suites, {name: one[i] for name, one in logits.items()}))
         progress(min(start + _AT_ONCE, len(masks)), len(masks))
     return pd.DataFrame(rows, columns=list(MEASURES))
 
 
 def _measured(of: OfSize, suites: list[Suite], logits: dict[str, Logits]) -> list[float]:
     """Average AUROCs and margins over the adversarial cases that have AUROCs."""
-    cases = by_case(of.model, suites, logits, logits)
+    cases = by_case(of.model, suites, logits, logits) if suites else pd.DataFrame({"auc": []})
     cases = cases[cases["auc"].notna()]
     if cases.empty:
         raise InputError(

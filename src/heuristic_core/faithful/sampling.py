@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from ..errors import InputError, expect, expect_whole, one_line, remark
-from ..models.classifier import Classifier
+from ..models.classifier import Classifier, check_classifier
 from ..models.steady import steady
 from ..progress import Progress, partial_progress
 from ..search.data import SearchData
@@ -137,7 +137,17 @@ def sample_subnetworks(
     expect_whole("seed", seed)
     expect("progress", progress, Callable, type(None))
     _check_bound(bound)
-    of = OfSize.of(model, task, sparsity, units=units, ablation=ablation, examples=examples)
+    check_classifier(model)
+    few = int(model.space.prunable(units).sum()) <= _FEW_UNITS
+    of = OfSize.of(
+        model,
+        task,
+        sparsity,
+        units=units,
+        ablation=ablation,
+        examples=examples,
+        compact=not few,
+    )
     if of.n_subnetworks == 1:
         raise InputError(
             f"there is one subnetwork of {of.n_kept} of {of.n_prunable} units; drop some, not all"
@@ -159,7 +169,6 @@ def sample_subnetworks(
     choices = np.array([of.choice(start) for start in starts])
     if bound is None:
         bound = of.divergences.bound(starts)
-    few = of.n_prunable <= _FEW_UNITS
     it = Chains(
         of,
         choices[np.arange(chains) % len(choices)],
