@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from safetensors.numpy import load_file
 
 import heuristic_core as hc
+from heuristic_core.errors import Remark
 from study.studies import study
 
 OPTIONS = {"ramp_steps": 2, "hold_steps": 1, "exchange_rounds": 1, "batch_size": 8}
@@ -110,6 +112,13 @@ def everything(folder: Path, place: Path) -> dict[str, object]:
     mended = hc.mend(model, task.suites[-1], data, how="scale", units=["L0H1"], steps=2)
     card = hc.validate(model, task, learned, draws=20, examples=4, unit_examples=8)
     curves = hc.faithfulness_curves(model, task, {"learned": [learned]}, orders=5)
+    every = hc.enumerate_subnetworks(model, data, 0.5, examples=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Remark)  # chains are short
+        sample = hc.sample_subnetworks(
+            model, data, 0.5, bound=10.0, n=60, chains=2, steps=1, warm_up=1, examples=4, **OPTIONS
+        )
+    effects = hc.presence_effects(sample, task)
     ways = hc.ways_to_mend(model, task, ["L0H1"], data=data, n_random=1, steps=1)
     return {
         "range": found.cases.to_csv(index=False) + found.contrasts.to_csv(index=False),
@@ -118,6 +127,9 @@ def everything(folder: Path, place: Path) -> dict[str, object]:
         "aim": aim.weights.numpy().tobytes(),
         "mended": mended.scales,
         "ways": ways.table.to_csv(index=False),
+        "every": every.kl.tobytes(),
+        "sample": sample.kl.tobytes(),
+        "effects": effects.to_csv(index=False),
         "card": json.dumps(card.record(), default=str),
         "curves": curves.matrix("cmd").to_csv(),
         "task": task.digests,

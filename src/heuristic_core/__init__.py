@@ -14,6 +14,8 @@ Subnetworks
 Faithful sets
     ``generalisation_range`` finds how differently subnetworks generalise that match the model,
     ``repelling_subnetworks`` how little they can share, ``necessity`` what they cannot do without;
+    ``enumerate_subnetworks`` computes all of a small model, ``sample_subnetworks`` draws from them
+    in a larger one, and ``presence_effects`` says which units let them generalise;
     ``mend`` changes units that are blamed, ``ways_to_mend`` compares what that gains.
 Measurements
     ``evaluate``, ``predict``; ``attention`` of a head; ``path_patching`` from head to head;
@@ -36,9 +38,12 @@ if TYPE_CHECKING:
     from .api import attention, check, finetune, run
     from .errors import InputError
     from .faithful.curves import faithfulness_curves
+    from .faithful.enumeration import enumerate_subnetworks
     from .faithful.mending import mend
     from .faithful.necessity import necessity
+    from .faithful.presence import presence_effects
     from .faithful.repelling import repelling_subnetworks
+    from .faithful.sampling import sample_subnetworks
     from .faithful.targeted import generalisation_range
     from .faithful.validity import validate
     from .faithful.ways_to_mend import ways_to_mend
@@ -70,6 +75,7 @@ _HOMES = {
     "attention": "api",
     "check": "api",
     "compare": "study.compare",
+    "enumerate_subnetworks": "faithful.enumeration",
     "evaluate": "measure.accuracy",
     "faithfulness_curves": "faithful.curves",
     "find_subnetwork": "search.find",
@@ -87,9 +93,11 @@ _HOMES = {
     "path_patching": "measure.dependency",
     "predict": "measure.accuracy",
     "prepare": "search.data",
+    "presence_effects": "faithful.presence",
     "removal": "measure.removal",
     "repelling_subnetworks": "faithful.repelling",
     "run": "api",
+    "sample_subnetworks": "faithful.sampling",
     "validate": "faithful.validity",
     "ways_to_mend": "faithful.ways_to_mend",
     "without": "measure.removal",
@@ -108,6 +116,7 @@ __all__ = [
     "attention",
     "check",
     "compare",
+    "enumerate_subnetworks",
     "evaluate",
     "faithfulness_curves",
     "find_subnetwork",
@@ -125,9 +134,11 @@ __all__ = [
     "path_patching",
     "predict",
     "prepare",
+    "presence_effects",
     "removal",
     "repelling_subnetworks",
     "run",
+    "sample_subnetworks",
     "validate",
     "ways_to_mend",
     "without",

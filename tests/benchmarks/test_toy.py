@@ -344,6 +344,32 @@ def test_mib(toy):
     assert "| random orders |" in printed
 
 
+def test_optimum(toy):
+    content, printed = toy("optimum", "optimum")
+    assert [row["variant"] for row in content["rows"]] == ["learned", "gradient", "random"]
+    for row in content["rows"]:
+        assert row["of"] == math.comb(21, 3)
+        assert 0 <= row["place"] < row["of"]
+        # The best is the best: what is better than a subnetwork is below it.
+        assert 0 < row["best"] <= row["kl"]
+        assert (row["place"] == 0) == (row["kl"] == row["best"])
+    assert "| random | 1 |" in printed
+
+
+@pytest.mark.filterwarnings("ignore::heuristic_core.errors.Remark")  # chains are short
+def test_faithful(toy):
+    content, printed = toy("faithful", "faithful-small")
+    (row,) = content["rows"]
+    assert row["all"] == math.comb(21, 3)
+    assert 0 < row["faithful"] < row["all"]
+    assert len(row["inclusion"]) == len(row["exact"]) == 21
+    assert sum(row["exact"]) == pytest.approx(3)
+    assert sum(unit["share"] for unit in row["inclusion"]) == pytest.approx(3)
+    errors = [abs(u["share"] - e) for u, e in zip(row["inclusion"], row["exact"], strict=True)]
+    assert row["error"] == pytest.approx(max(errors))
+    assert "| 0, 21 units | 85 % | 1,330 |" in printed
+
+
 def test_every_program_is_run_here():
     programs = {
         path.stem for folder in ("benchmarks", "examples") for path in ROOT.glob(f"{folder}/*.py")

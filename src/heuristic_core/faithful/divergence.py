@@ -64,9 +64,15 @@ class Divergences:
         Args:
             masks: For each choice which units are kept.
         """
-        logits = torch.from_numpy(self.runs.logits(masks)).double()
+        return self.of_logits(self.runs.logits(masks))
+
+    def of_logits(
+        self, logits: Float[np.ndarray, "choice example label"]
+    ) -> Float[np.ndarray, "choice example"]:
+        """Compute each example's KL divergence from the full model, in nats, of given logits."""
+        there = torch.from_numpy(logits).double()
         # Rounding may leave a divergence a little below zero.
-        return kl_divergence(self._reference, logits).clamp(min=0).numpy()
+        return kl_divergence(self._reference, there).clamp(min=0).numpy()
 
     def of(self, masks: Masks) -> Float[np.ndarray, " choice"]:
         """Compute the mean KL divergence over examples, in nats.

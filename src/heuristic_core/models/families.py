@@ -77,6 +77,11 @@ class Family:
         """Whether the attention module contains the output projection."""
         return self.attention_out.startswith(f"{self.attention}.")
 
+    @property
+    def out_after_first_token(self) -> bool:
+        """Whether the output projection is among what computes token by token."""
+        return self.attention_out.startswith(f"{self.first_token}.")
+
 
 _BERT = Family(
     "bert",

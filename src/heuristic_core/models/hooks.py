@@ -201,3 +201,23 @@ def on_first_token(hf: nn.Module, family: Family) -> Handle:
     """
     module = family.layer_list(hf)[-1].get_submodule(family.first_token)
     return Handle(module.register_forward_pre_hook(lambda m, args: tuple(x[:, :1] for x in args)))
+
+
+def repeated_at_first_token(
+    hf: nn.Module, family: Family, times: int, begin: Callable[[], None]
+) -> Handle:
+    """Compute what follows the last layer's attention several times, for the first token alone.
+
+    Args:
+        hf: The model, full or compacted.
+        family: Its family, which says what follows.
+        times: How often; the batch is repeated as a whole.
+        begin: Called before that in every forward pass.
+    """
+
+    def hook(module: nn.Module, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        begin()
+        return tuple(x[:, :1].repeat(times, 1, 1) for x in args)
+
+    module = family.layer_list(hf)[-1].get_submodule(family.first_token)
+    return Handle(module.register_forward_pre_hook(hook))

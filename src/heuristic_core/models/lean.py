@@ -37,7 +37,7 @@ def lean(hf: Any, family: Family, *, precision: Precision = "float32") -> Iterat
     """
     dtype = getattr(torch, precision)
     with ExitStack() as stack:
-        if _may_cut(hf, family):
+        if may_cut(hf, family):
             stack.enter_context(on_first_token(hf, family))
         if precision in _PRECISIONS and has_products():
             weights: dict[int, Tensor] = {}
@@ -55,7 +55,13 @@ def lean(hf: Any, family: Family, *, precision: Precision = "float32") -> Iterat
         yield
 
 
-def _may_cut(hf: Any, family: Family) -> bool:
+def may_cut(hf: Any, family: Family) -> bool:
+    """Return whether all that follows the last layer's attention may run for one token alone.
+
+    Args:
+        hf: The model, full or compacted.
+        family: Its family.
+    """
     # One token is fewer than a chunk of an MLP that runs in chunks of positions, and DeBERTa may
     # have a convolution over positions after its first layer.
     chunks = getattr(hf.config, "chunk_size_feed_forward", 0)

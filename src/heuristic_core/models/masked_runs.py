@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..precision import check_precision
@@ -17,11 +17,14 @@ from .ablation import AblationValues
 from .classifier import Classifier
 from .encoding import Encoded
 from .gates import Gates
-from .lean import lean
+from .hooks import repeated_at_first_token
+from .lean import lean, may_cut
 from .trace import Trace, starting_at, tracing
 
 #: Bytes of layers' outputs that are kept, unless told otherwise.
 MEMORY = 1_000_000_000
+#: Rows of the last layer's MLP that run at once: choices times examples.
+_ROWS = 4096
 
 
 class MaskedRuns:
@@ -29,6 +32,8 @@ class MaskedRuns:
 
     What a layer returns depends on the units up to this layer alone. Outputs of earlier runs are
     kept, those used last, so that a run starts at the first layer in which its choice is new.
+    Choices that differ in the last layer alone share its attention too, where the classifier reads
+    the first token only.
 
     Args:
         model: The full model.
@@ -70,16 +75,30 @@ class MaskedRuns:
             The logits, in float32, in the order of the choices and examples.
         """
         given = np.atleast_2d(np.asarray(masks, dtype=bool))
-        # In this order neighbours agree on as many of the lower layers as possible.
-        order = np.lexsort(given.T[::-1])
         n_labels = len(self.model.labels)
         result = np.empty((len(given), len(self.encoded), n_labels), dtype=np.float32)
         with self._running() as (gates, trace):
             for i, (rows, batch) in enumerate(self._batches):
-                for choice in order:
-                    logits = self._run(given[choice], i, batch, gates, trace)
-                    result[choice, rows] = logits.float().cpu().numpy()
+                for choices in self._groups(given, _ROWS // len(rows)):
+                    logits = self._run(given[choices], i, batch, gates, trace)
+                    result[choices[:, None], rows] = logits.float().cpu().numpy()
         return result
+
+    def _groups(
+        self, masks: Bool[np.ndarray, "choice unit"], size: int
+    ) -> Iterator[Int[np.ndarray, " choice"]]:
+        """Yield choices that run at once: where possible, those that differ in the last layer."""
+        # In this order neighbours agree on as many of the lower layers as possible.
+        order = np.lexsort(masks.T[::-1])
+        family = self.model.family
+        # What is repeated must come before the gates of the heads.
+        if not may_cut(self.model.hf, family) or not family.out_after_first_token:
+            size = 1
+        lower = masks[order, : self.model.space.offsets[-1]]
+        new = np.flatnonzero((lower[1:] != lower[:-1]).any(1)) + 1
+        for alike in np.split(order, new):
+            for start in range(0, len(alike), max(1, size)):
+                yield alike[start : start + max(1, size)]
 
     @contextmanager
     def _running(self) -> Iterator[tuple[Gates, Trace]]:
@@ -92,25 +111,42 @@ class MaskedRuns:
             yield gates, stack.enter_context(tracing(model.anatomy))
 
     def _run(
-        self, mask: np.ndarray, number: int, batch: dict[str, Tensor], gates: Gates, trace: Trace
-    ) -> Tensor:
-        """Run one batch under one choice, from the first layer on whose output is not known."""
-        space = self.model.space
-        ends = [*space.offsets[1:], len(space)]
-        # The last layer is always run: what reads it is not kept.
-        names = [(number, mask[:end].tobytes()) for end in ends[:-1]]
+        self,
+        masks: Bool[np.ndarray, "choice unit"],
+        number: int,
+        batch: dict[str, Tensor],
+        gates: Gates,
+        trace: Trace,
+    ) -> Float[Tensor, "choice example label"]:
+        """Run one batch under choices of one group, from the first layer on that is not known."""
+        model = self.model
+        ends = model.space.offsets[1:]  # the last layer is always run: what reads it is not kept
+        names = [(number, masks[0, :end].tobytes()) for end in ends]
         start, output = 0, None
         for layer in reversed(range(len(names))):
             output = self._cache.get(names[layer])
             if output is not None:
                 start = layer + 1
                 break
-        gates.z = torch.tensor(mask, dtype=torch.float32, device=self.model.device)
-        with starting_at(self.model.anatomy, start, dict.fromkeys(range(start), output)):
-            logits: Tensor = self.model(**batch).logits
+        z = torch.tensor(masks, dtype=torch.float32, device=model.device)
+        gates.z = z[0]
+        with ExitStack() as stack:
+            stack.enter_context(
+                starting_at(model.anatomy, start, dict.fromkeys(range(start), output))
+            )
+            if len(masks) > 1:
+                n = len(next(iter(batch.values())))
+
+                def open_each() -> None:
+                    gates.z = z.repeat_interleave(n, 0)
+
+                stack.enter_context(
+                    repeated_at_first_token(model.hf, model.family, len(masks), open_each)
+                )
+            logits: Tensor = model(**batch).logits
         for layer in range(start, len(names)):
             self._cache.put(names[layer], trace.outputs[layer])
-        return logits
+        return logits.unflatten(0, (len(masks), -1))
 
 
 class _Outputs:

@@ -296,7 +296,7 @@ def find_subnetworks_together(
     rising = sorted(set(wanted))
     if not rising:
         raise InputError("name at least one sparsity")
-    data = _search_data(model, task, ablation)
+    data = search_data_of(model, task, ablation)
     excluded = model.space.mask(exclude)
     aims = _aims(rising, prunable, excluded)
     count_at = dict(aims)  # several sparsities can have the same aim
@@ -417,7 +417,7 @@ def _check_seeds(seeds: Any) -> list[int]:
     return [int(seed) for seed in given]
 
 
-def _search_data(model: Classifier, task: object, ablation: str | None) -> SearchData:
+def search_data_of(model: Classifier, task: object, ablation: str | None) -> SearchData:
     """Prepare the search data, or check those that were prepared.
 
     Raises:
