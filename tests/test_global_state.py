@@ -103,7 +103,23 @@ def everything(folder: Path, place: Path) -> dict[str, object]:
         model, task, senders=["L0H0"], receivers=["L1H2"], means=values, paths=["direct"]
     )
     tuned = hc.finetune(folder, task, place / "tuned", steps=2, batch_size=4)
+    found = hc.generalisation_range(model, task, 0.5, seeds=[1], data=data, **OPTIONS)
+    apart = hc.repelling_subnetworks(model, data, 0.5, n=2, weights=[0.3], **OPTIONS)
+    needed = hc.necessity(model, task, learned, data=data, rounds=1, examples=8)
+    aim = hc.aim_at(model, task.suites[-1], towards="well", bound=0.1)
+    mended = hc.mend(model, task.suites[-1], data, how="scale", units=["L0H1"], steps=2)
+    card = hc.validate(model, task, learned, draws=20, examples=4, unit_examples=8)
+    curves = hc.faithfulness_curves(model, task, {"learned": [learned]}, orders=5)
+    ways = hc.ways_to_mend(model, task, ["L0H1"], data=data, n_random=1, steps=1)
     return {
+        "range": found.cases.to_csv(index=False) + found.contrasts.to_csv(index=False),
+        "repelled": apart.table.to_csv(index=False),
+        "necessity": needed.table.to_csv(index=False),
+        "aim": aim.weights.numpy().tobytes(),
+        "mended": mended.scales,
+        "ways": ways.table.to_csv(index=False),
+        "card": json.dumps(card.record(), default=str),
+        "curves": curves.matrix("cmd").to_csv(),
         "task": task.digests,
         "suite": suite.examples.digest,
         "tokens": encoded.columns,

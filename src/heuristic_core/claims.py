@@ -26,7 +26,7 @@ CLAIMS = {
     "helpful_removal": "exists",
     "label_bias": "in both ways",
     "dependency": "on the core",
-    "generalisation_range": "is wide",
+    "generalisation_range": "wide",
     "coexistence": "of both kinds",
     "repulsion": "leaves a core",
     "necessity": "of the core",

@@ -107,6 +107,11 @@ WRONG: dict[str, tuple[str, Callable[[pd.DataFrame], object], str]] = {
         set_to("correct", 101, 2),
         "101 as correct .* at most n; correct",
     ),
+    "a worst group that is half known": (
+        "evaluations",
+        set_to("worst_n", 1, 2),
+        "as worst_n in row 2, but worst_n is missing where",
+    ),
     "fewer than none right": ("removal", set_to("correct", -1), "-1 as correct"),
     "a sparsity of 1": ("subnetworks", set_to("sparsity", 1.0), "1.0 as sparsity"),
     "a sparsity of NaN": ("grid", set_to("sparsity", np.nan, 20), "nan as sparsity in row 20"),

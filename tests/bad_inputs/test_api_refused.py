@@ -212,6 +212,61 @@ CALLS: dict[str, tuple[Call, str]] = {
         lambda x: hc.faithfulness_curves(x.model, ["hans"], {"a": [x.sub]}),
         "what subnetworks are run on must be of the type Task or Suite",
     ),
+    # the set of faithful subnetworks
+    "aimed at a name": (
+        lambda x: hc.aim_at(x.model, "hans", towards="well", bound=0.1),
+        "the suite to aim at must be of the type Suite",
+    ),
+    "aimed elsewhere": (
+        lambda x: hc.aim_at(x.model, x.suite, towards="up", bound=0.1),
+        "unknown aim 'up'",
+    ),
+    "aimed within nothing": (
+        lambda x: hc.aim_at(x.model, x.suite, towards="well", bound=0),
+        "the bound on the divergence is 0, but must be a number above 0",
+    ),
+    "a range of a name": (
+        lambda x: hc.generalisation_range(x.model, "hans", 0.5),
+        "the task must be of the type Task",
+    ),
+    "a range of no suite": (
+        lambda x: hc.generalisation_range(x.model, x.task, 0.5, suite="mine"),
+        "has no out-of-domain suite 'mine' to aim at",
+    ),
+    "repelled alone": (
+        lambda x: hc.repelling_subnetworks(x.model, x.data, 0.5, n=1),
+        "n is 1, but must be a whole number from 2",
+    ),
+    "repelled by less than nothing": (
+        lambda x: hc.repelling_subnetworks(x.model, x.data, 0.5, weights=[-1]),
+        "weights are finite numbers from 0",
+    ),
+    "necessity of another's": (
+        lambda x: hc.necessity(x.model, x.task, x.other_sub),
+        "has 3 layers x 4 heads, the model 2 layers",
+    ),
+    "necessity of sizes": (
+        lambda x: hc.necessity(
+            x.model, x.task, x.sub, others=[hc.removal(x.model, "L0H0", means=x.means)]
+        ),
+        "of different sizes or ablations",
+    ),
+    "mended somehow": (
+        lambda x: hc.mend(x.model, x.suite, x.data, how="pray"),
+        "unknown way of mending 'pray'",
+    ),
+    "mended nothing": (
+        lambda x: hc.mend(x.model, x.suite, x.data, how="drop"),
+        "name the units to change",
+    ),
+    "mended without data": (
+        lambda x: hc.mend(x.model, x.suite, x.pairs, how="train_all"),
+        "data must be of the type SearchData",
+    ),
+    "ways to mend by no suite": (
+        lambda x: hc.ways_to_mend(x.model, x.task, ["L0H0"], suite="mine"),
+        "no such out-of-domain suite to mend with",
+    ),
     # evaluate and predict
     "evaluated on a name": (
         lambda x: hc.evaluate(x.model, "hans"),

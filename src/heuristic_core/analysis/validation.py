@@ -71,6 +71,10 @@ def _check_rows(table: Table, frame: pd.DataFrame) -> None:
         table.refuse(frame, "case_kind", wrong, "is id where the role is, and nowhere else")
         kinds = frame.groupby(CASE)["case_kind"].transform("nunique") > 1
         table.refuse(frame, "case_kind", kinds, "is the same in all rows of a case")
+    if "worst_n" in frame:
+        known = frame[["worst_label", "worst_n", "worst_correct"]].notna().sum(axis=1)
+        rule = "is missing where the other numbers of the worst group are, and nowhere else"
+        table.refuse(frame, "worst_n", ~known.isin([0, 3]), rule)
     if "kind" in frame:
         full = frame["kind"] == "full"
         for column, value in (("method", ""), ("sparsity", 0.0), ("seed", -1)):

@@ -99,7 +99,7 @@ def test_no_search_sees_what_judges_it(two_ways, toy_task):
 
 
 def test_subnetworks_that_repel_each_other_take_both_ways(two_ways, toy_task):
-    found = repelling_subnetworks(two_ways, toy_task, 0.87, weights=[0, 0.3], **QUICK)
+    found = repelling_subnetworks(two_ways, toy_task, 0.87, weights=[0.0, 0.3], **QUICK)
     last = found.subnetworks[0.3]
     assert {frozenset(labels(one.kept)) for one in last} == {frozenset(SHALLOW), frozenset(DEEP)}
     assert found.survivors(0.01) == frozenset()
