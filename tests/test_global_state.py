@@ -120,7 +120,15 @@ def everything(folder: Path, place: Path) -> dict[str, object]:
         )
     effects = hc.presence_effects(sample, task)
     ways = hc.ways_to_mend(model, task, ["L0H1"], data=data, n_random=1, steps=1)
+    every = hc.enumerate_subnetworks(model, data, 0.7, examples=4)
+    sample = hc.sample_subnetworks(
+        model, data, 0.5, bound=10.0, n=40, examples=4, starts=[learned]
+    )  # all are within
+    effects = hc.presence_effects(sample, suite)
     return {
+        "enumerated": every.kl.tobytes(),
+        "sampled": (sample.choices.tobytes(), sample.inclusion.to_csv()),
+        "effects": effects.to_csv(),
         "range": found.cases.to_csv(index=False) + found.contrasts.to_csv(index=False),
         "repelled": apart.table.to_csv(index=False),
         "necessity": needed.table.to_csv(index=False),

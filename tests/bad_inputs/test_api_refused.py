@@ -41,6 +41,10 @@ def validated(**more: Any) -> Call:
     return lambda x: hc.validate(x.model, x.task, x.sub, **more)
 
 
+def sampled(**more: Any) -> Call:
+    return lambda x: hc.sample_subnetworks(x.model, x.data, 0.5, **more)
+
+
 def entered(make: Callable[[Any], Any]) -> Call:
     def enter(x: Any) -> None:
         with make(x):
@@ -159,6 +163,41 @@ CALLS: dict[str, tuple[Call, str]] = {
             x.model, x.task, searches=1
         ),
         r"does not record its search \(method is missing\).*leave searches out",
+    ),
+    # enumerate_subnetworks, sample_subnetworks and presence_effects
+    "enumerated by a path": (lambda x: hc.enumerate_subnetworks("minilm", x.data, 0.5), NO_MODEL),
+    "enumerated on a name": (
+        lambda x: hc.enumerate_subnetworks(x.model, "hans", 0.5),
+        "masks are learned on a task, examples or search data, not on a str",
+    ),
+    "all dropped": (lambda x: hc.enumerate_subnetworks(x.model, x.data, 1.0), OUTSIDE),
+    "no limit": (
+        lambda x: hc.enumerate_subnetworks(x.model, x.data, 0.5, limit=0),
+        "limit is 0, but must be a whole number from 1",
+    ),
+    "too many": (
+        lambda x: hc.enumerate_subnetworks(x.model, x.data, 0.5, limit=9),
+        "252 ways, more than the limit of 9; sample them with sample_subnetworks",
+    ),
+    "sampled by a path": (lambda x: hc.sample_subnetworks("minilm", x.data, 0.5), NO_MODEL),
+    "no subnetwork": (sampled(n=0), "n is 0, but must be a whole number from 1"),
+    "half a move": (sampled(steps=0.5), r"steps is 0.5, but must be a whole number"),
+    "one chain": (sampled(chains=1), "chains is 1, but must be a whole number from 2"),
+    "a warm-up in words": (sampled(warm_up="long"), "warm_up is 'long', but must be"),
+    "a seed in words": (sampled(seed="one"), "seed is 'one', but must be a whole number"),
+    "no room": (sampled(bound=0), "bound is 0, but must be a number of nats above 0"),
+    "a bound in words": (sampled(bound="0.1"), "bound is '0.1', but must be a number of nats"),
+    "units in words": (sampled(units="mlps"), "unknown unit scope 'mlps'"),
+    "starts that are no list": (sampled(starts=3), "starts must be of the type Iterable"),
+    "no starts": (sampled(starts=[]), "starts are empty; give at least one subnetwork"),
+    "a start that is none": (sampled(starts=["sub"]), "the subnetwork must be of the type"),
+    "a start elsewhere": (
+        lambda x: hc.sample_subnetworks(x.model, x.data, 0.5, starts=[x.other_sub]),
+        "has 3 layers x 4 heads, the model 2 layers",
+    ),
+    "effects in no sample": (
+        lambda x: hc.presence_effects([x.sub], x.task),
+        "the sample must be of the type SubnetworkSample, not list.*sample_subnetworks",
     ),
     # faithfulness_curves
     "curves of nothing": (

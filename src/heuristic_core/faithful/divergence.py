@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from ..models.classifier import Classifier
+from ..models.encoding import Encoded
 from ..models.masked_runs import MEMORY, MaskedRuns
 from ..search.data import SearchData
 from ..search.gate_training import kl_divergence
@@ -48,15 +49,23 @@ class Divergences:
         compact: bool = False,
     ) -> None:
         self.space = model.space
-        given = (model, data.encoded, data.values)
-        self.runs: MaskedRuns | CompactRuns
-        if compact:
-            self.runs = CompactRuns(*given, precision=precision)
-        else:
-            self.runs = MaskedRuns(
-                *given, batch_size=batch_size, precision=precision, memory=memory
-            )
+        self._model, self._values, self._compact = model, data.values, compact
+        self._precision = precision
+        self._batch_size, self._memory = batch_size, memory
+        self.runs = self.elsewhere(data.encoded)
         self._reference = data.reference.double().cpu()
+
+    def elsewhere(self, encoded: Encoded) -> MaskedRuns | CompactRuns:
+        """Return the same runs of the model on other examples."""
+        given = (self._model, encoded, self._values)
+        if self._compact:
+            return CompactRuns(*given, precision=self._precision)
+        return MaskedRuns(
+            *given,
+            batch_size=self._batch_size,
+            precision=self._precision,
+            memory=self._memory,
+        )
 
     def per_example(self, masks: Masks) -> Float[np.ndarray, "choice example"]:
         """Compute each example's KL divergence from the full model, in nats.

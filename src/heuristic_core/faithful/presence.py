@@ -12,7 +12,6 @@ from scipy import stats
 from ..analysis.intervals import holm
 from ..errors import InputError, expect
 from ..measure.accuracy import Logits
-from ..models.masked_runs import MaskedRuns
 from ..models.steady import steady
 from ..progress import Progress
 from ..search.problem import no_progress
@@ -29,7 +28,7 @@ _LEAST = 5
 #: Pieces that the draws of a chain are divided into, at most.
 _PIECES = 10
 #: Subnetworks run between two reports of progress.
-_AT_ONCE = 64
+_AT_ONCE = 20
 
 
 @steady()
@@ -88,9 +87,9 @@ def measure(sample: SubnetworkSample, suites: list[Suite], progress: Progress) -
     Raises:
         InputError: If no case is adversarial and has friendly counterparts.
     """
-    of = sample.of
-    masks, names = of.masks(sample.choices), [suite.name for suite in suites]
-    runs = [MaskedRuns(of.model, of.model.encode(s.examples), of.data.values) for s in suites]
+    of, names = sample.of, [suite.name for suite in suites]
+    masks, drawn = np.unique(of.masks(sample.choices), axis=0, return_inverse=True)
+    runs = [of.divergences.elsewhere(of.model.encode(suite.examples)) for suite in suites]
     rows = []
     for start in range(0, len(masks), _AT_ONCE):
         some = masks[start : start + _AT_ONCE]
@@ -98,7 +97,7 @@ def measure(sample: SubnetworkSample, suites: list[Suite], progress: Progress) -
         for i in range(len(some)):
             rows.append(_measured(of, suites, {name: one[i] for name, one in logits.items()}))
         progress(min(start + _AT_ONCE, len(masks)), len(masks))
-    return pd.DataFrame(rows, columns=list(MEASURES))
+    return pd.DataFrame(rows, columns=list(MEASURES)).iloc[drawn].reset_index(drop=True)
 
 
 def _measured(of: OfSize, suites: list[Suite], logits: dict[str, Logits]) -> list[float]:

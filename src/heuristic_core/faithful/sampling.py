@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -98,7 +98,7 @@ def sample_subnetworks(
     chains: int = 4,
     steps: int = 20,
     warm_up: int | None = None,
-    starts: Sequence[Subnetwork] | None = None,
+    starts: Iterable[Subnetwork] | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> SubnetworkSample:
@@ -136,6 +136,7 @@ def sample_subnetworks(
         expect_whole(what, value, least)
     expect_whole("seed", seed)
     expect("progress", progress, Callable, type(None))
+    expect("starts", starts, Iterable, type(None))
     _check_bound(bound)
     check_classifier(model)
     few = int(model.space.prunable(units).sum()) <= _FEW_UNITS
@@ -166,6 +167,9 @@ def sample_subnetworks(
         report = partial_progress(report, searching, sampling, searching + sampling)
     elif options:
         raise InputError("settings of the search are of no use with starts; leave one of them out")
+    starts = list(starts)
+    if not starts:
+        raise InputError("starts are empty; give at least one subnetwork, or leave them out")
     choices = np.array([of.choice(start) for start in starts])
     if bound is None:
         bound = of.divergences.bound(starts)
