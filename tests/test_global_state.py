@@ -112,7 +112,6 @@ def everything(folder: Path, place: Path) -> dict[str, object]:
     mended = hc.mend(model, task.suites[-1], data, how="scale", units=["L0H1"], steps=2)
     card = hc.validate(model, task, learned, draws=20, examples=4, unit_examples=8)
     curves = hc.faithfulness_curves(model, task, {"learned": [learned]}, orders=5)
-    every = hc.enumerate_subnetworks(model, data, 0.5, examples=4)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Remark)  # chains are short
         sample = hc.sample_subnetworks(
@@ -121,10 +120,6 @@ def everything(folder: Path, place: Path) -> dict[str, object]:
     effects = hc.presence_effects(sample, task)
     ways = hc.ways_to_mend(model, task, ["L0H1"], data=data, n_random=1, steps=1)
     every = hc.enumerate_subnetworks(model, data, 0.7, examples=4)
-    sample = hc.sample_subnetworks(
-        model, data, 0.5, bound=10.0, n=40, examples=4, starts=[learned]
-    )  # all are within
-    effects = hc.presence_effects(sample, suite)
     return {
         "enumerated": every.kl.tobytes(),
         "sampled": (sample.choices.tobytes(), sample.inclusion.to_csv()),
@@ -135,9 +130,6 @@ def everything(folder: Path, place: Path) -> dict[str, object]:
         "aim": aim.weights.numpy().tobytes(),
         "mended": mended.scales,
         "ways": ways.table.to_csv(index=False),
-        "every": every.kl.tobytes(),
-        "sample": sample.kl.tobytes(),
-        "effects": effects.to_csv(index=False),
         "card": json.dumps(card.record(), default=str),
         "curves": curves.matrix("cmd").to_csv(),
         "task": task.digests,

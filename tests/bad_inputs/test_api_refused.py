@@ -195,6 +195,10 @@ CALLS: dict[str, tuple[Call, str]] = {
         lambda x: hc.sample_subnetworks(x.model, x.data, 0.5, starts=[x.other_sub]),
         "has 3 layers x 4 heads, the model 2 layers",
     ),
+    "sampled from another size": (
+        lambda x: hc.sample_subnetworks(x.model, x.data, 0.2, starts=[x.sub]),
+        "a subnetwork to start from keeps 5 of 10",
+    ),
     "effects in no sample": (
         lambda x: hc.presence_effects([x.sub], x.task),
         "the sample must be of the type SubnetworkSample, not list.*sample_subnetworks",
@@ -266,22 +270,6 @@ CALLS: dict[str, tuple[Call, str]] = {
     "ways to mend by no suite": (
         lambda x: hc.ways_to_mend(x.model, x.task, ["L0H0"], suite="mine"),
         "no such out-of-domain suite to mend with",
-    ),
-    "enumerated too many": (
-        lambda x: hc.enumerate_subnetworks(x.model, x.data, 0.5, limit=10),
-        "sample them with sample_subnetworks, or raise limit",
-    ),
-    "sampled within nothing": (
-        lambda x: hc.sample_subnetworks(x.model, x.data, 0.5, bound=0.0, starts=[x.sub]),
-        "bound is 0.0, but must be a number of nats above",
-    ),
-    "sampled from another size": (
-        lambda x: hc.sample_subnetworks(x.model, x.data, 0.2, starts=[x.sub]),
-        "a subnetwork to start from keeps 5 of 10",
-    ),
-    "presence in nothing": (
-        lambda x: hc.presence_effects([x.sub], x.task),
-        "must be of the type SubnetworkSample",
     ),
     # evaluate and predict
     "evaluated on a name": (

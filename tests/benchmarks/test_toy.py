@@ -357,8 +357,8 @@ def test_optimum(toy):
 
 
 @pytest.mark.filterwarnings("ignore::heuristic_core.errors.Remark")  # chains are short
-def test_faithful(toy):
-    content, printed = toy("faithful", "faithful-small")
+def test_samples(toy):
+    content, printed = toy("samples", "samples-small")
     (row,) = content["rows"]
     assert row["all"] == math.comb(21, 3)
     assert 0 < row["faithful"] < row["all"]

@@ -5,8 +5,8 @@ subnetworks that keep each unit is compared with the exact one. With ``--run`` t
 of this run is sampled, and the effect of each unit's presence on discrimination out of domain is
 estimated.
 
-    python benchmarks/faithful.py --models 3 --small
-    python benchmarks/faithful.py --run runs/quick-mnli-hans --threads 2
+    python benchmarks/samples.py --models 3 --small
+    python benchmarks/samples.py --run runs/quick-mnli-hans --threads 2
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def small(options: argparse.Namespace) -> None:
     head += ["effective size", "runs", "s"]
     save(
         options,
-        "faithful-small",
+        "samples-small",
         "Samples beside all faithful subnetworks",
         SMALL_INTRO,
         table(head, lines),
@@ -178,7 +178,7 @@ def large(options: argparse.Namespace) -> None:
     ]
     save(
         options,
-        "faithful-minilm",
+        "samples-minilm",
         "Faithful subnetworks of MiniLM",
         LARGE_INTRO,
         table(["", ""], lines)
