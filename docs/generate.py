@@ -13,12 +13,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from heuristic_core import card_tables
 from heuristic_core.analysis.across.questions import ACROSS
 from heuristic_core.analysis.questions import QUESTIONS
 from heuristic_core.cli import COMMANDS
 from heuristic_core.columns import Column, Table
 from heuristic_core.commands.lazy import OUTLINES, load, outline
-from heuristic_core.faithful import card_tables, curve_tables
+from heuristic_core.faithful import curve_tables
 from heuristic_core.study.compare import RUNS
 from heuristic_core.study.keys import study_keys
 from heuristic_core.study.kinds import KINDS

@@ -8,6 +8,8 @@ from __future__ import annotations
 import copy
 import gc
 import os
+import pickle
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -68,6 +70,31 @@ def pytest_runtest_makereport(item):
         report.outcome = "failed"
         report.longrepr = f"{path}:{line}: {reason}, which --no-skips does not allow"
     return report
+
+
+#: Where figures are not what is tested, and the report of one tiny study is written many times.
+_FIGURES_REMEMBERED = {"bad_inputs", "commands", "docs", "study"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def figures_drawn_once(request):
+    """Draw every figure once that shows the same, in some folders of tests."""
+    if request.path.parent.name not in _FIGURES_REMEMBERED:
+        yield
+        return
+    from heuristic_core.report.figures import Drawing
+
+    drawn: dict[bytes, str] = {}
+    draw = vars(Drawing)["svg"].func
+
+    def svg(drawing: Drawing) -> str:
+        shown = pickle.dumps((drawing.name, drawing.kind, drawing.title, drawing.plot))
+        if shown not in drawn:
+            drawn[shown] = draw(drawing)
+        return drawn[shown]
+
+    with mock.patch.object(Drawing, "svg", property(svg)):
+        yield
 
 
 @pytest.fixture(scope="session")

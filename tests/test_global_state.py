@@ -61,6 +61,14 @@ SETTINGS = {
     "NumPy's errors raised": lambda: np.errstate(all="raise"),
     "other random numbers": seeded_elsewhere,
 }
+#: Those that can hold at once; each alone is slow.
+TOGETHER = [
+    ("nothing", "enable_grad"),
+    ("float64 by default", "no_grad", "coarse matrix products", "other random numbers"),
+    ("bfloat16 by default", "autocast to bfloat16", "NumPy's errors raised"),
+    ("the device meta by default", "autocast to float16", "deterministic algorithms"),
+    ("inference_mode", "set_grad_enabled"),
+]
 
 
 def set_now() -> tuple:
@@ -161,14 +169,31 @@ def expected(tiny_folder, tmp_path_factory):
     return everything(tiny_folder, tmp_path_factory.mktemp("expected"))
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_every_public_function_gives_the_same(setting, expected, tiny_folder, tmp_path):
-    with SETTINGS[setting]():
+def check(settings, expected, folder, place):
+    """Call everything with some settings, and compare."""
+    with contextlib.ExitStack() as stack:
+        for setting in settings:
+            stack.enter_context(SETTINGS[setting]())
         before = set_now()
-        found = everything(tiny_folder, tmp_path)
+        found = everything(folder, place)
         assert set_now() == before
     for name, value in expected.items():
-        assert found[name] == value, f"{name} differs with {setting}"
+        assert found[name] == value, f"{name} differs with {settings}"
+
+
+@pytest.mark.parametrize("settings", TOGETHER, ids=", ".join)
+def test_every_public_function_gives_the_same(settings, expected, tiny_folder, tmp_path):
+    check(settings, expected, tiny_folder, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_no_setting_alone_changes_anything(setting, expected, tiny_folder, tmp_path):
+    check([setting], expected, tiny_folder, tmp_path)
+
+
+def test_all_settings_are_tried():
+    assert set().union(*TOGETHER) == set(SETTINGS)
 
 
 def test_every_public_name_is_called():

@@ -30,6 +30,7 @@ CLAIMS = {
     "coexistence": "of both kinds",
     "repulsion": "leaves a core",
     "necessity": "of the core",
+    "validity": "of subnetworks",
     "core_of_models": "is one",
     "core_of_searches": "is one",
     "core_of_all": "is there",

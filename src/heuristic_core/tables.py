@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from .card_tables import CARD, CASES, UNITS
 from .columns import Column, Table
 
 #: What data say of a claim.
@@ -436,6 +437,12 @@ NECESSITY = Table(
     _BOUND,
 )
 
+VALIDITY = Table("validity", CARD.about, *_SUBNETWORK, *CARD.columns)
+VALIDITY_UNITS = Table("validity_units", UNITS.about, *_SUBNETWORK, *UNITS.columns)
+VALIDITY_CASES = Table(
+    "validity_cases", CASES.about, *_SUBNETWORK, *CASES.without(["task", "role"]).columns
+)
+
 FINETUNING = Table(
     "finetuning",
     "One logged step of a fine-tuning.",
@@ -465,6 +472,9 @@ MEASURED = (
     TARGETED_CONTRASTS,
     REPELLED,
     NECESSITY,
+    VALIDITY,
+    VALIDITY_UNITS,
+    VALIDITY_CASES,
 )
 TABLES = {table.name: table for table in (*ALWAYS, *MEASURED)}
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from heuristic_core.tables import NECESSITY, REPELLED, TARGETED, TARGETED_CONTRASTS
+from heuristic_core.tables import (
+    NECESSITY,
+    REPELLED,
+    TARGETED,
+    TARGETED_CONTRASTS,
+    VALIDITY,
+    VALIDITY_CASES,
+    VALIDITY_UNITS,
+)
 
 SYSTEM = {"finetune_seed": 1, "checkpoint": 300, "method": "learned", "sparsity": 0.5}
 CASES = {"in": "id", "aswap": "adversarial", "aprep": "adversarial", "fswap": "friendly"}
@@ -86,3 +95,36 @@ def necessity(
             row |= {"necessity": divergence - 0.05, "se": se, "p": 0.01, "shared": 0.9}
             rows.append(row)
     return NECESSITY.conform(pd.DataFrame(rows))
+
+
+def validity(
+    passed: Sequence[bool],
+    needed: Sequence[set[str]] = (),
+    tests: Sequence[str] = ("sufficiency", "necessity"),
+) -> dict[str, pd.DataFrame]:
+    """Cards of subnetworks of four heads: whether each is sufficient, and the heads it needs."""
+    cards, units, cases = [], [], []
+    for seed, sufficient in enumerate(passed, start=1):
+        own = SYSTEM | {"kind": "subnetwork", "seed": seed}
+        for test, drawn in itertools.product(tests, ("anywhere", "in layers")):
+            # Sets in layers are the harder ones to beat.
+            good = sufficient or test != "sufficiency" or drawn == "anywhere"
+            p = 0.02 if good else 0.4
+            row = {"test": test, "drawn": drawn, "value": 0.1 * seed, "random": 0.5, "none": 0.9}
+            row |= {"random_low": 0.4, "random_high": 0.6, "n": 199, "p": p / 4}
+            cards.append(own | row | {"p_corrected": p, "passed": good})
+        for unit in ("L0H0", "L0H1", "L1H0", f"L1H{seed}"):
+            need = seed <= len(needed) and unit in needed[seed - 1]
+            row = {"unit": unit, "cost": 0.1 * seed if need else 0.0, "cost_low": 0.0}
+            row |= {"cost_high": 1.0, "p": 0.001, "p_corrected": 0.004 if need else 1.0}
+            units.append(own | row | {"needed": need})
+        for case, kind in CASES.items():
+            row = {"suite": "s", "case": case, "case_kind": kind, "n": 40, "kl": 0.1 * seed}
+            row |= {"kl_low": 0.0, "kl_high": 1.0, "full_accuracy": 0.8, "accuracy": 0.7}
+            row |= {"difference": -10.0 * seed, "difference_low": -90.0, "difference_high": 0.0}
+            cases.append(own | row | {"random": None, "p": None, "p_corrected": None})
+    return {
+        "validity": VALIDITY.conform(pd.DataFrame(cards)),
+        "validity_units": VALIDITY_UNITS.conform(pd.DataFrame(units)),
+        "validity_cases": VALIDITY_CASES.conform(pd.DataFrame(cases)),
+    }

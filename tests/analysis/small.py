@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pandas as pd
 from attention_by_hand import attention, flat
-from sets_by_hand import necessity, repelled, targeted
+from sets_by_hand import necessity, repelled, targeted, validity
 from simulated_removals import heads, simulate, singles
 
 from heuristic_core.tables import DEPENDENCY, DISCRIMINATION, DISJOINT
@@ -52,6 +52,7 @@ def small() -> dict[str, pd.DataFrame]:
         **targeted({aim: [0.6, 0.7] for aim in ("none", "well", "badly", "apart")}),
         "repelled": repelled({0.3: [{"L0H0", "L1H2"}, {"L0H0", "L1H3"}]}),
         "necessity": necessity(set(CORE), set(CORE)),
+        **validity([True, False], needed=[{"L0H0"}]),
     }
 
 

@@ -269,11 +269,22 @@ def damaged(draw) -> Tables:
     return tables
 
 
-@settings(max_examples=60)
-@given(damaged())
-def test_damaged_tables_end_in_one_line_or_in_results(tables):
+def analyzed_or_refused(tables):
     with contextlib.suppress(InputError):
         records(analyze(tables))
+
+
+@settings(max_examples=25)
+@given(damaged())
+def test_damaged_tables_end_in_one_line_or_in_results(tables):
+    analyzed_or_refused(tables)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000)
+@given(damaged())
+def test_many_damaged_tables_end_in_one_line_or_in_results(tables):
+    analyzed_or_refused(tables)
 
 
 ATTENTION_QUESTIONS = ("attention_patterns", "repeated_tokens")

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from heuristic_core.faithful.random_sets import DRAWN, pools, rank_p, redrawn
+from heuristic_core.card_tables import DRAWN
+from heuristic_core.faithful.random_sets import pools, rank_p, redrawn
 from heuristic_core.units import UnitSpace
 
 SPACE = UnitSpace((4, 3))

@@ -9,7 +9,7 @@ import pytest
 from scipy.special import log_softmax
 
 import heuristic_core as hc
-from heuristic_core.faithful import card_tables
+from heuristic_core import card_tables
 from tiny import LABELS, some_pairs
 
 SMALL = {"draws": 20, "examples": 12, "unit_examples": 14}

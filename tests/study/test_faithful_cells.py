@@ -1,18 +1,32 @@
-"""The cells about the set of faithful subnetworks, from a study file to its verdicts."""
+"""The cells about the set of faithful subnetworks and tests of them, from study to verdicts."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from studies import SMALL, quiet, study
 
+import heuristic_core as hc
+from heuristic_core.storage import read_json
 from heuristic_core.study.analyses import analyze_run
-from heuristic_core.study.run import RunOptions, run_study
+from heuristic_core.study.analysis_plan import sampled
+from heuristic_core.study.config import StudyConfig, check_study
+from heuristic_core.study.run import RunOptions, load_study_task, run_study
 from heuristic_core.tables import TABLES
 from tiny import save_tiny
 
 FAITHFUL = {"seeds": 2, "repelled": 2, "weights": [0.0, 0.3], "rounds": 1, "examples": 20}
+VALIDITY = {"seeds": 2, "draws": 20, "examples": 8, "unit_examples": 8, "searches": 1}
+CARDS = ("validity", "validity_units", "validity_cases")
 NONE = dict.fromkeys(("grid", "disjoint", "removal", "attention", "dependency"), False)
+
+
+def study_file(folder: Path) -> StudyConfig:
+    """The study that a run folder was made with."""
+    return check_study(read_json(folder / "study.json"))
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +36,7 @@ def analyzed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "tiny"
     config = study(
         source,
-        analysis=SMALL | NONE | {"faithful": FAITHFUL},
+        analysis=SMALL | NONE | {"faithful": FAITHFUL, "validity": VALIDITY},
         finetune={"steps": 2, "checkpoints": [2], "seeds": [1], "batch_size": 8},
         search={
             "sparsities": [0.5],
@@ -39,7 +53,7 @@ def analyzed(tmp_path_factory):
 
 def test_every_table_is_filled(analyzed):
     folder, results = analyzed
-    for name in ("targeted", "targeted_contrasts", "repelled", "necessity"):
+    for name in ("targeted", "targeted_contrasts", "repelled", "necessity", *CARDS):
         table = pd.read_parquet(folder / "tables" / f"{name}.parquet")
         assert len(table)
         TABLES[name].check_key(TABLES[name].conform(table))
@@ -69,16 +83,41 @@ def test_tables_say_what_was_searched_for(analyzed):
 def test_every_question_on_them_is_answered(analyzed):
     _, results = analyzed
     asked = set(results.conclusions.verdicts["question"])
-    assert {"generalisation_range", "coexistence", "repulsion", "necessity"} <= asked
+    assert {"generalisation_range", "coexistence", "repulsion", "necessity", "validity"} <= asked
+
+
+def test_cards_are_those_of_validate(analyzed):
+    folder, results = analyzed
+    table = results.measured["validity"]
+    assert set(table["seed"]) == {1, 2}
+    # Sufficiency, necessity and stability, and the core alone if there is one.
+    assert {"sufficiency", "necessity", "stability"} <= set(table["test"])
+    assert (table["n"] == 20).all()
+    run, config = hc.load_run(folder), study_file(folder)
+    task = load_study_task(config, None)
+    (sub,) = run.subnetworks(seed=2)
+    card = hc.validate(
+        run.model(device="cpu"),
+        replace(task, suites=sampled(config, task)),
+        sub,
+        core=run.core().heads,
+        searches=1,
+        draws=20,
+        examples=8,
+        unit_examples=8,
+    )
+    for name, made in zip(CARDS, (card.tests, card.units, card.cases), strict=True):
+        own = results.measured[name].query("seed == 2").reset_index(drop=True)
+        numbers = made.select_dtypes("number").columns
+        pd.testing.assert_frame_equal(own[numbers], made[numbers], check_dtype=False)
 
 
 def test_other_methods_and_studies_without_the_table_have_none(tmp_path):
     from heuristic_core.study.analyses import plan_analyses
     from heuristic_core.study.plan import make_plan
-    from heuristic_core.study.run import load_study_task
 
     source = save_tiny(tmp_path)
-    kinds = {"targeted", "repelled", "necessity"}
+    kinds = {"targeted", "repelled", "necessity", "validity"}
     for changes in (
         {"analysis": SMALL | NONE},
         {

@@ -33,6 +33,7 @@ from . import (
     smoothness,
     sparser,
     spread,
+    validity,
 )
 from .conclusions import Conclusions, conclude
 from .evidence import Evidence
@@ -67,6 +68,7 @@ QUESTIONS = tuple(
         coexistence,
         repulsion,
         necessity,
+        validity,
     )
 )
 

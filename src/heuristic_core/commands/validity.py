@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..faithful.card_tables import TABLES
+from ..card_tables import TABLES
 from ..faithful.validity import validate as validate_subnetwork
 from ..measure.assignments import check_labels
 from ..models.device import pick_device

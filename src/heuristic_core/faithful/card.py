@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from .. import notebook
+from ..card_tables import CARD, CORE, NECESSITY, STABILITY, SUFFICIENCY, TABLES
 from ..errors import one_line
 from ..storage import plain
 from ..subnetwork import Subnetwork
 from ..writing import p_text, signed, small
-from .card_tables import CARD, CORE, NECESSITY, STABILITY, SUFFICIENCY, TABLES
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)

@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float
 from scipy import stats
 
 from ..analysis.intervals import holm, student
+from ..card_tables import LEVEL, UNITS
 from ..units import UnitSpace
-from .card_tables import LEVEL, UNITS
 from .divergence import Masks
 
 #: Draws of the examples.

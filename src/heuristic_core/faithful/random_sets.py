@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from ..card_tables import Drawn
 from ..units import UnitSpace
-
-#: Where random sets are drawn: among all units, or with as many heads in every layer and as many
-#: MLPs as the set that they are compared with.
-Drawn = Literal["anywhere", "in layers"]
-DRAWN: tuple[Drawn, ...] = ("anywhere", "in layers")
 
 #: Digits after the point in which numbers must differ to be more than rounding.
 _DIGITS = 9

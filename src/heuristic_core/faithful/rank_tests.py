@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ..card_tables import CORE, DRAWN, NECESSITY, SUFFICIENCY, Drawn
 from ..subnetwork import Subnetwork
 from ..units import UnitSpace
-from .card_tables import CORE, NECESSITY, SUFFICIENCY
 from .divergence import Masks
-from .random_sets import DRAWN, Drawn, pools, rank_p, redrawn
+from .random_sets import pools, rank_p, redrawn
 
 Mask = Bool[np.ndarray, " unit"]
 

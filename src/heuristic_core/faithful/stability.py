@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from ..card_tables import DRAWN, SEARCHES, STABILITY
 from ..errors import InputError, one_line
 from ..models.classifier import Classifier
 from ..progress import Progress
 from ..search.data import SearchData
 from ..search.find import METHODS, find_subnetworks, search_effort
 from ..subnetwork import Subnetwork
-from .card_tables import SEARCHES, STABILITY
 from .divergence import Masks
-from .random_sets import DRAWN, pools, redrawn
+from .random_sets import pools, redrawn
 from .rank_tests import row_of
 
 #: What a search records of itself, and a repetition needs.

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 
 from ..analysis.intervals import holm, student
+from ..card_tables import CASES
 from ..errors import InputError, expect
 from ..measure.accuracy import Logits, per_example, predict_each
 from ..models.classifier import Classifier
@@ -21,7 +22,6 @@ from ..search.data import SearchData
 from ..search.problem import no_progress
 from ..subnetwork import Subnetwork
 from ..tasks.task import Suite, Task
-from .card_tables import CASES
 from .divergence import Divergences, Masks
 from .random_sets import rank_p
 from .remembered import Remembered

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..analysis.intervals import holm
+from ..card_tables import CARD, LEVEL
 from ..errors import InputError, expect, expect_whole
 from ..models.ablation import AblationValues
 from ..models.classifier import Classifier, check_classifier
@@ -21,7 +22,6 @@ from ..subnetwork import Subnetwork
 from ..tasks.task import Examples, Suite, Task
 from ..units import Unit
 from .card import Card
-from .card_tables import CARD, LEVEL
 from .divergence import Divergences
 from .needed import needed_units
 from .random_sets import pools, redrawn

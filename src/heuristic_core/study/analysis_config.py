@@ -179,7 +179,35 @@ class FaithfulConfig(Settings):
     )
 
 
+class ValidityConfig(Settings):
+    """Tests of the subnetworks found: are they enough, are they needed, are units idle?"""
+
+    sparsity: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Sparsity of the subnetworks; if unset, the highest searched for at which "
+        "their mean matches the model, else the lowest.",
+    )
+    seeds: int = Field(
+        4, ge=1, description="Subnetworks that are tested: those of the first seeds of the study."
+    )
+    draws: int = Field(
+        199, ge=20, description="Random sets of each kind. Below 160 no test can be passed."
+    )
+    examples: int = Field(
+        60, ge=1, description="In-domain examples that sets are compared on, at most."
+    )
+    unit_examples: int = Field(
+        200, ge=2, description="In-domain examples for what each unit is needed for, at most."
+    )
+    searches: int = Field(
+        0, ge=0, description="How often each search is repeated on resampled examples."
+    )
+
+
 _TABLE = "A table of its own; false leaves it out."
+_UNLESS_NAMED = f"{_TABLE} It is left out unless the study has it."
 
 
 class AnalysisConfig(Settings):
@@ -199,12 +227,12 @@ class AnalysisConfig(Settings):
     removal: RemovalConfig | None = Field(RemovalConfig(), description=_TABLE)
     attention: AttentionConfig | None = Field(AttentionConfig(), description=_TABLE)
     dependency: DependencyConfig | None = Field(DependencyConfig(), description=_TABLE)
-    faithful: FaithfulConfig | None = Field(
-        None, description=f"{_TABLE} It is left out unless the study has it."
-    )
+    faithful: FaithfulConfig | None = Field(None, description=_UNLESS_NAMED)
+    validity: ValidityConfig | None = Field(None, description=_UNLESS_NAMED)
 
     @field_validator(
-        "grid", "disjoint", "removal", "attention", "dependency", "faithful", mode="before"
+        *("grid", "disjoint", "removal", "attention", "dependency", "faithful", "validity"),
+        mode="before",
     )
     @classmethod
     def _left_out(cls, value: Any) -> Any:

@@ -22,6 +22,7 @@ from .kinds.probe import plan_probe
 from .kinds.removal import plan_removal
 from .kinds.repelled import plan_repelled
 from .kinds.targeted import plan_targeted
+from .kinds.validity import plan_validity
 from .plan import Plan
 from .planner import Checkpoint, Planner
 from .store import Cell
@@ -80,6 +81,7 @@ def plan_analyses(
                 cells += plan_targeted(planner, checkpoint, matching)
                 cells += plan_repelled(planner, checkpoint, matching)
                 cells += plan_necessity(planner, checkpoint, matching)
+                cells += plan_validity(planner, checkpoint, matching, shared)
             if config.over_training and 0 in config.checkpoints:
                 untrained = Checkpoint(finetune_seed, 0)
                 cells += plan_attention(planner, untrained)

@@ -270,13 +270,15 @@ class StudyConfig(Settings):
         return self
 
     @model_validator(mode="after")
-    def _disjoint_sparsity_is_searched_for(self) -> StudyConfig:
-        disjoint = self.analysis.disjoint
-        sparsity = None if disjoint is None else disjoint.sparsity
-        if sparsity is not None and sparsity not in self.search.sparsities:
-            raise ValueError(
-                f"analysis.disjoint.sparsity is {sparsity:g}, which search.sparsities does not hold"
-            )
+    def _sparsities_of_analyses_are_searched_for(self) -> StudyConfig:
+        for name in ("disjoint", "faithful", "validity"):
+            table = getattr(self.analysis, name)
+            sparsity = None if table is None else table.sparsity
+            if sparsity is not None and sparsity not in self.search.sparsities:
+                raise ValueError(
+                    f"analysis.{name}.sparsity is {sparsity:g}, which search.sparsities does not "
+                    "hold"
+                )
         return self
 
     @model_validator(mode="after")

@@ -190,6 +190,9 @@ SCALES: dict[str, Scale] = {
     ),
     "repulsion": Scale(claim="A core survives least overlap", shown_by="kept"),
     "necessity": Scale(claim="Most of the core is necessary", none=0.5, asked=1.0, shown_by="kept"),
+    "validity": Scale(
+        claim="Subnetworks are better than random ones", none=0.5, asked=1.0, shown_by="subnetwork"
+    ),
     "verdicts_of_runs": Scale(claim="No claim is decided in opposite ways"),
     "core_of_all": Scale(claim="The cores of all runs share heads", shown_by="kept"),
     "core_of_models": Scale(

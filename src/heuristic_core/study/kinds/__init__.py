@@ -17,6 +17,7 @@ from .removal import REMOVAL
 from .repelled import REPELLED
 from .search import SEARCH
 from .targeted import TARGETED
+from .validity import VALIDITY
 
 #: All kinds of cells.
 KINDS: tuple[Kind, ...] = (
@@ -33,6 +34,7 @@ KINDS: tuple[Kind, ...] = (
     TARGETED,
     REPELLED,
     NECESSITY,
+    VALIDITY,
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from ...subnetwork import Subnetwork
 from ..analysis_config import FaithfulConfig
 from ..bench import Workbench
+from ..config import SearchConfig
 from ..planner import Checkpoint, Planner, precision_spec
 from ..store import Cell
 from .evaluate import evaluation_spec
@@ -27,14 +28,24 @@ def faithful_inputs(
     settings, search = planner.config.analysis.faithful, planner.config.search
     if settings is None or search.method != "learned":
         return None
-    sparsity = settings.sparsity
-    if sparsity is None:
-        sparsity = min(search.sparsities) if matching is None else matching
-    elif sparsity not in search.sparsities:
-        return None
+    sparsity = sparsity_of(settings.sparsity, search, matching)
     searched = [plan_search(planner, checkpoint, s, sparsity, search) for s in search.seeds]
     own = {cell.name: cell for cell in searched}
     return settings, sparsity, (*searched[0].inputs, *own.values())
+
+
+def sparsity_of(asked: float | None, search: SearchConfig, matching: float | None) -> float:
+    """Return the sparsity of the subnetworks that are looked at closely.
+
+    Args:
+        asked: What the study says, if it does.
+        search: The study's searches.
+        matching: The highest sparsity at which subnetworks match the model, if any; by default
+            this one, else the lowest.
+    """
+    if asked is not None:
+        return asked
+    return min(search.sparsities) if matching is None else matching
 
 
 def faithful_spec(

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from ..columns import Column, Table
-from .random_sets import DRAWN
+from typing import Literal
+
+from .columns import Column, Table
+
+#: Where random sets are drawn: among all units, or with as many heads in every layer and as many
+#: MLPs as the set that they are compared with.
+Drawn = Literal["anywhere", "in layers"]
+DRAWN: tuple[Drawn, ...] = ("anywhere", "in layers")
 
 #: Below this a corrected p-value passes its test.
 LEVEL = 0.05
@@ -57,7 +63,7 @@ CARD = Table(
     ),
     Column(
         "p_corrected",
-        "p, Holm-corrected over the rows of this table",
+        "p, Holm-corrected over all tests of the subnetwork",
         title="corrected",
         form="probability",
     ),
