@@ -140,7 +140,7 @@ class Question:
         asks: The question.
         claim: The claim that verdicts are on, in general; a verdict's own may name its subject.
         source: Where the paper asks it; empty if it does not.
-        page: Its page in ``docs/analyses``, without the ending.
+        page: Its page in ``docs/questions``, without the ending.
         subject: The columns of ``tables.SUBJECT`` that its answers are about.
         needs: The measured tables that it reads.
         answer: From what was measured to the answers: from a study's ``Evidence``, or, for a
