@@ -35,7 +35,7 @@ from common import count, median, new_parser, run, save, shown, table
 from heuristic_core.errors import InputError
 from heuristic_core.models.classifier import Classifier
 from heuristic_core.models.encoding import Encoded
-from heuristic_core.storage import read_json, read_table, read_tensors
+from heuristic_core.storage import read_json, read_table, read_tensors, write_json
 from heuristic_core.study.analysis_plan import sampled
 from heuristic_core.study.bench import Workbench
 from heuristic_core.study.config import StudyConfig, check_study
@@ -53,6 +53,8 @@ from subjects import toy_encoder
 MAIN, GRID = [0.3, 0.5], [round(0.05 * i, 2) for i in range(1, 17)]
 #: How the grid of the published study is searched.
 SEARCH = {"ramp_steps": 80, "hold_steps": 10, "exchange_rounds": 0, "batch_size": 16}
+#: The file in which a study folder says which cell is which search.
+SEARCHED = "searched.json"
 #: Between the parts and the whole lies what the parts do not cover.
 REST = "all else"
 TOY = {"seeds": 1, "sizes": [20, 2, 10, 1], "method": "random"}
@@ -133,11 +135,15 @@ def serve(options: argparse.Namespace) -> None:
     config, task = prepare_study(config, options.data, options.serve)
     store = Store(options.serve)
     cells, benches = cells_of(config, task, options.sizes), {}
+    searched = read_json(options.serve / SEARCHED)
     for kind, cell, suites in cells:
         if kind not in benches:
             benches[kind] = Workbench(config, task, store, "cpu", suites)
-            for source in cell.inputs:
-                checked(perform(benches[kind], source))
+        for source in cell.inputs:
+            # Another checkout may search in another way, and would find other subnetworks.
+            if not store.has(source) and source.label in searched:
+                shutil.copytree(store.cells / searched[source.label], store.path(source))
+            checked(perform(benches[kind], source))
     say(len(cells))
     for line in sys.stdin:
         number, wants_parts = json.loads(line)
@@ -208,6 +214,9 @@ class Server:
     ) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(study, folder)
+        config = check_study(read_json(study / "study.json"))
+        # Earlier versions do not know all keys.
+        write_json(folder / "study.json", config.model_dump(mode="json", exclude_defaults=True))
         command = [sys.executable, __file__, "--serve", str(folder)]
         command += ["--sizes", *map(str, options.sizes), "--threads", str(options.threads)]
         command += ["--bf16"] if bf16 else []
@@ -363,6 +372,9 @@ def benchmark(options: argparse.Namespace) -> None:
     study = options.out / "evaluation-study"
     folder = RunOptions(study, device="cpu", data=options.data, update=True)
     run_study(config, folder, Watch(Console(file=io.StringIO())), kinds=("search",))
+    task = prepare_study(config, options.data, study)[1]
+    cells = make_plan(config, task).of_kind("search")
+    write_json(study / SEARCHED, {cell.label: cell.name for cell in cells})
     results = {p: measured(options, study, p == "bfloat16") for p in options.precisions}
     beside = options.beside is not None
     tables = [timed_table(results, beside), *([difference_table(results)] if beside else [])]
