@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from numbers import Integral
 from typing import Any
 
@@ -102,6 +102,13 @@ def one_line(text: str, limit: int = 300) -> str:
     clean = "".join(c if c.isprintable() else " " for c in text)
     clean = " ".join(clean.split())
     return clean if len(clean) <= limit else clean[: limit - 3] + "..."
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Iterate over an error and those that it comes from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def fits_one_line(name: str) -> bool:

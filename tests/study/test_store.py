@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -60,7 +61,50 @@ def test_what_a_killed_run_left_is_swept_unless_it_can_be_gone_on_with(tmp_path)
     assert (kept / "file").read_text() == "x"
     with store.writing(mine, {}, seconds_before=100.0):
         pass
+    assert not kept.exists()  # a finished cell is not gone on with
     assert 100 <= json.loads((store.path(mine) / "record.json").read_text())["seconds"] < 110
+
+
+def test_what_is_gone_on_with_stays_until_the_cell_is_finished(tmp_path, monkeypatch):
+    store, mine = Store(tmp_path), cell(seed=1)
+    state = store.unfinished(mine) / "state"
+    state.parent.mkdir()
+    state.write_text("x")
+
+    def full(folder):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("heuristic_core.study.store.digests", full)
+        with pytest.raises(InputError, match="free some space"), store.writing(mine, {}):
+            pass
+    assert state.read_text() == "x"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.EMFILE])
+@pytest.mark.parametrize("of", ["record.json", "table.txt"])
+def test_what_the_system_does_not_let_be_read_is_not_called_damaged(
+    tmp_path, monkeypatch, number, of
+):
+    store, mine = Store(tmp_path), cell(seed=1)
+    with store.writing(mine, {"device": "cpu"}) as folder:
+        (folder / "table.txt").write_text("x")
+    for name in ("read_text", "open", "stat"):
+        plain = getattr(Path, name)
+
+        def refuse(path, *args, plain=plain, **kwargs):
+            if path.name == of:
+                raise OSError(number, os.strerror(number))
+            return plain(path, *args, **kwargs)
+
+        monkeypatch.setattr(Path, name, refuse)
+    with pytest.raises(InputError, match=os.strerror(number)) as told, store.reading(mine):
+        pass
+    assert not isinstance(told.value, Damaged)
+    monkeypatch.undo()
+    (store.path(mine) / of).unlink()
+    with pytest.raises(Damaged), store.reading(mine):
+        pass
 
 
 def test_a_second_writer_is_refused_and_a_killed_one_forgotten(tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -89,7 +90,47 @@ def test_training_goes_on_where_it_was_killed_and_ends_in_the_same_weights(
     for step in RECIPE["checkpoints"]:
         assert same(weights(pieces, step), weights(whole, step))
     assert not same(weights(whole, 15), weights(whole, 40))
-    assert not unfinished.exists()
+    # Killed before its caller had kept the result, it goes on from the last state again.
+    again = tmp_path / "again"
+    finetune(
+        fresh(encoder),
+        pairs_to_learn,
+        again,
+        **recipe,
+        unfinished=unfinished,
+        progress=lambda done, of: seen.append(done),
+    )
+    assert seen == 2 * list(range(31, 41))
+    for step in RECIPE["checkpoints"]:
+        assert same(weights(again, step), weights(whole, step))
+
+
+def test_a_state_without_the_checkpoints_before_it_is_not_gone_on_from(
+    encoder, pairs_to_learn, tmp_path
+):
+    unfinished, seen = tmp_path / "unfinished", []
+    with pytest.raises(Killed):
+        finetune(
+            fresh(encoder),
+            pairs_to_learn,
+            tmp_path / "pieces",
+            **RECIPE,
+            unfinished=unfinished,
+            save_seconds=0,
+            progress=killed_at(33),
+        )
+    shutil.rmtree(checkpoint_folder(unfinished, 15))
+    finetune(
+        fresh(encoder),
+        pairs_to_learn,
+        tmp_path / "pieces",
+        **RECIPE,
+        unfinished=unfinished,
+        progress=lambda done, of: seen.append(done),
+    )
+    assert seen == list(range(1, 41))
+    for step in RECIPE["checkpoints"]:
+        assert checkpoint_folder(tmp_path / "pieces", step).is_dir()
 
 
 def test_batches_by_length_pad_less_and_hold_every_example(encoder, pairs_to_learn, tmp_path):
@@ -124,7 +165,6 @@ def test_a_state_that_is_not_whole_is_not_gone_on_from(encoder, pairs_to_learn, 
     )
     assert seen == list(range(1, 13))
     assert checkpoint_folder(tmp_path, 12).is_dir()
-    assert not unfinished.exists()
 
 
 def test_what_cannot_be_trained_is_refused(encoder, pairs_to_learn, tmp_path):

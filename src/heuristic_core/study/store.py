@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from ..errors import InputError, remark
+from ..errors import InputError, causes, remark
 from ..storage import digest, read_tensors, write_json, write_text
 from .process import Process
 from .record import RECORD, digests, read_record, verify
@@ -27,6 +27,8 @@ _UNFINISHED = ".unfinished-"
 _DAMAGED = ".damaged-"
 #: Folders of other machines' processes are removed when nothing changed in them for this long.
 _DAY = 86400.0
+#: What the system answers where there is no such file, or a folder in its place.
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 #: What a file system without locks answers.
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 
@@ -150,6 +152,7 @@ class Store:
 
         Raises:
             Damaged: If they are not, or the block raises an input error in reading them.
+            InputError: If the system does not let them be read.
         """
         with self._reading(cell) as path:
             verify(path, read_record(path), parts or ("",))
@@ -163,6 +166,11 @@ class Store:
         except Damaged:
             raise
         except InputError as error:
+            if reason := _unreadable(error):
+                raise InputError(
+                    f"cannot read {path} ({reason}), which may be whole; see to it and run the "
+                    "same command again"
+                ) from error
             raise Damaged(
                 f"{path} is damaged ({error}); the command that computed it, `hcore run` or "
                 "`hcore analyze`, sets it aside and computes it again",
@@ -219,6 +227,8 @@ class Store:
             }
             write_json(partial / RECORD, record | dict(facts))
             self._publish(partial, cell.name)
+            # Only now: until here it is what a killed program resumes from.
+            shutil.rmtree(self.unfinished(cell), ignore_errors=True)
         except OSError as error:
             hint = "free some space and " if error.errno == errno.ENOSPC else ""
             raise InputError(
@@ -340,6 +350,15 @@ class Store:
             write_text(holder, f"{Process.this()}\n")
             stack.callback(holder.unlink, missing_ok=True)
             yield
+
+
+def _unreadable(error: Exception) -> str:
+    """Say why the system does not let files be read; nothing if they are not there or damaged."""
+    for cause in causes(error):
+        number = cause.errno if isinstance(cause, OSError) else None
+        if number is not None and number not in _NOT_THERE:
+            return os.strerror(number)
+    return ""
 
 
 def _remove(path: Path) -> None:

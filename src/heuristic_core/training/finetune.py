@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import os
 import random
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,9 @@ def finetune(
         by_length: Batch examples of similar length, which needs less padding. Not for data in
             which length predicts the label, such as generated data: batches would have a single
             label and make training unstable.
-        unfinished: Folder of the saved states, removed at the end. Training resumes from a state
-            of the same call. If not given, no state is saved.
+        unfinished: Folder of the saved states and of the checkpoints so far, for the caller to
+            remove once the result is safe. Training resumes from a state of the same call. If not
+            given, no state is saved.
         save_seconds: Seconds between saved states. Only steps that are logged are saved.
         progress: Called with (steps done, steps in all).
 
@@ -115,7 +117,7 @@ def finetune(
 
     steps_done = _Steps(save, progress)
     states = None if unfinished is None else _States(unfinished, save_seconds)
-    start = None if states is None else states.last()
+    start = None if states is None else states.last(place, wanted)
     if start is None:
         save(0)
     arguments = TrainingArguments(
@@ -169,14 +171,23 @@ def finetune(
                 f"{unfinished} and run the same command again"
             ) from error
     if unfinished is not None:
+        # They stay where they are, so that nothing is lost if this is killed.
         for step in sorted(wanted):
-            shutil.move(checkpoint_folder(unfinished, step), checkpoint_folder(folder, step))
-        shutil.rmtree(unfinished)
+            copied = checkpoint_folder(folder, step)
+            shutil.copytree(checkpoint_folder(unfinished, step), copied, copy_function=_linked)
     logged = [entry for entry in trainer.state.log_history if "loss" in entry]
     names = ("step", "loss", "learning_rate")
     return FINETUNING.frame(
         {"finetune_seed": seed} | {name: entry[name] for name in names} for entry in logged
     )
+
+
+def _linked(source: str, place: str) -> None:
+    """Give a file a second name, or copy it where the file system has no such links."""
+    try:
+        os.link(source, place)
+    except OSError:
+        shutil.copy2(source, place)
 
 
 def _padding_right(tokenizer: Any) -> Any:
@@ -218,15 +229,27 @@ class _States(TrainerCallback):
         self.seconds = seconds
         self._saved_at = time.perf_counter()
 
-    def last(self) -> str | None:
-        """Return the folder of the last complete state, if any, and remove all others."""
-        state = _read_state(self.folder)
-        name = state.get("state")
+    def last(self, place: Path, wanted: Iterable[int]) -> str | None:
+        """Return the folder of the last complete state, if any, and remove all others.
+
+        Args:
+            place: The folder of the checkpoints.
+            wanted: The steps that are saved. Without those before it, a state is of no use.
+        """
+        name = self._keep_last()
+        if name is None:
+            return None
+        done = int(name.removeprefix("checkpoint-"))
+        before = [checkpoint_folder(place, step) for step in wanted if step <= done]
+        return str(self.folder / "trainer" / name) if all(map(Path.is_dir, before)) else None
+
+    def _keep_last(self) -> str | None:
+        """Remove all states but the last complete one, and return the name of its folder."""
+        name = _read_state(self.folder).get("state")
         for other in self.folder.glob("trainer/checkpoint-*"):
             if other.name != name:
                 shutil.rmtree(other, ignore_errors=True)
-        path = self.folder / "trainer" / str(name)
-        return str(path) if name and path.is_dir() else None
+        return name if name and (self.folder / "trainer" / name).is_dir() else None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         # Only at logged steps: a state does not hold the losses since the last logged step.
@@ -240,7 +263,7 @@ class _States(TrainerCallback):
         self._saved_at = now
         content = {"state": f"checkpoint-{state.global_step}", "seconds": seconds}
         write_json(self.folder / _STATE, content)
-        self.last()  # removes the previous state
+        self._keep_last()
 
 
 def seconds_so_far(unfinished: Path) -> float:

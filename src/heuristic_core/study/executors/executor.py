@@ -6,11 +6,11 @@ import errno
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import InputError, one_line
+from ...errors import InputError, causes, one_line
 from ...models.classifier import Classifier
 from ...models.device import pick_device
 from ...progress import Progress
@@ -151,11 +151,5 @@ def disk_is_full(error: BaseException) -> bool:
         # Libraries in Rust and C++ only say it in words.
         or "No space left on device" in str(cause)
         or "StorageFull" in str(cause)
-        for cause in _causes(error)
+        for cause in causes(error)
     )
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
