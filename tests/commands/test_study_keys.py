@@ -62,7 +62,7 @@ def test_the_keys_of_real_studies_are_listed(path):
 
 def test_defaults_are_those_of_a_study_of_which_nothing_is_said():
     finetune = {"steps": 1, "checkpoints": [1]}
-    raw = {"name": "x", "finetune": finetune, "analysis": {"faithful": {}}}
+    raw = {"name": "x", "finetune": finetune, "analysis": {"faithful": {}, "validity": {}}}
     config = check_study(raw).model_dump(mode="json")
     for table in study_keys():
         for key in table.keys:

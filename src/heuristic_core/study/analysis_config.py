@@ -154,8 +154,8 @@ class DependencyConfig(Settings):
     )
 
 
-class FaithfulConfig(Settings):
-    """The set of faithful subnetworks: its extremes, its least overlap, and what it needs."""
+class _OfOneSparsity(Settings):
+    """An analysis of the subnetworks of one sparsity."""
 
     sparsity: float | None = Field(
         None,
@@ -164,6 +164,11 @@ class FaithfulConfig(Settings):
         description="Sparsity of the subnetworks; if unset, the highest searched for at which "
         "their mean matches the model, else the lowest.",
     )
+
+
+class FaithfulConfig(_OfOneSparsity):
+    """The set of faithful subnetworks: its extremes, its least overlap, and what it needs."""
+
     seeds: int = Field(
         4, ge=2, description="Searches with each aim: those of the first seeds of the study."
     )
@@ -179,16 +184,9 @@ class FaithfulConfig(Settings):
     )
 
 
-class ValidityConfig(Settings):
+class ValidityConfig(_OfOneSparsity):
     """Tests of the subnetworks found: are they enough, are they needed, are units idle?"""
 
-    sparsity: float | None = Field(
-        None,
-        ge=0,
-        lt=1,
-        description="Sparsity of the subnetworks; if unset, the highest searched for at which "
-        "their mean matches the model, else the lowest.",
-    )
     seeds: int = Field(
         4, ge=1, description="Subnetworks that are tested: those of the first seeds of the study."
     )
