@@ -88,8 +88,8 @@ def merge_runs(folders: Sequence[Path], out: Path) -> Merged:
         What was copied.
 
     Raises:
-        InputError: If they are not of one study or cannot be read, or the joined run folder is
-            another's or within one of them.
+        InputError: If they are not of one study or cannot be read, or the joined run folder holds
+            something else, or is or lies in one of them.
     """
     known = [path for path in (out,) if os.path.lexists(out / "study.json")]
     if not known:
@@ -97,19 +97,21 @@ def merge_runs(folders: Sequence[Path], out: Path) -> Merged:
     _check_apart(folders, out)
     config = _joined([*known, *folders])
     parts = [_read(folder) for folder in folders]
+    had = [seeds for path in (*known, *folders) for seeds in read_study(path).search.passes]
     merged = Merged(config, dict.fromkeys(folders, 0))
     store = Store(out)
     with store.locked():
         if not known:  # before the study, by which the folder is known if this is stopped
             write_origin(out, next(origins(folders[0])))
         write_json(out / "study.json", config.model_dump(mode="json"))
-        _take(parts, store, merged)
+        runs = [_read(out), *parts]
+        _take(runs, store, merged)
+    merged.unused += _unused(runs, [seeds for seeds in had if seeds not in config.search.passes])
     for part in parts:
         merged.damaged += [
             f"{part.folder / 'cells' / name} ({why})" for name, why in part.damaged.items()
         ]
         merged.unchecked += [name for name, record in part.records.items() if "files" not in record]
-        merged.unused += [name for name in _unused(part, config) if name not in merged.unused]
     return merged
 
 
@@ -149,12 +151,11 @@ def _joined(folders: Sequence[Path]) -> StudyConfig:
     return check_study(first)
 
 
-def _take(parts: Sequence[_Part], store: Store, merged: Merged) -> None:
-    """Copy what the runs have and the joined one has not, inputs first."""
-    mine = _read(store.folder)
+def _take(runs: Sequence[_Part], store: Store, merged: Merged) -> None:
+    """Copy what the other runs have and the joined one, the first, has not; inputs first."""
+    mine = runs[0]
     for name in mine.damaged:
         _set_aside(name, store, merged)
-    runs = (mine, *parts)
     joined: dict[str, Any] = {}
     for name in _inputs_first(runs):
         whole = [run for run in runs if name in run.records]
@@ -190,19 +191,18 @@ def _inputs_first(runs: Sequence[_Part]) -> list[str]:
     return sorted(n_inputs, key=lambda name: (n_inputs[name], name))
 
 
-def _unused(part: _Part, config: StudyConfig) -> list[str]:
-    """List the cells of searches whose passes the joined study has no more, and what needs them."""
-    had = read_study(part.folder).search.passes
-    gone = [seeds for seeds in had if seeds not in config.search.passes]
-    unused: list[str] = []
-    for name in _inputs_first([part]):
-        record = part.records[name]
-        if _passes_of(record) in gone or not set(unused).isdisjoint(record.get("inputs", [])):
-            unused.append(name)
-    return unused
+def _unused(runs: Sequence[_Part], gone: Sequence[Sequence[int]]) -> list[str]:
+    """List the cells of searches in passes that are gone, and of what needs them."""
+    records = {name: record for run in runs for name, record in run.records.items()}
+    unused: dict[str, None] = {}
+    for name in _inputs_first(runs):
+        inputs = records[name].get("inputs", [])
+        if _pass_of(records[name]) in gone or not unused.keys().isdisjoint(inputs):
+            unused[name] = None
+    return list(unused)
 
 
-def _passes_of(record: Mapping[str, Any]) -> Any:
+def _pass_of(record: Mapping[str, Any]) -> Any:
     """Return the seeds that one of the study's own searches found subnetworks of."""
     spec = record.get("spec")
     if not isinstance(spec, Mapping) or not str(record["label"]).startswith("search-"):
