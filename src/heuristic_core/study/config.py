@@ -107,6 +107,12 @@ class SearchConfig(Settings):
     seeds_per_pass: SeedsPerPass = Field(1, description=SEEDS_PER_PASS)
     options: dict[str, Any] = Field(default_factory=dict, description="The method's own settings.")
 
+    @property
+    def passes(self) -> list[list[int]]:
+        """The seeds of every pass, in the order given."""
+        n = self.seeds_per_pass
+        return [self.seeds[first : first + n] for first in range(0, len(self.seeds), n)]
+
 
 class EvaluationConfig(Settings):
     """How models and subnetworks are evaluated."""

@@ -74,7 +74,22 @@ def check_claim(folder: Path, config: StudyConfig, update: bool) -> None:
                 f"{folder} holds this study with other settings ({', '.join(changed[:5])}); choose "
                 "another --out, or --update to change it (finished cells that still fit are kept)"
             )
-    elif folder.is_dir() and any(folder.iterdir()) and not (folder / "cells").is_dir():
+    else:
+        check_free(folder)
+
+
+def check_free(folder: Path) -> None:
+    """Make sure that a folder without a study may become a run folder; nothing is written.
+
+    One that a killed or failed command has begun may, and so may one whose study was removed.
+
+    Args:
+        folder: The folder, which need not exist.
+
+    Raises:
+        InputError: If it holds other files.
+    """
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "cells").is_dir():
         raise InputError(f"{folder} is not empty and no run folder; choose another --out")
 
 

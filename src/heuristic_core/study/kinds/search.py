@@ -79,11 +79,9 @@ def seeds_of_pass(seed: int, search: SearchConfig) -> list[int]:
     Raises:
         InputError: If the method takes one seed at a time.
     """
-    n = search.seeds_per_pass
-    if n > 1:
+    if search.seeds_per_pass > 1:
         check_together(search.method, search.options)
-    first = search.seeds.index(seed) // n * n
-    return search.seeds[first : first + n]
+    return next(seeds for seeds in search.passes if seed in seeds)
 
 
 def seed_spec(search: Cell, seed: int) -> dict[str, int]:
