@@ -42,7 +42,7 @@ def merge(
     for folder, n in merged.copied.items():
         out().print(f"{n} cells copied from {folder}", markup=False, soft_wrap=True)
     lists = {key: ",".join(map(str, values)) for key, values in seeds.items()}
-    sets = " ".join(f"--set {key}=[{values}]" for key, values in lists.items())
+    sets = " ".join(f"--set '{key}=[{values}]'" for key, values in lists.items())
     out().print(
         f"Finish it with: hcore run STUDY {sets} --out {out_folder}", markup=False, soft_wrap=True
     )

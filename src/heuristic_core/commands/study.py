@@ -54,7 +54,7 @@ def run(
     sets: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="Change one setting, such as search.seeds=[1,2]; none for no value."
+            "--set", help="Change one setting, such as 'search.seeds=[1,2]'; none for no value."
         ),
     ] = None,
     plan: Annotated[
