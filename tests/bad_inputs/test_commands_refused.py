@@ -33,6 +33,40 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan analyses on meta": ("analyze RUN --plan --device meta", "unknown device 'meta'"),
     "tables on meta": ("analyze RUN --tables-only --device meta", "unknown device 'meta'"),
     "evaluate a run on meta": ("evaluate RUN --device meta", "unknown device 'meta'"),
+    "threads beyond all": (
+        "run smoke --threads 99999999999",
+        "'--threads': Input should be less than or equal to 1024",
+    ),
+    "plan of threads beyond all": (
+        "run smoke --plan --threads 99999999999",
+        "less than or equal to 1024",
+    ),
+    "analyses of threads beyond all": ("analyze RUN --threads 1025", "less than or equal to 1024"),
+    "workers beyond all": (
+        "run smoke --workers 1025",
+        "'--workers': Input should be less than or equal to 1024",
+    ),
+    "plan on a cluster": (
+        "run smoke --plan --workers 2 --ray local",
+        "--plan cannot forecast a Ray cluster; leave --ray out, and say with --workers",
+    ),
+    "plan analyses on a cluster": ("analyze RUN --plan --ray", "--plan cannot forecast a Ray"),
+    "tables on a cluster": (
+        "analyze RUN --tables-only --ray local",
+        "--ray is about running models, which --tables-only does not; leave it out",
+    ),
+    "tables with workers": ("analyze RUN --tables-only --workers 2", "--workers is about running"),
+    "tables with threads": ("analyze RUN --tables-only --threads 2", "--threads is about running"),
+    "removal in a run with workers": (
+        "evaluate RUN --without L0H0 --workers 2",
+        "--workers is for cells, and --without computes none; leave it out",
+    ),
+    "plan for no GPU": ("run smoke --plan --gpu=", "unknown GPU ''; known: V100"),
+    "no dtype": ("run smoke --dtype=", "model.dtype"),
+    "a precision under two names": (
+        "run smoke --set finetune.bf16=true --set finetune.precision=float16",
+        "study key finetune.bf16 is the earlier name of finetune.precision, which is given too",
+    ),
     "a comparison of one run": ("compare RUN", "takes at least two runs, and 1 is given"),
     "a run compared with itself": ("compare RUN RUN", "is given twice; give each run"),
     "a run compared with none": ("compare RUN nowhere", "nowhere is no run folder"),

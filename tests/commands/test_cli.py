@@ -4,6 +4,7 @@ import importlib
 import inspect
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,6 +72,44 @@ def test_plan_starts_nothing(place, tiny_folder):
     plan = json.loads(hcore(*arguments, "--json", cwd=place).stdout)
     assert all(row["finished"] for row in plan["cells"])
     assert plan["missing_seconds"] == 0
+
+
+def test_a_plan_ends_where_the_run_would(place, tiny_folder):
+    arguments = ["run", "smoke", "--plan", "--set", f"model.source={tiny_folder}", *SMALL]
+    plan = json.loads(hcore(*arguments, "--until", "finetune", "--json", cwd=place).stdout)
+    assert [row["cell"] for row in plan["cells"]] == ["finetune-f1"]
+    plan = json.loads(hcore(*arguments, "--until", "search", "--json", cwd=place).stdout)
+    kinds = {row["cell"].split("-")[0] for row in plan["cells"]}
+    assert {"finetune", "search"} <= kinds
+    assert "evaluate" not in kinds
+
+
+def test_a_plan_of_a_damaged_run_has_the_cell_to_do(place, tiny_folder, tmp_path):
+    run = shutil.copytree(place / "runs/smoke", tmp_path / "run")
+    arguments = ["run", "smoke", "--plan", "--set", f"model.source={tiny_folder}", *SMALL]
+    for in_run in ("false", "true"):
+        asked = [*arguments, "--set", f"analysis.in_run={in_run}", "--update", "--out", run]
+        for record in run.glob("cells/search-*/record.json"):
+            record.write_text("{")
+        plan = json.loads(hcore(*asked, "--json", cwd=place).stdout)
+        to_do = {row["cell"] for row in plan["cells"] if not row["finished"]}
+        assert any(cell.startswith("search-") for cell in to_do)
+
+
+def test_the_command_that_finishes_joined_runs_can_be_pasted(place, tmp_path):
+    done = hcore("merge", "runs/smoke", "--out", tmp_path / "whole", cwd=place)
+    said = "hcore run STUDY --set 'search.seeds=[1,2]' --set 'finetune.seeds=[1]'"
+    assert said in done.stdout
+
+
+def test_fine_tuning_that_the_device_cannot_do_is_refused_before(place, tiny_folder, tmp_path):
+    study = ["run", "smoke", "--set", f"model.source={tiny_folder}", *SMALL, "--device", "cpu"]
+    study += ["--set", "finetune.precision=float16"]
+    line = "study key finetune.precision: float16 needs a CUDA device, this is cpu"
+    assert line in mistake(*study, cwd=tmp_path)
+    assert line in mistake(*study, "--plan", cwd=tmp_path)
+    assert not list(tmp_path.iterdir())
+    assert "on A100" in hcore(*study, "--plan", "--gpu", "A100", cwd=tmp_path).stdout
 
 
 def test_the_plan_of_a_run_that_analyses_says_what_comes_on_top(place, tiny_folder):

@@ -109,6 +109,8 @@ SHAPES: dict[tuple[object, ...], dict[str, Any]] = {
     ("status", "runs/smoke"): {
         "study": str,
         "driver": NONE,
+        "silent": float,
+        "locked": (bool, NONE),
         "planned": (int, NONE),
         "done": int,
         "running": [],

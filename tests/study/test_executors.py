@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,9 +16,13 @@ from pathlib import Path
 import pytest
 from studies import cells, study
 
+from heuristic_core.errors import InputError
+from heuristic_core.study.executors.on_ray import OnRay
+from heuristic_core.study.executors.workers import ATTEMPTS, Workers, _Worker
 from heuristic_core.study.journal import read_log, read_notes
 from heuristic_core.study.process import Process
 from heuristic_core.study.status import status_of
+from heuristic_core.study.store import Cell
 
 HERE = Path(__file__).parent
 #: Longer searches than in other tests, so that they can be killed.
@@ -167,3 +172,29 @@ def test_a_ray_cluster_gives_the_same_tables_and_may_lose_a_node(file, alone, tm
     run(file, folder, "ray", 3, "lose")
     assert (folder / "lost").read_text().startswith("search-")
     assert tables(folder) == tables(alone)
+
+
+@pytest.mark.parametrize(("n", "named"), [(1, "1 worker?"), (2, "2 workers?")])
+def test_a_cell_is_given_up_when_its_worker_was_killed_often(n, named):
+    cell = Cell(kind="search", label="a", spec={})
+    outcome = Workers(n, 1)._replaced(_Worker(None, cell=cell, attempts=ATTEMPTS), cell)
+    assert outcome.error == f"its worker was killed 3 times; is there too little memory for {named}"
+
+
+@pytest.mark.slow  # loads Ray
+def test_a_cluster_that_is_not_there_is_missed_at_once(monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nothing listens
+        nobody = f"127.0.0.1:{taken.getsockname()[1]}"
+        begin = time.monotonic()
+        for address, why in {
+            nobody: "Connection refused",
+            "no-such-host.invalid:6379": "cannot reach a Ray cluster at no-such-host.invalid:6379",
+            "head-without-port": "Invalid address format",
+        }.items():
+            with pytest.raises(InputError, match=why):
+                OnRay(address)
+        monkeypatch.setenv("RAY_ADDRESS", nobody)
+        with pytest.raises(InputError, match="Connection refused"):
+            OnRay("auto")
+        assert time.monotonic() - begin < 60

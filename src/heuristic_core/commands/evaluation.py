@@ -51,7 +51,7 @@ from .evaluation_tables import (
     with_majority,
     worst_lines,
 )
-from .executors import RayOption, ThreadsOption, WorkersOption, executor
+from .executors import RayOption, ThreadsOption, WorkersOption, executor, refuse_executor
 from .loading import command_suites, command_task
 
 
@@ -152,6 +152,8 @@ def evaluate(
         _check_system(subnetwork, without, ablation, other_model)
         if checkpoint and not without:
             raise InputError("--checkpoint is for --without; leave it out")
+        if without:
+            refuse_executor(workers, threads, ray, "is for cells, and --without computes none")
         options = RunOptions(
             out=Path(target),
             device=device,
@@ -166,9 +168,7 @@ def evaluate(
         return
     if checkpoint:
         raise InputError("--checkpoint is for a run; give the checkpoint's own folder")
-    for option, given in {"--workers": workers, "--threads": threads, "--ray": ray}.items():
-        if given is not None:
-            raise InputError(f"{option} is for a run, which has many cells; leave it out")
+    refuse_executor(workers, threads, ray, "is for a run, which has many cells")
     if os.path.isdir(Path(target) / "cells"):
         raise InputError(f"{target} is a run folder without study.json; start the run again")
     _check_rounding(chosen_in, dtype or "float32")

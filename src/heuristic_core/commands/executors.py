@@ -10,13 +10,14 @@ from ..errors import InputError
 from ..study.config import StudyConfig
 from ..study.executors.executor import Executor
 from ..study.executors.here import Here
-from ..study.machines import GPUS, Machine, threads_of
+from ..study.machines import GPUS, MOST, Machine, threads_of
 
 WorkersOption = Annotated[
     int | None,
     typer.Option(
         "--workers",
         min=1,
+        max=MOST,
         help="Compute cells in this many local processes, one GPU each where there are several.",
         show_default="in this process",
     ),
@@ -26,6 +27,7 @@ ThreadsOption = Annotated[
     typer.Option(
         "--threads",
         min=1,
+        max=MOST,
         help="Threads of each process.",
         show_default="the cores over the workers; on Ray 1",
     ),
@@ -53,7 +55,7 @@ GPU_WITHOUT_PLAN = "--gpu is about the forecast of --plan; add --plan, or leave 
 
 
 def planned_machine(
-    device: str, workers: int | None, threads: int | None, gpu: str | None
+    device: str, workers: int | None, threads: int | None, ray: str | None, gpu: str | None
 ) -> Machine:
     """Say what a plan's cells would be computed on.
 
@@ -61,19 +63,42 @@ def planned_machine(
         device: The device here.
         workers: Local processes; this one if not given.
         threads: Threads of each process.
+        ray: Address of a Ray cluster, which is refused.
         gpu: A GPU in place of the device here.
 
     Raises:
-        InputError: If the GPU is unknown.
+        InputError: If the GPU is unknown, or a cluster is given.
     """
+    if ray is not None:
+        raise InputError(
+            "--plan cannot forecast a Ray cluster; leave --ray out, and say with --workers how "
+            "many cells are computed at once"
+        )
     if workers is not None and threads is None:
         threads = threads_of(workers)
-    return Machine(device, workers or 1, threads, gpu or "")
+    return Machine(device, workers or 1, threads, gpu)
 
 
 def weights_of(config: StudyConfig) -> int:
     """Return the bytes of the weights of a study's model; 0 if they are not known."""
     return (config.place(config.last_source).shape or {}).get("bytes", 0)
+
+
+def refuse_executor(workers: int | None, threads: int | None, ray: str | None, reason: str) -> None:
+    """Refuse options that say where cells are computed.
+
+    Args:
+        workers: Local processes.
+        threads: Threads of each process.
+        ray: Address of a Ray cluster.
+        reason: Why none fits, as the rest of a sentence that begins with the option.
+
+    Raises:
+        InputError: If one is given.
+    """
+    for option, given in {"--workers": workers, "--threads": threads, "--ray": ray}.items():
+        if given is not None:
+            raise InputError(f"{option} {reason}; leave it out")
 
 
 def executor(workers: int | None, threads: int | None, ray: str | None) -> Executor:

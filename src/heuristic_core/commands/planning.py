@@ -55,7 +55,7 @@ def print_plan(
             {
                 "run": str(folder),
                 "device": machine.device,
-                "gpu": machine.gpu or None,
+                "gpu": machine.gpu,
                 "cells": [_row(f) | {"again": f.cell.label in stale} for f in forecasts],
                 "missing_seconds": seconds,
                 "workers": machine.workers,

@@ -39,10 +39,10 @@ def _record(found: Status) -> dict[str, object]:
 def _lines(found: Status) -> list[str]:
     if found.planned is None:
         return [f"{found.study}: {found.done} cells are finished; there is no log of what remains"]
-    by = f"{found.driver} is writing" if found.driver else "no program is writing"
-    lines = [f"{found.study}: {found.done} of {found.planned} cells are finished; {by}"]
+    cells = f"{found.done} of {found.planned} cells are finished"
+    lines = [f"{found.study}: {cells}; {_driver(found)}"]
     for cell in found.running:
-        silent = f", not heard of for {duration(cell.silent)}" if cell.silent else ""
+        silent = f", {_silence(cell.silent)}" if cell.silent else ""
         lines.append(
             f"  running: {cell.label}, {cell.share:.0%} after {duration(cell.seconds)}, "
             f"{cell.where}{silent}"
@@ -53,3 +53,17 @@ def _lines(found: Status) -> list[str]:
         rest = f"; about {duration(found.left)} left" if found.left else ""
         lines.append(f"  {speed}{rest}")
     return lines
+
+
+def _driver(found: Status) -> str:
+    if found.driver is None:
+        return "no program is writing"
+    if not found.silent:
+        return f"{found.driver} is writing"
+    if found.locked:
+        return f"{found.driver} holds the lock, not heard of for {duration(found.silent)}"
+    return f"{found.driver} was {_silence(found.silent)}"
+
+
+def _silence(seconds: float) -> str:
+    return f"not heard of for {duration(seconds)}; perhaps it has ended"

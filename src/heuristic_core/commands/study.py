@@ -14,6 +14,7 @@ from ..study.analyses import analyze_run, open_finished, plan_run, stale_remark
 from ..study.archive import is_archive, opened
 from ..study.config import load_study
 from ..study.design import design_of, warnings
+from ..study.kinds.finetune import check_trainable
 from ..study.run import RunOptions, prepare_study, run_study
 from ..study.run_folder import check_claim
 from ..study.store import Store
@@ -34,6 +35,7 @@ from .executors import (
     WorkersOption,
     executor,
     planned_machine,
+    refuse_executor,
     weights_of,
 )
 from .planning import print_plan
@@ -52,7 +54,7 @@ def run(
     sets: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="Change one setting, such as search.seeds=[1,2]; none for no value."
+            "--set", help="Change one setting, such as 'search.seeds=[1,2]'; none for no value."
         ),
     ] = None,
     plan: Annotated[
@@ -88,7 +90,7 @@ def run(
     """Run a whole study; finished cells are not computed again."""
     if until is not None and until not in UNTIL:
         raise unknown("step", until, UNTIL)
-    changes = list(sets or []) + ([f"model.dtype={dtype}"] if dtype else [])
+    changes = list(sets or []) + ([] if dtype is None else [f"model.dtype={dtype}"])
     config = load_study(study, changes)
     options = RunOptions(
         out=out_folder or Path("runs") / config.name,
@@ -97,15 +99,19 @@ def run(
         update=update,
         command=command_line(),
     )
+    kinds = None if until is None else UNTIL[until]
     if plan:
+        machine = planned_machine(pick_device(device), workers, threads, ray, gpu)
         config, task = prepare_study(config, data, options.out)
         check_claim(options.out, config, update)
-        planned, later = plan_run(config, task, Store(options.out, make=False))
+        store = Store(options.out, make=False)
+        planned, later = plan_run(config, task, store, kinds)
+        check_trainable(planned.cells, store, "cuda" if gpu else machine.device)
         print_plan(
             config.name,
             options.out,
             planned.cells,
-            planned_machine(pick_device(device), workers, threads, gpu),
+            machine,
             as_json,
             later=later,
             warnings=warnings(design_of(config, task)),
@@ -115,7 +121,7 @@ def run(
     if gpu is not None:
         raise InputError(GPU_WITHOUT_PLAN)
     options = replace(options, executor=executor(workers, threads, ray))
-    results = run_study(config, options, Watch(err()), kinds=UNTIL[until] if until else None)
+    results = run_study(config, options, Watch(err()), kinds=kinds)
     if results is None:
         err().print(f"cells up to {until} are finished in {options.out}", markup=False)
         return
@@ -145,6 +151,9 @@ def analyze(
     """Run the analyses of a finished run, which resume, and draw all conclusions."""
     if plan and tables_only:
         raise InputError("--plan is about running models, which --tables-only does not")
+    if tables_only:
+        none_runs = "is about running models, which --tables-only does not"
+        refuse_executor(workers, threads, ray, none_runs)
     if gpu is not None and not plan:
         raise InputError(GPU_WITHOUT_PLAN)
     on = pick_device(device)  # a missing device is an error even if no model is run
@@ -160,7 +169,7 @@ def analyze(
             title,
             folder,
             cells,
-            planned_machine(on, workers, threads, gpu),
+            planned_machine(on, workers, threads, ray, gpu),
             as_json,
             others=run.plan.cells,
             stale=stale,
@@ -180,7 +189,7 @@ def analyze(
             device=device,
             data=data,
             command=command_line(),
-            executor=executor(workers, threads, None if tables_only else ray),
+            executor=executor(workers, threads, ray),
         )
         results, missing = analyze_run(place, options, Watch(err()), run_models=not tables_only)
     missing = missing.replace(str(place), str(folder))

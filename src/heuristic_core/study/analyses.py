@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+
+import pandas as pd
 
 from ..errors import InputError
 from ..report.results import Results
@@ -21,7 +24,7 @@ from .results import conclude_again
 from .run import Run, RunOptions, load_study_task
 from .run_folder import open_run
 from .stale import changed_inputs, not_finished, other_version
-from .store import Cell, Store
+from .store import Cell, Damaged, Store
 from .watch import Watch
 
 
@@ -163,13 +166,16 @@ def _command(folder: Path) -> str:
     return str(read_manifest(folder).get("command", "hcore run"))
 
 
-def plan_run(config: StudyConfig, task: Task, store: Store) -> tuple[Plan, tuple[str, ...]]:
+def plan_run(
+    config: StudyConfig, task: Task, store: Store, kinds: Sequence[str] | None = None
+) -> tuple[Plan, tuple[str, ...]]:
     """Plan the cells that `hcore run` computes, those of analyses too where it does them.
 
     Args:
         config: The study.
         task: Its task.
         store: Its run folder, which need not exist.
+        kinds: Plan these kinds of cells and what they need; all by default.
 
     Returns:
         The cells that are known; and the tables of ``[analysis]`` whose cells are added later,
@@ -178,15 +184,27 @@ def plan_run(config: StudyConfig, task: Task, store: Store) -> tuple[Plan, tuple
     """
     plan = make_plan(config, task)
     settings = config.analysis
+    if kinds is not None:
+        return Plan(plan.of_kind(*kinds)), ()
     if not settings.in_run:
         return plan, ()
-    cells, later = plan.cells, []
-    if not all(store.has(cell) for cell in cells):
-        cells = ()
+    tables, later = _searched(plan, store), []
+    if tables is None:
+        tables = gather((), (), store, SEARCHED)
         if config.search.sparsities:
             about_core = ("removal", "dependency")
             later = [name for name in about_core if getattr(settings, name) is not None]
     settings = settings.model_copy(update=dict.fromkeys(later))
     known = config.model_copy(update={"analysis": settings})
-    analyses = plan_analyses(known, task, plan, gather(cells, (), store, SEARCHED))
+    analyses = plan_analyses(known, task, plan, tables)
     return Plan(plan.cells + analyses.cells), tuple(later)
+
+
+def _searched(plan: Plan, store: Store) -> dict[str, pd.DataFrame] | None:
+    """Read what searches found; ``None`` where some are not finished, or damaged."""
+    if not all(map(store.has, plan.cells)):
+        return None
+    try:
+        return gather(plan.cells, (), store, SEARCHED)
+    except Damaged:  # `hcore run` computes it again
+        return None

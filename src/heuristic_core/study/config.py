@@ -389,11 +389,20 @@ def check_study(raw: Mapping[str, Any], folder: Path | None = None) -> StudyConf
 
 
 def _renamed(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a study with today's names for keys of earlier versions: ``bf16`` is a precision."""
+    """Return a study with today's names for keys of earlier versions: ``bf16`` is a precision.
+
+    Raises:
+        InputError: If it has a key under both names.
+    """
     new = dict(raw)
     for name in ("finetune", "evaluation"):
         table = new.get(name)
         if isinstance(table, Mapping) and isinstance(table.get("bf16"), bool):
+            if "precision" in table:
+                raise InputError(
+                    f"study key {name}.bf16 is the earlier name of {name}.precision, which is "
+                    "given too; leave bf16 out"
+                )
             others = {key: value for key, value in table.items() if key != "bf16"}
             new[name] = {"precision": "bfloat16" if table["bf16"] else "float32"} | others
     return new

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any
@@ -11,7 +12,7 @@ from ..precision import Precision
 from .kinds import kind_of
 from .machines import PROCESS_BYTES, Machine
 from .planner import precision_of
-from .store import Cell, Store
+from .store import Cell, Damaged, Store
 
 #: Seconds for each cell to load a model and open files.
 OVERHEAD = 0.5
@@ -58,11 +59,11 @@ def forecast(
     Returns:
         One forecast per cell, in order.
     """
-    records = {
-        cell.name: store.record(cell)
-        for cell in (*cells, *others)
-        if store is not None and store.has(cell)
-    }
+    records: dict[str, Mapping[str, Any]] = {}
+    for cell in (*cells, *others):
+        with suppress(Damaged):  # it is computed again
+            if store is not None and store.has(cell):
+                records[cell.name] = store.record(cell)
     rates: dict[str, float] = {}
     for name in {cell.kind for cell in cells}:
         # Today's forecast of their efforts, which may differ from that when they were computed.

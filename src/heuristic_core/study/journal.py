@@ -6,6 +6,7 @@ It loads no slow library, so that the state of a run can be shown at once.
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 import time
@@ -15,8 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
 from ..progress import Progress
-from .process import Process
+from .process import Process, quiet_for
 
 _LOG = "log.jsonl"
 _RUNNING = "running"
@@ -63,11 +65,18 @@ class Journal:
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """Read the log of a run folder; lines that were cut or changed are left out."""
+    """Read the log of a run folder; lines that were cut or changed are left out.
+
+    Raises:
+        InputError: If there is one that cannot be read.
+    """
+    path = log_path(folder)
     try:
-        text = log_path(folder).read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        raise unreadable(path, error) from error
     lines = []
     for line in text.splitlines():
         with suppress(ValueError, RecursionError):
@@ -127,12 +136,13 @@ def _replace(path: Path, text: str) -> None:
 
 
 def read_notes(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """Read the notes on running cells, with their files; those that are no notes are left out."""
+    """Read the notes on running cells, with their files; those that are not whole are left out."""
     notes = []
     for path in sorted((folder / _RUNNING).glob("*.json")):
         with suppress(OSError, ValueError, RecursionError):
             said = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(said, dict) and Process.of_suffix(path.name) is not None:
+            whole = isinstance(said, dict) and isinstance(said.get("cell"), str)
+            if whole and Process.of_suffix(path.name) is not None:
                 notes.append((path, said))
     return notes
 
@@ -140,8 +150,9 @@ def read_notes(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
 def forget(folder: Path, name: str) -> None:
     """Remove the notes that killed processes left on a cell."""
     for path, said in read_notes(folder):
-        if said.get("cell") == name:
-            path.unlink(missing_ok=True)
+        with suppress(OSError):  # it may be another user's
+            if said["cell"] == name:
+                path.unlink(missing_ok=True)
 
 
 def sweep_notes(folder: Path) -> None:
@@ -155,11 +166,34 @@ def sweep_notes(folder: Path) -> None:
 
 def shares(folder: Path) -> Mapping[str, float]:
     """Return which share of every running cell is done, by its name."""
-    found: dict[str, float] = {}
-    for _, said in read_notes(folder):
-        with suppress(TypeError, ValueError):
-            found[str(said["cell"])] = float(said.get("share", 0.0))
-    return found
+    return {said["cell"]: number(said, "share") for _, said in read_notes(folder)}
+
+
+def number(said: Mapping[str, Any], key: str) -> float:
+    """Return a number that a line or a note says; 0 where it says none that can be used."""
+    value = said.get(key)
+    with suppress(OverflowError):
+        if isinstance(value, int | float) and math.isfinite(value):
+            return float(value)
+    return 0.0
+
+
+def heard_of(folder: Path) -> float:
+    """Return for how many seconds nothing was written into a run's log and notes."""
+    written = [log_path(folder), *(path for path, _ in read_notes(folder))]
+    silent = []
+    for path in written:
+        with suppress(OSError):
+            silent.append(quiet_for(path))
+    return min(silent, default=math.inf)
+
+
+def unreadable(path: Path, error: OSError) -> InputError:
+    """Build the error for a part of a run folder that is there and cannot be read."""
+    return InputError(
+        f"cannot read {path}: {error.strerror or error}; make it readable, or take another copy of "
+        "the run"
+    )
 
 
 def _is_cut(path: Path) -> bool:

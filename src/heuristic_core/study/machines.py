@@ -22,6 +22,8 @@ from ..precision import Precision
 NARROW_PART = 0.83
 #: Bytes that a process takes before it loads a model: Python, torch, the study's texts.
 PROCESS_BYTES = 1.5e9
+#: The most threads or local workers that can be asked for; torch breaks off at larger numbers.
+MOST = 1024
 
 
 class Gpu(NamedTuple):
@@ -59,7 +61,7 @@ class Machine:
         device: The device here.
         workers: How many cells are computed at once.
         threads: Threads of each worker on a CPU; those that torch is set to if not given.
-        gpu: One of ``GPUS``, one for each worker, in place of the device here; "" for none.
+        gpu: One of ``GPUS``, one for each worker, in place of the device here.
 
     Raises:
         InputError: If the GPU is unknown.
@@ -68,10 +70,10 @@ class Machine:
     device: str = "cpu"
     workers: int = 1
     threads: int | None = None
-    gpu: str = ""
+    gpu: str | None = None
 
     def __post_init__(self) -> None:
-        if self.gpu and self.gpu not in GPUS:
+        if self.gpu is not None and self.gpu not in GPUS:
             raise unknown("GPU", self.gpu, GPUS)
 
     @property

@@ -25,19 +25,19 @@ class Process(NamedTuple):
     def this(cls) -> Process:
         """Return the process that asks."""
         # A host's name becomes part of names of files.
-        host = re.sub(r"[^A-Za-z0-9._]+", "_", socket.gethostname())
+        host = re.sub(r"[^A-Za-z0-9._-]+", "_", socket.gethostname())
         return cls(host[:60] or "unknown", os.getpid())
 
     @classmethod
     def of_suffix(cls, name: str) -> Process | None:
         """Return the process that a file's name ends with; ``None`` if it ends with none."""
-        found = re.search(r"@([A-Za-z0-9._]+)@(\d{1,10})$", name.removesuffix(".json"), re.ASCII)
+        found = re.search(r"@([A-Za-z0-9._-]+)@(\d{1,10})$", name.removesuffix(".json"), re.ASCII)
         return cls(found[1], int(found[2])) if found else None
 
     @classmethod
     def of_text(cls, text: str) -> Process | None:
         """Return the process that a text names; ``None`` if it names none."""
-        found = re.fullmatch(r"process (\d{1,10}) on ([A-Za-z0-9._]+)", text.strip(), re.ASCII)
+        found = re.fullmatch(r"process (\d{1,10}) on ([A-Za-z0-9._-]+)", text.strip(), re.ASCII)
         return cls(found[2], int(found[1])) if found else None
 
     @property

@@ -29,6 +29,7 @@ from .executors.here import Here
 from .gather import SEARCHED, gather
 from .given_losses import given_losses
 from .journal import Journal
+from .kinds.finetune import check_trainable
 from .manifest import make_manifest, read_manifest
 from .models import check_models
 from .place import Place, origins, places_of, starting_from, write_origin
@@ -273,6 +274,7 @@ def run_study(
     plan = make_plan(config, task)
     check_claim(options.out, config, options.update)
     cells = plan.cells if kinds is None else plan.of_kind(*kinds)
+    check_trainable(cells, Store(options.out, make=False), device)
     run = Run(config, task, plan, Store(options.out))
     with run.store.locked():
         check_claim(options.out, config, options.update)  # now nobody else can change it

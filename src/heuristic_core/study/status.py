@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,8 +14,11 @@ from typing import Any
 
 from ..errors import InputError
 from ..progress import LEAST_SHARE
-from .journal import BEAT, read_log, read_notes
+from .journal import BEAT, heard_of, number, read_log, read_notes, unreadable
 from .process import Process, quiet_for
+
+#: Seconds after which something that writes every ``BEAT`` counts as not heard of.
+_SILENT = 15 * BEAT
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,9 @@ class Status:
     Args:
         study: The study's name.
         driver: The process that writes into the folder now; ``None`` if none does.
+        silent: Seconds since the driver was heard of, if it is on another machine and that is too
+            long; else 0.
+        locked: Whether the folder is locked; ``None`` if that cannot be seen.
         planned: How many cells there are; ``None`` in a run of a version without a log.
         done: How many are finished.
         running: Those that are being computed.
@@ -53,6 +61,8 @@ class Status:
 
     study: str
     driver: Process | None
+    silent: float
+    locked: bool | None
     planned: int | None
     done: int
     running: Sequence[Running]
@@ -74,30 +84,28 @@ def status_of(folder: Path) -> Status:
         folder: The run folder.
 
     Raises:
-        InputError: If it is none.
+        InputError: If it is none, or cannot be read.
     """
     done = _finished(folder)
-    log = read_log(folder)
-    openings = [i for i, said in enumerate(log) if said["event"] == "opened"]
-    log = log[openings[-1] :] if openings else []
+    log = _last_command(read_log(folder))
     cells = _planned(log)
-    notes = [(path, note) for path, note in read_notes(folder) if str(note.get("cell")) not in done]
-    started = {str(said.get("cell")): _number(said, "elapsed") for said in log}
-    running, shares, times = [], {}, [_number(said, "elapsed") for said in log]
+    notes = [(path, note) for path, note in read_notes(folder) if note["cell"] not in done]
+    started = {str(said.get("cell")): number(said, "elapsed") for said in log}
+    running, shares, times = [], {}, [number(said, "elapsed") for said in log]
     for path, note in notes:
-        name, where = str(note["cell"]), Process.of_suffix(path.name)
+        name, where = note["cell"], Process.of_suffix(path.name)
         if where is None or where.ended:
             continue
-        shares[name] = min(max(_number(note, "share"), 0.0), 1.0)
+        shares[name] = min(max(number(note, "share"), 0.0), 1.0)
         with suppress(OSError):
             silent = quiet_for(path)
             label = str(cells.get(name, {}).get("label", name))
-            seconds = _number(note, "elapsed")
-            long = silent if silent > 15 * BEAT else 0.0
+            seconds = number(note, "elapsed")
+            long = silent if silent > _SILENT else 0.0
             running.append(Running(label, where, seconds, shares[name], long))
             times.append(started.get(name, 0.0) + seconds)
     finished = {str(s.get("cell")) for s in log if s["event"] == "finished"} & done
-    weights = {name: _number(cell, "weight") for name, cell in cells.items()}
+    weights = {name: number(cell, "weight") for name, cell in cells.items()}
     failures = {
         str(said.get("cell")): str(said.get("error", ""))
         for said in log
@@ -107,9 +115,13 @@ def status_of(folder: Path) -> Status:
     worked = sum(weights.get(name, 0.0) for name in finished)
     worked += sum(share * weights.get(name, 0.0) for name, share in shares.items())
     to_do = sum(w * (1 - shares.get(name, 0.0)) for name, w in weights.items() if name not in done)
+    locked = _locked(folder)
+    driver, silent = _driver(folder, locked)
     return Status(
         study=_study(folder),
-        driver=_driver(folder),
+        driver=driver,
+        silent=silent,
+        locked=locked,
         planned=len(cells) if cells else None,
         done=len(done & cells.keys()) if cells else len(done),
         running=running,
@@ -138,15 +150,32 @@ def _study(folder: Path) -> str:
 
 
 def _finished(folder: Path) -> set[str]:
+    cells = folder / "cells"
     try:
-        names = os.listdir(folder / "cells")
-    except OSError:
+        names = [name for name in os.listdir(cells) if not name.startswith(".")]
+        return {name for name in names if _is_file(cells / name / "record.json")}
+    except FileNotFoundError:  # the tables alone
         return set()
-    return {
-        name
-        for name in names
-        if not name.startswith(".") and os.path.isfile(folder / "cells" / name / "record.json")
-    }
+    except OSError as error:
+        raise unreadable(cells, error) from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _last_command(log: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Return what the last command that planned cells wrote; other commands only conclude."""
+    start, found = 0, log[:0]
+    for i, said in enumerate(log):
+        if said["event"] == "opened":
+            start = i
+        elif said["event"] == "planned":
+            found = log[start:]
+    return found
 
 
 def _planned(log: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
@@ -159,15 +188,31 @@ def _planned(log: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     return cells
 
 
-def _driver(folder: Path) -> Process | None:
+def _driver(folder: Path, locked: bool | None) -> tuple[Process | None, float]:
+    """Find the driver, and for how many seconds one on another machine was not heard of."""
+    holder = folder / ".lock-holder"
     try:
-        text = (folder / ".lock-holder").read_text(encoding="utf-8", errors="replace")
+        driver = Process.of_text(holder.read_text(encoding="utf-8", errors="replace"))
+        silent = min(quiet_for(holder), heard_of(folder))
+    except OSError:
+        return None, 0.0
+    if driver is None or driver.ended:
+        return None, 0.0
+    if driver.ended is None:
+        return driver, silent if silent > _SILENT else 0.0
+    # Where the folder is not locked, another process has got the driver's number.
+    return (None if locked is False else driver), 0.0
+
+
+def _locked(folder: Path) -> bool | None:
+    """Return whether a program holds the folder's lock; ``None`` where there are no locks."""
+    try:
+        with (folder / ".lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
     except OSError:
         return None
-    driver = Process.of_text(text)
-    return None if driver is None or driver.ended else driver
-
-
-def _number(said: Mapping[str, Any], key: str) -> float:
-    value = said.get(key)
-    return float(value) if isinstance(value, int | float) else 0.0
+    return False

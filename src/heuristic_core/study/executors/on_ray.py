@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
@@ -17,6 +18,8 @@ from .remote import perform_remotely, setup_of
 
 #: How often Ray starts a cell again whose worker or node is lost.
 RETRIES = 3
+#: Seconds that a cluster has to take a connection; Ray itself would try for many minutes.
+_PATIENCE = 5.0
 
 
 class OnRay(Executor):
@@ -117,11 +120,14 @@ def _connected(address: str) -> Any:
     try:
         import ray
         import ray.exceptions
+        from ray._private.services import canonicalize_bootstrap_address
     except ImportError as error:
         raise InputError(
             "--ray needs Ray, which is not installed; pip install 'heuristic-core[cluster]'"
         ) from error
     try:
+        # No public function says which cluster Ray would take for `auto`.
+        _check_listens(canonicalize_bootstrap_address(address))
         ray.init(
             address=address,
             ignore_reinit_error=True,
@@ -130,11 +136,19 @@ def _connected(address: str) -> Any:
             logging_level=logging.ERROR,
         )
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+        reason = one_line(str(getattr(error, "strerror", None) or error), 150)
         raise InputError(
-            f"cannot reach a Ray cluster at {address} ({one_line(str(error), 150)}); start one "
-            "with `ray start --head`, or say --ray local"
+            f"cannot reach a Ray cluster at {one_line(address, 100)} ({reason}); check the "
+            "address, start one with `ray start --head`, or say --ray local"
         ) from error
     return ray
+
+
+def _check_listens(address: str | None) -> None:
+    """Raise an error unless something takes connections at ``HOST:PORT``; ``None`` is fine."""
+    if address is not None:
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
 
 
 def _perform(key: str, setup: list[Any], cell: Cell) -> Outcome:

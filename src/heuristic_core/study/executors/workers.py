@@ -135,7 +135,7 @@ class Workers(Executor):
         return Outcome(
             name=cell.name,
             error=f"its worker was killed {ATTEMPTS} times; is there too little memory for "
-            f"{self.n} workers?",
+            f"{self.n} worker{'s' * (self.n > 1)}?",
         )
 
     def close(self) -> None:

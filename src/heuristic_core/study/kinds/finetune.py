@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from ...errors import InputError
 from ...models.classifier import Classifier
 from ...models.loading import check_model, classes_of, is_classifier, load_model, new_classifier
 from ...progress import Progress
@@ -13,7 +15,7 @@ from ...storage import write_table
 from ...training.finetune import checkpoint_folder, finetune
 from ..bench import Workbench
 from ..config import StudyConfig
-from ..planner import Planner, precision_spec
+from ..planner import Planner, precision_of, precision_spec
 from ..store import Cell, Store
 from .kind import Kind, TableSource
 
@@ -44,6 +46,28 @@ def plan_finetune(planner: Planner, seed: int) -> tuple[Cell, ...]:
         disk=planner.cost.weights * len(recipe.checkpoints),
     )
     return (cell,)
+
+
+def check_trainable(cells: Iterable[Cell], store: Store, device: str) -> None:
+    """Check that a device can do the fine-tunings that are not finished.
+
+    Args:
+        cells: The cells that are to be computed.
+        store: The run folder, which need not exist.
+        device: Where they will be.
+
+    Raises:
+        InputError: If it cannot.
+    """
+    if device.partition(":")[0] == "cuda":
+        return
+    for cell in cells:
+        narrow = cell.kind == FINETUNE.name and precision_of(cell.spec) == "float16"
+        if narrow and not store.has(cell):
+            raise InputError(
+                f"study key finetune.precision: float16 needs a CUDA device, this is {device}; "
+                "take bfloat16 or float32"
+            )
 
 
 def classifier(bench: Workbench, cell: Cell) -> Classifier:
