@@ -103,7 +103,9 @@ SHAPES: dict[tuple[object, ...], dict[str, Any]] = {
         "copied": {"*": int},
         "seeds": {"*": [int]},
         "damaged": TEXTS,
+        "aside": TEXTS,
         "other": TEXTS,
+        "unused": TEXTS,
         "unchecked": TEXTS,
     },
     ("status", "runs/smoke"): {
