@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import stat
@@ -11,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from ..errors import InputError
 from ..progress import LEAST_SHARE
@@ -205,13 +206,14 @@ def _driver(folder: Path, locked: bool | None) -> tuple[Process | None, float]:
 
 
 def _locked(folder: Path) -> bool | None:
-    """Return whether a program holds the folder's lock; ``None`` where there are no locks."""
-    try:
-        with (folder / ".lock").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    """Return whether a program holds the folder's lock; ``None`` where that cannot be seen."""
+    path = folder / ".lock"
+    if not os.path.lexists(path):
         return False
-    except BlockingIOError:
+    try:
+        with FileLock(path, fallback_to_soft=False).acquire(timeout=0):
+            pass
+    except Timeout:
         return True
     except OSError:
         return None
