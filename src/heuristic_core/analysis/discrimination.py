@@ -17,6 +17,7 @@ from .accuracies import (
     full_model,
     subnetwork_means,
 )
+from .bounded import mean_share
 from .covariances import (
     AurocCovariances,
     Covariance,
@@ -28,7 +29,6 @@ from .design import Design
 from .equality import auroc_equivalence, auroc_errors, auroc_homogeneity, cohen_h
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, correlation, holm
-from .paired import over_both
 from .power import ErrorSource, outlook, too_few_planned
 from .question import Answer, Figure, Question, Row, Verdict, decide
 from .separation import auc_interval, conservative_variance
@@ -97,7 +97,7 @@ def _overview(
     return {
         "n": len(means),
         "full": full["auc"].mean() if len(full) else None,
-        "auc": over_both(means["auc"], error, (0.0, 1.0)),
+        "auc": mean_share(means["auc"], error),
         "r_auc": correlation(both[:, 2], both[:, 0]),
         "r_bias": correlation(both[:, 2], both[:, 1]),
     }
@@ -124,7 +124,7 @@ def _cases(
         both = None if known is None else shared(known.by_case[case], systems)
         if both is None:
             both = float(conservative_variance(float(auc.mean()), *sizes, errors))
-        means.append(over_both(some["auc"], both, (0.0, 1.0)))
+        means.append(mean_share(some["auc"], both))
     cases["p"], cases["mean"] = holm(np.array([p for p, *_ in tests])), means
     of_cases = zip(*tests, strict=True)
     _, cases["p_equal"], cases["paired"], cases["error"] = (list(some) for some in of_cases)

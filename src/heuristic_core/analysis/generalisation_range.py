@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from ..columns import Column, Table
+from .bounded import mean_share
 from .evidence import Evidence
-from .intervals import change_text, student
+from .intervals import change_text
 from .paired import over_both
 from .power import ErrorSource, outlook
 from .question import Answer, Figure, Question, Row, Verdict, decide
@@ -111,7 +112,7 @@ def _summary(some: pd.DataFrame) -> Row:
         "divergence": float(some["divergence"].mean()),
         "in_domain": float(some["in_domain"].mean()),
         "aimed_auc": float(some["aimed_auc"].mean()),
-        "held_out_auc": student(some["held_out_auc"].to_numpy(), (0.0, 1.0)),
+        "held_out_auc": mean_share(some["held_out_auc"]),
     }
 
 

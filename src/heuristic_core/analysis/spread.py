@@ -19,12 +19,12 @@ from .accuracies import (
     subnetwork_means,
     worst_groups,
 )
+from .bounded import mean_share
 from .covariances import measure_covariances, shared
 from .design import Design
 from .equality import accuracy_errors, cohen_h, equivalence, homogeneity
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, change_text, correlation, holm, wilson
-from .paired import over_both
 from .power import ErrorSource, outlook, too_few_planned
 from .predictions import answers_by_case
 from .question import Answer, Figure, Question, Row, Verdict, decide
@@ -172,7 +172,7 @@ def _overview(
             "n": len(values),
             "matching": matching if name == "in-domain" else None,
             "full": full,
-            "accuracy": over_both(values, errors[name], (0.0, 1.0)),
+            "accuracy": mean_share(values, errors[name]),
             "lowest": values.min(),
             "highest": values.max(),
             "difference": 100 * (values - full).mean(),

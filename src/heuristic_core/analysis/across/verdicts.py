@@ -12,6 +12,7 @@ import pandas as pd
 from ...columns import Column, Table
 from ...tables import CONTRADICTED, SUPPORTED, UNDECIDED
 from ..accuracies import full_model, judged_by, means_by_kind, subnetwork_means
+from ..bounded import mean_share
 from ..cores import cores
 from ..intervals import Estimate, student
 from ..question import Answer, Figure, Question, Row, Verdict, decide
@@ -116,7 +117,7 @@ def _accuracies(run: ComparedRun, key: tuple[Any, ...], means: pd.DataFrame | No
     for name, column in (("in_domain", "in_domain"), ("ood", measure)):
         if column in means:
             values = means[column].to_numpy()
-            row |= {f"full_{name}": full[column], name: student(values, (0, 1))}
+            row |= {f"full_{name}": full[column], name: mean_share(means[column])}
             if name == "ood":
                 row |= {"lowest": values.min(), "highest": values.max(), "measure": measure}
                 row["spread"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
