@@ -98,8 +98,9 @@ def test_a_plan_of_a_damaged_run_has_the_cell_to_do(place, tiny_folder, tmp_path
 
 def test_the_command_that_finishes_joined_runs_can_be_pasted(place, tmp_path):
     done = hcore("merge", "runs/smoke", "--out", tmp_path / "whole", cwd=place)
-    said = "hcore run STUDY --set 'search.seeds=[1,2]' --set 'finetune.seeds=[1]'"
-    assert said in done.stdout
+    finish = done.stdout.splitlines()[-1]
+    assert finish.startswith("Finish it with: hcore run STUDY --set ")
+    assert "--set 'search.seeds=[1,2]' --set 'finetune.seeds=[1]' --out " in finish
 
 
 def test_fine_tuning_that_the_device_cannot_do_is_refused_before(place, tiny_folder, tmp_path):

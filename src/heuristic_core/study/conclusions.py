@@ -18,7 +18,10 @@ from .analysis_config import AnalysisConfig
 
 _FOLDER = "conclusions"
 #: What conclusions and the report follow from, in the package.
-_CODE = ("analysis", "report", "columns.py", "tables.py", "units.py", "writing.py")
+_CODE = (
+    *("analysis", "report"),
+    *("card_tables.py", "columns.py", "tables.py", "units.py", "writing.py"),
+)
 
 
 def conclude(config: AnalysisConfig, tables: Mapping[str, pd.DataFrame]) -> Conclusions:

@@ -87,7 +87,7 @@ def status_of(folder: Path) -> Status:
     Raises:
         InputError: If it is none, or cannot be read.
     """
-    done = _finished(folder)
+    study, done = _study(folder), _finished(folder)
     log = _last_command(read_log(folder))
     cells = _planned(log)
     notes = [(path, note) for path, note in read_notes(folder) if note["cell"] not in done]
@@ -119,7 +119,7 @@ def status_of(folder: Path) -> Status:
     locked = _locked(folder)
     driver, silent = _driver(folder, locked)
     return Status(
-        study=_study(folder),
+        study=study,
         driver=driver,
         silent=silent,
         locked=locked,
