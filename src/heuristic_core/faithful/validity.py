@@ -144,7 +144,7 @@ def validate(
         subnetwork=subnetwork,
         tests=_corrected(tests),
         units=units,
-        searches=searches_table(subnetwork, found, measured.of),
+        searches=searches_table(subnetwork, found, measuring(ranked, no_progress).of),
         cases=transfer(
             model,
             suites,
