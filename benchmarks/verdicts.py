@@ -114,7 +114,7 @@ def bases(path: Path, every: Iterable[Planted]) -> dict[str, str]:
 
 
 #: What a module says of a question, beside what answers it.
-_PRESENTED = {"QUESTION", "Question", "Figure", "_plan"}
+_PRESENTED = {"QUESTION", "TABLES", "Question", "Figure", "_plan"}
 
 
 def _read_imports(file: Path, read: dict[str, list[str]]) -> None:

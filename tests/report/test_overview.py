@@ -16,7 +16,6 @@ from heuristic_core.analysis import (
     label_bias,
     learning_order,
     overlap,
-    ranks,
     removals,
     sparser,
     spread,
@@ -96,7 +95,6 @@ def test_the_ends_of_the_scales_are_those_of_the_analyses():
     assert asked == asked | {
         "spread": spread.WIDE,
         "discrimination": discrimination.WIDE,
-        "ranks": ranks.ALIKE,
         "sparser": -sparser.PLANNED_POINTS,
         "core": core.PLANNED_CORE,
         "overlap": overlap.PLANNED_EXCESS,

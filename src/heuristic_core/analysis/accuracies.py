@@ -14,14 +14,15 @@ from .systems import BY_SPARSITY, by_system
 
 #: The columns that name a case.
 CASE = ["suite", "case"]
-#: The columns of mean accuracies, and what their cases are called on the page.
-KINDS = {
+#: The columns of mean accuracies over the cases of a kind, and what these are called on the page.
+CASE_KINDS = {
     "in_domain": "in-domain",
     "adversarial": "adversarial",
     "friendly": "friendly",
     "shift": "shift",
-    "balanced": "balanced OOD",
 }
+#: The same with the mean of adversarial and friendly accuracy.
+KINDS = CASE_KINDS | {"balanced": "balanced OOD"}
 #: What names the subnetworks of one sparsity: the values of ``systems.BY_SPARSITY``.
 SparsityKey = tuple[int, int, str, float]
 

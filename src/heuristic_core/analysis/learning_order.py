@@ -10,12 +10,12 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from scipy import stats
 
-from ..columns import Column, Table
-from .accuracies import CASE, means_by_kind
+from .accuracies import CASE, CASE_KINDS, means_by_kind
 from .covariances import AurocCovariances, full_covariances
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, wilson
-from .learning_times import CLEAR, LEARNED, above_learned, order_of_rise
+from .learning_order_tables import TABLES
+from .learning_times import CLEAR, above_learned, order_of_rise
 from .question import Answer, Figure, Question, Verdict, decide
 from .separation import auc_interval, auc_z
 
@@ -25,13 +25,6 @@ _ENOUGH_CHECKPOINTS = 3
 _ENOUGH_CASES = 4
 #: Cases of which a larger share clearly rises on one side are not hidden by a few unclear ones.
 _MOST = 0.8
-#: Columns of mean accuracies, and what their cases are called on the page.
-_KINDS = {
-    "in_domain": "in-domain",
-    "adversarial": "adversarial",
-    "friendly": "friendly",
-    "shift": "shift",
-}
 #: The suite and the name of a case.
 Case = tuple[str, str]
 
@@ -121,7 +114,7 @@ def _answer(evidence: Evidence, seed: int, rows: pd.DataFrame) -> Answer:
     times, tables = evidence.once(rises)[seed], (evidence.once(_aurocs), evidence["finetuning"])
     aurocs, logged = (table[table["finetune_seed"] == seed] for table in tables)
     loss = logged.sort_values("step").set_index("step")["loss"]
-    means = means_by_kind(rows, "checkpoint").reindex(columns=list(_KINDS))
+    means = means_by_kind(rows, "checkpoint").reindex(columns=list(CASE_KINDS))
     full = means.assign(training_loss=loss.asof(means.index)).reset_index()
     above = above_learned(rows[rows["checkpoint"] > 0])
     before, after = _around(above)
@@ -168,7 +161,7 @@ def _cases(
     rows = rows.assign(share=rows["correct"] / rows["n"]).sort_values("checkpoint")
     rows["final"] = -rows.groupby(CASE)["share"].transform("last")
     listed: list[dict] = []
-    for kind, words in _KINDS.items():
+    for kind, words in CASE_KINDS.items():
         listed += [
             {"cases": words, "checkpoint": step, "accuracy": Estimate(mean), "drawn": True}
             for step, mean in means[kind].dropna().items()
@@ -243,118 +236,7 @@ QUESTION = Question(
     subject=("finetune_seed",),
     needs=("evaluations", "discrimination", "finetuning", "predictions"),
     answer=learning_order,
-    tables=(
-        Table(
-            "full-model",
-            "The full model's mean accuracies at one checkpoint.",
-            Column(
-                "checkpoint", "optimiser step of the model", "int", "step", brief=True, key=True
-            ),
-            *(
-                Column(
-                    kind,
-                    f"mean accuracy over {cases} cases",
-                    title=cases,
-                    digits=1,
-                    form="percent",
-                    optional=True,
-                    brief=True,
-                )
-                for kind, cases in _KINDS.items()
-            ),
-            Column(
-                "training_loss",
-                "mean training loss since the log entry before, as last logged, nats",
-                title="training loss",
-                digits=3,
-                optional=True,
-                brief=True,
-                low=0,
-            ),
-            title="The full model over fine-tuning",
-        ),
-        Table(
-            "learning-order",
-            "When the AUROC of one adversarial case rises.",
-            Column("suite", "the suite of examples", "str", "suite", key=True),
-            Column("case", "the adversarial case", "str", "case", key=True),
-            Column(
-                "rises_at",
-                "the first trained checkpoint from which on its AUROC stays above 0.5 and "
-                "above its lowest value, beyond sampling noise; missing: it does not rise",
-                "int",
-                "rises at step",
-                optional=True,
-            ),
-            Column(
-                "not_learned_at",
-                "the last trained checkpoint at which mean in-domain accuracy is clearly below "
-                f"{LEARNED:.0%} of its final value; missing: none",
-                "int",
-                "task not yet learned at step",
-                optional=True,
-            ),
-            Column(
-                "learned_at",
-                "the first trained checkpoint from which on it is clearly above; missing: none",
-                "int",
-                "task learned at step",
-                optional=True,
-            ),
-            Column(
-                "order",
-                "whether the case rises clearly earlier than the task is learned (it has clearly "
-                "made most of its rise while the task is clearly not learned) or later "
-                "(not half of it while it is); missing: neither is clear",
-                "str",
-                "order",
-                choices=("earlier", "later"),
-                optional=True,
-            ),
-            title="When the AUROC of each adversarial case rises",
-            folded=True,
-        ),
-        Table(
-            "learning-cases",
-            "The full model in one case at one checkpoint, or its mean over a kind of cases.",
-            Column(
-                "cases",
-                "in-domain, adversarial, friendly or shift",
-                "str",
-                "cases",
-                choices=("in-domain", "adversarial", "friendly", "shift"),
-                key=True,
-            ),
-            Column("suite", "the suite of examples", "str", optional=True, key=True),
-            Column(
-                "case", "the case; missing: mean over all", "str", "case", optional=True, key=True
-            ),
-            Column(
-                "checkpoint", "optimiser step of the model", "int", "fine-tuning step", key=True
-            ),
-            Column(
-                "accuracy",
-                "accuracy, Wilson's interval",
-                title="accuracy",
-                form="percent",
-                interval=True,
-            ),
-            Column(
-                "auc",
-                "AUROC between the case and its friendly counterparts; missing: not measured",
-                interval=True,
-                optional=True,
-                low=0,
-                high=1,
-            ),
-            Column(
-                "drawn",
-                "whether the curves show it: means, and adversarial cases whose AUROC rises "
-                "beyond sampling noise",
-                "bool",
-            ),
-        ),
-    ),
+    tables=TABLES,
     figures=(
         Figure(
             kind="lines",

@@ -46,7 +46,7 @@ def accuracy_z(correct: Values, n: Values, both: Differences) -> Differences:
 
 def rank_reversals(
     values: Values, z: Differences, seeds: Sequence[int], cases: Sequence[str]
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], float]:
     """Find pairs of subnetworks whose order differs between cases beyond sampling noise.
 
     Args:
@@ -59,13 +59,18 @@ def rank_reversals(
     Returns:
         One row per pair, the widest reversal first: ``seed`` and ``other_seed``, ``case`` and
         ``points`` where the first is better (points of accuracy, or hundredths of AUROC), and
-        ``other_case`` and ``other_points`` where the second is.
+        ``other_case`` and ``other_points`` where the second is. And the p-value of the clearest
+        reversal: of a pair it is the larger one of its two advantages, below 0.05 where rows are.
     """
     one, other = index_pairs(len(seeds))
     if not z.size:
-        return []
+        return [], 1.0
     p_values = holm(2 * stats.norm.sf(np.abs(z)).ravel()).reshape(z.shape)
-    clear = np.where(p_values < 0.05, 100 * (values[one] - values[other]), 0.0)
+    differences = 100 * (values[one] - values[other])
+    first, second = (
+        np.where(sign * differences > 0, p_values, 1.0).min(axis=1) for sign in (1, -1)
+    )
+    clear = np.where(p_values < 0.05, differences, 0.0)
     reversals = []
     for i in np.flatnonzero((clear.max(1) > 0) & (clear.min(1) < 0)):
         best, worst = int(clear[i].argmax()), int(clear[i].argmin())
@@ -79,4 +84,5 @@ def rank_reversals(
                 "other_points": float(-clear[i, worst]),
             }
         )
-    return sorted(reversals, key=lambda row: -min(row["points"], row["other_points"]))
+    widest = sorted(reversals, key=lambda row: -min(row["points"], row["other_points"]))
+    return widest, float(np.maximum(first, second).min())

@@ -71,12 +71,15 @@ def _answer(
         differ = (evidence.once(separation_cases)[key]["p"] < 0.05).any()
     shares = values.to_numpy(dtype=np.float64)
     ranking = shares[:, np.ptp(shares, axis=0) > 0] if len(shares) else shares[:, :0]
-    reversals = rank_reversals(shares, z, values.index.tolist(), case_labels(values.columns))
+    reversals, p_reversal = rank_reversals(
+        shares, z, values.index.tolist(), case_labels(values.columns)
+    )
     summary = {
         "measure": measure,
         "n": len(values),
         "n_cases": ranking.shape[1],
         "n_reversals": len(reversals),
+        "p_reversal": p_reversal,
     }
     if len(values) >= ENOUGH_SUBNETWORKS and summary["n_cases"] >= 2:
         summary |= _concordance(ranking, evidence.seed)
@@ -162,16 +165,18 @@ def _verdict(summary: Row, differ: bool) -> Verdict:
         takes = f"this takes {ENOUGH_SUBNETWORKS} subnetworks and 2 cases in which they differ"
         return decide(claim, f"{n} subnetworks, {n_cases} such cases", open_because=takes)
     w, p = summary["concordance"], summary["p"]
+    n_pairs, p_reversal = n * (n - 1) // 2, summary["p_reversal"]
     return decide(
         claim,
-        f"{n_reversals} of {n * (n - 1) // 2} pairs of subnetworks reverse their order between "
-        f"cases beyond noise; by {summary['measure']}, Kendall's W of {n_cases} cases over {n} "
-        f"subnetworks, 1 if all order them alike, is {w:.2f} ({p_text(p)} by chance)",
+        f"{n_reversals} of {n_pairs} pairs of subnetworks reverse their order between cases beyond "
+        f"noise ({p_text(p_reversal)} for the clearest); by {summary['measure']}, Kendall's W of "
+        f"{n_cases} cases over {n} subnetworks, 1 if all order them alike, is {w:.2f} "
+        f"({p_text(p)} by chance)",
         supported=n_reversals > 0,
         contradicted=w >= ALIKE and p < 0.05 and differ,
-        measure="Kendall's W",
-        effect=Estimate(w),
-        p=p,
+        measure="pairs of subnetworks that reverse their order, %",
+        effect=Estimate(100 * n_reversals / n_pairs),
+        p=p_reversal,
     )
 
 
@@ -225,6 +230,13 @@ QUESTION = Question(
                 "pairs of subnetworks of which each is better in some case beyond sampling noise",
                 "int",
                 "reversals",
+            ),
+            Column(
+                "p_reversal",
+                "probability of the clearest reversal if the pair were equal in one of the two "
+                "cases (Holm-corrected over pairs and cases)",
+                title="p of reversal",
+                form="probability",
             ),
             title="Do all cases rank the subnetworks alike?",
         ),

@@ -114,9 +114,7 @@ SCALES: dict[str, Scale] = {
     "discrimination": Scale(
         claim="They differ in more than label bias", asked=0.2, shown_by="subnetwork"
     ),
-    "ranks": Scale(
-        claim="Which one is best depends on the case", none=1.0, asked=0.7, shown_by="subnetwork"
-    ),
+    "ranks": Scale(claim="Which one is best depends on the case", shown_by="subnetwork"),
     "faithfulness": Scale(
         claim="Subnetworks are less faithful OOD",
         none=1.0,
