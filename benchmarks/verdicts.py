@@ -34,7 +34,7 @@ from heuristic_core.errors import InputError, expect_known
 from heuristic_core.models.device import hardware
 from heuristic_core.storage import read_json, write_json, write_text
 from laboratory import fit, world
-from laboratory.cells import all_planted
+from laboratory.cells import all_planted, homes
 from laboratory.draws import Drawn, coverage, draw, shares
 from laboratory.page import beyond, collected, coverage_table, not_covered, share_tables
 from laboratory.planted import Planted
@@ -89,26 +89,26 @@ def result(
     return {"shares": shares(planted, total), "coverage": coverage(planted, total)}
 
 
-def bases(path: Path, every: Iterable[Planted]) -> dict[str, str]:
+def bases(path: Path, some: World, every: Iterable[Planted]) -> dict[str, str]:
     """Return by planted effect a hash of what its result rests on.
 
-    That is the world, the simulations, and the code of its questions with all of the analyses that
-    this code imports; but no words: docstrings, comments, and how a question is presented.
+    That is the world, and the code that draws the effect, counts its decisions and answers its
+    questions, with all of the laboratory and the analyses that this code imports; but no words:
+    docstrings, comments, and how a question is presented.
     """
-    common = hashlib.sha256(path.read_bytes())
-    for file in sorted((HERE / "laboratory").glob("*.py")):
-        if file.name != "page.py":
-            common.update(file.read_bytes())
-    homes = {question.key: inspect.getmodule(question.answer) for question in QUESTIONS}
+    planted_by = homes(some)
+    asked = {question.key: Path(inspect.getfile(question.answer)) for question in QUESTIONS}
     found = {}
     for planted in every:
-        digest = common.copy()
-        read: dict[str, list[str]] = {}
-        for key in planted.questions:
-            _read_imports(Path(str(getattr(homes[key], "__file__", ""))), read)
-        # Sorted, so that it does not matter which file defines what.
-        for code in sorted(code for module in read.values() for code in module):
-            digest.update(code.encode())
+        digest = hashlib.sha256(path.read_bytes())
+        drawing = [planted_by[planted.name], Path(inspect.getfile(draw))]
+        for files in (drawing, [asked[key] for key in planted.questions]):
+            read: dict[str, list[str]] = {}
+            for file in files:
+                _read_imports(file, read)
+            # Sorted, so that it does not matter which file defines what.
+            for code in sorted(code for module in read.values() for code in module):
+                digest.update(code.encode())
         found[planted.name] = digest.hexdigest()[:16]
     return found
 
@@ -180,7 +180,7 @@ def benchmark(options: argparse.Namespace) -> None:
     wanted = [planted for planted in every.values() if chosen(options, planted)]
     if not wanted:
         raise InputError("no planted effect has these questions and this design")
-    on = bases(options.world, every.values())
+    on = bases(options.world, some, every.values())
     results = standing(options.out / "verdicts.json", on, 1)
     enough = standing(options.out / "verdicts.json", on, options.studies)
     pool = ProcessPoolExecutor(options.jobs) if options.jobs > 1 else None
