@@ -26,7 +26,8 @@ from heuristic_core.models.classifier import Classifier
 from heuristic_core.models.loading import load_model
 from heuristic_core.search.data import SearchData, prepare
 from heuristic_core.search.exchange import LEAST_FALL
-from heuristic_core.search.find import METHODS, find_subnetworks, method_options
+from heuristic_core.search.find import find_subnetworks
+from heuristic_core.search.methods import METHODS, method_options
 from heuristic_core.search.options import DeterministicOptions
 from heuristic_core.storage import file_digest
 from heuristic_core.study.settings import settings

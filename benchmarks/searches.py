@@ -19,8 +19,9 @@ import numpy as np
 import subjects
 from common import count, percentage
 from heuristic_core.measure.accuracy import predict, score
-from heuristic_core.search.find import METHODS, find_subnetworks, method_options
+from heuristic_core.search.find import find_subnetworks
 from heuristic_core.search.greedy import GreedyOptions
+from heuristic_core.search.methods import METHODS, method_options
 from heuristic_core.storage import digest, read_json, write_json
 from heuristic_core.study.settings import settings
 from heuristic_core.subnetwork import Subnetwork

@@ -8,16 +8,16 @@ import pickle
 
 import numpy as np
 import pytest
-from studies import quiet, study
 
 import heuristic_core as hc
 from heuristic_core.models.classifier import Classifier
-from heuristic_core.search.find import METHODS
+from heuristic_core.search.methods import METHODS
 from heuristic_core.study.plan import make_plan
 from heuristic_core.study.results import read_results
 from heuristic_core.study.run import RunOptions, run_study
 from heuristic_core.study.store import Store
 from tiny import save_tiny, some_pairs
+from tiny_studies import quiet, study
 
 TASK = {"train_size": 16, "search_size": 16, "id_size": 10, "per_case": 1}
 WAYS = {"pickle": lambda x: pickle.loads(pickle.dumps(x)), "deepcopy": copy.deepcopy}

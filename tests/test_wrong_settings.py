@@ -7,7 +7,7 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from heuristic_core.search.find import METHODS
+from heuristic_core.search.methods import METHODS
 from heuristic_core.study.config import StudyConfig
 from heuristic_core.study.keys import study_keys
 from heuristic_core.tasks import TASKS

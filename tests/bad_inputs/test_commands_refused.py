@@ -10,7 +10,7 @@ from refusal import HOSTILE, snapshot
 
 import heuristic_core as hc
 from command import hcore, mistake
-from heuristic_core.search import find
+from heuristic_core.search import methods
 from heuristic_core.study.config import load_study
 from tiny import LABELS, save_tiny
 
@@ -190,15 +190,15 @@ def test_none_stands_for_no_value():
 
 
 def test_finished_seeds_are_kept_when_a_search_is_stopped(tiny_folder, tmp_path, monkeypatch):
-    method = find.METHODS["random"]
+    method = methods.METHODS["random"]
 
     def stop(problem, options):
         if problem.seed == 2:
             raise KeyboardInterrupt
         return method.search(problem, options)
 
-    stopped = find.Method(stop, method.options, method.summary)
-    monkeypatch.setitem(find.METHODS, "random", stopped)
+    stopped = methods.Method(stop, method.options, method.summary)
+    monkeypatch.setitem(methods.METHODS, "random", stopped)
     seeds = ["--seed", 1, "--seed", 2]
     hcore("prune", tiny_folder, "--out", "subs", *QUICK, *seeds, cwd=tmp_path, code=130)
     kept = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())

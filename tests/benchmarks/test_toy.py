@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from heuristic_core.analysis.separation import placements
-from heuristic_core.search.find import METHODS
+from heuristic_core.search.methods import METHODS
 from report.browser import browser
 
 ROOT = Path(__file__).parents[2]

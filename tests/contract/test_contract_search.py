@@ -9,7 +9,8 @@ from family_matrix import CELLS, NAMES, pairs
 
 from heuristic_core.checks.state import state_of
 from heuristic_core.search.data import prepare
-from heuristic_core.search.find import METHODS, find_subnetworks
+from heuristic_core.search.find import find_subnetworks
+from heuristic_core.search.methods import METHODS
 
 #: Settings with which each method is done in a moment.
 QUICK = {

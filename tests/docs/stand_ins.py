@@ -16,7 +16,7 @@ import pytest
 from pydantic import create_model
 
 from command import SMALL, hcore
-from heuristic_core.search.find import METHODS
+from heuristic_core.search.methods import METHODS
 from heuristic_core.study.conclusions import write_conclusions
 from heuristic_core.study.results import open_results, read_results
 from heuristic_core.tasks import TASKS

@@ -19,7 +19,7 @@ from heuristic_core.analysis.single_removal import single_removal
 from heuristic_core.analysis.spread import spread
 from heuristic_core.measure.dependency import dependencies
 from heuristic_core.measure.discrimination import discriminate
-from heuristic_core.search.find import METHODS
+from heuristic_core.search.methods import METHODS
 from known.models import (
     CONSTANT,
     GATHER,

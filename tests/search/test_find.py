@@ -16,15 +16,10 @@ from heuristic_core.errors import InputError
 from heuristic_core.measure.accuracy import predict
 from heuristic_core.models.loading import load_model
 from heuristic_core.search.data import means, prepare
-from heuristic_core.search.find import (
-    METHODS,
-    find_subnetwork,
-    find_subnetworks,
-    find_subnetworks_together,
-    search_effort,
-)
+from heuristic_core.search.find import find_subnetwork, find_subnetworks, find_subnetworks_together
 from heuristic_core.search.gate_training import kl_divergence
 from heuristic_core.search.learned import target_schedule
+from heuristic_core.search.methods import METHODS, search_effort
 from heuristic_core.search.options import DeterministicOptions as Fixed
 from heuristic_core.tables import DETERMINISTIC, UNDECIDED
 from heuristic_core.units import n_kept

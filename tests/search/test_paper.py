@@ -9,8 +9,9 @@ from problems import problem_of
 
 from heuristic_core.models.loading import load_model
 from heuristic_core.search.data import prepare
-from heuristic_core.search.find import find_subnetwork, find_subnetworks, search_effort
+from heuristic_core.search.find import find_subnetwork, find_subnetworks
 from heuristic_core.search.gate_training import train_gates
+from heuristic_core.search.methods import search_effort
 from heuristic_core.search.paper import (
     PaperOptions,
     deterministic_gates,

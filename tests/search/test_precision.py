@@ -14,8 +14,9 @@ from heuristic_core.models import precision as precisions
 from heuristic_core.models.hooks import on_heads
 from heuristic_core.models.loading import load_model
 from heuristic_core.search.data import prepare
-from heuristic_core.search.find import METHODS, find_subnetwork, find_subnetworks_together
+from heuristic_core.search.find import find_subnetwork, find_subnetworks_together
 from heuristic_core.search.gate_training import kl_divergence
+from heuristic_core.search.methods import METHODS
 from heuristic_core.training.finetune import finetune
 from heuristic_core.units import n_kept
 from tiny import save_tiny, some_pairs

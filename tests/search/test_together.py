@@ -15,9 +15,10 @@ from heuristic_core.errors import InputError
 from heuristic_core.models.loading import load_model
 from heuristic_core.search.data import prepare
 from heuristic_core.search.exchange import exchange
-from heuristic_core.search.find import METHODS, find_subnetworks, find_subnetworks_together
+from heuristic_core.search.find import find_subnetworks, find_subnetworks_together
 from heuristic_core.search.gate_training import GateOptions, train_gates
 from heuristic_core.search.learned import LearnedOptions
+from heuristic_core.search.methods import METHODS
 from heuristic_core.search.rows import passes
 from tiny import plant_idle_units, save_tiny, some_pairs
 

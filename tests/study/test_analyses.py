@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from studies import SMALL, cells, change_kind, decisions, quiet, study
 
 import heuristic_core as hc
 from heuristic_core.analysis.accuracies import sparsest_matching
@@ -20,6 +19,7 @@ from heuristic_core.study.results import read_results
 from heuristic_core.study.run import RunOptions, load_study_task, run_study
 from heuristic_core.study.store import Store
 from heuristic_core.tables import MEASURED
+from tiny_studies import SMALL, cells, change_kind, decisions, quiet, study
 
 #: Disjoint subnetworks at one sparsity, whatever those of a tiny model are worth.
 ONE = SMALL | {"disjoint": {"sparsity": 0.5, "seeds": 2, "forbidden": [0.5, 1.0]}}

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from studies import SMALL, quiet, study
 
 from heuristic_core.errors import InputError
 from heuristic_core.study.analysis_plan import GRID, sampled
@@ -18,6 +17,7 @@ from heuristic_core.study.planner import Checkpoint, Planner
 from heuristic_core.study.run import RunOptions, load_study_task, run_study
 from heuristic_core.study.store import Store
 from heuristic_core.units import UnitSpace
+from tiny_studies import SMALL, quiet, study
 
 CORE, ADDED = ["L0H1", "L0H2", "L1H0"], ["L0H3", "L1H2"]
 

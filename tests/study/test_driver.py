@@ -9,7 +9,6 @@ import time
 
 import pytest
 from rich.console import Console
-from studies import quiet
 
 from heuristic_core.errors import InputError, Remark
 from heuristic_core.study import kinds
@@ -22,6 +21,7 @@ from heuristic_core.study.process import Process
 from heuristic_core.study.status import status_of
 from heuristic_core.study.store import Cell, Store
 from heuristic_core.study.watch import Watch
+from tiny_studies import quiet
 
 
 @pytest.fixture

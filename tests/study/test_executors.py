@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from studies import cells, study
 
 from heuristic_core.errors import InputError
 from heuristic_core.study.executors.on_ray import OnRay
@@ -23,6 +22,7 @@ from heuristic_core.study.journal import read_log, read_notes
 from heuristic_core.study.process import Process
 from heuristic_core.study.status import status_of
 from heuristic_core.study.store import Cell
+from tiny_studies import cells, study
 
 HERE = Path(__file__).parent
 #: Longer searches than in other tests, so that they can be killed.

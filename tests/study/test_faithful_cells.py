@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from studies import SMALL, quiet, study
 
 import heuristic_core as hc
 from heuristic_core.storage import read_json
@@ -17,6 +16,7 @@ from heuristic_core.study.config import StudyConfig, check_study
 from heuristic_core.study.run import RunOptions, load_study_task, run_study
 from heuristic_core.tables import TABLES
 from tiny import save_tiny
+from tiny_studies import SMALL, quiet, study
 
 FAITHFUL = {"seeds": 2, "repelled": 2, "weights": [0.0, 0.3], "rounds": 1, "examples": 20}
 VALIDITY = {"seeds": 2, "draws": 20, "examples": 8, "unit_examples": 8, "searches": 1}

@@ -5,7 +5,6 @@ import shlex
 import shutil
 
 import pytest
-from studies import cells, equal, quiet, study
 
 from command import hcore, mistake
 from heuristic_core.errors import InputError
@@ -14,6 +13,7 @@ from heuristic_core.study.journal import Journal
 from heuristic_core.study.place import read_origin
 from heuristic_core.study.record import digests
 from heuristic_core.study.run import RunOptions, run_study
+from tiny_studies import cells, equal, quiet, study
 
 
 def seeds(*numbers: int, per_pass: int = 1) -> dict:

@@ -7,11 +7,11 @@ import shutil
 
 import pandas as pd
 import pytest
-from studies import cells
 
 from command import hcore, mistake
 from heuristic_core.study.place import origins
 from tiny import save_tiny
+from tiny_studies import cells
 
 STUDY = """
 name = "x"

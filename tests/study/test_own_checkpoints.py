@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from huggingface_hub import constants
-from studies import cells, quiet
 
 from command import hcore, mistake
 from heuristic_core.errors import InputError
@@ -20,6 +19,7 @@ from heuristic_core.study.given_losses import given_losses
 from heuristic_core.study.results import read_results
 from heuristic_core.study.run import RunOptions, load_study_task, run_study
 from tiny import save_tiny, some_pairs
+from tiny_studies import cells, quiet
 
 STEPS = (0, 2, 4)
 TASK = """

@@ -10,11 +10,10 @@ import time
 
 import numpy as np
 import pytest
-from studies import VERDICTS, cells, change_kind, decisions, equal, quiet, study, tables
 
 from heuristic_core.errors import InputError
 from heuristic_core.models.device import hardware
-from heuristic_core.search.find import search_effort
+from heuristic_core.search.methods import search_effort
 from heuristic_core.study.plan import make_plan
 from heuristic_core.study.results import read_results
 from heuristic_core.study.run import (
@@ -26,6 +25,7 @@ from heuristic_core.study.run import (
 from heuristic_core.study.store import Store
 from heuristic_core.subnetwork import Subnetwork
 from heuristic_core.tasks import load_suite
+from tiny_studies import VERDICTS, cells, change_kind, decisions, equal, quiet, study, tables
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import json
 
 import pandas as pd
 import pytest
-from studies import SMALL, cells, quiet, study, tables
 
 from heuristic_core.errors import InputError
 from heuristic_core.study.analyses import analyze_run
@@ -14,6 +13,7 @@ from heuristic_core.study.config import check_study
 from heuristic_core.study.loaded import load_run
 from heuristic_core.study.plan import make_plan
 from heuristic_core.study.run import RunOptions, load_study_task, run_study
+from tiny_studies import SMALL, cells, quiet, study, tables
 
 SEARCH = {
     "sparsities": [0.5, 0.7],

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from studies import SMALL, VERDICTS, cells, change_kind, quiet, study
 
 from command import hcore
 from heuristic_core.errors import InputError
@@ -21,6 +20,7 @@ from heuristic_core.study.run import (
     run_study,
 )
 from heuristic_core.study.run_folder import open_run
+from tiny_studies import SMALL, VERDICTS, cells, change_kind, quiet, study
 
 
 def options(folder: Path) -> RunOptions:

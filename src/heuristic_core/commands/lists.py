@@ -13,7 +13,7 @@ from rich.text import Text
 from ..errors import InputError, one_line
 from ..models.families import FAMILIES
 from ..models.sources import PACKAGED
-from ..search.find import METHODS
+from ..search.methods import METHODS
 from ..study.settings import settings
 from ..tasks import SUITES, TASKS, describe, load_task, shelf_entries, suite_names
 from ..tasks.registry import TASKS_OF

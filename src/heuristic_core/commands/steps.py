@@ -15,7 +15,8 @@ from ..models.loading import load_model
 from ..models.sources import identity
 from ..precision import check_precision
 from ..search.data import prepare
-from ..search.find import check_together, find_subnetworks_together, method_options
+from ..search.find import find_subnetworks_together
+from ..search.methods import check_together, method_options
 from ..storage import check_writable, digest
 from ..study.config import check_study
 from ..study.kinds.search import SEARCH, subnetwork_name

@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float
 
 from ..errors import InputError, expect_whole, one_line
 from ..models.classifier import Classifier, check_classifier
+from ..search.checks import search_data_of
 from ..search.data import SearchData
-from ..search.find import search_data_of
 from ..subnetwork import Subnetwork
 from ..tasks.task import Examples, Task
 from ..units import n_kept

@@ -17,7 +17,8 @@ from ..models.classifier import Classifier, check_classifier
 from ..models.steady import steady
 from ..progress import Progress, partial_progress
 from ..search.data import SearchData
-from ..search.find import find_subnetwork, search_effort
+from ..search.find import find_subnetwork
+from ..search.methods import search_effort
 from ..search.problem import no_progress
 from ..subnetwork import Subnetwork
 from ..tasks.task import Examples, Task

@@ -14,7 +14,8 @@ from ..errors import InputError, one_line
 from ..models.classifier import Classifier
 from ..progress import Progress
 from ..search.data import SearchData
-from ..search.find import METHODS, find_subnetworks, search_effort
+from ..search.find import find_subnetworks
+from ..search.methods import METHODS, search_effort
 from ..subnetwork import Subnetwork
 from .divergence import Masks
 from .random_sets import pools, redrawn

@@ -2,170 +2,31 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from numbers import Integral
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool
-from pydantic import ValidationError
 
-from ..errors import InputError, expect, one_line, unknown
+from ..errors import InputError, expect, one_line
 from ..models.classifier import Classifier, check_classifier
 from ..models.precision import quick_gradients
 from ..models.steady import steady
 from ..progress import Progress
 from ..subnetwork import Subnetwork
 from ..tasks.task import Examples, Task
-from ..units import Unit, check_sparsity, n_kept
-from ..validation import wrong
+from ..units import Unit, check_sparsity
 from .aim import Aim
+from .checks import check_led, check_seeds, search_data_of, targets_of
 from .cut import cut
-from .data import SearchData, prepare
-from .fisher import FisherOptions, fisher
+from .data import SearchData
 from .gate_training import GateOptions
-from .gim import GimOptions, gim
-from .gradient import GradientOptions, gradient
-from .greedy import GreedyOptions, greedy
-from .integrated import IntegratedOptions, integrated
-from .learned import LearnedOptions, learned, learned_together
-from .magnitude import MagnitudeOptions, magnitude
-from .options import MethodOptions
-from .paper import PaperOptions, paper, paper_together
+from .methods import METHODS, check_together, method_options
 from .problem import Problem, no_progress
-from .random_units import RandomOptions, random_units
 from .ranking import Ranking
-from .subset import SubsetOptions, subset
-from .two_sided import TwoSidedOptions, two_sided
-
-
-@dataclass(frozen=True)
-class Method:
-    """One way of finding subnetworks.
-
-    Args:
-        search: From (problem, options) to one ``Ranking`` for each number of units to keep.
-        options: The settings it takes.
-        summary: What it does, in one line.
-        together: From (the same problem once for each seed, options) to the rankings of each seed,
-            for methods that search with several seeds in one pass.
-        apart: Whether every sparsity is a search of its own, so that studies run each by itself.
-    """
-
-    search: Callable[[Problem, Any], list[Ranking]]
-    options: type[MethodOptions]
-    summary: str
-    together: Callable[[Sequence[Problem], Any], list[list[Ranking]]] | None = None
-    apart: bool = False
-
-
-METHODS: dict[str, Method] = {
-    "learned": Method(
-        learned,
-        LearnedOptions,
-        "hard-concrete gates trained to agree with the full model",
-        learned_together,
-    ),
-    "paper": Method(
-        paper,
-        PaperOptions,
-        "the published procedure, its quirks included: over a million examples a sparsity",
-        paper_together,
-        apart=True,
-    ),
-    "subset": Method(
-        subset,
-        SubsetOptions,
-        "importances trained through samples of exactly k units (Li et al. 2021)",
-    ),
-    "two_sided": Method(
-        two_sided,
-        TwoSidedOptions,
-        "gates fitted pushed open and pushed shut, with causal roles (Nam et al. 2025)",
-    ),
-    "fisher": Method(
-        fisher,
-        FisherOptions,
-        "least Fisher information dropped, then swaps within layers (Kwon et al. 2022)",
-    ),
-    "gradient": Method(
-        gradient,
-        GradientOptions,
-        "least mean absolute gradient of the loss dropped (Michel et al. 2019)",
-    ),
-    "gim": Method(
-        gim,
-        GimOptions,
-        "as gradient, with gradients shared between what is multiplied (Edin et al. 2025)",
-    ),
-    "integrated": Method(
-        integrated,
-        IntegratedOptions,
-        "least integrated gradient over the gates dropped (Sundararajan et al. 2017)",
-    ),
-    "greedy": Method(
-        greedy, GreedyOptions, "the unit missed least dropped again and again, for small models"
-    ),
-    "magnitude": Method(
-        magnitude, MagnitudeOptions, "outputs nearest to their ablation values dropped"
-    ),
-    "random": Method(
-        random_units, RandomOptions, "units in a random order, evenly over layers if asked"
-    ),
-}
-
-
-def method_options(method: str, options: Mapping[str, Any]) -> MethodOptions:
-    """Check a method's settings and fill in the defaults.
-
-    Raises:
-        InputError: If the method or a setting is unknown, or a value does not fit.
-    """
-    if not isinstance(method, str) or method not in METHODS:
-        raise unknown("search method", method, METHODS)
-    kind = METHODS[method].options
-    for name, value in options.items():
-        if name not in kind.model_fields:
-            raise unknown(f"option of the search method {method!r}", name, kind.model_fields)
-        if isinstance(value, float) and not math.isfinite(value):
-            raise InputError(f"search option {name} is {value}, but must be a finite number")
-    try:
-        return kind.model_validate(dict(options), strict=True)  # true is not the number 1
-    except ValidationError as error:
-        place, message = wrong(error)
-        raise InputError(f"search option {'.'.join(map(str, place))}: {message}") from error
-
-
-def search_effort(method: str, options: Mapping[str, Any], sparsities: Sequence[float]) -> int:
-    """Return the number of examples that a search runs forward and backward.
-
-    Raises:
-        InputError: If the method or a setting is unknown.
-    """
-    return method_options(method, options).n_examples(sorted(sparsities))
-
-
-def check_together(method: str, options: Mapping[str, Any]) -> None:
-    """Check that a method can search with several seeds in one pass.
-
-    Raises:
-        InputError: If it cannot, or not with these settings.
-    """
-    if METHODS[method].together is None:
-        able = " and ".join(name for name, one in METHODS.items() if one.together)
-        raise InputError(
-            f"the search method {method!r} takes one seed at a time; {able} search several together"
-        )
-    settings = method_options(method, options)
-    if isinstance(settings, GateOptions) and settings.dropout:
-        raise InputError(
-            "with dropout, seeds are searched one at a time: torch draws it from one generator; "
-            "set the search option dropout to false to search several together"
-        )
 
 
 def find_subnetworks(
@@ -289,7 +150,7 @@ def find_subnetworks_together(
     if isinstance(sparsities, str) or not isinstance(sparsities, Iterable):
         raise InputError(f"sparsities are a list such as [0.5], not {one_line(repr(sparsities))}")
     wanted = [check_sparsity(s) for s in sparsities]
-    all_seeds = _check_seeds(seeds)
+    all_seeds = check_seeds(seeds)
     if len(all_seeds) > 1:
         check_together(method, options)
     prunable = model.space.prunable(units)
@@ -298,14 +159,14 @@ def find_subnetworks_together(
         raise InputError("name at least one sparsity")
     data = search_data_of(model, task, ablation)
     excluded = model.space.mask(exclude)
-    aims = _aims(rising, prunable, excluded)
+    aims = targets_of(rising, prunable, excluded)
     count_at = dict(aims)  # several sparsities can have the same aim
     if excluded.any() and isinstance(settings, GateOptions):
         # Computed during training, the reference would be that of a model without the units.
         settings = settings.model_copy(update={"cached_reference": True})
     candidates = prunable & ~excluded
     if aim is not None or improve is not None:
-        _check_led(method, aim, improve, model, candidates, list(count_at.values()))
+        check_led(method, aim, improve, model, candidates, list(count_at.values()))
     problem = Problem(
         model=model,
         data=data,
@@ -367,112 +228,6 @@ def find_subnetworks_together(
         }
         found[seed] = [at[sparsity] for sparsity in wanted]
     return found
-
-
-def _check_led(
-    method: str,
-    aim: Aim | None,
-    improve: Subnetwork | None,
-    model: Classifier,
-    candidates: Bool[np.ndarray, " unit"],
-    counts: Sequence[int],
-) -> None:
-    """Check that a search can have an aim, or improve a subnetwork.
-
-    Raises:
-        InputError: If its method can do neither, or the subnetwork is of another model or size.
-    """
-    expect("the aim", aim, Aim, type(None), hint="make it with aim_at")
-    expect("the subnetwork to improve", improve, Subnetwork, type(None))
-    if method != "learned":
-        raise InputError(
-            f"the search method {method!r} takes no aim and improves no subnetwork; use 'learned'"
-        )
-    if improve is None:
-        return
-    if improve.space != model.space:
-        raise InputError(f"the subnetwork to improve has {improve.space}, the model {model.space}")
-    n = int((improve.mask & candidates).sum())
-    if set(counts) != {n}:
-        raise InputError(
-            f"the subnetwork to improve keeps {n} of the units to choose from, the search is for "
-            f"{', '.join(map(str, counts))}; ask for the sparsity of the subnetwork"
-        )
-
-
-def _check_seeds(seeds: Any) -> list[int]:
-    """Check that seeds are different whole numbers, at least one.
-
-    Raises:
-        InputError: If they are not.
-    """
-    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
-        raise InputError(f"seeds are a list such as [1, 2], not {one_line(repr(seeds))}")
-    given = list(seeds)
-    for seed in given:
-        if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 2**63:
-            raise InputError(f"seed {one_line(repr(seed))} is no whole number from 0 to 2**63 - 1")
-    if not given or len(set(given)) < len(given):
-        raise InputError("name at least one seed, and each once")
-    return [int(seed) for seed in given]
-
-
-def search_data_of(model: Classifier, task: object, ablation: str | None) -> SearchData:
-    """Prepare the search data, or check those that were prepared.
-
-    Raises:
-        InputError: If they are of another ablation or another model, or there are no examples.
-    """
-    if not isinstance(task, SearchData):
-        if not isinstance(task, Task | Examples):
-            raise InputError(
-                "masks are learned on a task, examples or search data, not on a "
-                f"{type(task).__name__}"
-            )
-        return prepare(model, task, ablation=ablation or "mean")
-    if ablation not in (None, task.ablation):
-        raise InputError(f"the search data were prepared with {task.ablation} ablation")
-    task.values.check_fits(model.anatomy)
-    if task.reference.shape[1] != len(model.labels):
-        raise InputError(
-            f"the search data hold predictions of {task.reference.shape[1]} classes, but the "
-            f"model has {len(model.labels)}; prepare them with this model"
-        )
-    model.check_weights(
-        "the search data are of other weights", task.values.source, "prepare them with this model"
-    )
-    return task
-
-
-def _aims(
-    sparsities: Sequence[float],
-    prunable: Bool[np.ndarray, " unit"],
-    excluded: Bool[np.ndarray, " unit"],
-) -> list[tuple[float, int]]:
-    """Return the target of gates and the number of units to keep for each sparsity.
-
-    Without excluded units the target is the sparsity itself. Otherwise it is the share of the
-    remaining units that the number leaves out.
-
-    Raises:
-        InputError: If too few units are not excluded, or an excluded unit is not prunable.
-    """
-    if (excluded & ~prunable).any():
-        raise InputError("a unit to exclude is not among those that may be pruned; see `units`")
-    n = int(prunable.sum())
-    n_left = n - int(excluded.sum())
-    if not n_left:
-        raise InputError("every unit that may be pruned is excluded; exclude fewer")
-    counts = [n_kept(n, sparsity) for sparsity in sparsities]
-    for sparsity, count in zip(sparsities, counts, strict=True):
-        if count > n_left:
-            raise InputError(
-                f"sparsity {sparsity:g} keeps {count} of {n} units, but only {n_left}"
-                " are not excluded; exclude fewer, or ask for a higher sparsity"
-            )
-    if n_left == n:
-        return list(zip(sparsities, counts, strict=True))
-    return [(1 - count / n_left, count) for count in counts]
 
 
 @contextmanager

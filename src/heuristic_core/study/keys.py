@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ..errors import unknown
-from ..search.find import METHODS
+from ..search.methods import METHODS
 from ..tasks import TASKS
 from .checkpoints import FineTuned
 from .config import StudyConfig

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import InputError, one_line
 from ..measure.counterfactual import check_counterparts
-from ..search.find import check_together, method_options
+from ..search.methods import check_together, method_options
 from ..tasks.task import Suite, Task
 from ..units import UnitSpace
 from .config import StudyConfig

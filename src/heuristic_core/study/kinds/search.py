@@ -8,13 +8,8 @@ from typing import Any
 
 from ...models.classifier import Classifier
 from ...progress import Progress
-from ...search.find import (
-    METHODS,
-    check_together,
-    find_subnetworks_together,
-    method_options,
-    search_effort,
-)
+from ...search.find import find_subnetworks_together
+from ...search.methods import METHODS, check_together, method_options, search_effort
 from ...search.options import DeterministicOptions
 from ...subnetwork import Subnetwork
 from ..bench import Workbench
