@@ -12,6 +12,7 @@ from . import (
     plant_order,
     plant_reading,
     plant_removals,
+    plant_sets,
     plant_subnetworks,
 )
 from .planted import Planted
@@ -24,6 +25,7 @@ _PARTS: tuple[Callable[[World], Iterator[Planted]], ...] = (
     plant_order.planted,
     plant_reading.planted,
     plant_removals.planted,
+    plant_sets.planted,
 )
 
 

@@ -398,12 +398,23 @@ TARGETED = Table(
 )
 TARGETED_CONTRASTS = Table(
     "targeted_contrasts",
-    "How the mean AUROCs of subnetworks with two aims differ on examples that no search saw.",
+    "How the mean AUROCs of subnetworks with two aims differ on examples that no search saw, and "
+    "the mean of each aim.",
     *_OF_SPARSITY,
     _AIM,
-    replace(_AIM, name="other_aim", meaning="the aim of the subnetworks that are subtracted"),
+    replace(
+        _AIM,
+        name="other_aim",
+        meaning="the aim of the subnetworks that are subtracted; empty where none are",
+        choices=("none", "well", "badly", "apart", ""),
+    ),
     replace(_AIMED, key=True),
-    Column("auc_difference", "difference of means over cases and seeds", low=-1, high=1),
+    Column(
+        "auc_difference",
+        "difference of means over cases and seeds, or the mean of the one aim",
+        low=-1,
+        high=1,
+    ),
     _error("se", "the difference"),
 )
 REPELLED = Table(

@@ -42,7 +42,7 @@ def targeted(
                 rows.append(row | {"divergence": divergence})
     contrasts = [
         SYSTEM | {"aim": one, "other_aim": other, "aimed": aimed, "auc_difference": 0.0, "se": se}
-        for one, other in (("well", "badly"), ("apart", "badly"))
+        for one, other in (("well", "badly"), ("apart", "badly"), *((aim, "") for aim in aurocs))
         for aimed in (True, False)
     ]
     return {

@@ -41,7 +41,7 @@ def generalisation_range(evidence: Evidence) -> list[Answer]:
                 verdict=_verdict(systems, error_of(evidence, key, WELL, BADLY)),
                 rows={
                     "generalisation-range": [
-                        {"aim": aim} | _summary(some)
+                        {"aim": aim} | _summary(some, error_of(evidence, key, str(aim)))
                         for aim, some in systems.groupby("aim", sort=False)
                     ],
                     "aimed-subnetworks": list(_listed(systems)),
@@ -76,14 +76,14 @@ def aimed_systems(rows: pd.DataFrame) -> pd.DataFrame:
     return systems.reset_index().sort_values(by, key=lambda c: c.map(order).fillna(c))
 
 
-def error_of(evidence: Evidence, key: tuple[Any, ...], aim: str, other: str) -> float:
-    """Return the error over examples of how two aims differ on held-out cases.
+def error_of(evidence: Evidence, key: tuple[Any, ...], aim: str, other: str = "") -> float:
+    """Return the error over examples of how two aims differ on held-out cases, or of one's mean.
 
     Args:
         evidence: What was measured.
         key: Model, method and sparsity.
         aim: One aim.
-        other: The other one.
+        other: The other one; empty for the mean of the first.
 
     Returns:
         The standard error; 0 if it is not known.
@@ -105,14 +105,14 @@ def paired_difference(systems: pd.DataFrame, aim: str, other: str) -> pd.Series:
     return (faithful[aim] - faithful[other]).dropna()
 
 
-def _summary(some: pd.DataFrame) -> Row:
+def _summary(some: pd.DataFrame, error: float) -> Row:
     return {
         "n": len(some),
         "n_faithful": int(some["faithful"].sum()),
         "divergence": float(some["divergence"].mean()),
         "in_domain": float(some["in_domain"].mean()),
         "aimed_auc": float(some["aimed_auc"].mean()),
-        "held_out_auc": mean_share(some["held_out_auc"]),
+        "held_out_auc": mean_share(some["held_out_auc"], error**2),
     }
 
 
@@ -212,7 +212,7 @@ QUESTION = Question(
             Column(
                 "held_out_auc",
                 "mean AUROC over the adversarial cases that no search aimed at; interval over "
-                "seeds",
+                "seeds and examples",
                 title="AUROC, held out",
                 interval=True,
                 brief=True,

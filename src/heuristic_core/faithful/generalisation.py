@@ -100,7 +100,7 @@ def difference_of_aurocs(
         model_labels: The model's labels, in the order of its classes.
         cases: The adversarial cases over which AUROCs are averaged.
         one: The logits of each subnetwork of one group.
-        other: Those of the other group.
+        other: Those of the other group; if it is empty, nothing is subtracted.
 
     Returns:
         The difference of the means, and its standard error over examples; not numbers where no

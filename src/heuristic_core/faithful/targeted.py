@@ -30,8 +30,14 @@ from .generalisation import by_case, difference_of_aurocs, halves, run_each
 #: generalise well without the heads of the subnetwork that generalises badly.
 PLAIN, APART = "none", "apart"
 AIMS = (PLAIN, *TOWARDS, APART)
-#: Which groups of subnetworks are compared.
-CONTRASTS = (("well", "badly"), ("well", PLAIN), (PLAIN, "badly"), (APART, "badly"))
+#: Which groups of subnetworks are compared; with nothing where the second is empty.
+CONTRASTS = (
+    ("well", "badly"),
+    ("well", PLAIN),
+    (PLAIN, "badly"),
+    (APART, "badly"),
+    *((aim, "") for aim in AIMS),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +54,8 @@ class GeneralisationRange:
         cases: One row per subnetwork and case, on examples that no search saw: ``aim``, ``seed``,
             the columns of ``evaluate``, ``auc`` and ``aimed``, whether searches aimed at the case.
         contrasts: One row per pair of aims and side, aimed or held out: ``aim``, ``other_aim``,
-            ``aimed``, ``auc_difference`` of the means over cases and seeds, ``se`` over examples.
+            ``aimed``, ``auc_difference`` of the means over cases and seeds, ``se`` over examples;
+            where ``other_aim`` is empty, the mean of ``aim`` itself.
     """
 
     bound: float
@@ -179,10 +186,12 @@ def generalisation_range(
     for one, other in CONTRASTS:
         for side, names in ((True, split.aimed_cases), (False, split.held_out_cases)):
             # Pairs of the same seeds, where some of a group could not be searched for.
-            n = min(len(found[one]), len(found[other]))
+            n = min(len(found[aim]) for aim in (one, other) if aim)
             if not n:
                 continue
-            both = [[run[suites[-1].name] for run in logits[aim][:n]] for aim in (one, other)]
+            both = [
+                [run[suites[-1].name] for run in logits.get(aim, [])[:n]] for aim in (one, other)
+            ]
             mean, se = difference_of_aurocs(suites[-1], model.labels, names, *both)
             row = {"aim": one, "other_aim": other, "aimed": side}
             contrasts.append(row | {"auc_difference": mean, "se": se})

@@ -79,7 +79,7 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
 
 TARGETED = Kind(
     name="targeted",
-    version=1,
+    version=2,
     efficiency=0.6,
     work=_work,
     tables=(
