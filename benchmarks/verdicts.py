@@ -203,7 +203,7 @@ def write(
     parts = [
         f"{len(kept)} of {len(list(every))} planted effects were drawn.",
         "## Beyond the bars",
-        "\n".join(beyond(rows) or ["None."]),
+        "\n".join(beyond(rows, covered) or ["None."]),
         "## Decisions",
         share_tables(rows),
         "## Coverage",

@@ -161,18 +161,24 @@ def coverage(planted: Planted, drawn: Drawn) -> list[dict]:
                 "half_width": float(half.median()),
                 "sd": float(by_row.std().mean()),
                 "on_a_grid": bool(by_row.nunique().median() <= 30),
-                "at_an_end": _at_an_end(question, column, known, by_row),
+                "at_an_end": _at_an_end(_ends(planted, question, column), known),
             }
         )
     return rows
 
 
-def _at_an_end(question: str, column: str, known: pd.DataFrame, by_row: object) -> bool:
+def _ends(planted: Planted, question: str, column: str) -> tuple[float, float] | None:
+    """Return the ends of the scale of a column; nothing where they are not known."""
+    table, _, name = column.partition(", ")
+    if not name:
+        return planted.ends.get("verdict")
+    return planted.ends.get(column) or _BY_KEY[question].table(table)[name].bounds
+
+
+def _at_an_end(ends: tuple[float, float] | None, known: pd.DataFrame) -> bool:
     """Check whether most estimates are within two standard errors of the end of the scale."""
-    if column.startswith("verdict"):
+    if ends is None:
         return False
-    table, name = column.split(", ")
-    low, high = _BY_KEY[question].table(table)[name].bounds
     groups = known.groupby("key")["value"]
     mean, sd = groups.mean(), groups.std()
-    return bool(((mean - 2 * sd < low) | (mean + 2 * sd > high)).mean() > 0.5)
+    return bool(((mean - 2 * sd < ends[0]) | (mean + 2 * sd > ends[1])).mean() > 0.5)

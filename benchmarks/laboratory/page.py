@@ -18,8 +18,14 @@ Cells = Sequence[dict[str, Any]]
 _TRUTHS = {"holds": "true", "absent": "false", "nothing": "nothing", "between": "between"}
 
 
-def beyond(shares: Cells) -> list[str]:
-    """Say which verdicts are wrong more often, or right less often, than they should be."""
+def beyond(shares: Cells, covered: Cells) -> list[str]:
+    """Say what is beyond the bars: verdicts that are too often wrong or open, and intervals.
+
+    Args:
+        shares: How often verdicts are right and wrong.
+        covered: How often intervals hold the true value; near the end of a scale, and where there
+            are few values, they need not hold it in 93 to 98.5 %.
+    """
     found = []
     for row in shares:
         what = f"`{row['question']}` {row['where']}, {row['effect']}, {row['design']}"
@@ -30,6 +36,11 @@ def beyond(shares: Cells) -> list[str]:
             found.append(
                 f"- {what}: right in {row['right']:.1%} of {row['n']:,}, wanted: {row['bar']:.0%}"
             )
+    for row in covered:
+        inside = COVERED[0] <= row["coverage"] <= COVERED[1]
+        if not (inside or row["on_a_grid"] or row["at_an_end"]):
+            what = f"`{row['question']}`: {row['column']}, {row['effect']}, {row['design']}"
+            found.append(f"- {what}: covers in {row['coverage']:.1%} of {row['n']:,}")
     return found
 
 

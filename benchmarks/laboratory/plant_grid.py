@@ -97,6 +97,14 @@ SIZES = {
     "a rise of 20 points": (0.525, 0.325),
     "a rise of 40 points": (0.625, 0.225),
 }
+#: The smallest size in the grid, and the largest change.
+SMALLEST = 100 * (1 - float(ARMS[-1]))
+ENDS = {
+    "effective-size, size": (SMALLEST, 100.0),
+    "effective-size-margins, size": (SMALLEST, 100.0),
+    "effective-size-changes, points": (SMALLEST - 100, 100 - SMALLEST),
+    "verdict": (SMALLEST - 100, 100 - SMALLEST),
+}
 #: What must be found of a rise of 40 points on balanced data, by seeds and adversarial examples.
 SIZE_BARS = {(3, 220): 0.70, (6, 500): 0.95}
 
@@ -123,6 +131,7 @@ def _sizes(world: World) -> Iterator[Planted]:
                 ),
                 draw=Grid(world=world, seeds=seeds, sample=some, at=at),
                 covered=("effective-size", "effective-size-changes", "effective-size-margins"),
+                ends=ENDS,
                 at_once=20,
             )
     some = sample(220, IN_DOMAIN, world.alike_full, world.alike)

@@ -47,6 +47,8 @@ class Planted:
         draw: Draws the tables of so many studies.
         covered: Tables of these questions in which the truth is the same in all studies, so that
             their intervals can be checked; those of verdicts always are.
+        ends: The ends of the scale of a column, as ``table, column`` or ``verdict``, where the
+            design has closer ones than the column.
         at_once: Studies that are drawn in one table.
     """
 
@@ -55,6 +57,7 @@ class Planted:
     claims: tuple[Claim, ...]
     draw: Callable[[np.random.Generator, int], Tables]
     covered: tuple[str, ...] = ()
+    ends: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     at_once: int = 50
 
     @property

@@ -14,7 +14,7 @@ from heuristic_core.analysis.effective_size import QUESTION, SPANS, effective_si
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.intervals import student
 from heuristic_core.analysis.paired import drawn_aurocs, drawn_means
-from heuristic_core.analysis.size_rule import estimate, sizes
+from heuristic_core.analysis.size_rule import mean_change, mean_size, sizes
 from heuristic_core.tables import EVALUATIONS, GRID_PREDICTIONS
 from tables_by_hand import evaluation, evaluations
 
@@ -235,22 +235,34 @@ def test_without_errors_over_examples_intervals_are_students():
     by_seed = pd.Series([20.0, 40.0, 70.0])
     expected = student(by_seed.to_numpy())
     same = pd.DataFrame(np.tile(by_seed, (1000, 1)))
-    made = estimate(by_seed, same, -100.0)
+    made = mean_change(by_seed, same)
     assert made.value == expected.value
     assert (made.low, made.high) == pytest.approx((expected.low, 100))
-    assert np.isnan(estimate(by_seed, None, -100.0).low)
+    assert np.isnan(mean_size(by_seed, None, 0.0).low)
+    assert np.isnan(mean_change(by_seed[:1], same).low)
 
 
 def test_the_variance_over_draws_of_the_examples_is_added():
     by_seed = pd.Series([20.0, 40.0, 70.0])
     over_seeds = by_seed.var() / 3
     shared = np.repeat([-20.0, 20.0], 500)[:, None]
-    made = estimate(by_seed, pd.DataFrame(by_seed.to_numpy() + shared), -1000.0)
+    made = mean_change(by_seed, pd.DataFrame(by_seed.to_numpy() + shared))
     over_draws = 400 * 1000 / 999
-    variance = over_seeds + over_draws
-    free = variance**2 / (over_seeds**2 / 2 + over_draws**2 / 1000)
-    half = stats.t.ppf(0.975, free) * variance**0.5
+    half = (stats.t.ppf(0.975, 2) ** 2 * over_seeds + stats.norm.ppf(0.975) ** 2 * over_draws) ** 0.5
     assert made.value - made.low == pytest.approx(half)
+
+
+def test_the_interval_of_a_size_reaches_up_as_far_as_on_the_logit_scale():
+    """A tenth above the smallest size, at a half width of 5: the odds change by a factor."""
+    by_seed = pd.Series([25.0, 30.0, 29.0])
+    same = pd.DataFrame(np.tile(by_seed, (1000, 1)))
+    half = student(by_seed.to_numpy()).high - 28
+    made = mean_size(by_seed, same, 20.0)
+    share = (28 - 20) / 80
+    odds = share / (1 - share) * np.exp(half / 80 / (share * (1 - share)))
+    assert made.high == pytest.approx(20 + 80 * odds / (1 + odds))
+    assert made.high > 28 + half
+    assert made.low == pytest.approx(max(20, 28 - half))
 
 
 def test_draws_take_the_same_examples_for_all_systems():

@@ -1,4 +1,4 @@
-"""Intervals of means of shares, such as accuracies and AUROCs, which end at 0 and 1."""
+"""Intervals of means of what has ends: shares, such as accuracies and AUROCs, and sizes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from .paired import over_both
 _MOST = 3.0
 
 
-def mean_share(by_seed: pd.Series, shared: float = 0.0) -> Estimate:
+def mean_share(
+    by_seed: pd.Series, shared: float = 0.0, within: tuple[float, float] = (0.0, 1.0)
+) -> Estimate:
     """Estimate a mean share over search seeds with its 95 % interval over seeds and examples.
 
     Near an end of the scale most seeds lie close together and few lie far towards the middle. A
@@ -23,17 +25,18 @@ def mean_share(by_seed: pd.Series, shared: float = 0.0) -> Estimate:
     Args:
         by_seed: One share per search seed.
         shared: The covariance over examples of the shares of two seeds.
+        within: The ends of the scale.
 
     Returns:
         The estimate; the interval of a single seed is not a number.
     """
     plain = over_both(by_seed, shared)
-    value = plain.value
-    half = plain.high - value
-    low, high = plain.low, plain.high
-    if 0 < value < 1 and half > 0:
-        on_logits = half / (value * (1 - value))
-        far = expit(logit(value) + np.array([-on_logits, on_logits]))
+    value, low, high = plain.value, plain.low, plain.high
+    least, width = within[0], within[1] - within[0]
+    share, half = (value - least) / width, high - value
+    if 0 < share < 1 and half > 0:
+        on_logits = half / width / (share * (1 - share))
+        far = least + width * expit(logit(share) + np.array([-on_logits, on_logits]))
         low = min(low, max(float(far[0]), value - _MOST * half))
         high = max(high, min(float(far[1]), value + _MOST * half))
-    return Estimate(value, float(np.clip(low, 0.0, 1.0)), float(np.clip(high, 0.0, 1.0)))
+    return Estimate(value, float(np.clip(low, *within)), float(np.clip(high, *within)))

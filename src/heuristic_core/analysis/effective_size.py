@@ -19,7 +19,15 @@ from .intervals import EQUAL, change_text
 from .paired import drawn_aurocs, drawn_means
 from .power import POWER, ErrorSource, found, outlook, too_few_planned
 from .question import Answer, Figure, Question, Verdict, decide
-from .size_rule import drawn_sizes, estimate, paired_sizes, sizes_of, variance_parts, variances
+from .size_rule import (
+    drawn_sizes,
+    mean_change,
+    mean_size,
+    paired_sizes,
+    sizes_of,
+    variance_parts,
+    variances,
+)
 from .systems import by_system
 
 #: The margins, in points, at which the size is also computed.
@@ -154,7 +162,7 @@ def _answer(
             "checkpoint": step,
             "margin_points": margin,
             "accuracy": float(accuracy[step]),
-            "size": estimate(size[step, margin], drawn[step], smallest),
+            "size": mean_size(size[step, margin], drawn[step], smallest),
             "n_seeds": len(grid),
             "n_failed": int((size[step, margin] == 100).sum()),
             "at_most": bool((size[step, margin] <= smallest + EQUAL).any()),
@@ -168,7 +176,7 @@ def _answer(
         {
             "checkpoint": step,
             "margin_points": None if m == margin else m,
-            "size": estimate(by_seed, drawn[step] if m == margin else None, smallest),
+            "size": mean_size(by_seed, drawn[step] if m == margin else None, smallest),
             "coarse": float(sizes_of(grids[step], bars[step, m], every=2).mean()),
         }
         for (step, m), by_seed in size.items()
@@ -178,7 +186,7 @@ def _answer(
             "over": span,
             "before": before,
             "after": after,
-            "points": estimate(by_seed, drawn[after] - drawn[before], -100.0),
+            "points": mean_change(by_seed, drawn[after] - drawn[before]),
             "n_seeds": len(by_seed),
             "ood_points": None if ood is None else 100 * float(ood[after] - ood[before]),
         }

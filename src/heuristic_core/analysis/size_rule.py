@@ -7,7 +7,9 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
+from .bounded import mean_share
 from .intervals import EQUAL, Estimate
+from .paired import over_both
 
 #: Draws of the error that all seeds share.
 _DRAWS = 1000
@@ -123,33 +125,37 @@ def paired_sizes(drawn: pd.DataFrame, grid: pd.DataFrame, step: int, margin: flo
     return pd.DataFrame(sizes(accuracy, levels, threshold), columns=grid.index)
 
 
-def estimate(by_seed: pd.Series, drawn: pd.DataFrame | None, least: float) -> Estimate:
-    """Estimate the mean size over seeds, or the mean change of sizes, with its 95 % interval.
+def mean_size(by_seed: pd.Series, drawn: pd.DataFrame | None, least: float) -> Estimate:
+    """Estimate the mean size over seeds with its 95 % interval over seeds and examples.
 
-    The variance is the sum of those over seeds and over draws of the examples. What examples do to
-    each seed by itself is in both: so it covers the estimate's bias, which depends on how steeply
-    accuracy falls. The degrees of freedom are Satterthwaite's.
+    What examples do to each seed by itself is in the variance over seeds and in that over draws:
+    so it covers the estimate's bias, which depends on how steeply accuracy falls. Small sizes vary
+    less than large ones, so the interval is that of a share.
 
     Args:
-        by_seed: One number per search seed.
+        by_seed: Per cent of units, one per search seed.
         drawn: The same in each draw (row) of the examples, for these and maybe other search seeds
             (columns); ``None`` for no interval.
-        least: The interval is cut here and at 100.
+        least: The smallest size that there can be.
 
     Returns:
         The estimate; the interval of a single seed is not a number.
     """
-    value, n = float(by_seed.mean()), len(by_seed)
-    if n < 2 or drawn is None:
-        return Estimate(value, np.nan, np.nan)
-    over_seeds, over_draws = variance_parts(by_seed, drawn)
-    variance = over_seeds + over_draws
-    if variance == 0:
-        return Estimate(value, value, value)
-    free = variance**2 / (over_seeds**2 / (n - 1) + over_draws**2 / len(drawn))
-    half = float(stats.t.ppf(0.975, free)) * variance**0.5
-    low, high = np.clip([value - half, value + half], least, 100.0)
-    return Estimate(value, float(low), float(high))
+    if len(by_seed) < 2 or drawn is None:
+        return Estimate(float(by_seed.mean()))
+    return mean_share(by_seed, variance_parts(by_seed, drawn)[1], (least, 100.0))
+
+
+def mean_change(by_seed: pd.Series, drawn: pd.DataFrame) -> Estimate:
+    """Estimate the mean change of sizes over seeds; see :func:`mean_size`.
+
+    Args:
+        by_seed: The change in per cent of units, one per search seed.
+        drawn: The same in each draw (row) of the examples, for these and maybe other search seeds.
+    """
+    if len(by_seed) < 2:
+        return Estimate(float(by_seed.mean()))
+    return over_both(by_seed, variance_parts(by_seed, drawn)[1], (-100.0, 100.0))
 
 
 def variance_parts(by_seed: pd.Series, drawn: pd.DataFrame) -> tuple[float, float]:
