@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 
 import heuristic_core as hc
 from heuristic_core.errors import Remark
-from study.studies import study
+from tiny_studies import study
 
 OPTIONS = {"ramp_steps": 2, "hold_steps": 1, "exchange_rounds": 1, "batch_size": 8}
 

@@ -248,7 +248,9 @@ def test_the_variance_over_draws_of_the_examples_is_added():
     shared = np.repeat([-20.0, 20.0], 500)[:, None]
     made = mean_change(by_seed, pd.DataFrame(by_seed.to_numpy() + shared))
     over_draws = 400 * 1000 / 999
-    half = (stats.t.ppf(0.975, 2) ** 2 * over_seeds + stats.norm.ppf(0.975) ** 2 * over_draws) ** 0.5
+    half = (
+        stats.t.ppf(0.975, 2) ** 2 * over_seeds + stats.norm.ppf(0.975) ** 2 * over_draws
+    ) ** 0.5
     assert made.value - made.low == pytest.approx(half)
 
 

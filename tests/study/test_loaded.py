@@ -11,7 +11,7 @@ import pytest
 
 import heuristic_core as hc
 from heuristic_core.study.archive import opened, write_archive
-from study.studies import study
+from tiny_studies import study
 
 
 @pytest.fixture(scope="module")
