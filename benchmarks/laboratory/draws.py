@@ -160,7 +160,8 @@ def coverage(planted: Planted, drawn: Drawn) -> list[dict]:
                 "coverage": float(inside.mean()),
                 "half_width": float(half.median()),
                 "sd": float(by_row.std().mean()),
-                "on_a_grid": bool(by_row.nunique().median() <= 30),
+                "on_a_grid": _kind(column) in planted.of_levels
+                or bool(by_row.nunique().median() <= 30),
                 "at_an_end": _at_an_end(_ends(planted, question, column), known),
             }
         )
@@ -169,10 +170,15 @@ def coverage(planted: Planted, drawn: Drawn) -> list[dict]:
 
 def _ends(planted: Planted, question: str, column: str) -> tuple[float, float] | None:
     """Return the ends of the scale of a column; nothing where they are not known."""
-    table, _, name = column.partition(", ")
-    if not name:
-        return planted.ends.get("verdict")
-    return planted.ends.get(column) or _BY_KEY[question].table(table)[name].bounds
+    if _kind(column) == "verdict" or column in planted.ends:
+        return planted.ends.get(_kind(column))
+    table, name = column.split(", ")
+    return _BY_KEY[question].table(table)[name].bounds
+
+
+def _kind(column: str) -> str:
+    """Return the column's name, which is the same for the verdicts on all subjects."""
+    return "verdict" if column.startswith("verdict") else column
 
 
 def _at_an_end(ends: tuple[float, float] | None, known: pd.DataFrame) -> bool:

@@ -132,6 +132,7 @@ def _sizes(world: World) -> Iterator[Planted]:
                 draw=Grid(world=world, seeds=seeds, sample=some, at=at),
                 covered=("effective-size", "effective-size-changes", "effective-size-margins"),
                 ends=ENDS,
+                of_levels=ENDS,
                 at_once=20,
             )
     some = sample(220, IN_DOMAIN, world.alike_full, world.alike)

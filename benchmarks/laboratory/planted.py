@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -49,6 +49,7 @@ class Planted:
             their intervals can be checked; those of verdicts always are.
         ends: The ends of the scale of a column, as ``table, column`` or ``verdict``, where the
             design has closer ones than the column.
+        of_levels: Columns, named likewise, of means over a few searches of what takes few values.
         at_once: Studies that are drawn in one table.
     """
 
@@ -58,6 +59,7 @@ class Planted:
     draw: Callable[[np.random.Generator, int], Tables]
     covered: tuple[str, ...] = ()
     ends: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    of_levels: Collection[str] = ()
     at_once: int = 50
 
     @property
