@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
 from heuristic_core.tables import DISCRIMINATION, DISJOINT, EVALUATIONS
 
 from .heads import Model
 from .planted import Claim, Planted, Tables, Truth
+from .scores import Means, Sample, Systems, evaluations, predictions, right
 from .world import World
 
 #: Design choice: how often a search keeps a head of a planted core.
@@ -232,28 +234,39 @@ class Apart:
     def __call__(self, rng: np.random.Generator, n_studies: int) -> Tables:
         """Draw the tables of so many studies."""
         world, accuracy = self.world, self.world.id_by_step[-1]
-        sd = np.array([world.ordinary_sd, world.forbidden_sd]) / 100
-        shift = np.array([world.ordinary, self.points]) / 100
-        # Paired on examples: what all get wrong together is in the full model's accuracy too.
-        hard = rng.normal(0, (world.alike / self.n / 4) ** 0.5, (n_studies, 1, 1)) * (not self.same)
-        noise = rng.normal(0, ((1 - world.alike) / self.n / 4) ** 0.5, (n_studies, 2, self.seeds))
-        true = shift[:, None] + sd[:, None] * rng.standard_normal((n_studies, 2, self.seeds))
-        share = (accuracy + true + hard + noise).clip(0, 1)
-        study, forbidden, seed = np.indices(share.shape).reshape(3, -1)
-        case = {"suite": "i", "role": "id", "case": "i", "case_kind": "id", "n": self.n}
-        rows = {"finetune_seed": study, "checkpoint": 4000, "kind": "subnetwork"}
-        rows |= {"method": "learned", "sparsity": SPARSITY, "seed": seed, **case}
-        rows |= {"correct": np.round(self.n * share).astype(int).ravel()}
-        rows |= {"kl": np.exp(rng.normal(world.kl[0], world.kl_sd[0], share.size))}
-        rows |= {"margin": 1.0, "forbidden": forbidden.astype(float), "other_heads": 20}
-        rows |= {"heads": 20, "shared_heads": np.where(forbidden, 0, 20), "units": 26}
-        full = {"finetune_seed": np.arange(n_studies), "checkpoint": 4000, "kind": "full"}
-        full |= {"method": "", "sparsity": 0.0, "seed": -1, **case, "kl": 0.0, "margin": 1.0}
-        own = rng.normal(0, ((1 - world.alike) / self.n / 4) ** 0.5, n_studies) * (not self.same)
-        correct = np.round(self.n * (accuracy + hard[:, 0, 0] + own)).astype(int)
+        # The full model, ordinary subnetworks and those that may not use their heads.
+        seeds = np.arange(self.seeds)
+        seed = np.concatenate([[-1], seeds, seeds])
+        forbidden = np.repeat([0.0, 0.0, 1.0], [1, self.seeds, self.seeds])
+        systems = Systems(np.full(len(seed), 4000), np.where(seed < 0, 0.0, SPARSITY), seed)
+        shift, sd = (
+            np.where(seed < 0, 0.0, np.where(forbidden, of_apart, ordinary)) / 100
+            for ordinary, of_apart in (
+                (world.ordinary, self.points),
+                (world.ordinary_sd, world.forbidden_sd),
+            )
+        )
+        true = accuracy + shift + sd * rng.standard_normal((n_studies, len(seed)))
+        zero = np.zeros(len(seed))
+        means = Means(ndtri(true.clip(0.003, 0.997)), zero, zero)
+        sample = Sample({"i": self.n}, world.alike_full, world.alike, self.same)
+        answered = right(sample.scores(rng, systems, means, n_studies))
+        rows = evaluations(systems, answered, world.nats)
+        packed = predictions(systems, answered)
+        system = np.tile(np.arange(len(seed)), n_studies)
+        again = rows.assign(
+            kl=np.exp(rng.normal(world.kl[0], world.kl_sd[0], len(rows))),
+            forbidden=forbidden[system],
+            other_heads=20,
+            heads=20,
+            shared_heads=np.where(forbidden[system] > 0, 0, 20),
+            units=26,
+            answers=packed["correct"],
+        )
         return {
-            "disjoint": DISJOINT.conform(pd.DataFrame(rows)),
-            "grid": EVALUATIONS.conform(pd.DataFrame(full | {"correct": correct})),
+            "disjoint": DISJOINT.conform(again[seed[system] >= 0]),
+            "grid": rows[rows["kind"] == "full"],
+            "grid_predictions": packed[packed["kind"] == "full"],
         }
 
 

@@ -47,8 +47,8 @@ class Removing:
         model: The heads; the core is where theirs is.
         n: Examples by case.
         full: The full model's distance and lean, as standard scores.
-        core: What removing each core head does to the adversarial side, as standard scores; in
-            random order over the core's heads.
+        core: What removing some core heads does to the adversarial side, as standard scores; in
+            random order over the core's heads, of which the others do nothing.
         beyond: What the core adds to that beyond the sum, as standard scores.
         planted: By head, what else its removal does to lean and distance, nats.
         scale: By how much other heads' effects are larger than the world's.
@@ -123,7 +123,8 @@ class Removing:
         if len(self.core):
             core = np.flatnonzero(self.model.core)
             # The adversarial side alone moves: half of it is lean.
-            moved = world.nats * np.resize(self.core, len(core))
+            moved = np.zeros(len(core))
+            moved[: len(self.core)] = world.nats * np.array(self.core)
             rng.shuffle(moved)
             distance[core] += moved
             lean[core] += moved / 2

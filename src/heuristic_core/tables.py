@@ -97,6 +97,7 @@ _CASE_GROUP = Column(
     "str",
     formerly="group",
 )
+_ANSWERS = "which examples are answered correctly, eight in a byte, the first in its highest bit"
 PREDICTIONS = Table(
     "predictions",
     "What a system answers to every example of one case, in the suite's order.",
@@ -112,11 +113,7 @@ PREDICTIONS = Table(
     ),
     _CASE_GROUP,
     _N,
-    Column(
-        "correct",
-        "which examples are answered correctly, eight in a byte, the first in its highest bit",
-        "bytes",
-    ),
+    Column("correct", _ANSWERS, "bytes"),
     Column(
         "scores",
         "log-odds of the label against all others, nats, as little-endian float16",
@@ -366,6 +363,7 @@ DISJOINT = Table(
     Column("heads", "heads of this one", "int", low=0),
     Column("shared_heads", "heads in both", "int", low=0),
     Column("units", "units kept, MLPs included", "int", low=0),
+    Column("answers", _ANSWERS, "bytes", optional=True, later=True),
 )
 
 _OF_SPARSITY = (*MODEL, *SYSTEM[3:5])

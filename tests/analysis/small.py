@@ -93,7 +93,7 @@ def _disjoint(rng: np.random.Generator) -> pd.DataFrame:
         rows += [
             row
             | {"forbidden": forbidden, "other_heads": 4, "heads": n_heads}
-            | {"shared_heads": shared, "units": n_heads + 2}
+            | {"shared_heads": shared, "units": n_heads + 2, "answers": None}
             for row in _found(rng, (seed, 0.5), 300)
         ]
     return DISJOINT.conform(pd.DataFrame(rows))

@@ -9,7 +9,7 @@ from heuristic_core.analysis.accuracies import sparsest_matching
 from heuristic_core.analysis.conclusions import conclude
 from heuristic_core.analysis.disjoint import QUESTION, disjoint
 from heuristic_core.analysis.evidence import Evidence
-from heuristic_core.tables import DISJOINT
+from heuristic_core.tables import DISJOINT, GRID_PREDICTIONS
 from tables_by_hand import evaluation, evaluations, found
 
 UNDECIDED = "not decided by these data"
@@ -29,8 +29,17 @@ def table(*groups) -> pd.DataFrame:
     return DISJOINT.frame(rows)
 
 
-def evidence(again: pd.DataFrame, evaluated: pd.DataFrame, margin: float = 3.0) -> Evidence:
-    """Restricted subnetworks, and the full model and ordinary subnetworks on the same examples."""
+def evidence(
+    again: pd.DataFrame, evaluated: pd.DataFrame, margin: float = 3.0, times: int = 10**6
+) -> Evidence:
+    """Restricted subnetworks, and the full model and ordinary subnetworks on the same examples.
+
+    All counts are multiplied, so that examples add next to no error.
+    """
+    again, evaluated = (
+        rows.assign(n=times * rows["n"], correct=times * rows["correct"])
+        for rows in (again, evaluated)
+    )
     full = evaluated[evaluated["kind"] == "full"]
     rest = evaluated[evaluated["kind"] == "subnetwork"]
     ordinary = rest.assign(forbidden=0.0, other_heads=10, heads=10, shared_heads=10, units=12)
@@ -90,7 +99,7 @@ def test_by_hand():
     assert whole["n"] == 3
     assert whole["in_domain"].value == pytest.approx(-2)
     # Standard deviation 1 of three: 4.3027 / sqrt(3) on either side.
-    assert whole["in_domain"].low == pytest.approx(-2 - 4.30265 / 3**0.5)
+    assert whole["in_domain"].low == pytest.approx(-2 - 4.30265 / 3**0.5, abs=1e-4)
     assert whole["kl"].value == pytest.approx(0.01)
     assert (whole["matching"].value, whole["heads"], whole["shared_heads"]) == (1, 10, 0)
     assert (half["heads"], half["shared_heads"]) == (9, 2)
@@ -257,6 +266,40 @@ def test_verdicts_are_calibrated(n_seeds, points, n):
     assert sum(d in wrong[points] for d in results) <= 0.09 * n
     if points != -3:
         assert sum(d != UNDECIDED for d in results) >= 0.9 * n
+
+
+def test_the_error_over_examples_is_that_of_pairs_on_the_same_ones():
+    rng = np.random.default_rng(0)
+    n = 400
+    hard = rng.random(n) < 0.1
+    right = {name: ~hard ^ (rng.random(n) < 0.05) for name in ("full", *range(6))}
+    rows = [
+        restricted({"in": right[s].sum()}, s % 3, forbidden, shared=0 if forbidden else 10, n=n)[0]
+        | {"answers": np.packbits(right[s]).tobytes()}
+        for s, forbidden in zip(range(6), (0.0, 0.0, 0.0, 1.0, 1.0, 1.0), strict=True)
+    ]
+    full = evaluations(evaluation({"in": right["full"].sum()}, n=n))
+    packed = np.packbits(right["full"]).tobytes()
+    answered = full.assign(label="", case_group="", scores=None, correct=packed)
+    tables = {"disjoint": table(rows), "grid": full}
+    tables["grid_predictions"] = GRID_PREDICTIONS.conform(answered)
+    (paired,) = disjoint(Evidence(tables))
+    off = restricted_rows(paired)[1.0]["in_domain"]
+    differences = np.array([100.0 * right[s] - 100.0 * right["full"] for s in (3, 4, 5)])
+    assert off.value == pytest.approx(differences.mean())
+    covariance = np.cov(differences) / n
+    shared = (covariance.sum() - np.trace(covariance)) / 6
+    over_seeds = differences.mean(1).var(ddof=1) / 3
+    half = (4.30265**2 * over_seeds + 1.959964**2 * shared) ** 0.5
+    assert (off.low, off.high) == pytest.approx((off.value - half, off.value + half), abs=1e-4)
+    # Without single answers, subnetworks count as alike, and as unlike the model.
+    (unpaired,) = disjoint(Evidence({**tables, "grid_predictions": GRID_PREDICTIONS.empty()}))
+    wider = restricted_rows(unpaired)[1.0]["in_domain"]
+    shares = {name: some.mean() for name, some in right.items()}
+    of_one = {name: 1e4 * x * (1 - x) / (n - 1) for name, x in shares.items()}
+    at_most = of_one["full"] + np.mean([of_one[s] for s in (3, 4, 5)])
+    half = (4.30265**2 * over_seeds + 1.959964**2 * at_most) ** 0.5
+    assert wider.high == pytest.approx(off.value + half, abs=1e-4)
 
 
 def test_tables():

@@ -230,6 +230,32 @@ def shared(covariance: Covariance | None, systems: Sequence[Any]) -> float | Non
     return float(some.sum() - np.trace(some)) / (n * (n - 1))
 
 
+def shared_difference(
+    covariance: Covariance | None, systems: Sequence[Any], others: Sequence[Any]
+) -> float | None:
+    """Compute the covariance over examples of two differences, on average over pairs of some.
+
+    Args:
+        covariance: That of all systems, if it is known.
+        systems: What is compared.
+        others: What is subtracted from each of them; it may be the same for all.
+
+    Returns:
+        The mean; ``None`` if a system is not known, or there is a single difference.
+    """
+    n = len(systems)
+    every = list(dict.fromkeys([*systems, *others]))
+    some = None if covariance is None or n < 2 else covariance.among(every)
+    if some is None:
+        return None
+    signs = np.zeros((len(every), n))
+    for sign, named in ((1, systems), (-1, others)):
+        for i, name in enumerate(named):
+            signs[every.index(name), i] += sign
+    of_differences = signs.T @ some @ signs
+    return float(of_differences.sum() - np.trace(of_differences)) / (n * (n - 1))
+
+
 def auroc_variances(rows: pd.DataFrame) -> pd.Series:
     """Bound the variance over examples of each search seed's mean AUROC over cases.
 

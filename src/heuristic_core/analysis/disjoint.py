@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
 from ..columns import Column, Table
 from ..writing import signed
-from .accuracies import full_model, means_by_kind
+from .accuracies import CASE, full_model, means_by_kind
+from .covariances import Covariance, accuracy_covariances, shared_difference
 from .design import Design
 from .evidence import Evidence
 from .intervals import EQUAL, change_text, student, wilson
-from .power import by_interval, outlook, too_few_planned
+from .paired import over_both
+from .power import ErrorSource, outlook, too_few_planned
 from .question import Answer, Figure, Question, Verdict, decide
+from .size_rule import variances
 from .systems import BY_SPARSITY, by_system
 
 #: Fewer pairs decide nothing.
@@ -21,6 +27,8 @@ _KINDS = ["adversarial", "friendly", "shift", "balanced"]
 #: The columns that name a subnetwork of one model, method and sparsity. Of several with one share
 #: and seed, which are a control without heads and a subnetwork, the latter comes last.
 _NAMES = ["forbidden", "seed", "heads", "shared_heads", "other_heads"]
+#: What names the full model beside them.
+_FULL = (-1,) * len(_NAMES)
 #: What a row of every subnetwork shows.
 _SHOWN = ["subnetworks", "seed", "heads", "shared_heads", "heads_jaccard", "in_domain", "match"]
 #: Differences of accuracies, in points, lie within these.
@@ -47,9 +55,66 @@ def disjoint(evidence: Evidence) -> list[Answer]:
         both = set(rows.loc[is_ordinary, "seed"]) & set(rows.loc[~is_ordinary, "seed"])
         if both and len(full):
             reference = float(means_by_kind(full)["in_domain"].iloc[0])
-            subnetworks = _subnetworks(rows[rows["seed"].isin(both)], reference)
-            answers.append(_answer(key, subnetworks, evidence.margin_points))
+            rows = rows[rows["seed"].isin(both)]
+            errors = _Errors.of(rows, full, _answers_of_full(evidence, key))
+            subnetworks = _subnetworks(rows, reference)
+            answers.append(_answer(key, subnetworks, errors, evidence.margin_points))
     return answers
+
+
+def _answers_of_full(evidence: Evidence, key: tuple) -> pd.DataFrame:
+    """Return what the full model answers to single examples, if that was kept."""
+    rows = evidence["grid_predictions"]
+    of_model = (rows["finetune_seed"] == key[0]) & (rows["checkpoint"] == key[1])
+    return rows[of_model & (rows["kind"] == "full")]
+
+
+@dataclass(frozen=True, eq=False)
+class _Errors:
+    """What examples do to differences of accuracies of systems that answer the same ones.
+
+    Args:
+        known: By kind of case the covariances of systems, if single answers were kept.
+        variances: By kind of case the variance of each subnetwork's accuracy, and ``full``, the
+            full model's in-domain.
+    """
+
+    known: Mapping[str, Covariance]
+    variances: Mapping[str, pd.Series]
+    full: float
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, full: pd.DataFrame, answered: pd.DataFrame) -> _Errors:
+        """Compute them for one model, from its subnetworks' rows, its own and its answers."""
+        known: Mapping[str, Covariance] = {}
+        if rows["answers"].notna().all() and len(answered):
+            of_full = answered.drop_duplicates(CASE).assign(**dict.fromkeys(_NAMES, -1))
+            of_others = rows.assign(correct=rows["answers"])
+            columns = [*_NAMES, *CASE, "n", "correct"]
+            both = pd.concat([of_full[columns], of_others[columns]])
+            kinds = rows.drop_duplicates(CASE).set_index(CASE)["case_kind"].to_dict()
+            known = accuracy_covariances(both, kinds, _NAMES)
+        by_kind = {k.replace("-", "_"): x for k, x in variances(rows, _NAMES).items()}
+        return cls(known, by_kind, float(variances(full)["in-domain"].iloc[0]))
+
+    def points(self, kind: str, systems: pd.DataFrame) -> float:
+        """Return the covariance of two differences from what each is compared with, in points.
+
+        Args:
+            kind: The kind of cases: those in-domain are compared with the full model, the others
+                with the ordinary subnetwork of the seed.
+            systems: Rows of subnetworks.
+        """
+        named = list(systems[_NAMES].itertuples(index=False, name=None))
+        others = [_FULL] * len(named)
+        if kind != "in_domain":
+            others = list(systems["ordinary"])
+        shared = shared_difference(self.known.get(kind), named, others)
+        if shared is None:  # at most, all subnetworks answer alike, and not as the other one does
+            of_kind = self.variances[kind]
+            own = float(of_kind.loc[named].mean())
+            shared = own + (self.full if kind == "in_domain" else float(of_kind.loc[others].mean()))
+        return 1e4 * max(0.0, shared)
 
 
 def _subnetworks(rows: pd.DataFrame, reference: float) -> pd.DataFrame:
@@ -66,8 +131,10 @@ def _subnetworks(rows: pd.DataFrame, reference: float) -> pd.DataFrame:
     # Two subnetworks without heads have the same ones: none.
     every["heads_jaccard"] = (every["shared_heads"] / either.clip(lower=1)).where(either > 0, 1.0)
     # Each seed's ordinary subnetwork comes first.
-    ordinary = every.groupby("seed")[_KINDS].transform(lambda values: values.iloc[0])
-    every[_KINDS] = 100 * (every[_KINDS] - ordinary)
+    ordinary = every.drop_duplicates("seed").set_index("seed")
+    every[_KINDS] = 100 * (every[_KINDS] - ordinary[_KINDS].loc[every["seed"]].to_numpy())
+    names = pd.Series(list(ordinary.reset_index()[_NAMES].itertuples(index=False, name=None)))
+    every["ordinary"] = every["seed"].map(dict(zip(ordinary.index, names, strict=True)))
     again = every[every["forbidden"] > 0]
     restricted = again.drop_duplicates(["forbidden", "seed"], keep="last")
     return pd.concat(
@@ -80,31 +147,35 @@ def _subnetworks(rows: pd.DataFrame, reference: float) -> pd.DataFrame:
     )
 
 
-def _answer(key: tuple, subnetworks: pd.DataFrame, margin: float) -> Answer:
+def _answer(key: tuple, subnetworks: pd.DataFrame, errors: _Errors, margin: float) -> Answer:
     within = subnetworks["in_domain"].abs() <= margin + EQUAL
     subnetworks["match"] = within.map({True: MATCH, False: NO_MATCH})
     groups = subnetworks.groupby("subnetworks", sort=False)
     return Answer(
         subject=dict(zip(BY_SPARSITY, key, strict=True)),
-        verdict=_verdict(subnetworks, margin),
+        verdict=_verdict(subnetworks, errors, margin),
         rows={
-            "disjoint": [{"subnetworks": name} | _summary(some) for name, some in groups],
+            "disjoint": [{"subnetworks": name} | _summary(some, errors) for name, some in groups],
             "disjoint-subnetworks": subnetworks[_SHOWN].to_dict("records"),
         },
         caveat=_nearest(subnetworks),
     )
 
 
-def _summary(some: pd.DataFrame) -> dict:
-    changes = {kind: some[kind].dropna().to_numpy(dtype=float) for kind in _KINDS}
+def _summary(some: pd.DataFrame, errors: _Errors) -> dict:
+    changes = {kind: some[some[kind].notna()] for kind in _KINDS}
     return {
         "n": len(some),
         "heads": float(some["heads"].mean()),
         "shared_heads": float(some["shared_heads"].mean()),
-        "in_domain": student(some["in_domain"].to_numpy(), _POINTS),
+        "in_domain": over_both(some["in_domain"], errors.points("in_domain", some), _POINTS),
         "kl": student(some["kl"].to_numpy(), (0.0, np.inf)),
         "matching": wilson(int((some["match"] == MATCH).sum()), len(some)),
-    } | {kind: student(change, _POINTS) for kind, change in changes.items() if len(change)}
+    } | {
+        kind: over_both(known[kind].astype(float), errors.points(kind, known), _POINTS)
+        for kind, known in changes.items()
+        if len(known)
+    }
 
 
 def _nearest(subnetworks: pd.DataFrame) -> str:
@@ -124,13 +195,17 @@ def _nearest(subnetworks: pd.DataFrame) -> str:
     )
 
 
-def _verdict(subnetworks: pd.DataFrame, margin: float) -> Verdict:
-    points = dict(list(subnetworks.groupby("subnetworks")["in_domain"]))
+def _verdict(subnetworks: pd.DataFrame, errors: _Errors, margin: float) -> Verdict:
+    groups = dict(list(subnetworks.groupby("subnetworks")))
+    points = {name: some["in_domain"] for name, some in groups.items()}
     disjoint = (subnetworks["forbidden"] == 1) & (subnetworks["shared_heads"] == 0)
     apart = subnetworks[disjoint & (subnetworks["subnetworks"] != NO_HEADS)]
     if len(apart) < ENOUGH_PAIRS:
         return decide(QUESTION.claim, f"{len(apart)} disjoint pairs are fewer than {ENOUGH_PAIRS}")
-    off, ordinary = (student(x.to_numpy(), _POINTS) for x in (apart["in_domain"], points[ORDINARY]))
+    shared = errors.points("in_domain", apart)
+    off = over_both(apart["in_domain"], shared, _POINTS)
+    of_ordinary = errors.points("in_domain", groups[ORDINARY])
+    ordinary = over_both(points[ORDINARY], of_ordinary, _POINTS)
     controls, open_because = "", ""
     if NO_HEADS in points:
         controls = f", without any heads by {signed(points[NO_HEADS].mean(), 1)}"
@@ -151,7 +226,8 @@ def _verdict(subnetworks: pd.DataFrame, margin: float) -> Verdict:
         power=outlook(
             "a match within the margin",
             margin,
-            by_interval("pairs", off, len(apart)),
+            ErrorSource("pairs", apart["in_domain"].var(ddof=1) / len(apart), len(apart)),
+            ErrorSource("in-domain examples", shared, 1000, counted=False),
             both_sides=True,
         ),
     )
@@ -171,7 +247,7 @@ QUESTION = Question(
     source="section 5, finding 3",
     page="disjoint",
     subject=BY_SPARSITY,
-    needs=("disjoint", "grid"),
+    needs=("disjoint", "grid", "grid_predictions"),
     answer=disjoint,
     tables=(
         Table(

@@ -76,12 +76,12 @@ def drawn_sizes(
     return pd.DataFrame(sizes(grid.to_numpy(), levels, threshold + error * scale), None, grid.index)
 
 
-def variances(rows: pd.DataFrame, by: str = "checkpoint") -> dict[str, pd.Series]:
+def variances(rows: pd.DataFrame, by: str | list[str] = "checkpoint") -> dict[str, pd.Series]:
     """Compute the sampling variance of systems' mean accuracies over cases.
 
     Args:
         rows: Rows as in ``tables.EVALUATIONS`` of systems, such as one fine-tuning's full models.
-        by: The column that names a system.
+        by: The column, or the columns, that name a system.
 
     Returns:
         For each kind of data the variance by system; empty where there are no such cases.

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from ..columns import Column, Table
 from ..tables import SUPPORTED
 from .accuracies import distinct_subnetworks, subnetwork_means
-from .covariances import Covariance, auroc_variances, measure_covariances
+from .covariances import auroc_variances, measure_covariances, shared_difference
 from .design import Design
 from .evidence import Evidence
 from .intervals import change_text
@@ -62,7 +61,8 @@ def sparser(evidence: Evidence) -> list[Answer]:
             if name not in points or points[name].isna().all():
                 continue
             change, covariance = points[name].dropna(), errors.get(low[:-1], {}).get(name)
-            shared = _shared(covariance, low[-1], high[-1], change.index)
+            named = ([(level[-1], seed) for seed in change.index] for level in (high, low))
+            shared = shared_difference(covariance, *named)
             row = {"measure": measure, "n": len(change), "paired": shared is not None}
             if shared is None:  # at most, all searches answer alike
                 shared = denser.variances[name] + sparse.variances[name]
@@ -111,21 +111,6 @@ def _levels(evidence: Evidence) -> dict[Any, _Level]:
             means = means.join(measured.groupby("seed")["auc"].mean())
         levels[key] = _Level(means, rows, measured)
     return levels
-
-
-def _shared(
-    covariance: Covariance | None, low: float, high: float, seeds: pd.Index
-) -> float | None:
-    """Compute the covariance over examples of the changes of two seeds, on average over seeds."""
-    if covariance is None:
-        return None
-    n = len(seeds)
-    some = covariance.among((sparsity, seed) for sparsity in (low, high) for seed in seeds)
-    if n < 2 or some is None:
-        return None
-    changes = np.concatenate([-np.eye(n), np.eye(n)])
-    of_changes = changes.T @ some @ changes
-    return float(of_changes.sum() - np.trace(of_changes)) / (n * (n - 1))
 
 
 def _answer(subject: Row, rows: list[Row], power: str) -> Answer:

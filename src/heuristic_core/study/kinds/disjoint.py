@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from ...measure.predictions import predictions
 from ...models.classifier import Classifier
 from ...progress import Progress, partial_progress
 from ...storage import write_table
@@ -103,7 +104,12 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
     tables = []
     for share, subnetwork in subnetworks:
         logits = suite_logits(bench, model, subnetwork)
-        rows = scores(bench, model, logits, reference).assign(
+        packed = pd.concat([predictions(s, model.labels, logits[s.name]) for s in bench.suites])
+        packed = packed.drop_duplicates(["suite", "case"]).rename(columns={"correct": "answers"})
+        rows = scores(bench, model, logits, reference).merge(
+            packed[["suite", "case", "answers"]], on=["suite", "case"]
+        )
+        rows = rows.assign(
             forbidden=share,
             other_heads=len(other.heads),
             heads=len(subnetwork.heads),
@@ -132,7 +138,7 @@ def _feasible(model: Classifier, sparsity: float, units: str, n_forbidden: int) 
 
 DISJOINT = Kind(
     name="disjoint",
-    version=3,
+    version=4,
     efficiency=0.6,
     work=_work,
     tables=(TableSource("disjoint", of_analyses=True),),
