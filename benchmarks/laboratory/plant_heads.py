@@ -137,6 +137,7 @@ def _two_models(model: Model) -> Iterator[Planted]:
             claims=(Claim(question="core_overlap", truth=truth),),
             draw=TwoModels(model=model, shared=shared),
             covered=("core-overlap",),
+            ends={"verdict": (0.0, 1.0)},
             at_once=1,
         )
 
@@ -209,6 +210,7 @@ def _early(world: World, model: Model) -> Iterator[Planted]:
                     ),
                     draw=Early(model=model, seeds=seeds, alike=alike, core_kept=core_kept),
                     covered=("emergence",),
+                    ends={"verdict": (0.0, 1.0)},
                     at_once=25,
                 )
 

@@ -215,4 +215,5 @@ def _needs(model: Model) -> Iterator[Planted]:
             design=f"{int(model.core.sum())} core heads",
             claims=(Claim(question="necessity", truth=truth),),
             draw=draw,
+            ends={"verdict": (0.0, 1.0)},
         )
