@@ -24,7 +24,7 @@ from ..models.classifier import Classifier
 from ..models.precision import quick_gradients
 from ..models.products import fast_products
 from ..models.saving import quiet, save_model
-from ..precision import check_precision
+from ..precision import check_precision, check_training
 from ..progress import Progress
 from ..storage import read_json, write_json
 from ..tables import FINETUNING
@@ -102,11 +102,7 @@ def finetune(
     if not len(examples):
         raise InputError("there are no examples to fine-tune on")
     checked = check_precision(precision)
-    if checked == "float16" and model.device.type != "cuda":
-        raise InputError(
-            f"fine-tuning in float16 needs a CUDA device, this is {model.device.type}; take "
-            "bfloat16 or float32"
-        )
+    check_training(checked, model.device.type, "fine-tuning in")
     wanted = frozenset(checkpoints)
     # Checkpoints of interrupted training are kept with its state.
     place = folder if unfinished is None else unfinished

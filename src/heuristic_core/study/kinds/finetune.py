@@ -7,9 +7,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from ...errors import InputError
 from ...models.classifier import Classifier
 from ...models.loading import check_model, classes_of, is_classifier, load_model, new_classifier
+from ...precision import check_training
 from ...progress import Progress
 from ...storage import write_table
 from ...training.finetune import checkpoint_folder, finetune
@@ -59,15 +59,9 @@ def check_trainable(cells: Iterable[Cell], store: Store, device: str) -> None:
     Raises:
         InputError: If it cannot.
     """
-    if device.partition(":")[0] == "cuda":
-        return
     for cell in cells:
-        narrow = cell.kind == FINETUNE.name and precision_of(cell.spec) == "float16"
-        if narrow and not store.has(cell):
-            raise InputError(
-                f"study key finetune.precision: float16 needs a CUDA device, this is {device}; "
-                "take bfloat16 or float32"
-            )
+        if cell.kind == FINETUNE.name and not store.has(cell):
+            check_training(precision_of(cell.spec), device, "study key finetune.precision:")
 
 
 def classifier(bench: Workbench, cell: Cell) -> Classifier:
