@@ -32,6 +32,21 @@ role = "id"
 hub = "org/none"
 """
 
+STUDY = """
+name = "of-the-hub"
+[model]
+source = "org/none"
+[task]
+name = "hans-grammar"
+options = { train_size = 16, search_size = 8, id_size = 4, per_case = 1 }
+[finetune]
+steps = 1
+checkpoints = [1]
+[search]
+sparsities = [0.5]
+seeds = [1]
+"""
+
 ONCE = "HEAD / HTTP/1.1"
 
 
@@ -100,6 +115,15 @@ def test_a_command_says_so_in_one_line(asked, tmp_path, capfd, caplog, command):
     assert about_models_and_data(asked) == [ONCE]
     assert capfd.readouterr() == ("", "")  # what loggers of the client write
     assert caplog.records == []
+
+
+def test_a_plan_says_so_too_and_tries_nothing_again(asked, tmp_path, capfd):
+    (tmp_path / "study.toml").write_text(STUDY)
+    said = mistake("run", "study.toml", "--plan", cwd=tmp_path)
+    assert "cannot be reached: Server disconnected" in said
+    # Once for the size of the model, and once for its classes.
+    assert about_models_and_data(asked) == [ONCE, ONCE]
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import safetensors
 from safetensors import SafetensorError
 
 from ..errors import InputError, one_line
+from ..hub import client
 from ..storage import digest, file_digest, read_json
 
 #: Names for weights that come as an installed package: (import name, folder inside it, extra).
@@ -324,7 +325,11 @@ def _config_on_hub(location: str) -> Any:
     from huggingface_hub import hf_hub_download  # takes a moment, and only this needs it
 
     name, revision = split_revision(location)
+    away = client.unreachable() is not None
     try:
-        return read_json(Path(hf_hub_download(name, "config.json", revision=revision)))
+        with client.quiet():
+            return read_json(
+                Path(hf_hub_download(name, "config.json", revision=revision, local_files_only=away))
+            )
     except Exception:  # the hub's client raises many kinds of error
         return {}
