@@ -130,7 +130,7 @@ def run_app(app: typer.Typer) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         with _remarks_as_lines():
-            code = app(args=sys.argv[1:] or ["--help"], standalone_mode=False)
+            code = app(args=sys.argv[1:] or ["--help"], prog_name="hcore", standalone_mode=False)
     except InputError as error:
         _fail(str(error))
     except _CommandLineError as error:
