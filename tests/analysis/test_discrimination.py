@@ -13,6 +13,9 @@ from heuristic_core.analysis.separation import auc_interval, auc_variance, separ
 from heuristic_core.tables import DISCRIMINATION
 from tables_by_hand import FULL, evaluation, evaluations, found
 
+#: Simulated studies take long, and the laboratory draws more of them.
+SLOW_UNSURE = pytest.param(False, marks=pytest.mark.slow)
+
 
 def table(aurocs, **others):
     """From case to AUROCs, one a subnetwork."""
@@ -119,7 +122,7 @@ def test_too_little_is_not_decided():
     assert perfect.verdict.decision == "not decided by these data"
 
 
-@pytest.mark.parametrize("sure", [False, True])
+@pytest.mark.parametrize("sure", [SLOW_UNSURE, True])
 def test_different_label_biases_are_no_different_separation(sure):
     rng = np.random.default_rng(3)
     bias = np.linspace(-1.5, 1.5, 6)[None, None, :, None, None]
@@ -130,7 +133,7 @@ def test_different_label_biases_are_no_different_separation(sure):
     assert results.count("supported") <= 18
 
 
-@pytest.mark.parametrize("sure", [False, True])
+@pytest.mark.parametrize("sure", [SLOW_UNSURE, True])
 def test_different_distances_are(sure):
     rng = np.random.default_rng(4)
     distance = np.broadcast_to(np.linspace(0, 2, 6)[:, None, None], (200, 1, 6, 2, 3))
@@ -139,7 +142,7 @@ def test_different_distances_are(sure):
     assert decisions(answers(measured)).count("supported") >= 180
 
 
-@pytest.mark.parametrize("sure", [False, True])
+@pytest.mark.parametrize("sure", [SLOW_UNSURE, True])
 @pytest.mark.parametrize(
     ("distances", "wrong"), [([1.0] * 6, "supported"), ([0.2, 1.0, 1.8] * 2, "contradicted")]
 )
@@ -198,7 +201,7 @@ def test_equality_asks_for_enough_examples():
     ("studies", "sure"),
     [(100, False), *(pytest.param(1000, x, marks=pytest.mark.slow) for x in (False, True))],
 )
-@pytest.mark.parametrize("alike", [0.5, 0.9])
+@pytest.mark.parametrize("alike", [pytest.param(0.5, marks=pytest.mark.slow), 0.9])
 def test_the_same_examples_are_known(studies, sure, alike):
     """Equal systems are not told to differ, and those at the bar not to be equal."""
     rng = np.random.default_rng(11)

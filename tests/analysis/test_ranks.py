@@ -222,7 +222,10 @@ def studies(distance, bias, sure=False):
     return decisions(answers(*drawn))
 
 
-@pytest.mark.parametrize(("spread", "sure"), [(0.0, False), (1.5, False), (1.5, True)])
+@pytest.mark.parametrize(
+    ("spread", "sure"),
+    [*(pytest.param(x, False, marks=pytest.mark.slow) for x in (0.0, 1.5)), (1.5, True)],
+)
 def test_neither_noise_nor_different_label_biases_decide(spread, sure):
     bias = np.linspace(-spread, spread, 8)[None, None, :, None, None]
     results = studies(np.float64(0.8), bias, sure)
