@@ -75,8 +75,8 @@ class _Errors:
 
     Args:
         known: By kind of case the covariances of systems, if single answers were kept.
-        variances: By kind of case the variance of each subnetwork's accuracy, and ``full``, the
-            full model's in-domain.
+        variances: By kind of case the variance of each subnetwork's accuracy, a share.
+        full: That of the full model's accuracy in-domain.
     """
 
     known: Mapping[str, Covariance]
