@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from heuristic_core.measure.discrimination import packed
 from heuristic_core.tables import DISCRIMINATION, REMOVAL, REMOVAL_DISCRIMINATION
 
 from .scores import KINDS, LABELS, placements
@@ -152,6 +153,7 @@ class Removed:
     def _areas(self, scores: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
         friendly = np.concatenate([x for case, (x, _) in scores.items() if case[0] == "f"], 1)
         index = np.arange(len(self.named) + 1)
+        of_friendly = [packed(some) for some in friendly]
         parts = []
         for case, (adversarial, _) in scores.items():
             if case[0] != "a":
@@ -173,6 +175,8 @@ class Removed:
                     | {"n": adversarial.shape[1], "n_friendly": friendly.shape[1]}
                     | {"auc": placed[0].mean(1), "d_prime": 0.0, "bias": 0.0}
                     | values
+                    | {"scores": [packed(some) for some in adversarial]}
+                    | {"friendly_scores": of_friendly}
                 )
             )
         return pd.concat(parts, ignore_index=True)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from heuristic_core.measure.predictions import packed
+from heuristic_core.measure.discrimination import packed
 from heuristic_core.tables import DISCRIMINATION, EVALUATIONS, PREDICTIONS
 
 #: The first letter of a case says its kind.

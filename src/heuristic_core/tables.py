@@ -239,6 +239,18 @@ AUROC_CHANGES = (
     _error("auc_interaction_se", "the interaction (adversarial side)"),
     _error("auc_interaction_common_se", "the interaction (friendly side)"),
 )
+_LOG_ODDS = "log-odds of the case’s label on {}, in order, nats, as little-endian float16"
+#: From them follows how AUROCs vary together over examples.
+KEPT_SCORES = (
+    Column("scores", _LOG_ODDS.format("its examples"), "bytes", optional=True, later=True),
+    Column(
+        "friendly_scores",
+        _LOG_ODDS.format("its friendly counterparts"),
+        "bytes",
+        optional=True,
+        later=True,
+    ),
+)
 REMOVAL_DISCRIMINATION = Table(
     "removal_discrimination",
     "What removing a group of units does to the separation of one adversarial case.",
@@ -251,6 +263,7 @@ REMOVAL_DISCRIMINATION = Table(
     _AUROC,
     *_SEPARATION,
     *AUROC_CHANGES,
+    *KEPT_SCORES,
 )
 
 ATTENTION = Table(

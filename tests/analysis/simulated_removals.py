@@ -11,6 +11,7 @@ from scipy.stats import norm
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.question import Answer
 from heuristic_core.analysis.separation import placements
+from heuristic_core.measure.discrimination import packed
 from heuristic_core.tables import DISCRIMINATION, REMOVAL, REMOVAL_DISCRIMINATION, UNDECIDED
 
 KINDS = {"i": "id", "a": "adversarial", "f": "friendly"}
@@ -198,7 +199,8 @@ def of_scores(
             names |= {"group": group, "draw": draw, "removed": removed}
             for case, of_kind, sign in zip(("a1", "f1", "i1"), scores, (1, -1, 1), strict=True):
                 rows.append(names | _margins(case, sign * of_kind, i, units))
-            aurocs.append(names | _aurocs(sides, i, units))
+            kept = {"scores": packed(scores[0][i]), "friendly_scores": packed(scores[1][i])}
+            aurocs.append(names | _aurocs(sides, i, units) | kept)
     return REMOVAL.conform(pd.DataFrame(rows)), REMOVAL_DISCRIMINATION.conform(pd.DataFrame(aurocs))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from simulated import simulated
 
-from heuristic_core.measure.predictions import packed
+from heuristic_core.measure.discrimination import packed
 from heuristic_core.tables import DISCRIMINATION, PREDICTIONS, SYSTEM_NAMES
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from scipy import stats
 
 from ..columns import Column, Table
@@ -110,15 +111,37 @@ def _d_prime_beyond_sum(model: ModelRemovals, group: RemovalEffects) -> Effect |
     weights = np.array([len(group.removed) - 1, *[-1] * len(group.removed), 1])
     z = stats.norm.ppf(aucs)
     slopes = weights / stats.norm.pdf(z)
+    by_formula = auc_variance(aucs, n, n_friendly)
+    systems = ["", *group.removed, "+".join(group.removed)]
+    known = None if model.covariance is None else model.covariance.among(systems)
+    if known is None:
+        changed = np.array([0.0, *(sum(change.variances) for change in changes)])
+        variance = _at_most(slopes, by_formula, changed)
+    else:
+        # Where no example is misplaced, examples say nothing of the variance.
+        perfect = np.diag(known) == 0
+        variance = slopes @ known @ slopes + slopes[perfect] ** 2 @ by_formula[perfect]
+    return Effect(float(2**0.5 * weights @ z), (float(2 * variance),), (max(1.0, n - 1.0),))
+
+
+def _at_most(
+    slopes: Float[np.ndarray, " system"],
+    variances: Float[np.ndarray, " system"],
+    of_changes: Float[np.ndarray, " system"],
+) -> float:
+    """Bound the variance of a sum of AUROCs by their own variances and those of their changes.
+
+    Args:
+        slopes: By how much each AUROC moves the sum; the full model's comes first.
+        variances: The variance over examples of each.
+        of_changes: The variance of its change to the full model's.
+    """
     # All are measured on the same examples: the paired errors say how much of each one's error is
     # that of the full model. What remains is taken as independent.
-    variances = auc_variance(aucs, n, n_friendly)
-    of_changes = np.array([0.0, *(sum(change.variances) for change in changes)])
     most = np.sqrt(variances / variances[0])
     shared = np.clip((1 + (variances - of_changes) / variances[0]) / 2, -most, most)
     own = np.maximum(variances - shared**2 * variances[0], 0)
-    variance = (slopes @ shared) ** 2 * variances[0] + slopes**2 @ own
-    return Effect(float(2**0.5 * weights @ z), (float(2 * variance),), (max(1.0, n - 1.0),))
+    return float((slopes @ shared) ** 2 * variances[0] + slopes**2 @ own)
 
 
 def _together(

@@ -15,11 +15,13 @@ from ..columns import Column
 from ..tables import GROUPS
 from ..writing import p_text
 from .accuracies import judged_by
+from .covariances import Covariance
 from .effect import Effect, clear_sign
 from .evidence import Evidence
 from .intervals import change_text
 from .matched import Contrast, core_within_layers
 from .question import Question
+from .removal_covariances import removal_covariance, variance_of
 from .separable_cases import separable_cases
 
 #: The measure of generalisation that label bias does not change.
@@ -139,6 +141,8 @@ class ModelRemovals:
             ``None`` if not measured.
         full_auc_all: The same over all adversarial cases.
         auc_sizes: Adversarial and friendly examples behind ``full_auc``.
+        covariance: How the mean AUROCs of ``full_auc`` vary together over examples, by the units
+            removed, joined by +; ``None`` if scores of single examples were not kept.
         n_adversarial: Adversarial examples.
     """
 
@@ -152,6 +156,7 @@ class ModelRemovals:
     full_auc: float | None
     full_auc_all: float | None
     auc_sizes: tuple[int, int]
+    covariance: Covariance | None
     n_adversarial: int
 
     @property
@@ -235,27 +240,80 @@ def removals(evidence: Evidence) -> list[ModelRemovals]:
     """
     measured = evidence["removal_discrimination"]
     separable = separable_cases(measured, evidence["discrimination"])
-    margins, *aurocs = map(_by_removal, (evidence["removal"], separable, measured))
+    margins = _by_removal(evidence["removal"])
+    labels = {
+        key: {(row.suite, row.case): row.label for row in rows[_NONE]}
+        for key, rows in margins.items()
+        if _NONE in rows
+    }
+    aurocs = [_aurocs(table, labels) for table in (separable, measured)]
     return [
-        _of_model(key, rows, *(some.get(key, {}) for some in aurocs))
+        _of_model(key, rows, *(some.get(key, _Aurocs({}, None)) for some in aurocs))
         for key, rows in margins.items()
     ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Aurocs:
+    """AUROCs of some cases of one model.
+
+    Args:
+        rows: Their rows by removal.
+        covariance: How their means vary together over examples, if it is known.
+    """
+
+    rows: _Rows
+    covariance: Covariance | None
+
+    def change(self, removal: _Removal, column: str) -> Effect | None:
+        """Return the mean of a change over the cases, with its error over examples.
+
+        Args:
+            removal: The group, the draw and the units.
+            column: The change's name: ``auc_change`` or ``auc_interaction``.
+        """
+        rows = self.rows.get(removal, [])
+        known = _known(rows, column)
+        if not known:
+            return None
+        removed = removal[2]
+        weights = {removed: 1.0, "": -1.0}
+        if column == "auc_interaction":
+            units = removed.split("+")
+            weights |= {"": len(units) - 1.0, **dict.fromkeys(units, -1.0)}
+        variance = variance_of(self.covariance, weights) if len(known) == len(rows) else None
+        if variance is None:
+            return Effect(_mean(known, column), *_at_most(known, column))
+        freedom = min(sum(row.n - 1 for row in known), *(row.n_friendly - 1 for row in known))
+        return Effect(_mean(known, column), (variance,), (float(max(1, freedom)),))
+
+
+def _aurocs(table: pd.DataFrame, labels: Mapping[Any, Mapping[Any, str]]) -> dict[Any, _Aurocs]:
+    """Gather AUROCs by model; ``labels`` gives the right label of each case, by model."""
+    covariances = {
+        key: removal_covariance(rows, labels.get(key, {}))
+        for key, rows in table.groupby(list(BY_READOUT))
+    }
+    return {key: _Aurocs(rows, covariances[key]) for key, rows in _by_removal(table).items()}
 
 
 def _no_room(full_auc: float) -> bool:
     return not _LEAST_AUROC <= full_auc <= _MOST_AUROC
 
 
-def _of_model(key: tuple[Any, ...], margins: _Rows, *aurocs: _Rows) -> ModelRemovals:
+def _of_model(
+    key: tuple[Any, ...], margins: _Rows, aurocs: _Aurocs, all_aurocs: _Aurocs
+) -> ModelRemovals:
     full = margins.get(_NONE, [])
     full_auc, full_auc_all = (
-        _mean(some[_NONE], "auc") if _NONE in some else None for some in aurocs
+        _mean(some.rows[_NONE], "auc") if _NONE in some.rows else None
+        for some in (aurocs, all_aurocs)
     )
     by_margin = full_auc is None or _no_room(full_auc)
     groups: dict[str, dict[str, RemovalEffects]] = {}
     for removal, rows in margins.items():
         if removal != _NONE:
-            effects = _effects(rows, full, by_margin, *(some.get(removal, []) for some in aurocs))
+            effects = _effects(removal, rows, full, by_margin, aurocs, all_aurocs)
             groups.setdefault(removal[0], {}).setdefault(removal[2], effects)
     by_kind = _grouped(full, _kind)
     singles, pairs, cores, controls = (
@@ -271,7 +329,8 @@ def _of_model(key: tuple[Any, ...], margins: _Rows, *aurocs: _Rows) -> ModelRemo
         full_margin=_balanced({kind: _mean(rows, "margin") for kind, rows in by_kind.items()}),
         full_auc=full_auc,
         full_auc_all=full_auc_all,
-        auc_sizes=_sizes(aurocs[0].get(_NONE, [])),
+        auc_sizes=_sizes(aurocs.rows.get(_NONE, [])),
+        covariance=aurocs.covariance,
         n_adversarial=sum(row.n for row in by_kind.get("adversarial", [])),
     )
 
@@ -305,28 +364,29 @@ def _sizes(rows: Sequence[Any]) -> tuple[int, int]:
 
 
 def _effects(
+    removal: _Removal,
     rows: Sequence[Any],
     full: Sequence[Any],
     by_margin: bool,
-    aurocs: Sequence[Any],
-    all_aurocs: Sequence[Any],
+    aurocs: _Aurocs,
+    all_aurocs: _Aurocs,
 ) -> RemovalEffects:
     kinds = _grouped(rows, _kind)
     before = {(row.suite, row.case): row.correct for row in full}
     labels = _grouped((row for row in rows if row.role == "ood" and row.label), attrgetter("label"))
     margin = _balanced(_means(kinds, "margin_change"))
     ood = judged_by(margin) or "adversarial"
-    auc = _auroc(aurocs, "auc_change")
+    auc = aurocs.change(removal, "auc_change")
     return RemovalEffects(
-        removed=tuple(rows[0].removed.split("+")),
+        removed=tuple(removal[2].split("+")),
         measure=f"{ood} margin" if by_margin or auc is None else AUROC,
         margin=margin,
         interaction=_balanced(_means(kinds, "interaction")),
         accuracy={f"{kind}_points": _points(some, before) for kind, some in kinds.items() if full},
         by_label=_means(labels, "margin_change"),
         auc=auc,
-        auc_interaction=_auroc(aurocs, "auc_interaction"),
-        auc_all=_auroc(all_aurocs, "auc_change"),
+        auc_interaction=aurocs.change(removal, "auc_interaction"),
+        auc_all=all_aurocs.change(removal, "auc_change"),
     )
 
 
@@ -353,19 +413,19 @@ def _balanced(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _auroc(rows: Sequence[Any], column: str) -> Effect | None:
-    known = _known(rows, column)
-    if not known:
-        return None
-    k = len(known)
-    parts = [(float(getattr(row, f"{column}_se") / k) ** 2, row.n) for row in known]
-    # The cases of a group share their friendly examples. How their errors correlate is not known;
-    # at worst they add up.
-    for some in _grouped(known, attrgetter("suite", "case_group")).values():
+def _at_most(rows: Sequence[Any], column: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Bound the variance of a mean change over cases, and give its degrees of freedom.
+
+    The cases of a group share their friendly examples. Without scores, how their errors correlate
+    is not known; at worst they add up.
+    """
+    k = len(rows)
+    parts = [(float(getattr(row, f"{column}_se") / k) ** 2, row.n) for row in rows]
+    for some in _grouped(rows, attrgetter("suite", "case_group")).values():
         error = sum(getattr(row, f"{column}_common_se") for row in some) / k
         parts.append((float(error) ** 2, min(row.n_friendly for row in some)))
     variances, sizes = zip(*parts, strict=True)
-    return Effect(_mean(known, column), variances, tuple(float(max(1, n - 1)) for n in sizes))
+    return variances, tuple(float(max(1, n - 1)) for n in sizes)
 
 
 def _points(rows: Sequence[Any], before: Mapping[tuple, int]) -> float:

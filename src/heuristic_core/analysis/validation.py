@@ -59,6 +59,9 @@ def check_tables(given: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     _check_units(tables)
     for name in ("removal", "removal_discrimination"):
         _check_removals(TABLES[name], tables[name])
+    for column, size in (("scores", "n"), ("friendly_scores", "n_friendly")):
+        name = "removal_discrimination"
+        _check_scores(TABLES[name], tables[name], column, size)
     _check_aurocs(tables["removal"], tables["removal_discrimination"])
     return tables
 
@@ -137,8 +140,14 @@ def _check_predictions(table: Table, frame: pd.DataFrame, evaluations: pd.DataFr
     table.refuse(frame, "correct", sizes, "has a bit for each of n examples")
     rule = "adds up to the n and correct of the same system and case in the evaluations"
     table.refuse(frame, "correct", ~known.isin(given), rule)
-    scored = frame["scores"].map(lambda x: len(x) if isinstance(x, bytes) else -1)
-    table.refuse(frame, "scores", (scored != 2 * n) & (scored >= 0), "has two bytes per example")
+    _check_scores(table, frame, "scores", "n")
+
+
+def _check_scores(table: Table, frame: pd.DataFrame, column: str, size: str) -> None:
+    """Check that packed scores are of as many examples as a column says."""
+    scored = frame[column].map(lambda x: len(x) if isinstance(x, bytes) else -1)
+    wrong = (scored != 2 * frame[size]) & (scored >= 0)
+    table.refuse(frame, column, wrong, "has two bytes per example")
 
 
 def _tuples(frame: pd.DataFrame, columns: Iterable[str]) -> pd.Series:

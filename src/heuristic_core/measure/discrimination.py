@@ -10,9 +10,12 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from ..analysis.separation import Adversarial, Friendly, placements, separation
-from ..tables import AUROC_CHANGES, DISCRIMINATION, SYSTEM_NAMES
+from ..tables import AUROC_CHANGES, DISCRIMINATION, KEPT_SCORES, SYSTEM_NAMES
 from ..tasks.task import Suite
 from .accuracy import Logits, log_odds
+
+#: Larger scores are cut, which changes no comparison: float16 ends at 65,504.
+_LARGEST = 6e4
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +78,8 @@ def discriminate(
     Returns:
         One row per adversarial case that has counterparts and whose label the model can predict,
         with the columns of ``tables.DISCRIMINATION`` that do not name a system. With a reference,
-        the columns of ``tables.AUROC_CHANGES`` replace the standard error.
+        the columns of ``tables.AUROC_CHANGES`` and ``tables.KEPT_SCORES`` replace the standard
+        error.
 
     Raises:
         InputError: If the model's labels do not fit the suite's.
@@ -84,7 +88,7 @@ def discriminate(
     columns = DISCRIMINATION.without(SYSTEM_NAMES).names
     if reference is not None:  # the change has an error of its own
         columns = [name for name in columns if name != "auc_se"]
-        columns += [column.name for column in AUROC_CHANGES]
+        columns += [column.name for column in (*AUROC_CHANGES, *KEPT_SCORES)]
     systems = [logits] if reference is None else [logits, reference, *alone]
     scores: dict[int, list[Float[np.ndarray, " example"]]] = {}
     rows = []
@@ -102,9 +106,17 @@ def discriminate(
             "n": len(match.adversarial),
             "n_friendly": len(match.friendly),
         }
-        changes = {} if reference is None else auc_changes(*pairs)
-        rows.append(row | asdict(separation(*pairs[0])) | changes)
+        if reference is not None:
+            row |= auc_changes(*pairs)
+            names = [column.name for column in KEPT_SCORES]
+            row |= dict(zip(names, map(packed, pairs[0]), strict=True))
+        rows.append(row | asdict(separation(*pairs[0])))
     return pd.DataFrame(rows, columns=columns)
+
+
+def packed(scores: Float[np.ndarray, " example"]) -> bytes:
+    """Pack scores as little-endian float16."""
+    return scores.clip(-_LARGEST, _LARGEST).astype("<f2").tobytes()
 
 
 def auc_changes(

@@ -10,10 +10,7 @@ import pandas as pd
 from ..tables import PREDICTIONS, SYSTEM_NAMES
 from ..tasks.task import Suite
 from .accuracy import Logits, log_odds
-from .discrimination import matches
-
-#: Larger scores are cut, which changes no comparison: float16 ends at 65,504.
-_LARGEST = 6e4
+from .discrimination import matches, packed
 
 
 def predictions(suite: Suite, model_labels: tuple[str, ...], logits: Logits) -> pd.DataFrame:
@@ -61,8 +58,3 @@ def predictions(suite: Suite, model_labels: tuple[str, ...], logits: Logits) -> 
             for label in sorted(labels[case])
         ] or [row | {"label": "", "case_group": "", "scores": None}]
     return pd.DataFrame(rows, columns=PREDICTIONS.without(SYSTEM_NAMES).names)
-
-
-def packed(scores: np.ndarray) -> bytes:
-    """Pack scores as little-endian float16."""
-    return scores.clip(-_LARGEST, _LARGEST).astype("<f2").tobytes()

@@ -14,7 +14,7 @@ from ..store import Cell
 from .finetune import classifier
 from .kind import Kind
 from .prepare import plan_prepare, search_data
-from .removal import REMOVAL_TABLES, removal_effort, removal_sets, removal_spec
+from .removal import REMOVAL_TABLES, removal_disk, removal_effort, removal_sets, removal_spec
 
 
 def plan_probe(planner: Planner, finetune_seed: int, core: list[str]) -> list[Cell]:
@@ -32,7 +32,7 @@ def plan_probe(planner: Planner, finetune_seed: int, core: list[str]) -> list[Ce
         inputs=(*prepared.inputs, prepared),
         system=checkpoint.columns,
         effort=removal_effort(planner, settings, core) + planner.cost.passes(examples, 1),
-        disk=5e4,
+        disk=removal_disk(planner, settings, core),
     )
     return [prepared, cell]
 
@@ -52,4 +52,4 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
     return {}
 
 
-PROBE = Kind(name="probe", version=4, efficiency=0.5, work=_work, tables=REMOVAL_TABLES)
+PROBE = Kind(name="probe", version=5, efficiency=0.5, work=_work, tables=REMOVAL_TABLES)

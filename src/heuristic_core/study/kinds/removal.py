@@ -26,6 +26,9 @@ REMOVAL_TABLES = (
     TableSource("removal_discrimination", "discrimination", of_analyses=True),
 )
 
+#: Bytes that a score takes of an example, as measured: many are alike or come twice.
+_SCORED = 2
+
 
 def plan_removal(planner: Planner, checkpoint: Checkpoint, core: list[str]) -> list[Cell]:
     """Plan the removals in one checkpoint; ``core`` lists the heads of its core."""
@@ -39,7 +42,7 @@ def plan_removal(planner: Planner, checkpoint: Checkpoint, core: list[str]) -> l
         inputs=(*prepared.inputs, prepared),
         system=checkpoint.columns,
         effort=removal_effort(planner, settings, core),
-        disk=5e4,
+        disk=removal_disk(planner, settings, core),
     )
     return [cell]
 
@@ -51,10 +54,21 @@ def removal_spec(settings: RemovalConfig, core: list[str]) -> dict[str, Any]:
 
 def removal_effort(planner: Planner, settings: RemovalConfig, core: list[str]) -> float:
     """Forecast the multiply-adds of all removals."""
-    n_pairs = math.comb(min(settings.pairs, len(core)), 2)
     # The layers below a unit are not run again, which saves half of the work for single units.
-    n = planner.cost.units / 2 + n_pairs + settings.controls + len(settings.groups) + 2
-    return planner.suite_passes(n)
+    return planner.suite_passes(planner.cost.units / 2 + _n_groups(settings, core))
+
+
+def removal_disk(planner: Planner, settings: RemovalConfig, core: list[str]) -> float:
+    """Forecast the bytes of both tables."""
+    n_ood = sum(len(suite.examples) for suite in planner.suites if suite.role == "ood")
+    n = planner.cost.units + _n_groups(settings, core)
+    return 5e4 + _SCORED * n * n_ood
+
+
+def _n_groups(settings: RemovalConfig, core: list[str]) -> int:
+    """Count the removals of no unit and of several."""
+    n_pairs = math.comb(min(settings.pairs, len(core)), 2)
+    return n_pairs + settings.controls + len(settings.groups) + 2
 
 
 def removal_sets(model: Classifier, cell: Cell) -> list[Removal]:
@@ -80,4 +94,4 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
     return {}
 
 
-REMOVAL = Kind(name="removal", version=4, efficiency=0.58, work=_work, tables=REMOVAL_TABLES)
+REMOVAL = Kind(name="removal", version=5, efficiency=0.58, work=_work, tables=REMOVAL_TABLES)

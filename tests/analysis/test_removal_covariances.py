@@ -1,0 +1,137 @@
+"""Errors of AUROCs without units, from the scores of single examples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+from simulated_removals import evidence
+
+from heuristic_core.analysis.additivity import additivity
+from heuristic_core.analysis.removal_covariances import removal_covariance, variance_of
+from heuristic_core.analysis.removals import removals
+from heuristic_core.analysis.separation import placements
+from heuristic_core.measure.discrimination import auc_changes, packed
+from heuristic_core.tables import KEPT_SCORES, REMOVAL, REMOVAL_DISCRIMINATION
+
+MODEL = {"finetune_seed": 1, "checkpoint": 10, "readout": "model"}
+REMOVED = ("", "L0H0", "L1H1", "L0H0+L1H1")
+GROUPS = ("none", "single", "single", "core")
+#: Adversarial cases, the group of each, and its right label.
+CASES = {"a1": ("x", "no"), "a2": ("x", "no"), "a3": ("y", "no")}
+N, N_FRIENDLY = 60, {"x": 90, "y": 40}
+Scores = dict[str, np.ndarray]
+
+
+def drawn(rng: np.random.Generator) -> Scores:
+    """Scores by case, and by group of friendly ones: (system, example), exact in float16."""
+    sizes = dict.fromkeys(CASES, N) | N_FRIENDLY
+    scores = {}
+    for name, n in sizes.items():
+        full = rng.normal(1.5 * (name in CASES), 1, n)
+        alone = rng.normal(-0.3 * (name in CASES), 0.3, (2, n))
+        beyond = rng.normal(-0.4 * (name in CASES), 0.3, n)
+        all_of = np.stack([full, full + alone[0], full + alone[1], full + alone.sum(0) + beyond])
+        scores[name] = all_of.astype(np.float16).astype(np.float64)
+    return scores
+
+
+def tables(scores: Scores) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both tables of the removals."""
+    rows, areas = [], []
+    for i, (removed, group) in enumerate(zip(REMOVED, GROUPS, strict=True)):
+        names = MODEL | {"group": group, "draw": -1, "removed": removed}
+        kinds = {"i": "id"} | dict.fromkeys(CASES, "adversarial")
+        for case, kind in kinds.items():
+            role = "id" if kind == "id" else "ood"
+            label = CASES.get(case, ("", ""))[1]
+            of_case = {"suite": role, "role": role, "case": case, "case_kind": kind}
+            of_case |= {"label": label, "n": N, "correct": 9, "kl": 0.0, "margin": 1.0}
+            nothing = dict.fromkeys(("margin_change", "margin_change_se"), 0.0)
+            rows.append(names | of_case | nothing | {"interaction": -1.0, "interaction_se": 0.1})
+        for case, (of_group, _) in CASES.items():
+            pairs = [(scores[case][s], scores[of_group][s]) for s in (i, 0, 1, 2)]
+            changes = auc_changes(*(pairs if group == "core" else pairs[:2]))
+            kept = {"scores": packed(pairs[0][0]), "friendly_scores": packed(pairs[0][1])}
+            area = {"auc": placements(*pairs[0])[0].mean(), "d_prime": 1.0, "bias": 0.0}
+            sizes = {"n": N, "n_friendly": N_FRIENDLY[of_group], "case_group": of_group}
+            areas.append(names | {"suite": "ood", "case": case} | sizes | area | changes | kept)
+    table = pd.DataFrame(rows).assign(pooled_change=0.1)
+    return REMOVAL.conform(table), REMOVAL_DISCRIMINATION.conform(pd.DataFrame(areas))
+
+
+def means(scores: Scores) -> np.ndarray:
+    """The mean AUROC over cases of each system."""
+    of_cases = [
+        [placements(*both)[0].mean() for both in zip(scores[case], scores[group], strict=True)]
+        for case, (group, _) in CASES.items()
+    ]
+    return np.mean(of_cases, axis=0)
+
+
+def resampled(rng: np.random.Generator, scores: Scores) -> Scores:
+    """The same of examples drawn with replacement, of all systems alike."""
+    n = {name: some.shape[1] for name, some in scores.items()}
+    return {name: some[:, rng.integers(n[name], size=n[name])] for name, some in scores.items()}
+
+
+def errors(seed: int) -> tuple[Scores, dict[str, float]]:
+    """Scores, and standard errors by bootstrap over examples."""
+    rng = np.random.default_rng(seed)
+    scores = drawn(rng)
+    aucs = np.stack([means(resampled(rng, scores)) for _ in range(2000)])
+    d_primes = 2**0.5 * norm.ppf(aucs)
+    beyond = np.array([1, -1, -1, 1])
+    found = {
+        "single": aucs[:, 1] - aucs[:, 0],
+        "core": aucs[:, 3] - aucs[:, 0],
+        "interaction": aucs @ beyond,
+        "d_prime": d_primes @ beyond,
+    }
+    return scores, {name: float(some.std(ddof=1)) for name, some in found.items()}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_errors_are_those_of_a_bootstrap_over_examples(seed):
+    scores, expected = errors(seed)
+    table, aurocs = tables(scores)
+    (model,) = removals(evidence(table, aurocs))
+    found = {
+        "single": model.singles[0].auc,
+        "core": model.core.auc,
+        "interaction": model.core.auc_interaction,
+    }
+    for name, effect in found.items():
+        assert sum(effect.variances) ** 0.5 == pytest.approx(expected[name], rel=0.08), name
+    (answer,) = additivity(evidence(table, aurocs))
+    (row,) = answer.rows["additivity"]
+    interval = row["d_prime_interaction"]
+    half = (interval.high - interval.low) / 2
+    assert half == pytest.approx(1.97 * expected["d_prime"], rel=0.1)
+
+
+def test_without_scores_errors_are_an_upper_bound():
+    scores, expected = errors(2)
+    table, aurocs = tables(scores)
+    without = aurocs.assign(**dict.fromkeys((column.name for column in KEPT_SCORES), None))
+    (exact,), (bound,) = (removals(evidence(table, some)) for some in (aurocs, without))
+    assert bound.covariance is None
+    for name in ("auc", "auc_interaction"):
+        own, at_most = (getattr(model.core, name) for model in (exact, bound))
+        assert own.value == at_most.value
+        assert sum(own.variances) < sum(at_most.variances)
+    (row,) = additivity(evidence(table, without))[0].rows["additivity"]
+    interval = row["d_prime_interaction"]
+    assert interval.high - interval.low > 2 * 1.96 * expected["d_prime"]
+
+
+def test_a_case_without_its_scores_leaves_the_covariance_unknown():
+    _, aurocs = tables(drawn(np.random.default_rng(3)))
+    labels = {("ood", case): label for case, (_, label) in CASES.items()}
+    known = removal_covariance(aurocs, labels)
+    assert variance_of(known, {"L0H0": 1.0, "": -1.0}) > 0
+    assert variance_of(known, {"L5H5": 1.0, "": -1.0}) is None
+    aurocs.loc[4, "friendly_scores"] = None
+    assert removal_covariance(aurocs, labels) is None
+    assert removal_covariance(aurocs[:0], labels) is None
