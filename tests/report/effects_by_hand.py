@@ -138,6 +138,24 @@ def said(verdict: Verdict, pattern: str) -> float:
     return float(re.search(pattern, verdict["reason"]).group(1))
 
 
+def generalisation_range(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
+    faithful = rows[rows["match"] == "within the bound"].set_index(["aim", "seed"])["held_out_auc"]
+    difference = (faithful["well"] - faithful["badly"]).dropna()
+    return float(difference.mean()), effect(verdict)
+
+
+def repulsion(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
+    """The index at the highest weight at which all subnetworks are faithful."""
+    last = rows[rows["faithful"]].sort_values("repel").iloc[-1]
+    return round(last["jaccard"], 2), said(verdict, r"Jaccard index is ([\d.]+)")
+
+
+def necessity(rows: pd.DataFrame, verdict: Verdict) -> tuple[float, float]:
+    heads = rows[rows["unit"].map(lambda unit: Unit.parse(unit).is_head)]
+    core = heads[heads["times"] == heads["times"].max()]
+    return float(core["needed"].mean()), effect(verdict)
+
+
 #: For every question with figures.
 BY_HAND: dict[str, Callable[[pd.DataFrame, Verdict], tuple[float, float]]] = {
     function.__name__: function
@@ -155,5 +173,8 @@ BY_HAND: dict[str, Callable[[pd.DataFrame, Verdict], tuple[float, float]]] = {
         single_removal,
         core_removal,
         dependency,
+        generalisation_range,
+        repulsion,
+        necessity,
     )
 }

@@ -5,16 +5,19 @@ from __future__ import annotations
 import copy
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from heuristic_core.analysis.questions import QUESTIONS
+from analysis.sets_by_hand import necessity, repelled, targeted
+from heuristic_core.analysis.questions import QUESTIONS, analyze
 from heuristic_core.report import write_report
 from heuristic_core.report.figures import draw
 from heuristic_core.report.sections import sections, varied
 from heuristic_core.study.results import read_results
+from heuristic_core.tables import TABLES
 from report.effects_by_hand import BY_HAND, of_subject
 from report.made_up import QUESTION
 from report.page import Page, read, write
@@ -74,6 +77,39 @@ def test_the_rows_that_are_drawn_lead_to_the_verdict(request, question, study):
         assert drawn == pytest.approx(stated, abs=1e-9)
         held += 1
     assert held or verdicts["effect"].isna().all()
+
+
+SETS = [question for question in DRAWN if question.page == "faithful_sets"]
+
+
+@pytest.fixture(scope="module")
+def sets():
+    """What is concluded of the set of faithful subnetworks, and how it is drawn."""
+    aurocs = {"none": [0.6, 0.7, 0.65], "well": [0.8, 0.9, 0.7], "badly": [0.4, 0.5, 0.6]}
+    divergences = {"badly": [0.05, 0.05, 0.3]}
+    core = {"L0H0", "L0H1", "L1H1", "L1H2"}
+    tables = {
+        **targeted(aurocs, divergences),
+        "repelled": repelled({0.0: [core, core], 0.3: [core, {"L0H0", "L0H5", "L1H6"}]}),
+        "necessity": necessity(core, {"L0H0", "L0H1", "L1H1", "L0H7"}),
+    }
+    tables |= {name: table.empty() for name, table in TABLES.items() if name not in tables}
+    conclusions = analyze(tables)
+    results = replace(synthetic(), measured=tables, conclusions=conclusions)
+    return conclusions, {s.question.key: draw(s.question, s.tables) for s in sections(results)}
+
+
+@pytest.mark.parametrize("question", SETS, ids=lambda question: question.key)
+def test_drawn_sets_lead_to_their_verdicts(question, sets):
+    conclusions, drawings = sets
+    (verdict,) = conclusions.verdicts.query("question == @question.key").to_dict("records")
+    (spec,) = question.figures
+    (drawing,) = drawings[question.key]
+    rows = rows_of(question, spec, dict(conclusions.tables), drawing)
+    assert len(rows)
+    hold(question, spec, drawing, rows)
+    drawn, stated = BY_HAND[question.key](rows, verdict)
+    assert drawn == pytest.approx(stated, abs=1e-9)
 
 
 def test_names_are_unique_and_figures_draw_what_there_is():

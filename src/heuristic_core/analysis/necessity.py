@@ -10,7 +10,7 @@ from ..writing import p_text
 from .evidence import Evidence
 from .intervals import wilson
 from .nulls import at_least, labelled_sum
-from .question import Answer, Question, Row, Verdict, decide
+from .question import Answer, Figure, Question, Row, Verdict, decide
 from .systems import BY_SPARSITY, by_system
 
 #: Fewer searches make no core, and a share of fewer heads says little.
@@ -191,6 +191,19 @@ QUESTION = Question(
             title="What the best subnetwork loses without each unit",
             folded=True,
             top=12,
+        ),
+    ),
+    figures=(
+        Figure(
+            kind="units",
+            table="necessity",
+            columns={"unit": "unit", "value": "necessity", "outline": "needed", "bold": "kept"},
+            title="What the best subnetwork loses without each unit",
+            caption="Layers run down, heads across, MLPs stand apart. A number says by how many "
+            "nats the KL divergence from the full model is larger for the best subnetwork without "
+            "the unit. Outlined: no subnetwork without it was found within the bound. Bold: the "
+            "best subnetwork keeps it.",
+            label="KL without the unit minus KL of the best, nats",
         ),
     ),
     limits=(
