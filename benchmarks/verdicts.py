@@ -148,17 +148,27 @@ _PRESENTED = {"QUESTION", "TABLES", "Question", "Figure", "_plan"}
 
 def _read_imports(file: Path, read: dict[str, list[str]]) -> None:
     """Read the definitions of a module of the analyses and of those that it imports, by name."""
-    if file.stem in read:
-        return
+    if file.stem not in read:
+        read[file.stem], imported = _definitions(file)
+        for name in imported:
+            _read_imports(file.with_name(f"{name}.py"), read)
+
+
+@lru_cache(maxsize=None)
+def _definitions(file: Path) -> tuple[list[str], list[str]]:
+    """Read what a module defines, and which of its folder's it imports; many effects rest on it."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    read[file.stem] = [
+    defined = [
         ast.dump(node)
         for node in _without_docstrings(tree).body
         if not isinstance(node, ast.Import | ast.ImportFrom) and not _PRESENTED & set(_names(node))
     ]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
-            _read_imports(file.with_name(f"{node.module}.py"), read)
+    imported = [
+        node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module
+    ]
+    return defined, imported
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
