@@ -21,7 +21,7 @@ import inspect
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +154,7 @@ def _read_imports(file: Path, read: dict[str, list[str]]) -> None:
             _read_imports(file.with_name(f"{name}.py"), read)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _definitions(file: Path) -> tuple[list[str], list[str]]:
     """Read what a module defines, and which of its folder's it imports; many effects rest on it."""
     tree = ast.parse(file.read_text(encoding="utf-8"))

@@ -55,6 +55,7 @@ class Removing:
         fixed: Whether heads do the same in all studies, so that intervals by head can be checked.
         separating: Whether other heads than those planted change the distance.
         most_lean: Leans of single heads are cut at this, nats.
+        share: The share of every margin that each core head takes, and each other head.
     """
 
     world: World
@@ -68,31 +69,37 @@ class Removing:
     fixed: bool = False
     separating: bool = True
     most_lean: float = np.inf
+    share: tuple[float, float] = (0.0, 0.0)
 
     def __call__(self, rng: np.random.Generator, n_studies: int) -> Tables:
         """Draw the tables of so many studies."""
-        world, (distance, lean) = self.world, self.full
+        world = self.world
         named = self._named(np.random.default_rng(1) if self.fixed else rng)
         core = next(i for i, (group, *_) in enumerate(named) if group == "core")
-        nats = world.nats
         spread = world.head_distance_sd, world.head_lean_sd, world.head_id_sd
         removed = Removed(
             units=self.model.units,
             named=named,
             n=self.n,
-            before={
-                "a": nats * (lean + distance / 2),
-                "f": nats * (lean - distance / 2),
-                "i": world.id_nats * world.id_score,
-            },
-            sd=(nats, world.id_nats),
+            before=self._before,
+            sd=(world.nats, world.id_nats),
             noise=world.change_noise * float(np.sqrt(np.mean(np.square(spread)))),
-            interaction={core: {"a": nats * self.beyond}},
+            interaction={core: {"a": world.nats * self.beyond}},
             interaction_noise=world.interaction_noise,
         )
         effects = self._effects(np.random.default_rng(0))
         drawn = [effects if self.fixed else self._effects(rng) for _ in range(n_studies)]
         return removed.draw(rng, drawn)
+
+    @property
+    def _before(self) -> dict[str, float]:
+        """The full model's mean scores by kind of case, nats."""
+        world, (distance, lean) = self.world, self.full
+        return {
+            "a": world.nats * (lean + distance / 2),
+            "f": world.nats * (lean - distance / 2),
+            "i": world.id_nats * world.id_score,
+        }
 
     def _named(self, rng: np.random.Generator) -> list[Named]:
         heads, core = np.arange(len(self.model.layers)), np.flatnonzero(self.model.core)
@@ -129,6 +136,11 @@ class Removing:
             distance[core] += moved
             lean[core] += moved / 2
             in_domain[core] = 0.0  # in the paper in-domain accuracy hardly moves
+        # In proportion to every margin: in-domain they lose as much as out of domain.
+        share, before = np.where(self.model.core, *self.share), self._before
+        lean -= share * (before["a"] + before["f"]) / 2
+        distance -= share * (before["a"] - before["f"])
+        in_domain -= share * before["i"]
         for head, (more_lean, more_distance) in self.planted.items():
             lean[head] += more_lean
             distance[head] += more_distance
@@ -178,6 +190,12 @@ def _of_design(base: Removing, design: str) -> Iterator[Planted]:
             Claim(question="single_removal", truth="absent"),
         ),
         draw=replace(base, scale=4.0),
+    )
+    yield plant(
+        effect="core heads take a quarter of every margin, others a fiftieth",
+        claims=(Claim(question="single_removal", truth="absent"),),
+        # A design choice, far above what other heads take.
+        draw=replace(base, scale=0.0, share=(0.25, 0.02)),
     )
     bar = 0.9 if paper_model else 0.0
     yield plant(

@@ -142,6 +142,7 @@ class Removed:
                     | {"suite": role, "role": role, "case": case, "case_kind": KINDS[case[0]]}
                     | {"label": LABELS[case[0]], "n": n, "correct": (sign * after > 0).sum(1)}
                     | {"kl": 0.0, "margin": sign * after.mean(1), "margin_change": change.mean(1)}
+                    | {"margin_se": after.std(1, ddof=1) / n**0.5}
                     | {"margin_change_se": change.std(1, ddof=1) / n**0.5}
                     | {"interaction": np.where(several, beyond.mean(1), np.nan)}
                     | {"interaction_se": np.where(several, beyond.std(1, ddof=1) / n**0.5, np.nan)}

@@ -116,7 +116,8 @@ PREDICTIONS = Table(
     Column("correct", _ANSWERS, "bytes"),
     Column(
         "scores",
-        "log-odds of the label against all others, nats, as little-endian float16",
+        "log-odds of the label against all others, nats, as little-endian float16; not numbers for "
+        "friendly examples that have that label, which are not compared",
         "bytes",
         optional=True,
     ),
@@ -213,6 +214,7 @@ REMOVAL = Table(
     _CORRECT,
     _KL,
     _MARGIN,
+    replace(_error("margin_se", "the margin"), later=True),
     Column("margin_change", "mean change of the margin to the full model's, nats"),
     _error("margin_change_se", "the change"),
     Column(

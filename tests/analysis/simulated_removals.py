@@ -92,6 +92,8 @@ def simulate(
             "correct": n // 2,
             "kl": 0.1,
             "margin": full_margin + np.where(is_none, 0, changes.ravel()),
+            # As if the full model's margins were known, so that changes alone have errors.
+            "margin_se": np.where(is_none, 0, errors.ravel()),
             "margin_change": np.where(is_none, 0, changes.ravel()),
             "margin_change_se": np.where(is_none, 0, errors.ravel()),
             "interaction": np.where(several, interactions.ravel(), np.nan),
@@ -223,6 +225,7 @@ def _margins(case: str, margins: np.ndarray, i: int, units: Sequence[int]) -> di
     return names | {
         "correct": int((margins[i] > 0).sum()),
         "margin": margins[i].mean(),
+        "margin_se": _sem(margins[i]),
         "margin_change": change.mean(),
         "margin_change_se": _sem(change),
         "interaction": beyond.mean(),

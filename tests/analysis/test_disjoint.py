@@ -321,3 +321,21 @@ def test_tables():
     assert found.tables["disjoint"]["adversarial"].isna().tolist() == [True, False, True]
     assert len(found.tables["disjoint-subnetworks"]) == 3 + 3 + 1
     assert found.verdicts["effect"].tolist() == [pytest.approx(-2)]
+
+
+def test_pairs_of_one_search_count_once():
+    """A method of which nothing is random gives every seed the same pair of subnetworks."""
+    full = evaluations(evaluation({"in": 4500}, n=5000))
+    rows = [
+        row | {"kl": 0.1, "method": "magnitude"}
+        for seed in (1, 2, 3)
+        for forbidden, shared in ((0.0, 10), (1.0, 0))
+        for row in restricted({"in": 4490}, seed, forbidden, shared=shared, n=5000)
+    ]
+    (same,) = disjoint(Evidence({"disjoint": table(rows), "grid": full}))
+    assert same.verdict.decision == UNDECIDED
+    assert same.verdict.reason == "1 disjoint pairs are fewer than 3"
+    for number, row in enumerate(rows):
+        row["correct"] += number % 2 * number
+    (different,) = disjoint(Evidence({"disjoint": table(rows), "grid": full}))
+    assert different.verdict.decision == "supported"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,12 +12,16 @@ from simulated import simulated
 from simulated_sizes import fine_tunings, power, slope
 
 from heuristic_core.analysis.conclusions import conclude
+from heuristic_core.analysis.counterparts import compared
 from heuristic_core.analysis.effective_size import QUESTION, SPANS, effective_size
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.intervals import student
 from heuristic_core.analysis.paired import drawn_aurocs, drawn_means
 from heuristic_core.analysis.size_rule import mean_change, mean_size, sizes
+from heuristic_core.measure.discrimination import discriminate
+from heuristic_core.measure.predictions import predictions
 from heuristic_core.tables import EVALUATIONS, GRID_PREDICTIONS
+from heuristic_core.tasks.task import Examples, Suite
 from tables_by_hand import evaluation, evaluations
 
 LEVELS = (0.0, 0.2, 0.4, 0.6, 0.8)
@@ -445,3 +451,89 @@ def test_a_size_that_falls_by_three_steps_is_mostly_detected(n_seeds, least):
     assert share_decided(falling, "balanced", "contradicted") == 0
     rising = fine_tunings(rng, 15, n_seeds, 0.1, (0.55, 0.25), [slope(0.04)] * 2)
     assert share_decided(rising, "balanced", "contradicted") >= least
+
+
+@pytest.mark.parametrize("method", ["magnitude", "learned"])
+def test_seeds_of_one_subnetwork_count_once(method):
+    """One ranking under several seeds is one search, whatever its effective sizes are."""
+    every = grid(FALLING, friendly=[90] * 4)
+    assert by_data(every)["balanced"].verdict.decision == "supported"
+    alike = every.assign(
+        kl=every["kl"].where(every["kind"] == "full", 0.1),
+        method=every["method"].where(every["kind"] == "full", method),
+    )
+    answer = by_data(alike)["balanced"]
+    assert {row["n_seeds"] for row in sizes_at(answer)} == {1}
+    assert answer.verdict.decision == "not decided by these data"
+    assert "fewer than 3 seeds whose searches differ" in answer.verdict.reason
+    # A single number that differs makes two searches.
+    first = alike.index[(alike["seed"] == 1) & (alike["kind"] == "subnetwork")][0]
+    alike.loc[first, "correct"] -= 1
+    assert {row["n_seeds"] for row in sizes_at(by_data(alike)["balanced"])} == {2}
+
+
+@pytest.mark.parametrize(
+    ("levels", "before", "after", "decision"),
+    [
+        # From none that is good enough to the densest of the grid is one step.
+        ((0.3, 0.4, 0.5), 0.0, 0.3, "not decided by these data"),
+        ((0.3, 0.4, 0.5), 0.0, 0.4, "supported"),
+        # Of an uneven grid every step counts once.
+        ((0.3, 0.35, 0.4, 0.7), 0.4, 0.7, "not decided by these data"),
+        ((0.3, 0.35, 0.4, 0.7), 0.35, 0.7, "supported"),
+    ],
+)
+def test_steps_are_counted_and_not_measured(levels, before, after, decision):
+    n, groups = 100_000, []
+    for step, right, passes in ((100, 50, before), (1000, 80, after)):
+        correct = {"i": 90_000, "a1": right * 1000, "f1": 95_000}
+        groups.append(evaluation(correct, n=n, checkpoint=step))
+        for seed, level in itertools.product((1, 2, 3), levels):
+            lost = 0 if level <= passes else 30_000
+            system = {"kind": "subnetwork", "method": "learned", "sparsity": level, "seed": seed}
+            worse = correct | {"a1": correct["a1"] - lost + seed}
+            groups.append(evaluation(worse, n=n, checkpoint=step, **system))
+    verdict = by_data(evaluations(*groups))["balanced"].verdict
+    assert verdict.decision == decision
+
+
+def test_answers_that_were_not_all_kept_are_not_paired():
+    tables = fine_tunings(np.random.default_rng(0), 1, 3, 0.05, (0.6, 0.3), (power(2), power(2)))
+    kept = tables["grid_predictions"]
+    nothing = effective_size(Evidence({"grid": tables["grid"]}))
+    for missing in (
+        (kept["kind"] == "full") & (kept["checkpoint"] == 100),
+        kept["seed"] == 1,
+        kept["checkpoint"] == 100,
+    ):
+        some = effective_size(Evidence(tables | {"grid_predictions": kept[~missing]}))
+        assert [one.verdict for one in some] == [one.verdict for one in nothing]
+
+
+def test_friendly_examples_of_the_adversarial_label_are_not_compared():
+    """Aurocs from kept scores are those that the evaluation measures, whatever else was scored."""
+    rng = np.random.default_rng(0)
+    labels = ["no"] * 100 + ["yes"] * 100 + ["no"] * 100 + ["no"] * 50
+    cases = ["adv"] * 100 + ["both"] * 200 + ["alone"] * 50
+    texts = [f"text {i}" for i in range(len(labels))]
+    examples = Examples.build(texts, None, labels, cases, ("no", "yes"))
+    suite = Suite(
+        name="ood",
+        role="ood",
+        examples=examples,
+        kinds={"adv": "adversarial", "both": "friendly", "alone": "adversarial"},
+        groups={"adv": "g", "both": "g", "alone": "h"},
+    )
+    rows, measured = [], {}
+    for seed, distance in ((-1, 1.5), (1, 1.2), (2, 1.0)):
+        margin = distance * np.where(np.array(labels) == "no", 1, -1)
+        margin = margin + rng.normal(0, 1.5, len(labels))
+        logits = np.stack([margin / 2, -margin / 2], 1)
+        system = {"checkpoint": 100, "seed": seed, "sparsity": 0.0 if seed < 0 else 0.5}
+        rows.append(predictions(suite, ("no", "yes"), logits).assign(**system))
+        measured[seed] = discriminate(suite, ("no", "yes"), logits)["auc"].item()
+    kinds = {("ood", case): suite.kind(case) for case in suite.cases}
+    aurocs, drawn = drawn_aurocs(compared(pd.concat(rows), kinds), kinds, [0])
+    for (_, seed, _), auc in aurocs.items():
+        assert auc == pytest.approx(measured[seed], abs=1e-3)
+    assert drawn.mean().to_numpy() == pytest.approx(aurocs.to_numpy(), abs=5e-3)

@@ -135,3 +135,53 @@ def test_a_case_without_its_scores_leaves_the_covariance_unknown():
     aurocs.loc[4, "friendly_scores"] = None
     assert removal_covariance(aurocs, labels) is None
     assert removal_covariance(aurocs[:0], labels) is None
+
+
+def of_margins(margins: dict[str, np.ndarray]) -> pd.DataFrame:
+    """The table of a full model and of it without a head, from the margins of both by case."""
+    rows = []
+    for case, both in margins.items():
+        kind = {"a": "adversarial", "f": "friendly", "i": "id"}[case[0]]
+        role, n = "id" if kind == "id" else "ood", both.shape[1]
+        for i, (group, removed) in enumerate((("none", ""), ("single", "L0H0"))):
+            change = both[i] - both[0]
+            names = MODEL | {"group": group, "draw": -1, "removed": removed, "suite": role}
+            of_case = {"role": role, "case": case, "case_kind": kind, "label": "", "n": n}
+            numbers = {"correct": n // 2, "kl": 0.0, "margin": both[i].mean()}
+            numbers |= {"margin_se": both[i].std(ddof=1) / n**0.5, "margin_change": change.mean()}
+            numbers |= {"margin_change_se": change.std(ddof=1) / n**0.5, "pooled_change": 0.1}
+            nothing = {"interaction": np.nan, "interaction_se": np.nan}
+            rows.append(names | of_case | numbers | nothing)
+    return REMOVAL.conform(pd.DataFrame(rows))
+
+
+@pytest.mark.parametrize("scaled", [0.0, 0.25])
+def test_what_is_beyond_in_domain_has_the_error_of_a_ratio(scaled):
+    """A head takes a quarter of the mean margins, or of every example's own."""
+    rng = np.random.default_rng(5)
+    sizes = {"i1": (400, 2.5), "i2": (300, 2.0), "a1": (220, 1.0), "a2": (150, 1.5), "f1": (300, 2)}
+
+    def margins() -> dict[str, np.ndarray]:
+        drawn = {}
+        for case, (n, mean) in sizes.items():
+            full = rng.normal(mean, 3, n)
+            taken = 0.25 * mean + scaled * (full - mean) + rng.normal(0, 0.3, n)
+            drawn[case] = np.stack([full, full - taken])
+        return drawn
+
+    found = []
+    for _ in range(300):
+        (model,) = removals(evidence(of_margins(margins())))
+        found.append(model.singles[0].beyond_in_domain)
+    values = np.array([effect.value for effect in found])
+    errors = np.array([sum(effect.variances) ** 0.5 for effect in found])
+    assert errors.mean() == pytest.approx(values.std(ddof=1), rel=0.12)
+    # The null is true: the ratio's own bias is small beside its error.
+    assert np.mean([effect.p_value < 0.05 for effect in found]) <= 0.09
+
+
+def test_without_errors_of_margins_nothing_is_beyond_in_domain():
+    table = of_margins({"i1": np.ones((2, 9)), "a1": np.stack([np.ones(9), np.zeros(9)])})
+    (model,) = removals(evidence(table.assign(margin_se=np.nan)))
+    assert model.singles[0].beyond_in_domain.value == -1.0
+    assert model.singles[0].beyond_in_domain.p_value == 1.0

@@ -235,10 +235,12 @@ def test_subnetworks_outside_the_margin_are_not_compared():
     assert none.rows["cases"] == []
 
 
-def test_where_there_is_no_room_nothing_is_decided():
+@pytest.mark.parametrize("friendly", [0, 100])
+def test_where_there_is_no_room_nothing_is_decided(friendly):
+    """All cases at one end, or those of a model that follows its heuristic at both."""
+    correct = {"in": 99, "aswap": 0, "fswap": friendly}
     floor = evaluations(
-        evaluation({"in": 99, "aswap": 0}),
-        *[evaluation({"in": 99, "aswap": 0}, **found(seed)) for seed in range(3)],
+        evaluation(correct), *[evaluation(correct, **found(seed)) for seed in range(3)]
     )
     (answer,) = answers(at_size(floor, 1000))
     assert answer.verdict.decision == "not decided by these data"

@@ -18,6 +18,7 @@ from .intervals import EQUAL, change_text, student, wilson
 from .paired import over_both
 from .power import ErrorSource, outlook, too_few_planned
 from .question import Answer, Figure, Question, Verdict, decide
+from .same_seeds import different_seeds
 from .size_rule import variances
 from .systems import BY_SPARSITY, by_system
 
@@ -27,6 +28,7 @@ _KINDS = ["adversarial", "friendly", "shift", "balanced"]
 #: The columns that name a subnetwork of one model, method and sparsity. Of several with one share
 #: and seed, which are a control without heads and a subnetwork, the latter comes last.
 _NAMES = ["forbidden", "seed", "heads", "shared_heads", "other_heads"]
+_NAMES_OF_SEED = [name for name in _NAMES if name != "seed"]
 #: What names the full model beside them.
 _FULL = (-1,) * len(_NAMES)
 #: What a row of every subnetwork shows.
@@ -55,7 +57,7 @@ def disjoint(evidence: Evidence) -> list[Answer]:
         both = set(rows.loc[is_ordinary, "seed"]) & set(rows.loc[~is_ordinary, "seed"])
         if both and len(full):
             reference = float(means_by_kind(full)["in_domain"].iloc[0])
-            rows = rows[rows["seed"].isin(both)]
+            rows = different_seeds(rows[rows["seed"].isin(both)], _NAMES_OF_SEED)
             errors = _Errors.of(rows, full, _answers_of_full(evidence, key))
             subnetworks = _subnetworks(rows, reference)
             answers.append(_answer(key, subnetworks, errors, evidence.margin_points))

@@ -12,6 +12,7 @@ import pandas as pd
 from ..tables import UNDECIDED
 from ..writing import signed
 from .accuracies import CASE, judged_by, means_by_kind
+from .counterparts import compared
 from .design import Design
 from .effective_size_tables import TABLES
 from .evidence import Evidence
@@ -19,6 +20,7 @@ from .intervals import EQUAL, change_text
 from .paired import drawn_aurocs, drawn_means
 from .power import POWER, ErrorSource, found, outlook, too_few_planned
 from .question import Answer, Figure, Question, Verdict, decide
+from .same_seeds import different_seeds
 from .size_rule import (
     drawn_sizes,
     mean_change,
@@ -65,7 +67,8 @@ def effective_size(evidence: Evidence) -> list[Answer]:
     """
     answers: list[Answer] = []
     grid = evidence["grid"]
-    for key, rows in by_system(grid[grid["kind"] == "subnetwork"], _SUBJECT[:2]):
+    for key, every in by_system(grid[grid["kind"] == "subnetwork"], _SUBJECT[:2]):
+        rows = different_seeds(every, ["checkpoint", "sparsity"])
         full = grid[(grid["kind"] == "full") & (grid["finetune_seed"] == key[0])]
         full = full[full["checkpoint"].isin(rows["checkpoint"])]
         accuracies, variance = _by_data(full, ["checkpoint"]), variances(full)
@@ -79,7 +82,7 @@ def effective_size(evidence: Evidence) -> list[Answer]:
             table = of_subnetworks[data].unstack("sparsity").sort_index(axis=1)
             grids = {int(step): table.loc[step].dropna(how="all") for step in accuracies.index}
             subject = dict(zip(_SUBJECT, (*key, data), strict=True))
-            if data in paired:
+            if data in paired and _complete(paired[data], grids):
                 bar = evidence.margin_points / 100
                 drawn = {s: paired_sizes(paired[data], one, s, bar) for s, one in grids.items()}
             else:
@@ -115,8 +118,18 @@ def _paired(
         return {}, None
     seed = [evidence.seed, key[0]]
     drawn = drawn_means(rows, kinds.to_dict(), seed)
-    aurocs = drawn_aurocs(rows, kinds.to_dict(), seed)
+    aurocs = drawn_aurocs(compared(rows, kinds.to_dict()), kinds.to_dict(), seed)
     return (drawn, None) if aurocs is None else (drawn | {_AUROC: aurocs[1]}, aurocs[0])
+
+
+def _complete(drawn: pd.DataFrame, grids: Mapping[int, pd.DataFrame]) -> bool:
+    """Check that the answers of all systems of the grid were kept."""
+    systems = {
+        (step, seed, sparsity)
+        for step, grid in grids.items()
+        for seed, sparsity in [(-1, 0.0), *grid.stack().index]
+    }
+    return systems <= set(drawn.columns)
 
 
 def _drawn(
@@ -193,21 +206,29 @@ def _answer(
         for span, (before, after) in _spans(rows, ood).items()
         if len(by_seed := (size[after, margin] - size[before, margin]).dropna())
     ]
-    step = 100 * float(np.median(np.diff(levels))) if len(levels) > 1 else 0.0
     sources: tuple[ErrorSource, ...] = ()
+    steps = 0.0
     if spans := _spans(rows, ood).get(SPANS[0]):
         before, after = spans
         by_seed = (size[after, margin] - size[before, margin]).dropna()
         sources = _sources(by_seed, drawn[after] - drawn[before])
+        places = [_places(size[s, margin][by_seed.index], levels) for s in (after, before)]
+        steps = float((places[0] - places[1]).mean()) if len(by_seed) else 0.0
     return Answer(
         subject=subject,
-        verdict=_verdict(data, rows, changes, step, judged, sources),
+        verdict=_verdict(data, rows, changes, steps, judged, sources),
         rows={
             "effective-size": rows,
             "effective-size-changes": changes,
             "effective-size-margins": at_margins,
         },
     )
+
+
+def _places(sizes: pd.Series, sparsities: np.ndarray) -> pd.Series:
+    """Return where sizes stand among all that there can be, from the smallest on."""
+    possible = np.sort([*100 * (1 - sparsities), 100.0])
+    return sizes.map(lambda size: int(np.abs(possible - size).argmin()))
 
 
 def _spans(rows: list[dict], ood: pd.Series | None) -> dict[str, tuple[int, int]]:
@@ -236,13 +257,14 @@ def _verdict(
     data: str,
     rows: list[dict],
     changes: list[dict],
-    step: float,
+    steps: float,
     judged: str | None,
     sources: tuple[ErrorSource, ...],
 ) -> Verdict:
     """Decide on the change from the first to the last trained checkpoint.
 
-    A change of one step between sparsities cannot be distinguished from none.
+    A change of one step between sparsities cannot be distinguished from none. ``steps`` says by how
+    many the size rises.
     """
     on = "by AUROC" if data == _AUROC else f"on {data} data"
     claim = f"the model's effective size {on} falls as it generalises"
@@ -253,10 +275,10 @@ def _verdict(
         takes = "this takes two trained checkpoints and OOD cases"
         return decide(claim, "", open_because=takes, measure=measure, effect=points)
     first, last = (row for row in rows if row["checkpoint"] in (change["before"], change["after"]))
-    falls = points.high < 0 and -points.value > step + EQUAL
+    falls = points.high < 0 and -steps > 1 + EQUAL
     open_because = ""
     if change["n_seeds"] < _ENOUGH_SEEDS:
-        open_because = f"there are fewer than {_ENOUGH_SEEDS} seeds"
+        open_because = f"there are fewer than {_ENOUGH_SEEDS} seeds whose searches differ"
     elif not change["ood_points"] > _RISE_POINTS - EQUAL:
         open_because = f"a rise of at least {_RISE_POINTS:g} points is needed"
     elif not (first["meaningful"] and last["meaningful"]):
@@ -269,7 +291,7 @@ def _verdict(
         f"{change_text(points, 1)} % of the units, and "
         f"{judged} accuracy by {signed(change['ood_points'], 1)} points",
         supported=falls,
-        contradicted=points.low > 0 and points.value > step + EQUAL,
+        contradicted=points.low > 0 and steps > 1 + EQUAL,
         open_because=open_because,
         measure=measure,
         effect=points,

@@ -67,6 +67,9 @@ class RemovalEffects:
             ``friendly``, ``shift``), each the mean over cases, and ``balanced``, the mean of the
             adversarial and the friendly one, which label bias does not change.
         interaction: That change minus the sum of the units' own changes, by the same kinds.
+        beyond_in_domain: The change of the OOD margin that says most of generalisation, minus what
+            it would be in proportion to the in-domain margin, nats; ``None`` unless the full model
+            has a margin above 0 on both.
         accuracy: Change of accuracy in points by the names of :data:`ACCURACY_COLUMNS`.
         by_label: Change of the margin of OOD cases by their right label, each the mean over cases.
         auc: Change of the mean AUROC over the adversarial cases that the full model separates.
@@ -78,6 +81,7 @@ class RemovalEffects:
     measure: str
     margin: Mapping[str, Effect]
     interaction: Mapping[str, Effect]
+    beyond_in_domain: Effect | None
     accuracy: Mapping[str, float]
     by_label: Mapping[str, Effect]
     auc: Effect | None
@@ -382,12 +386,62 @@ def _effects(
         measure=f"{ood} margin" if by_margin or auc is None else AUROC,
         margin=margin,
         interaction=_balanced(_means(kinds, "interaction")),
+        beyond_in_domain=_beyond_in_domain(kinds, full, ood, margin),
         accuracy={f"{kind}_points": _points(some, before) for kind, some in kinds.items() if full},
         by_label=_means(labels, "margin_change"),
         auc=auc,
         auc_interaction=aurocs.change(removal, "auc_interaction"),
         auc_all=all_aurocs.change(removal, "auc_change"),
     )
+
+
+#: By kind of OOD margin, how much each kind of case adds to it.
+_PARTS = {
+    "balanced": {"adversarial": 0.5, "friendly": 0.5},
+    "adversarial": {"adversarial": 1.0},
+    "shift": {"shift": 1.0},
+}
+
+
+def _beyond_in_domain(
+    kinds: Mapping[str, Sequence[Any]],
+    full: Sequence[Any],
+    ood: str,
+    margin: Mapping[str, Effect],
+) -> Effect | None:
+    """Compute by how much an OOD margin changes beyond what is in proportion to the in-domain one.
+
+    The error is that of a ratio: it has in it that of the full model's margins, which the changes
+    are measured on the same examples as. It is not known where the table has no errors of margins.
+
+    Args:
+        kinds: The rows without the units, by kind of case.
+        full: The full model's rows.
+        ood: The kind of OOD margin.
+        margin: The changes, by kind.
+    """
+    before = {(row.suite, row.case): row for row in full}
+    of_full = _balanced(
+        {kind: _mean(rows, "margin") for kind, rows in _grouped(full, _kind).items()}
+    )
+    if not {ood, "in_domain"} <= set(of_full) & set(margin):
+        return None
+    if min(of_full[ood], of_full["in_domain"]) <= 0:
+        return None
+    ratio = of_full[ood] / of_full["in_domain"]
+    share = margin["in_domain"].value / of_full["in_domain"]
+    variances, freedom = [], []
+    for kind, part in (*_PARTS[ood].items(), ("in_domain", ratio)):
+        rows = kinds[kind]
+        for row in rows:
+            # Of an example's change, what its own margin would have lost in proportion is no error.
+            was = before[row.suite, row.case].margin_se ** 2
+            common = (row.margin_se**2 - was - row.margin_change_se**2) / 2
+            own = row.margin_change_se**2 - 2 * share * common + share**2 * was
+            variances.append((part / len(rows)) ** 2 * max(0.0, own) if own == own else np.nan)
+            freedom.append(float(max(1, row.n - 1)))
+    value = margin[ood].value - margin["in_domain"].value * ratio
+    return Effect(value, tuple(variances), tuple(freedom))
 
 
 def _means(groups: Mapping[str, Sequence[Any]], column: str) -> dict[str, Effect]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..columns import Column, Table
-from .effect import Effect, clear_sign, corrected, estimated
+from .effect import clear_sign, corrected, estimated
 from .evidence import Evidence
 from .matched import CONTRAST_COLUMNS, Contrast
 from .power import by_interval, outlook
@@ -58,7 +58,7 @@ def _rows(model: ModelRemovals, singles: Sequence[RemovalEffects]) -> list[dict]
     core = () if model.core is None else model.core.removed
     p_values = corrected([single.generalisation for single in singles])
     p_in_domain = corrected([single.margin.get("in_domain") for single in singles])
-    beyond = {single.removed[0]: _beyond_in_domain(model, single) for single in singles}
+    beyond = {single.removed[0]: single.beyond_in_domain for single in singles}
     own = [unit for unit in beyond if unit in core]
     p_beyond = dict(zip(own, corrected([beyond[unit] for unit in own]), strict=True))
     return [
@@ -70,7 +70,6 @@ def _rows(model: ModelRemovals, singles: Sequence[RemovalEffects]) -> list[dict]
             "clear": single.sign(p) != 0,
             "auc": estimated(single.auc),
             **{kind: effect.estimate() for kind, effect in single.margin.items()},
-            # Its interval would have to hold the error of the full model's margins too.
             "beyond_in_domain": None if (one := beyond[unit]) is None else one.value,
             **single.accuracy,
             "p": p,
@@ -79,18 +78,6 @@ def _rows(model: ModelRemovals, singles: Sequence[RemovalEffects]) -> list[dict]
         }
         for unit, single, p, p_id in zip(beyond, singles, p_values, p_in_domain, strict=True)
     ]
-
-
-def _beyond_in_domain(model: ModelRemovals, effects: RemovalEffects) -> Effect | None:
-    """Compute how much more the OOD margin changes than in proportion to the in-domain margin.
-
-    Returns:
-        The difference in nats; ``None`` unless the full model has a margin above 0 on both.
-    """
-    ood, in_domain = (model.full_margin.get(kind, 0.0) for kind in (effects.ood, "in_domain"))
-    if min(ood, in_domain) <= 0:
-        return None
-    return effects.margin[effects.ood] - effects.margin["in_domain"] * (ood / in_domain)
 
 
 def _verdict(model: ModelRemovals, core: Sequence[dict], contrasts: Sequence[Contrast]) -> Verdict:

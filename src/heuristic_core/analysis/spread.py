@@ -224,7 +224,7 @@ def _verdict(systems: pd.DataFrame, cases: pd.DataFrame, margin: float) -> Verdi
     top = cases.iloc[0]
     wide = (cases["h"] > WIDE - EQUAL) & (cases["p"] < 0.05)
     alike = cases["p_equal"].max()
-    no_room = cases["highest"].max() == 0 or cases["lowest"].min() == 1
+    no_room = ((cases["highest"] == 0) | (cases["lowest"] == 1)).all()
     excluded = f"; {p_text(alike)} if some two differed by {NARROW:g}" if not wide.any() else ""
     return decide(
         claim,

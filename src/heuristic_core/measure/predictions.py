@@ -24,7 +24,8 @@ def predictions(suite: Suite, model_labels: tuple[str, ...], logits: Logits) -> 
     Returns:
         Rows with the columns of ``tables.PREDICTIONS`` that do not name a system. An adversarial
         case has the scores of its own label, a friendly case those of each label of its adversarial
-        counterparts; a case without counterparts has one row without scores.
+        counterparts, not numbers where an example has that label; a case without counterparts has
+        one row without scores.
 
     Raises:
         InputError: If the model's labels do not fit the suite's.
@@ -33,15 +34,18 @@ def predictions(suite: Suite, model_labels: tuple[str, ...], logits: Logits) -> 
     cases = suite.examples.table["case"].to_numpy()
     correct = class_map[logits.argmax(1)] == suite.examples.label_ids
     labels: dict[str, set[int]] = defaultdict(set)
+    scores: dict[int, np.ndarray] = {}
+    compared: dict[int, np.ndarray] = {}
     for match in matches(suite):
         chosen = class_map == match.label
         if chosen.any() and not chosen.all():
             for case in (match.case, *np.unique(cases[match.friendly])):
                 labels[str(case)].add(match.label)
-    scores = {
-        label: log_odds(logits, np.broadcast_to(class_map == label, logits.shape))
-        for label in sorted(set().union(*labels.values()))
-    }
+            if match.label not in scores:
+                scores[match.label] = log_odds(logits, np.broadcast_to(chosen, logits.shape))
+                compared[match.label] = np.zeros(len(cases), dtype=bool)
+            compared[match.label][match.adversarial] = True
+            compared[match.label][match.friendly] = True
     rows = []
     for case in suite.cases:
         of_case = np.flatnonzero(cases == case)
@@ -54,7 +58,7 @@ def predictions(suite: Suite, model_labels: tuple[str, ...], logits: Logits) -> 
         rows += [
             row
             | {"label": suite.examples.labels[label], "case_group": suite.group(case)}
-            | {"scores": packed(scores[label][of_case])}
+            | {"scores": packed(np.where(compared[label], scores[label], np.nan)[of_case])}
             for label in sorted(labels[case])
         ] or [row | {"label": "", "case_group": "", "scores": None}]
     return pd.DataFrame(rows, columns=PREDICTIONS.without(SYSTEM_NAMES).names)

@@ -224,6 +224,7 @@ class _RemovalEffects:
         table = by_case(
             self.suite,
             frame,
+            margin_se=("margin", "sem"),
             margin_change=("change", "mean"),
             margin_change_se=("change", "sem"),
             interaction=("interaction", "mean"),

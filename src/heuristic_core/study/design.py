@@ -25,16 +25,18 @@ def design_of(config: StudyConfig, task: Task) -> Design:
         if suite.role == "ood"
         for size in suite.examples.table["case"].value_counts()
     ]
+    alike = search.method in DETERMINISTIC and not search.options.get("resample")
+    pairs = 0 if disjoint is None else min(disjoint.seeds, searches)
     return Design(
         method=search.method,
-        alike=search.method in DETERMINISTIC and not search.options.get("resample"),
+        alike=alike,
         searches=searches,
         sparsities=len(search.sparsities),
         fine_tunings=len(config.finetune_seeds),
         grid_searches=0 if grid is None else len(grid.seeds),
         grid_sparsities=0 if grid is None else len(grid.sparsities),
         grid_steps=sum(step > 0 for step in config.grid_checkpoints),
-        pairs=0 if disjoint is None else min(disjoint.seeds, searches),
+        pairs=min(pairs, 1) if alike else pairs,
         controls=None if removal is None else removal.controls,
         # At best every sender is in a layer of its own, with all of its controls.
         exchanges=None if dependency is None else (1 + dependency.controls) ** dependency.senders,

@@ -185,7 +185,7 @@ def unit_rows(subnetwork: Subnetwork) -> pd.DataFrame:
 
 EVALUATE = Kind(
     name="evaluate",
-    version=8,
+    version=9,
     efficiency=1.05,
     work=_work,
     tables=(
