@@ -206,6 +206,11 @@ def _at_ends(world: World, spread: partial, areas: partial) -> Iterator[Planted]
     )
 
 
+#: Design choices: the spread over examples of a divergence relative to its mean, as of a log-normal
+#: one with a standard deviation of 1, and how much of it all searches share.
+EXAMPLE_SD, EXAMPLES_ALIKE = 1.3, 0.7
+
+
 @dataclass(frozen=True, kw_only=True)
 class Diverging:
     """Subnetworks whose KL divergence is known; their answers are all right.
@@ -215,39 +220,51 @@ class Diverging:
         mean: Mean log KL in-domain and out of domain.
         sd: Standard deviations over searches.
         alike: Their correlation.
+        examples: Of each kind.
     """
 
     seeds: int
     mean: tuple[float, ...]
     sd: tuple[float, ...]
     alike: float
+    examples: int
 
     def __call__(self, rng: np.random.Generator, n_studies: int) -> Mapping[str, pd.DataFrame]:
         """Draw the tables of so many studies."""
         both = np.diag(self.sd) @ [[1, self.alike], [self.alike, 1]] @ np.diag(self.sd)
-        kl = np.exp(rng.multivariate_normal(self.mean, both, (n_studies, self.seeds)))
+        logs = rng.multivariate_normal(self.mean, both, (n_studies, self.seeds))
+        # Most of what examples add is the same for all searches.
+        error = EXAMPLE_SD / self.examples**0.5
+        logs += error * EXAMPLES_ALIKE**0.5 * rng.standard_normal((n_studies, 1, 2))
+        logs += error * (1 - EXAMPLES_ALIKE) ** 0.5 * rng.standard_normal(logs.shape)
+        kl = np.exp(logs)
+        freedom = self.examples - 1
+        kl_se = kl * error * (rng.chisquare(freedom, kl.shape) / freedom) ** 0.5
         study, seed, case = np.indices(kl.shape).reshape(3, -1)
         role = np.array(["id", "ood"])[case]
         rows = pd.DataFrame(
             {"finetune_seed": study, "checkpoint": 4000, "kind": "subnetwork"}
             | {"method": "learned", "sparsity": 0.5, "seed": seed, "suite": role, "role": role}
-            | {"case": role, "case_kind": np.array(["id", "adversarial"])[case], "n": 100}
-            | {"correct": 100, "kl": kl.ravel(), "margin": 1.0}
+            | {"case": role, "case_kind": np.array(["id", "adversarial"])[case]}
+            | {"n": self.examples, "correct": self.examples, "margin": 1.0}
+            | {"kl": kl.ravel(), "kl_se": kl_se.ravel()}
         )
         return {"evaluations": EVALUATIONS.conform(rows)}
 
 
 def _divergence(world: World) -> Iterator[Planted]:
     equal = (world.kl[0], world.kl[0])
-    for seeds in (3, 6, 12):
-        draw = Diverging(seeds=seeds, mean=equal, sd=world.kl_sd, alike=world.kl_alike)
+    for seeds, examples in ((3, 300), (6, 300), (12, 300), (12, 4000)):
+        draw = Diverging(
+            seeds=seeds, mean=equal, sd=world.kl_sd, alike=world.kl_alike, examples=examples
+        )
         for effect, mean, truth, true in (
             ("equally faithful", equal, "nothing", 1.0),
             ("as fitted", world.kl, "holds", float(np.exp(world.kl[1] - world.kl[0]))),
         ):
             yield Planted(
                 effect=effect,
-                design=f"{seeds} seeds",
+                design=f"{seeds} seeds, {examples} examples of a kind",
                 claims=(Claim(question="faithfulness", truth=truth, effect=true),),  # type: ignore[arg-type]
                 draw=replace(draw, mean=mean),
                 covered=("faithfulness",),

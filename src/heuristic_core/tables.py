@@ -83,6 +83,7 @@ EVALUATIONS = Table(
     "What a system answers in one case.",
     *SYSTEM,
     *_SCORED,
+    replace(_error("kl_se", "the divergence"), later=True),
     *_WORST,
 )
 GRID = Table(

@@ -140,11 +140,12 @@ def evaluate(
 
     Returns:
         One row per suite and case with the columns suite, role, case, case_kind, n, correct, kl
-        (mean KL to the full model, nats), margin (mean log-odds of the right label), worst_label,
-        worst_n and worst_correct (as ``score`` says), majority (accuracy of always giving the
-        case's most frequent label) and majority_label. Its ``attrs`` hold ``remarks``, sentences
-        on odd answers (``remarks.remarks``), and for a subnetwork ``ablation``: what became
-        of the dropped units' outputs, and from which data.
+        (mean KL to the full model, nats), margin (mean log-odds of the right label), kl_se (the
+        error of kl over examples; not a number for a single one), worst_label, worst_n and
+        worst_correct (as ``score`` says), majority (accuracy of always giving the case's most
+        frequent label) and majority_label. Its ``attrs`` hold ``remarks``, sentences on odd answers
+        (``remarks.remarks``), and for a subnetwork ``ablation``: what became of the dropped units'
+        outputs, and from which data.
 
     Raises:
         InputError: If an argument has the wrong type, there is no suite, or the model's labels do
@@ -211,9 +212,9 @@ def score(
         reference: The full model's logits on the same examples.
 
     Returns:
-        Rows with the columns suite, role, case, case_kind, n, correct, kl, margin, and of the
-        case's group that is answered worst worst_label, worst_n and worst_correct; a group is the
-        examples of one case and right label (Sagawa et al. 2020, group DRO).
+        Rows with the columns suite, role, case, case_kind, n, correct, kl, margin, kl_se, and of
+        the case's group that is answered worst worst_label, worst_n and worst_correct; a group is
+        the examples of one case and right label (Sagawa et al. 2020, group DRO).
 
     Raises:
         InputError: If the labels do not fit, or a logit is not finite.
@@ -234,6 +235,7 @@ def by_case(suite: Suite, frame: pd.DataFrame, **more: tuple[str, str]) -> pd.Da
         "correct": ("correct", "sum"),
         "kl": ("kl", "mean"),
         "margin": ("margin", "mean"),
+        "kl_se": ("kl", "sem"),
     }
     table = frame.groupby("case", sort=False).agg(**aggregated, **more).reset_index()
     table = table.merge(_worst_groups(frame), on="case", validate="1:1")
