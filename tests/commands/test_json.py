@@ -61,6 +61,7 @@ SCORED = {
     "accuracy": float,
     "margin": float,
     "kl": float,
+    "kl_se": (float, NONE),
 } | MAJORITY | WORST  # fmt: skip
 OF_SPARSITY = {f"{n}% {what}": float for n in (50, 70) for what in ("min", "mean", "max")}
 SUMMARY = (

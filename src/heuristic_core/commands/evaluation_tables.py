@@ -137,6 +137,7 @@ def worst_lines(table: pd.DataFrame, of: str = "") -> Iterator[str]:
 def rich_table(table: pd.DataFrame) -> Table:
     """Lay out a table for the terminal, shares as percentages."""
     rich = Table(box=box.SIMPLE_HEAD)
+    table = table.drop(columns="kl_se", errors="ignore")  # a further column would not fit
     for column in table.columns:
         # The ends of case names distinguish them, so they are not cut.
         rich.add_column(str(column), no_wrap=column == "case")
