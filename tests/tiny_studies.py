@@ -66,7 +66,8 @@ def quiet() -> Watch:
 
 def cells(folder: Path) -> dict[str, float]:
     """Name and time of change of every finished cell."""
-    return {path.parent.name: path.stat().st_mtime for path in folder.glob("cells/*/record.json")}
+    records = folder.glob("cells/[!.]*/record.json")  # not those that are being written
+    return {path.parent.name: path.stat().st_mtime for path in records}
 
 
 def tables(folder: Path) -> dict[str, pd.DataFrame]:

@@ -167,6 +167,11 @@ WRONG: dict[str, tuple[str, Callable[[pd.DataFrame], object], str]] = {
         without(unit="L1H3"),
         "table grid_subnetworks has",
     ),
+    "a unit lost where subnetworks repel each other": (
+        "repelled",
+        without(unit="L1H3", seed=2),
+        "table repelled has the unit L1H3",
+    ),
     "no in-domain rows": (
         "evaluations",
         without(role="id", seed=2),

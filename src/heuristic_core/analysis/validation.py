@@ -158,8 +158,9 @@ def _tuples(frame: pd.DataFrame, columns: Iterable[str]) -> pd.Series:
 def _check_units(tables: Mapping[str, pd.DataFrame]) -> None:
     """Check that all subnetworks are of the same units."""
     known: set[str] = set()
-    for name in ("subnetworks", "grid_subnetworks"):
-        for system, rows in tables[name].groupby(SYSTEM_NAMES):
+    for name in ("subnetworks", "grid_subnetworks", "repelled"):
+        of = [*(["repel"] if name == "repelled" else []), *SYSTEM_NAMES]
+        for system, rows in tables[name].groupby(of):
             units = {*rows["unit"]}
             known = known or units
             if units != known:
