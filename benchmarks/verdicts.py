@@ -15,13 +15,10 @@ Results that were drawn before with the same code and world, of at least so many
 from __future__ import annotations
 
 import argparse
-import ast
-import hashlib
-import inspect
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +31,8 @@ from heuristic_core.errors import InputError, expect_known
 from heuristic_core.models.device import hardware
 from heuristic_core.storage import read_json, write_json, write_text
 from laboratory import fit, world
-from laboratory.cells import all_planted, homes
+from laboratory.basis import basis
+from laboratory.cells import all_planted
 from laboratory.draws import Drawn, coverage, draw, shares
 from laboratory.page import (
     MOST_WRONG,
@@ -118,76 +116,6 @@ def drawn(
     return {"shares": shares(planted, total), "coverage": coverage(planted, total)}
 
 
-def bases(path: Path, some: World, every: Iterable[Planted]) -> dict[str, str]:
-    """Return by planted effect a hash of what its result rests on.
-
-    That is the world, and the code that draws the effect, counts its decisions and answers its
-    questions, with all of the laboratory and the analyses that this code imports; but no words:
-    docstrings, comments, and how a question is presented.
-    """
-    planted_by = homes(some)
-    asked = {question.key: Path(inspect.getfile(question.answer)) for question in QUESTIONS}
-    found = {}
-    for planted in every:
-        digest = hashlib.sha256(path.read_bytes())
-        drawing = [planted_by[planted.name], Path(inspect.getfile(draw))]
-        for files in (drawing, [asked[key] for key in planted.questions]):
-            read: dict[str, list[str]] = {}
-            for file in files:
-                _read_imports(file, read)
-            # Sorted, so that it does not matter which file defines what.
-            for code in sorted(code for module in read.values() for code in module):
-                digest.update(code.encode())
-        found[planted.name] = digest.hexdigest()[:16]
-    return found
-
-
-#: What a module says of a question, beside what answers it.
-_PRESENTED = {"QUESTION", "TABLES", "Question", "Figure", "_plan"}
-
-
-def _read_imports(file: Path, read: dict[str, list[str]]) -> None:
-    """Read the definitions of a module of the analyses and of those that it imports, by name."""
-    if file.stem not in read:
-        read[file.stem], imported = _definitions(file)
-        for name in imported:
-            _read_imports(file.with_name(f"{name}.py"), read)
-
-
-@cache
-def _definitions(file: Path) -> tuple[list[str], list[str]]:
-    """Read what a module defines, and which of its folder's it imports; many effects rest on it."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    defined = [
-        ast.dump(node)
-        for node in _without_docstrings(tree).body
-        if not isinstance(node, ast.Import | ast.ImportFrom) and not _PRESENTED & set(_names(node))
-    ]
-    imported = [
-        node.module
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module
-    ]
-    return defined, imported
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    """Drop all docstrings of a module."""
-    for node in ast.walk(tree):
-        documented = ast.Module | ast.ClassDef | ast.FunctionDef
-        if isinstance(node, documented) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return tree
-
-
-def _names(node: ast.stmt) -> Iterator[str]:
-    """Give the names that a statement of a module defines."""
-    if isinstance(node, ast.ClassDef | ast.FunctionDef):
-        yield node.name
-    elif isinstance(node, ast.Assign):
-        yield from (target.id for target in node.targets if isinstance(target, ast.Name))
-
-
 def standing(path: Path, on: Mapping[str, str], n_studies: int) -> dict[str, dict[str, Any]]:
     """Read the results that were drawn with this code and world, of enough studies."""
     if not path.is_file():
@@ -219,14 +147,14 @@ def benchmark(options: argparse.Namespace) -> None:
     wanted = [planted for planted in every.values() if chosen(options, planted)]
     if not wanted:
         raise InputError("no planted effect has these questions and this design")
-    on = bases(options.world, some, every.values())
+    on = {name: basis(planted) for name, planted in every.items()}
     results = standing(options.out / "verdicts.json", on, 1)
     enough = standing(options.out / "verdicts.json", on, options.studies)
     pool = ProcessPoolExecutor(options.jobs) if options.jobs > 1 else None
     for planted in wanted:
         if planted.name not in enough:
-            basis = {"basis": on[planted.name], "studies": options.studies}
-            results[planted.name] = basis | result(some, planted, options.studies, pool)
+            drawn_on = {"basis": on[planted.name], "studies": options.studies}
+            results[planted.name] = drawn_on | result(some, planted, options.studies, pool)
             write(options, every, results)  # what is drawn is kept
             print(planted.name, flush=True)
     write(options, every, results)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from . import (
     plant_grid,
@@ -36,12 +34,3 @@ def all_planted(world: World) -> dict[str, Planted]:
         world: What is not planted.
     """
     return {planted.name: planted for part in _PARTS for planted in part(world)}
-
-
-def homes(world: World) -> dict[str, Path]:
-    """Return by planted effect the file that plants it.
-
-    Args:
-        world: What is not planted.
-    """
-    return {planted.name: Path(inspect.getfile(part)) for part in _PARTS for planted in part(world)}
