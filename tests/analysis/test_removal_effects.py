@@ -7,7 +7,8 @@ from simulated_removals import evidence, full_aurocs, heads, simulate, singles
 
 from heuristic_core.analysis.effect import Effect, corrected, estimated
 from heuristic_core.analysis.evidence import Evidence
-from heuristic_core.analysis.removals import ModelRemovals, removals, with_unit
+from heuristic_core.analysis.removal_effects import ModelRemovals, with_unit
+from heuristic_core.analysis.removals import removals
 
 
 def read(table, aurocs=None) -> ModelRemovals:

@@ -19,7 +19,7 @@ from .evidence import Evidence
 from .intervals import change_text
 from .power import by_examples, outlook
 from .question import Answer, Verdict, decide
-from .removals import (
+from .removal_effects import (
     ACCURACY_COLUMNS,
     NO_AUROC,
     ModelRemovals,
@@ -27,9 +27,9 @@ from .removals import (
     change_column,
     planned,
     removal_question,
-    removals,
     with_unit,
 )
+from .removals import removals
 from .separable_cases import SEPARABLE_CASES_ONLY
 from .separation import auc_variance
 

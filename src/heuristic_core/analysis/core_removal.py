@@ -18,7 +18,7 @@ from .intervals import Estimate, change_text
 from .matched import Contrast
 from .power import POWER, by_interval, found, too_few_planned
 from .question import Answer, Figure, Verdict, decide
-from .removals import (
+from .removal_effects import (
     AUROC,
     ModelRemovals,
     RemovalEffects,
@@ -26,9 +26,9 @@ from .removals import (
     core_heads_text,
     planned,
     removal_question,
-    removals,
     with_unit,
 )
+from .removals import removals
 from .separable_cases import SEPARABLE_CASES_ONLY
 
 #: With fewer control groups their spread is hardly known.

@@ -10,16 +10,16 @@ from .evidence import Evidence
 from .intervals import change_text
 from .power import by_examples, outlook
 from .question import Answer, decide
-from .removals import (
+from .removal_effects import (
     BY_READOUT,
     MEAN_ABLATION,
     NO_AUROC,
     ModelRemovals,
     planned,
     removal_question,
-    removals,
     with_unit,
 )
+from .removals import removals
 from .separable_cases import SEPARABLE_CASES_ONLY
 
 

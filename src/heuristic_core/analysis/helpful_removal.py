@@ -13,7 +13,7 @@ from .evidence import Evidence
 from .intervals import change_text
 from .power import by_examples, outlook
 from .question import Answer, Verdict, decide
-from .removals import (
+from .removal_effects import (
     AUROC,
     MARGIN_COLUMNS,
     ModelRemovals,
@@ -21,9 +21,9 @@ from .removals import (
     change_column,
     planned,
     removal_question,
-    removals,
     with_unit,
 )
+from .removals import removals
 
 #: Changes of the AUROC below this are small; above this AUROC there is no room to rise.
 _SMALL_AUROC, _FULL_AUROC = 0.01, 0.98

@@ -16,7 +16,8 @@ from .evidence import Evidence
 from .intervals import change_text
 from .power import by_examples, outlook
 from .question import Answer, decide
-from .removals import ModelRemovals, RemovalEffects, removal_question, removals
+from .removal_effects import ModelRemovals, RemovalEffects, removal_question
+from .removals import removals
 
 #: Every unit has a little bias. One that favours a label changes odds by half or more: a smaller
 #: bias, in nats, does not count.

@@ -10,7 +10,7 @@ from .evidence import Evidence
 from .matched import CONTRAST_COLUMNS, Contrast
 from .power import by_interval, outlook
 from .question import Answer, Figure, Verdict, decide
-from .removals import (
+from .removal_effects import (
     ACCURACY_COLUMNS,
     AUROC,
     MARGIN_COLUMNS,
@@ -21,9 +21,9 @@ from .removals import (
     core_heads_text,
     planned,
     removal_question,
-    removals,
     with_unit,
 )
+from .removals import removals
 from .separable_cases import SEPARABLE_CASES_ONLY
 
 #: Losses of the in-domain margin below this, in nats, are written as 0.00.

@@ -15,7 +15,7 @@ from ..intervals import change_text, holm
 from ..matched import CONTRAST_COLUMNS, Contrast, core_within_layers
 from ..power import by_interval, outlook
 from ..question import Answer, Question, Row, Verdict, decide
-from ..removals import (
+from ..removal_effects import (
     AUROC,
     MEAN_ABLATION,
     NO_AUROC,
@@ -24,9 +24,9 @@ from ..removals import (
     change_column,
     core_heads_text,
     planned,
-    removals,
     with_unit,
 )
+from ..removals import removals
 from ..separable_cases import SEPARABLE_CASES_ONLY
 from .runs import Placed, Runs, apart
 
