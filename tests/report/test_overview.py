@@ -16,7 +16,7 @@ from heuristic_core.analysis import (
     label_bias,
     learning_order,
     overlap,
-    removals,
+    removal_effects,
     sparser,
     spread,
 )
@@ -91,7 +91,7 @@ def test_the_page_counts_the_questions(screen, further_folder, rows):
 
 def test_the_ends_of_the_scales_are_those_of_the_analyses():
     asked = {key: scale.asked for key, scale in SCALES.items()}
-    loss = {"AUROC": -removals.PLANNED_AUROC, "": -removals.PLANNED_NATS}
+    loss = {"AUROC": -removal_effects.PLANNED_AUROC, "": -removal_effects.PLANNED_NATS}
     assert asked == asked | {
         "spread": spread.WIDE,
         "discrimination": discrimination.WIDE,
