@@ -87,8 +87,8 @@ def outlook(
         both_sides: Whether an interval has to exclude the effect and its negative.
 
     Returns:
-        A clause without its full stop. It names the least that is enough of one source, else of
-        all.
+        A clause without its full stop. It names the least that is enough of one source, or of all:
+        multiples of all count as often as there are sources.
     """
 
     def power(chosen: tuple[ErrorSource, ...], more: float) -> float:
