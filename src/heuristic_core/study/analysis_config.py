@@ -191,7 +191,10 @@ class ValidityConfig(_OfOneSparsity):
         4, ge=1, description="Subnetworks that are tested: those of the first seeds of the study."
     )
     draws: int = Field(
-        199, ge=20, description="Random sets of each kind. Below 160 no test can be passed."
+        199,
+        ge=20,
+        description="Random sets of each kind. Below 80 no test can be passed, with a core below 120, "
+        "with searches too below 160.",
     )
     examples: int = Field(
         60, ge=1, description="In-domain examples that sets are compared on, at most."
