@@ -34,7 +34,8 @@ def basis(planted: Planted) -> str:
 
     That is all that is planted, and the code that draws it, counts its decisions and answers its
     questions: the definitions that this code reaches in the laboratory and in the analyses. Words
-    do not count: docstrings, comments, and how a question is presented.
+    do not count: docstrings, comments, how a question is presented, and what an open verdict says
+    of more data.
 
     Args:
         planted: The effect.
@@ -128,7 +129,7 @@ class _Module:
     @cache
     def of(cls, file: Path) -> _Module:
         """Read a file; many effects rest on it."""
-        tree = _without_docstrings(ast.parse(file.read_text(encoding="utf-8")))
+        tree = _without_words(ast.parse(file.read_text(encoding="utf-8")))
         defined: dict[str, list[tuple[str, set[str]]]] = {}
         for node in tree.body:
             used = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
@@ -155,9 +156,11 @@ def _imported(node: ast.ImportFrom, file: Path) -> Iterator[tuple[str, _Definiti
             yield name, (folder / f"{alias.name}.py", None)
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    """Drop all docstrings of a module."""
+def _without_words(tree: ast.Module) -> ast.Module:
+    """Drop all docstrings of a module, and what open verdicts say of more data."""
     for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "power"]
         documented = ast.Module | ast.ClassDef | ast.FunctionDef
         if isinstance(node, documented) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]

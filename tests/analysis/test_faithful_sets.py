@@ -95,6 +95,8 @@ def test_both_kinds_coexist_or_are_nested(aurocs, divergences, decision, word):
     row, _ = verdict(coexistence, targeted(aurocs, divergences))
     assert row["decision"] == decision
     assert word in row["reason"]
+    known = decision == OPEN and "apart" in aurocs and aurocs["well"] == FAR["well"]
+    assert ("a divergence of 2 bounds" in row["power"]) == known
 
 
 SAME = {"L0H0", "L0H1", "L1H2"}
@@ -128,6 +130,27 @@ def test_nothing_shared_at_full_fidelity_is_contradicted():
     assert tables["repulsion"]["jaccard"].tolist() == [0]
 
 
+def test_open_repulsion_says_how_many_subnetworks_would_find_a_core():
+    found = draws(2, 4)
+    row, _ = verdict(repulsion, {"repelled": repelled({0.3: found})})
+    assert row["decision"] == OPEN
+    n, now = [int(w) for w in row["power"].replace(",", "").split() if w.isdigit()][:2]
+    rng = np.random.default_rng(0)
+    sizes = [[sum(unit.startswith(f"L{i}") for unit in one) for i in range(2)] for one in found]
+
+    def by_chance(n_sets):
+        """How often random sets with as many heads in each layer share three or more."""
+        shared = np.zeros(20_000, dtype=int)
+        for layer in range(2):
+            ranks = rng.random((20_000, n_sets, 8)).argsort(-1)
+            kept = ranks < np.array([sizes[i % 2][layer] for i in range(n_sets)])[:, None]
+            shared += kept.all(1).sum(-1)
+        return (shared >= 3).mean()
+
+    assert now == 2
+    assert by_chance(n) < 0.05 < by_chance(n - 1)
+
+
 def test_chance_alone_seldom_leaves_a_core():
     decided = [
         verdict(repulsion, {"repelled": repelled({0.3: draws(3, seed)})})[0]["decision"]
@@ -156,6 +179,9 @@ def test_the_core_is_necessary_or_not(needed, changes, decision):
     assert row["decision"] == decision
     (agreement,) = tables["cores"].to_dict("records")
     assert agreement["core"] == 6
+    if decision == OPEN and row["reason"].startswith("without"):
+        # Nine of eleven is the least 80 % of which Wilson's interval is above one half.
+        assert row["power"].startswith("with 11 heads in the core")
     if decision == SUPPORTED:
         assert agreement["jaccard"] == 1
         # The core's six among 8 of each layer are drawn with probability 1 in 56 squared.

@@ -34,6 +34,9 @@ def test_most_subnetworks_have_to_beat_both_kinds_of_random_sets(passed, decisio
     assert row["decision"] == decision
     assert row["effect"] == sum(passed) / len(passed)
     assert f"{sum(passed)} of {len(passed)} are closer" in row["reason"]
+    # Nine of eleven is the least 80 % of which Wilson's interval is above one half.
+    more = f"with 11 subnetworks instead of {len(passed)}, " if len(passed) < 11 else ""
+    assert row["power"].startswith(f"{more}a share of 80" if decision == OPEN else "")
 
 
 def test_without_sufficiency_nothing_is_decided():

@@ -23,11 +23,14 @@ from .generalisation_range import (
 )
 from .intervals import Estimate, change_text, student
 from .paired import over_both
+from .power import by_interval, outlook
 from .question import Answer, Question, Verdict, decide
 from .systems import BY_SPARSITY, by_system
 
 #: Fewer searches without the other's heads do not show that none matches the model.
 ENOUGH_SEARCHES = 3
+#: The divergence over the bound whose power is reported.
+PLANNED_TIMES = 2
 
 
 def coexistence(evidence: Evidence) -> list[Answer]:
@@ -98,6 +101,13 @@ def _verdict(systems: pd.DataFrame, ratio: pd.Series, errors: dict[str, float]) 
         open_because="" if known else "no two kinds are known that differ in generalisation",
         measure="log2 of divergence over the bound",
         effect=beyond,
+        power=outlook(
+            f"a divergence of {PLANNED_TIMES} bounds",
+            np.log2(PLANNED_TIMES),
+            by_interval("search seeds", beyond, len(apart)),
+        )
+        if known
+        else "",
     )
 
 

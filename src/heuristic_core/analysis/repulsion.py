@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,12 @@ from ..writing import p_text
 from .evidence import Evidence
 from .nulls import Chance, at_least, expected_jaccard, pooled_intersection
 from .pairs import jaccard, pair_mean
+from .power import least_number
 from .question import Answer, Figure, Question, Row, Verdict, decide
 from .systems import BY_SPARSITY, by_system
+
+#: The core whose power is reported, heads.
+PLANNED_CORE = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +33,8 @@ class Level:
         names: The heads' names.
         divergences: Their divergences from the full model, in nats.
         bound: The highest divergence of a faithful one.
-        chance: What the number of heads in all of them is by chance, in layers.
-        expected: The Jaccard index of random subnetworks with as many heads in each layer.
+        pools: Heads of each layer.
+        counts: How many of each layer each keeps.
     """
 
     repel: float
@@ -37,8 +42,8 @@ class Level:
     names: Sequence[str]
     divergences: Sequence[float]
     bound: float
-    chance: Chance
-    expected: float
+    pools: Sequence[int]
+    counts: Int[np.ndarray, "subnetwork layer"]
 
     @property
     def faithful(self) -> bool:
@@ -53,6 +58,26 @@ class Level:
             for name, shared in zip(self.names, np.all(self.heads, axis=0).tolist(), strict=True)
             if shared
         ]
+
+    def shared_by_chance(self, n_shared: int, n_sets: int) -> Chance:
+        """Compare a number of shared heads with chance, if sets keep as many heads in each layer.
+
+        Args:
+            n_shared: Heads in all sets.
+            n_sets: How many sets there are, each like one of these.
+        """
+        counts = np.resize(self.counts, (n_sets, len(self.pools)))
+        return at_least(pooled_intersection(self.pools, counts), n_shared)
+
+    @cached_property
+    def chance(self) -> Chance:
+        """What the number of heads in all of them is by chance."""
+        return self.shared_by_chance(len(self.shared), len(self.heads))
+
+    @cached_property
+    def expected(self) -> float:
+        """The Jaccard index of random subnetworks with as many heads in each layer."""
+        return expected_jaccard(self.pools, self.counts)
 
     @property
     def jaccard(self) -> float:
@@ -106,10 +131,9 @@ def _level(weight: float, rows: pd.DataFrame) -> Level:
     layer = kept.columns.get_level_values("layer").to_numpy()
     mask = kept.to_numpy(dtype=bool)
     pools = [int((layer == one).sum()) for one in np.unique(layer)]
-    counts: Int[np.ndarray, "set pool"] = np.stack(
+    counts: Int[np.ndarray, "subnetwork layer"] = np.stack(
         [mask[:, layer == one].sum(1) for one in np.unique(layer)], axis=1
     )
-    shared = int(mask.all(0).sum())
     of_seed = rows.groupby("seed")["divergence"].first()
     return Level(
         repel=float(weight),
@@ -117,8 +141,8 @@ def _level(weight: float, rows: pd.DataFrame) -> Level:
         names=[f"L{one}H{head}" for one, head in kept.columns],
         divergences=of_seed.tolist(),
         bound=float(rows["bound"].iloc[0]),
-        chance=at_least(pooled_intersection(pools, counts), shared),
-        expected=expected_jaccard(pools, counts),
+        pools=pools,
+        counts=counts,
     )
 
 
@@ -151,6 +175,12 @@ def _verdict(levels: Sequence[Level]) -> Verdict:
         contradicted=n == 0,
         measure="heads in all subnetworks beyond chance",
         p=chance.p_value,
+        power=least_number(
+            f"a core of {PLANNED_CORE} heads",
+            "subnetworks that repel each other",
+            len(last.heads),
+            lambda n: last.shared_by_chance(PLANNED_CORE, n).p_value < 0.05,
+        ),
     )
 
 

@@ -193,8 +193,8 @@ class ValidityConfig(_OfOneSparsity):
     draws: int = Field(
         199,
         ge=20,
-        description="Random sets of each kind. Below 80 no test can be passed, with a core below 120, "
-        "with searches too below 160.",
+        description="Random sets of each kind. Below 80 no test can be passed, with a core below "
+        "120, with searches too below 160.",
     )
     examples: int = Field(
         60, ge=1, description="In-domain examples that sets are compared on, at most."
