@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache, partial
+from itertools import compress
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -161,6 +162,10 @@ def _without_words(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             node.keywords = [keyword for keyword in node.keywords if keyword.arg != "power"]
+        if isinstance(node, ast.arguments):
+            kept = [arg.arg != "power" for arg in node.kwonlyargs]
+            node.kwonlyargs = [*compress(node.kwonlyargs, kept)]
+            node.kw_defaults = [*compress(node.kw_defaults, kept)]
         documented = ast.Module | ast.ClassDef | ast.FunctionDef
         if isinstance(node, documented) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]

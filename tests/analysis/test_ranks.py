@@ -165,6 +165,22 @@ def test_a_subnetwork_that_lacks_a_case_is_left_out():
     assert summary(answers(some)[0])["n"] == 4
 
 
+def test_an_open_order_says_what_would_find_a_reversal():
+    rng = np.random.default_rng(0)
+    rows = table(a1=rng.binomial(100, 0.6, 5).tolist(), a2=rng.binomial(100, 0.4, 5).tolist())
+    (answer,) = answers(rows)
+    power = answer.verdict.power
+    assert "a reversal by 0.2 in Cohen's h each way" in power
+    more = float(power.split(" times")[0].removeprefix("with "))
+
+    # On this scale a difference of proportions has the variance 2 / n, whatever they are.
+    def chance_of_both(n):
+        one = stats.norm.sf(stats.norm.isf(0.05 / 20 / 2) - 0.2 / (2 / n) ** 0.5)
+        return 2 * one - 1
+
+    assert chance_of_both(100 * 0.9 * more) < 0.8 < chance_of_both(100 * 1.1 * more)
+
+
 def test_noise_decides_nothing():
     rng = np.random.default_rng(1)
     right = rng.binomial(50, 0.3, size=(200, 1, 8, 1, 4))

@@ -14,8 +14,10 @@ from ..writing import p_text
 from .accuracies import CASE, SparsityKey, case_labels, distinct_subnetworks, subnetwork_means
 from .covariances import AurocCovariances, subnetwork_covariances
 from .discrimination import separation_cases
+from .equality import cohen_h
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, correlation
+from .power import ErrorSource, outlook
 from .predictions import answers_by_case
 from .question import Answer, Question, Row, Verdict, decide
 from .rank_reversals import Differences, Values, accuracy_z, index_pairs, rank_reversals
@@ -27,6 +29,8 @@ ALIKE = 0.7
 #: Fewer subnetworks give no ranking that could be compared.
 ENOUGH_SUBNETWORKS = 4
 N_PERMUTATIONS = 4000
+#: The reversal whose power is reported: each of the two is better by so much, in Cohen's h.
+PLANNED_H = 0.2
 
 
 def ranks(evidence: Evidence) -> list[Answer]:
@@ -89,7 +93,8 @@ def _answer(
         "id-ood-correlations": list(_correlations(evidence.once(subnetwork_means)[key])),
     }
     subject = dict(zip(BY_SPARSITY, key, strict=True))
-    return Answer(subject=subject, verdict=_verdict(summary, differ), rows=tables)
+    verdict = _verdict(summary, differ, power=_outlook(shares, z, int(rows["n"].min())))
+    return Answer(subject=subject, verdict=verdict, rows=tables)
 
 
 def _by_case(rows: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -156,7 +161,7 @@ def _correlations(means: pd.DataFrame) -> Iterator[Row]:
             yield {"accuracy": kind, "r": r}
 
 
-def _verdict(summary: Row, differ: bool) -> Verdict:
+def _verdict(summary: Row, differ: bool, *, power: str) -> Verdict:
     n, n_cases, n_reversals = (summary[name] for name in ("n", "n_cases", "n_reversals"))
     claim = QUESTION.claim
     if summary["measure"] == "accuracy":
@@ -177,6 +182,30 @@ def _verdict(summary: Row, differ: bool) -> Verdict:
         measure="pairs of subnetworks that reverse their order, %",
         effect=Estimate(100 * n_reversals / n_pairs),
         p=p_reversal,
+        power=power,
+    )
+
+
+def _outlook(values: Values, z: Differences, n: int) -> str:
+    """Say what would find a reversal, at the error that a difference has in the median.
+
+    Args:
+        values: What subnetworks are compared by.
+        z: For every two of them, the difference in standard errors.
+        n: Examples of a case, at least.
+    """
+    one, other = index_pairs(len(values))
+    differences = cohen_h(values[one]) - cohen_h(values[other])
+    known = z != 0
+    if not known.any():
+        return ""
+    variance = float(np.median((differences[known] / z[known]) ** 2))
+    return outlook(
+        f"a reversal by {PLANNED_H:g} in Cohen's h each way",
+        PLANNED_H,
+        ErrorSource("examples of each case", variance, n, counted=False),
+        p=0.05 / z.size,
+        both_sides=True,
     )
 
 
