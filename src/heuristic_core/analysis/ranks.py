@@ -93,8 +93,11 @@ def _answer(
         "id-ood-correlations": list(_correlations(evidence.once(subnetwork_means)[key])),
     }
     subject = dict(zip(BY_SPARSITY, key, strict=True))
-    verdict = _verdict(summary, differ, power=_outlook(shares, z, int(rows["n"].min())))
-    return Answer(subject=subject, verdict=verdict, rows=tables)
+    return Answer(
+        subject=subject,
+        verdict=_verdict(summary, differ, power=_outlook(shares, z, int(rows["n"].min()))),
+        rows=tables,
+    )
 
 
 def _by_case(rows: pd.DataFrame, column: str) -> pd.DataFrame:
