@@ -139,3 +139,31 @@ def test_intervals_cover_the_truth_and_p_values_keep_their_level(k):
         rejected += null.p < 0.05
     assert 0.90 <= covered / 300 <= 0.99
     assert rejected / 300 <= 0.09
+
+
+def share_covered(rng, shared, over_examples, n=400):
+    """How often the interval holds the planted difference if all heads have a part of the noise.
+
+    Heads differ by 0.1; examples add 0.2 to each alone, and ``shared`` in proportion to what a head
+    does.
+    """
+    layer, core = np.repeat(np.arange(4), 12), np.tile(np.arange(12) < 3, 4)
+    true = np.where(core, 1.0, 0.0)
+    together = shared**2 * np.outer(true, true) + 0.2**2 * np.eye(48)
+    found = []
+    for _ in range(n):
+        noise = shared * rng.normal() * true + rng.normal(0, 0.2, 48)
+        values = (true + rng.normal(0, 0.1, 48) + noise)[:, None]
+        known = together if over_examples else None
+        (contrast,) = within_layers(["x"], values, layer, core, 0, over_examples=known)
+        found.append(contrast.difference.low <= 1.0 <= contrast.difference.high)
+    return np.mean(found)
+
+
+def test_the_interval_has_what_examples_do_to_all_core_heads(monkeypatch):
+    monkeypatch.setattr("heuristic_core.analysis.matched.N_SHUFFLES", 1)
+    rng = np.random.default_rng(0)
+    assert share_covered(rng, 0.2, over_examples=False) < 0.6
+    assert 0.92 < share_covered(rng, 0.2, over_examples=True) < 0.98
+    # What examples do to each head alone shows in how heads differ, and counts once.
+    assert 0.92 < share_covered(rng, 0.0, over_examples=True) < 0.98

@@ -116,7 +116,7 @@ def test_without_scores_errors_are_an_upper_bound():
     table, aurocs = tables(scores)
     without = aurocs.assign(**dict.fromkeys((column.name for column in KEPT_SCORES), None))
     (exact,), (bound,) = (removals(evidence(table, some)) for some in (aurocs, without))
-    assert bound.covariance is None
+    assert not bound.covariances
     for name in ("auc", "auc_interaction"):
         own, at_most = (getattr(model.core, name) for model in (exact, bound))
         assert own.value == at_most.value
@@ -185,3 +185,48 @@ def test_without_errors_of_margins_nothing_is_beyond_in_domain():
     (model,) = removals(evidence(table.assign(margin_se=np.nan)))
     assert model.singles[0].beyond_in_domain.value == -1.0
     assert model.singles[0].beyond_in_domain.p_value == 1.0
+
+
+def margins_of(scores: Scores, groups: dict[str, int]) -> pd.DataFrame:
+    """The table of removals of these scores, with each group of friendly examples in two cases."""
+    rows = []
+    of_scores = tables(scores)[0].drop_duplicates("removed")
+    for i, names in enumerate(of_scores[[*MODEL, "group", "draw", "removed"]].to_dict("records")):
+        kept = {case: (scores[case][i], "adversarial", CASES[case][0]) for case in CASES}
+        for group, first in groups.items():
+            parts = np.split(-scores[group][i], [first])
+            kept |= {f"f{group}{j}": (part, "friendly", "yes") for j, part in enumerate(parts)}
+        for case, (margin, kind, label) in kept.items():
+            rows.append(names | {"suite": "ood", "role": "ood", "case": case, "case_kind": kind})
+            rows[-1] |= {"label": label, "n": len(margin), "correct": 9, "kl": 0.0}
+            rows[-1] |= {"margin": margin.mean(), "margin_change": 0.0, "margin_change_se": 0.1}
+            rows[-1] |= {"interaction": np.nan, "interaction_se": np.nan, "pooled_change": 0.1}
+    return REMOVAL.conform(pd.DataFrame(rows))
+
+
+def test_margins_vary_together_as_in_a_bootstrap_over_examples():
+    rng = np.random.default_rng(4)
+    scores = drawn(rng)
+    aurocs = tables(scores)[1]
+    # Case x has 45 of 90 friendly examples in either of two cases, y 20 of 40.
+    table = margins_of(scores, {"x": 45, "y": 20})
+    (model,) = removals(evidence(table, aurocs))
+    draws = []
+    for _ in range(2000):
+        some = resampled(rng, scores)
+        adversarial = np.mean([some[case].mean(1) for case in CASES], axis=0)
+        # Both kinds of case count by their examples.
+        friendly = -np.concatenate([some["x"], some["y"]], axis=1).mean(1)
+        draws.append([adversarial, (adversarial + friendly) / 2])
+    for j, measure in enumerate(("adversarial margin", "balanced margin")):
+        expected = np.cov(np.array(draws)[:, j, :3].T)
+        found = model.covariances[measure].among(REMOVED[:3])
+        assert np.allclose(found, expected, rtol=0.12), measure
+    # Margins of other labels than the scores' are not means of them.
+    (model,) = removals(evidence(table.assign(margin=table["margin"] + 0.1), aurocs))
+    assert not {"adversarial margin", "balanced margin"} & set(model.covariances)
+    # A friendly case that is nobody's counterpart is in the margin only.
+    more = table.loc[table["case"] == "fy0"].assign(case="alone", margin=3.0)
+    (model,) = removals(evidence(pd.concat([table, more]), aurocs))
+    assert "adversarial margin" in model.covariances
+    assert "balanced margin" not in model.covariances

@@ -21,6 +21,7 @@ from .power import by_examples, outlook
 from .question import Answer, Verdict, decide
 from .removal_effects import (
     ACCURACY_COLUMNS,
+    AUROC,
     NO_AUROC,
     ModelRemovals,
     RemovalEffects,
@@ -113,7 +114,8 @@ def _d_prime_beyond_sum(model: ModelRemovals, group: RemovalEffects) -> Effect |
     slopes = weights / stats.norm.pdf(z)
     by_formula = auc_variance(aucs, n, n_friendly)
     systems = ["", *group.removed, "+".join(group.removed)]
-    known = None if model.covariance is None else model.covariance.among(systems)
+    covariance = model.covariances.get(AUROC)
+    known = None if covariance is None else covariance.among(systems)
     if known is None:
         changed = np.array([0.0, *(sum(change.variances) for change in changes)])
         variance = _at_most(slopes, by_formula, changed)

@@ -11,6 +11,7 @@ from scipy import stats
 
 from ..columns import Column
 from ..units import Unit
+from .covariances import Covariance
 from .intervals import EQUAL, Estimate
 
 N_SHUFFLES = 4999
@@ -26,7 +27,7 @@ class Contrast:
         core: Their mean.
         others: Mean of the other heads; a layer counts as often as it has core heads.
         difference: Core minus others, with a 95 % interval from Student's t and one variance
-            for all layers.
+            for all layers; over examples too where it is known how heads vary together over them.
         p: Two-sided, from permutations of core membership within layers, of the difference or of
             the sum of the core's ranks.
     """
@@ -53,7 +54,7 @@ CONTRAST_COLUMNS = (
     ),
     Column(
         "difference",
-        "core minus others",
+        "core minus others; interval over heads, and over examples if their scores were kept",
         title="difference",
         digits=3,
         form="signed",
@@ -69,7 +70,13 @@ CONTRAST_COLUMNS = (
 
 
 def core_within_layers(
-    name: str, values: Mapping[str, float], core: Sequence[str], seed: int, *, ranks: bool = False
+    name: str,
+    values: Mapping[str, float],
+    core: Sequence[str],
+    seed: int,
+    *,
+    ranks: bool = False,
+    covariance: Covariance | None = None,
 ) -> Contrast | None:
     """Compare one quantity of the core's heads with that of other heads of the same layers.
 
@@ -79,6 +86,7 @@ def core_within_layers(
         core: The core's heads.
         seed: Seed of the permutations.
         ranks: Whether p is that of ranks within layers, for quantities with a floor or a tail.
+        covariance: How the quantity varies together over examples, by unit, if that is known.
 
     Returns:
         The contrast; ``None`` if too few layers have both kinds of heads.
@@ -93,6 +101,7 @@ def core_within_layers(
         np.array([str(unit) in core for unit in heads]),
         seed,
         ranks=ranks,
+        over_examples=None if covariance is None else covariance.among(map(str, heads)),
     )
     return contrasts[0] if contrasts else None
 
@@ -105,6 +114,7 @@ def within_layers(
     seed: int,
     *,
     ranks: bool = False,
+    over_examples: Float[np.ndarray, "head head"] | None = None,
 ) -> list[Contrast]:
     """Compare core heads with other heads of the same layers, so that depth plays no part.
 
@@ -116,6 +126,8 @@ def within_layers(
         seed: Seed of the permutations.
         ranks: Whether p is that of the sum of the core's ranks within layers, weighted as by van
             Elteren (1960), rather than that of the difference of means.
+        over_examples: How heads' quantities vary together over the examples that all of them are
+            measured on, if that is known; the same for all quantities.
 
     Returns:
         One contrast per quantity; none if too few layers have both kinds of heads.
@@ -151,8 +163,11 @@ def within_layers(
         shuffled += drawn @ scores
     slope = membership @ centred / (membership @ membership)
     residual = centred - membership[:, None] * slope
-    error = np.sqrt((residual**2).sum(0) / free * (weights @ weights))
-    half = stats.t.ppf(0.975, free) * error
+    variance = (residual**2).sum(0) / free * (weights @ weights)
+    if over_examples is not None:
+        together = over_examples[np.ix_(used, used)]
+        variance += _shared(together, weights, layer, membership) * (weights @ weights)
+    half = stats.t.ppf(0.975, free) * np.sqrt(variance)
     # Sums of the same numbers in another order are equal but for rounding.
     above = (shuffled >= observed - EQUAL).sum(0) + 1
     below = (shuffled <= observed + EQUAL).sum(0) + 1
@@ -171,3 +186,26 @@ def within_layers(
         )
         for j, (name, d) in enumerate(zip(names, difference, strict=True))
     ]
+
+
+def _shared(
+    covariance: Float[np.ndarray, "head head"],
+    weights: Float[np.ndarray, " head"],
+    layer: Int[np.ndarray, " head"],
+    membership: Float[np.ndarray, " head"],
+) -> float:
+    """Compute what examples add to a difference that does not show in how heads differ.
+
+    Args:
+        covariance: That of heads over examples.
+        weights: Each head's weight in the difference.
+        layer: The heads' layers.
+        membership: In the core or not, minus the layer's mean.
+
+    Returns:
+        A variance for each unit of the sum of squared weights; at least 0.
+    """
+    fitted = np.column_stack([*(layer == i for i in np.unique(layer)), membership]).astype(float)
+    left = np.eye(len(layer)) - fitted @ np.linalg.pinv(fitted)
+    in_heads = float(np.trace(left @ covariance) / np.trace(left))
+    return max(0.0, float(weights @ covariance @ weights) / float(weights @ weights) - in_heads)

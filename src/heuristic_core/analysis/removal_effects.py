@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -131,8 +131,9 @@ class ModelRemovals:
             ``None`` if not measured.
         full_auc_all: The same over all adversarial cases.
         auc_sizes: Adversarial and friendly examples behind ``full_auc``.
-        covariance: How the mean AUROCs of ``full_auc`` vary together over examples, by the units
-            removed, joined by +; ``None`` if scores of single examples were not kept.
+        covariances: How the mean AUROCs of ``full_auc``, and margins without single units, vary
+            together over examples: by the name of the measure, of systems named by the units
+            removed, joined by +; nothing where scores of single examples were not kept.
         n_adversarial: Adversarial examples.
     """
 
@@ -146,7 +147,7 @@ class ModelRemovals:
     full_auc: float | None
     full_auc_all: float | None
     auc_sizes: tuple[int, int]
-    covariance: Covariance | None
+    covariances: Mapping[str, Covariance]
     n_adversarial: int
 
     @property
@@ -157,17 +158,22 @@ class ModelRemovals:
         where = f"below {_LEAST_AUROC}" if self.full_auc < _LEAST_AUROC else f"above {_MOST_AUROC}"
         return f"the full model's AUROC, {self.full_auc:.3f}, is {where} and leaves no room; "
 
-    def core_heads(self, measure: str, seed: int) -> Contrast | None:
+    def core_heads(
+        self, measure: str, seed: int, core: Sequence[str] | None = None
+    ) -> Contrast | None:
         """Compare the core's heads, each removed alone, with other heads of their layers.
 
         Args:
             measure: A name among :attr:`RemovalEffects.changes`.
             seed: Seed of the permutations.
+            core: The heads of another core; without them, this model's own.
         """
         singles = {single.removed[0]: single.changes for single in self.singles}
         values = {unit: c[measure].value for unit, c in singles.items() if measure in c}
-        core = () if self.core is None else self.core.removed
-        return core_within_layers(measure, values, core, seed)
+        if core is None:
+            core = () if self.core is None else self.core.removed
+        known = self.covariances.get(measure)
+        return core_within_layers(measure, values, core, seed, covariance=known)
 
 
 def no_room(full_auc: float) -> bool:

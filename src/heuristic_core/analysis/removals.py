@@ -10,10 +10,12 @@ import numpy as np
 
 from ..tables import GROUPS
 from .accuracies import judged_by
+from .covariances import Covariance
 from .effect import Effect
 from .evidence import Evidence
 from .removal_aurocs import Aurocs, aurocs_by_model
 from .removal_effects import AUROC, BY_READOUT, ModelRemovals, RemovalEffects, no_room
+from .removal_margins import margin_covariances
 from .removal_rows import NONE, Removal, Rows, by_removal, grouped, kind_of, known_rows, mean_of
 from .separable_cases import separable_cases
 
@@ -33,16 +35,27 @@ def removals(evidence: Evidence) -> list[ModelRemovals]:
         if NONE in rows
     }
     aurocs = [aurocs_by_model(table, labels) for table in (separable, measured)]
+    of_margins = margin_covariances(evidence["removal"], measured)
     return [
-        _of_model(key, rows, *(some.get(key, Aurocs({}, None)) for some in aurocs))
+        _of_model(
+            key,
+            rows,
+            of_margins.get(key, {}),
+            *(some.get(key, Aurocs({}, None)) for some in aurocs),
+        )
         for key, rows in margins.items()
     ]
 
 
 def _of_model(
-    key: tuple[Any, ...], margins: Rows, aurocs: Aurocs, all_aurocs: Aurocs
+    key: tuple[Any, ...],
+    margins: Rows,
+    covariances: Mapping[str, Covariance],
+    aurocs: Aurocs,
+    all_aurocs: Aurocs,
 ) -> ModelRemovals:
     full = margins.get(NONE, [])
+    of_auroc = {} if aurocs.covariance is None else {AUROC: aurocs.covariance}
     full_auc, full_auc_all = (
         mean_of(some.rows[NONE], "auc") if NONE in some.rows else None
         for some in (aurocs, all_aurocs)
@@ -68,7 +81,7 @@ def _of_model(
         full_auc=full_auc,
         full_auc_all=full_auc_all,
         auc_sizes=_sizes(aurocs.rows.get(NONE, [])),
-        covariance=aurocs.covariance,
+        covariances={**covariances, **of_auroc},
         n_adversarial=sum(row.n for row in by_kind.get("adversarial", [])),
     )
 

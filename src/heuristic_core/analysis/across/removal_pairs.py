@@ -12,7 +12,7 @@ from ...columns import Column, Table
 from ...writing import p_text
 from ..effect import clear_sign, estimated
 from ..intervals import change_text, holm
-from ..matched import CONTRAST_COLUMNS, Contrast, core_within_layers
+from ..matched import CONTRAST_COLUMNS, Contrast
 from ..power import by_interval, outlook
 from ..question import Answer, Question, Row, Verdict, decide
 from ..removal_effects import (
@@ -91,11 +91,10 @@ class _Measured:
         self.contrasts: list[Contrast] = []
         self.singles = _singles(self.model)
         judged = [effects for effects in self.singles.values() if effects.generalisation]
-        if judged:
+        if judged and self.model is not None:
             measures = dict.fromkeys((judged[0].measure, AUROC, f"{judged[0].ood} margin"))
             compared = (
-                core_within_layers(measure, self._values(measure), one.core.heads, seed)
-                for measure in measures
+                self.model.core_heads(measure, seed, one.core.heads) for measure in measures
             )
             self.contrasts = list(filter(None, compared))
 
@@ -105,13 +104,6 @@ class _Measured:
         here, there = self.one, self.there
         values = (here.run.name, *here.core.model, here.core.method, there.run.name)
         return dict(zip(_SUBJECT, (*values, *there.core.model), strict=True))
-
-    def _values(self, measure: str) -> dict[str, float]:
-        return {
-            unit: effects.changes[measure].value
-            for unit, effects in self.singles.items()
-            if measure in effects.changes
-        }
 
     @property
     def together(self) -> RemovalEffects | None:
