@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from scipy import stats
 
 from .effect import Effect
@@ -52,7 +53,11 @@ def freedom(heads: Counter[int], core: Counter[int], n_controls: int) -> float:
 
 
 def against_controls(
-    core: Effect, controls: Sequence[Effect], heads: Counter[int], members: Counter[int]
+    core: Effect,
+    controls: Sequence[Effect],
+    heads: Counter[int],
+    members: Counter[int],
+    over_examples: Float[np.ndarray, "group group"] | None = None,
 ) -> dict[str, Any]:
     """Compare one change without the core with those without control groups.
 
@@ -61,6 +66,8 @@ def against_controls(
         controls: The changes without each control group.
         heads: Heads of each layer.
         members: How many of them are the core's.
+        over_examples: How the model without each of them varies over examples, the core first, if
+            that is known.
 
     Returns:
         Values by the columns of the table ``core-removal``; NaN where one group gives no spread.
@@ -69,13 +76,20 @@ def against_controls(
     mean = float(values.mean())
     more, same = (values < core.value).sum(), (values == core.value).sum()
     # Of the distance of one more group to the mean. Groups that differ by rounding do not differ.
-    spread = values.std(ddof=1) if n > 1 else np.nan
+    spread = values.var(ddof=1) if n > 1 else np.nan
     wide, free = widening(heads, members) or 1.0, freedom(heads, members, n)
-    # What examples add to the change without a group is in the spread of groups; a core that does
-    # more has a larger error.
-    own, others = (float(np.sum(core.variances)), np.mean([sum(c.variances) for c in controls]))
-    error = np.maximum(spread, RESOLUTION) * wide * (1 + 1 / n) ** 0.5
-    error = np.sqrt(error**2 + max(0.0, own - others))
+    if over_examples is None:
+        # What examples add to the change without a group is in the spread of groups; a core that
+        # does more has a larger error.
+        own, others = (float(np.sum(core.variances)), np.mean([sum(c.variances) for c in controls]))
+        noise = max(0.0, own - others)
+    else:
+        # Only what heads do varies less from group to group than from the core to the groups.
+        alone = over_examples[1:, 1:]
+        spread = max(0.0, spread - (np.trace(alone) - alone.mean() * n) / max(1, n - 1))
+        weights = np.array([1.0, *[-1 / n] * n])
+        noise = float(weights @ over_examples @ weights)
+    error = np.sqrt(np.maximum(spread, RESOLUTION**2) * wide**2 * (1 + 1 / n) + noise)
     beyond = core.value - mean
     half = stats.t.ppf(0.975, free) * error
     return {

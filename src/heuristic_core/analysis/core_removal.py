@@ -59,16 +59,20 @@ def _of_model(model: ModelRemovals, core: RemovalEffects, seed: int) -> Answer:
     rows: list[dict] = []
     marks: list[dict] = []
     for measure, change in core.changes.items():
-        changes = [c.changes[measure] for c in model.controls if measure in c.changes]
-        row = against_controls(change, changes, heads, members)
+        controls = [control for control in model.controls if measure in control.changes]
+        changes = [control.changes[measure] for control in controls]
+        known = model.covariances.get(measure)
+        groups = ("+".join(some.removed) for some in (core, *controls))
+        together = None if known is None else known.among(groups)
+        row = against_controls(change, changes, heads, members, together)
         rows.append({"measure": measure, "core_size": len(core.removed), **row})
         marks += _marks(rows[-1], [one.value for one in changes])
     alone = model.core_heads(core.measure, seed) if widening(heads, members) else None
     few = all(n <= _SHARE_TOGETHER * heads[layer] for layer, n in members.items())
-    together = few and _only_together(model, core)
+    only_together = few and _only_together(model, core)
     return Answer(
         subject=model.subject,
-        verdict=_verdict(model, core, rows, alone, together),
+        verdict=_verdict(model, core, rows, alone, only_together),
         rows={"core-removal": rows, "core-removal-groups": marks},
     )
 

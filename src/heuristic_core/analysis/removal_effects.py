@@ -131,9 +131,9 @@ class ModelRemovals:
             ``None`` if not measured.
         full_auc_all: The same over all adversarial cases.
         auc_sizes: Adversarial and friendly examples behind ``full_auc``.
-        covariances: How the mean AUROCs of ``full_auc``, and margins without single units, vary
-            together over examples: by the name of the measure, of systems named by the units
-            removed, joined by +; nothing where scores of single examples were not kept.
+        covariances: How the mean AUROCs of ``full_auc``, and mean margins, vary together over
+            examples: by the name of the measure, of systems named by the units removed, joined by
+            +; nothing where scores of single examples were not kept.
         n_adversarial: Adversarial examples.
     """
 

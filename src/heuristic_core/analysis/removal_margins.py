@@ -1,4 +1,4 @@
-"""How mean margins without single units vary together over the examples that all share."""
+"""How mean margins without units vary together over the examples that all share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Scores = Sequence[Float[np.ndarray, "system example"]]
 def margin_covariances(
     removal: pd.DataFrame, discrimination: pd.DataFrame
 ) -> dict[tuple[Any, ...], dict[str, Covariance]]:
-    """Compute how mean OOD margins vary together over examples, with and without single units.
+    """Compute how mean OOD margins vary together over examples, with and without units.
 
     Args:
         removal: Rows as in ``tables.REMOVAL``.
@@ -30,12 +30,12 @@ def margin_covariances(
 
     Returns:
         By model, and by the names of measures, ``adversarial margin`` and ``balanced margin``, the
-        covariances of systems named by the unit that they lack. Nothing where scores were not kept
-        for all of them, or margins are not means of these scores: those of more than two labels, or
-        of friendly cases that are no counterparts.
+        covariances of systems named by the units that they lack, joined by +. Nothing where scores
+        were not kept for all of them, or margins are not means of these scores: those of more than
+        two labels, or of friendly cases that are no counterparts.
     """
     margins, scores = (
-        dict(list(rows[rows["group"].isin(("none", "single"))].groupby(list(BY_READOUT))))
+        dict(list(rows.drop_duplicates([*BY_READOUT, "removed", *CASE]).groupby(list(BY_READOUT))))
         for rows in (removal, discrimination)
     )
     return {key: _of_model(margins[key], scores[key]) for key in scores.keys() & margins.keys()}
