@@ -14,6 +14,20 @@ MOST_WRONG = 0.065
 #: What a nominal 95 % interval should cover.
 COVERED = (0.93, 0.985)
 
+#: Why some intervals do not hold the mean estimate in 95 % of studies: by question and column, and
+#: by words of what is planted.
+_WHY = {
+    ("helpful_removal", "verdict", ""): "of the head that helps most, another one in each study",
+    ("single_removal", "verdict", "the paper's effects"): "all studies have the same nine effects "
+    "in another order, and the interval takes them for a sample of more",
+    ("overlap", "overlap", "at random"): "searches have nothing in common; an error that fits this "
+    "case covers too little where they have",
+    ("overlap", "verdict", "at random"): "the same",
+    ("emergence", "verdict", "as other heads"): "the interval takes heads for a sample of those of "
+    "any layer, and here the layers are the same in all studies",
+    ("core_removal", "verdict", "no head does anything"): "what controls differ by has a floor",
+}
+
 Cells = Sequence[dict[str, Any]]
 _TRUTHS = {"holds": "true", "absent": "false", "nothing": "nothing", "between": "between"}
 
@@ -40,8 +54,22 @@ def beyond(shares: Cells, covered: Cells) -> list[str]:
         inside = COVERED[0] <= row["coverage"] <= COVERED[1]
         if not (inside or row["on_a_grid"] or row["at_an_end"]):
             what = f"`{row['question']}`: {row['column']}, {row['effect']}, {row['design']}"
-            found.append(f"- {what}: covers in {row['coverage']:.1%} of {row['n']:,}")
+            why = _why(row)
+            found.append(
+                f"- {what}: covers in {row['coverage']:.1%} of {row['n']:,}" + (why and f" ({why})")
+            )
     return found
+
+
+def _why(row: dict[str, Any]) -> str:
+    """Say why an interval is beyond the bars, if that is known."""
+    column = row["column"].split(",")[0].split(" ")[0]
+    known = (
+        words
+        for (question, name, planted), words in _WHY.items()
+        if (question, name) == (row["question"], column) and planted in row["effect"]
+    )
+    return next(known, "")
 
 
 def share_tables(shares: Cells) -> str:
