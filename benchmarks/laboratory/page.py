@@ -20,6 +20,9 @@ _WHY = {
     ("helpful_removal", "verdict", ""): "of the head that helps most, another one in each study",
     ("single_removal", "verdict", "the paper's effects"): "all studies have the same nine effects "
     "in another order, and the interval takes them for a sample of more",
+    ("single_removal", "verdict", "the same in all studies"): "and the interval takes heads for a "
+    "sample of more",
+    ("core_removal", "verdict", "the paper's effects"): "all studies have the same nine effects",
     ("overlap", "overlap", "at random"): "searches have nothing in common; an error that fits this "
     "case covers too little where they have",
     ("overlap", "verdict", "at random"): "the same",
