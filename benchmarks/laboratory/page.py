@@ -14,21 +14,19 @@ MOST_WRONG = 0.065
 #: What a nominal 95 % interval should cover.
 COVERED = (0.93, 0.985)
 
-#: Why some intervals do not hold the mean estimate in 95 % of studies: by question and column, and
-#: by words of what is planted.
+#: Why some intervals hold the mean estimate in more than 95 % of studies: by question, by words of
+#: the column and by words of what is planted.
 _WHY = {
-    ("helpful_removal", "verdict", ""): "of the head that helps most, another one in each study",
+    ("helpful_removal", "verdict", ""): "it is of the head that helps most, another in each study",
     ("single_removal", "verdict", "the paper's effects"): "all studies have the same nine effects "
-    "in another order, and the interval takes them for a sample of more",
-    ("single_removal", "verdict", "the same in all studies"): "and the interval takes heads for a "
-    "sample of more",
+    "in another order, and it takes heads for a sample of more",
+    ("single_removal", "verdict", "the same in all studies"): "it takes heads for a sample of more",
     ("core_removal", "verdict", "the paper's effects"): "all studies have the same nine effects",
-    ("overlap", "overlap", "at random"): "searches have nothing in common; an error that fits this "
-    "case covers too little where they have",
-    ("overlap", "verdict", "at random"): "the same",
-    ("emergence", "verdict", "as other heads"): "the interval takes heads for a sample of those of "
-    "any layer, and here the layers are the same in all studies",
-    ("core_removal", "verdict", "no head does anything"): "what controls differ by has a floor",
+    ("core_removal", "verdict", "no head does anything"): "what groups differ by has a floor",
+    ("overlap", "", "at random"): "searches have nothing in common, and an error that fits this "
+    "covers too little where they have",
+    ("emergence", "", "as other heads"): "it takes heads for a sample of those of any layer, and "
+    "the core's layers are the same in all studies",
 }
 
 Cells = Sequence[dict[str, Any]]
@@ -53,26 +51,35 @@ def beyond(shares: Cells, covered: Cells) -> list[str]:
             found.append(
                 f"- {what}: right in {row['right']:.1%} of {row['n']:,}, wanted: {row['bar']:.0%}"
             )
+    explained: dict[tuple[str, str, str, str], list[float]] = {}
     for row in covered:
         inside = COVERED[0] <= row["coverage"] <= COVERED[1]
-        if not (inside or row["on_a_grid"] or row["at_an_end"]):
+        if inside or row["on_a_grid"] or row["at_an_end"]:
+            continue
+        if why := _why(row):
+            key = (row["question"], row["column"], row["effect"], why)
+            explained.setdefault(key, []).append(row["coverage"])
+        else:
             what = f"`{row['question']}`: {row['column']}, {row['effect']}, {row['design']}"
-            why = _why(row)
-            found.append(
-                f"- {what}: covers in {row['coverage']:.1%} of {row['n']:,}" + (why and f" ({why})")
-            )
+            found.append(f"- {what}: covers in {row['coverage']:.1%} of {row['n']:,}")
+    for (question, column, effect, why), shares_covered in explained.items():
+        low, high, n = min(shares_covered), max(shares_covered), len(shares_covered)
+        designs = f"{n} designs" if n > 1 else "1 design"
+        found.append(
+            f"- `{question}`: {column}, {effect}, {designs}: covers in {low:.1%} to {high:.1%}, as "
+            + why
+        )
     return found
 
 
 def _why(row: dict[str, Any]) -> str:
-    """Say why an interval is beyond the bars, if that is known."""
-    column = row["column"].split(",")[0].split(" ")[0]
+    """Say why an interval covers too often, if that is known."""
     known = (
         words
-        for (question, name, planted), words in _WHY.items()
-        if (question, name) == (row["question"], column) and planted in row["effect"]
+        for (question, column, planted), words in _WHY.items()
+        if question == row["question"] and column in row["column"] and planted in row["effect"]
     )
-    return next(known, "")
+    return next(known, "") if row["coverage"] > COVERED[1] else ""
 
 
 def share_tables(shares: Cells) -> str:

@@ -11,15 +11,19 @@ def covered(question, column, effect, coverage):
 def test_what_covers_too_seldom_or_too_often_is_listed_with_the_reason_if_known():
     rows = [
         covered("overlap", "verdict", "heads at random within layers", 0.994),
+        covered("overlap", "verdict", "heads at random within layers", 0.986),
         covered("overlap", "verdict", "a core is kept", 0.994),
         covered("spread", "spread, span", "subnetworks are alike", 0.9),
         covered("spread", "spread, span", "subnetworks are alike", 0.95),
         covered("overlap", "verdict", "heads at random within layers", 0.5) | {"on_a_grid": True},
     ]
-    first, second, third = beyond([], rows)
-    assert "covers in 99.4% of 1,000 (the same)" in first
-    assert second.endswith("covers in 99.4% of 1,000")
-    assert "`spread`: spread, span" in third
+    alike, spread, explained = beyond([], rows)
+    assert alike.endswith("covers in 99.4% of 1,000")
+    assert "`spread`: spread, span" in spread
+    assert "2 designs: covers in 98.6% to 99.4%, as searches have nothing in common" in explained
+    # Too seldom is never explained.
+    seldom = covered("overlap", "verdict", "heads at random within layers", 0.9)
+    assert beyond([], [seldom])[0].endswith("covers in 90.0% of 1,000")
     wrong = {"question": "core", "where": "", "effect": "x", "design": "y", "n": 1000, "bar": 0.9}
     assert len(beyond([wrong | {"wrong": 0.07, "right": 0.8}], [])) == 2
     assert not beyond([wrong | {"wrong": 0.065, "right": 0.9}], [])
