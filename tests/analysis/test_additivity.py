@@ -258,7 +258,7 @@ LEANING = [
 ]
 
 
-@pytest.mark.parametrize("share", [0.0, 0.4])
+@pytest.mark.parametrize("share", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
 def test_a_model_that_leans_rarely_decides(share):
     """Losses of separation add up, if there are any; label bias does not."""
     loss = share * np.array([*probits()[0], probits()[0].sum()])
@@ -288,7 +288,7 @@ def test_a_model_that_leans_rarely_decides_in_any_setting(friendly, saturation, 
     assert found.count("supported") <= 65
 
 
-@pytest.mark.parametrize("friendly", [0.9, 0.98])
+@pytest.mark.parametrize("friendly", [pytest.param(0.9, marks=pytest.mark.slow), 0.98])
 def test_less_confidence_is_no_interaction(friendly):
     """Without all heads, all log-odds are a third nearer to 0: the margin shows an interaction."""
     loss = 0.5 * np.array([*probits()[0], probits()[0].sum()])
