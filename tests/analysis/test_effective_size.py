@@ -17,7 +17,7 @@ from heuristic_core.analysis.effective_size import QUESTION, SPANS, effective_si
 from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.analysis.intervals import student
 from heuristic_core.analysis.paired import drawn_aurocs, drawn_means
-from heuristic_core.analysis.size_rule import mean_change, mean_size, sizes
+from heuristic_core.analysis.size_rule import mean_change, mean_size, sizes, variance_parts
 from heuristic_core.measure.discrimination import discriminate
 from heuristic_core.measure.predictions import predictions
 from heuristic_core.tables import EVALUATIONS, GRID_PREDICTIONS
@@ -258,6 +258,33 @@ def test_the_variance_over_draws_of_the_examples_is_added():
         stats.t.ppf(0.975, 2) ** 2 * over_seeds + stats.norm.ppf(0.975) ** 2 * over_draws
     ) ** 0.5
     assert made.value - made.low == pytest.approx(half)
+
+
+def crossed_draws(by_seed, shared, own):
+    """Draws of three seeds: what all of them share, and what each has to itself, uncorrelated."""
+    signs = np.array(list(itertools.product([-1.0, 1.0], repeat=4)))
+    return pd.DataFrame(by_seed.to_numpy() + shared * signs[:, :1] + own * signs[:, 1:])
+
+
+def test_what_examples_do_to_each_seed_alone_is_not_counted_twice():
+    by_seed = pd.Series([20.0, 40.0, 70.0])
+    seeds, examples = variance_parts(by_seed, crossed_draws(by_seed, 5.0, 12.0))
+    more = 16 / 15  # the draws are all that there are, and their variance is a sample's
+    assert examples == pytest.approx(more * (5**2 + 12**2 / 3))
+    assert seeds == pytest.approx((by_seed.var() - more * 12**2) / 3)
+    # Seeds that differ by less than examples make them differ do not differ by themselves.
+    assert variance_parts(by_seed, crossed_draws(by_seed, 5.0, 40.0))[0] == 0
+
+
+def test_the_interval_of_a_change_lies_about_the_mean_of_the_draws():
+    by_seed = pd.Series([20.0, 40.0, 30.0])
+    drawn = crossed_draws(by_seed, 2.0, 1.0)
+    plain, moved = mean_change(by_seed, drawn), mean_change(by_seed, drawn - 4)
+    assert (plain.low + plain.high) / 2 == pytest.approx(30)
+    assert moved.value == plain.value == 30
+    assert (moved.low, moved.high) == pytest.approx((plain.low - 4, plain.high - 4))
+    # The change that is measured is never outside.
+    assert mean_change(by_seed, drawn - 60).high == 30
 
 
 def test_the_interval_of_a_size_reaches_up_as_far_as_on_the_logit_scale():

@@ -23,7 +23,8 @@ def pair_mean(values: Float[np.ndarray, "set set"]) -> Estimate:
 
     Pairs that have a set in common are not independent. The error is that of the jackknife over
     sets, minus its bias where pairs vary by themselves. The interval uses Student's t with one
-    degree of freedom less than there are sets.
+    degree of freedom less than there are sets; from five sets on with two, as two variances are
+    estimated.
 
     Args:
         values: A number in [0, 1] for each pair, symmetric; at least two sets.
@@ -49,6 +50,6 @@ def pair_mean(values: Float[np.ndarray, "set set"]) -> Estimate:
         alone = float(left @ left) / (n * (n - 3) / 2)
         variance -= 2 * alone / ((n - 1) * (n - 2))
         variance = max(variance, 2 * alone / (n * (n - 1)))
-    half = float(stats.t.ppf(0.975, n - 1)) * variance**0.5
+    half = float(stats.t.ppf(0.975, n - (1 if n < 5 else 2))) * variance**0.5
     low, high = np.clip([mean - half, mean + half], 0.0, 1.0)
     return Estimate(mean, float(low), float(high))
