@@ -72,7 +72,7 @@ Verdicts = Mapping[str, Mapping[str, Sequence[Verdict]]]
 
 def holds(number: int) -> Mapping[str, bool]:
     """Return the questions about a finding: whether it holds where their claim is supported."""
-    return _BY_NUMBER.get(number) or {FINDINGS[number - 1]["question"]: True}
+    return _BY_NUMBER.get(number) or dict.fromkeys(FINDINGS[number - 1]["questions"], True)
 
 
 def verdicts_of(concluded: Mapping[str, Conclusions], margin: float) -> Verdicts:
