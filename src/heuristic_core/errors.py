@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import math
 import warnings
 from collections.abc import Iterable, Iterator
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 
@@ -95,6 +96,24 @@ def expect_whole(what: str, value: object, least: int = 0) -> None:
         raise InputError(
             f"{what} is {one_line(repr(value), 60)}, but must be a whole number from {least}"
         )
+
+
+def expect_number(what: str, value: object, *, above: bool = False, infinite: bool = False) -> None:
+    """Raise an error unless a value is a number from 0.
+
+    Args:
+        what: What the value is, such as the argument's name.
+        value: The value.
+        above: Whether it must be above 0.
+        infinite: Whether it may be infinite.
+
+    Raises:
+        InputError: If it is not.
+    """
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    if not (number > 0 if above else number >= 0) or (math.isinf(number) and not infinite):
+        least = "above" if above else "from"
+        raise InputError(f"{what} is {one_line(repr(value), 60)}, but must be a number {least} 0")
 
 
 def one_line(text: str, limit: int = 300) -> str:

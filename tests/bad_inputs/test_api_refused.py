@@ -185,8 +185,8 @@ CALLS: dict[str, tuple[Call, str]] = {
     "one chain": (sampled(chains=1), "chains is 1, but must be a whole number from 2"),
     "a warm-up in words": (sampled(warm_up="long"), "warm_up is 'long', but must be"),
     "a seed in words": (sampled(seed="one"), "seed is 'one', but must be a whole number"),
-    "no room": (sampled(bound=0), "bound is 0, but must be a number of nats above 0"),
-    "a bound in words": (sampled(bound="0.1"), "bound is '0.1', but must be a number of nats"),
+    "no room": (sampled(bound=0), "bound is 0, but must be a number above 0"),
+    "a bound in words": (sampled(bound="0.1"), "bound is '0.1', but must be a number"),
     "units in words": (sampled(units="mlps"), "unknown unit scope 'mlps'"),
     "starts that are no list": (sampled(starts=3), "starts must be of the type Iterable"),
     "no starts": (sampled(starts=[]), "starts are empty; give at least one subnetwork"),
@@ -243,7 +243,7 @@ CALLS: dict[str, tuple[Call, str]] = {
     ),
     "repelled by less than nothing": (
         lambda x: hc.repelling_subnetworks(x.model, x.data, 0.5, weights=[-1]),
-        "weights are finite numbers from 0",
+        "a weight is -1, but must be a number from 0",
     ),
     "necessity of another's": (
         lambda x: hc.necessity(x.model, x.task, x.other_sub),
@@ -254,6 +254,94 @@ CALLS: dict[str, tuple[Call, str]] = {
             x.model, x.task, x.sub, others=[hc.removal(x.model, "L0H0", means=x.means)]
         ),
         "of different sizes or ablations",
+    ),
+    "necessity of bare examples": (
+        lambda x: hc.necessity(x.model, x.pairs, x.sub),
+        "the task must be of the type Task",
+    ),
+    "necessity judged by a task": (
+        lambda x: hc.necessity(x.model, x.task, x.sub, judge=x.task),
+        "judge must be of the type Suite or Examples or None",
+    ),
+    "necessity on zeros": (
+        lambda x: hc.necessity(x.model, x.task, x.sub, data=x.zeros),
+        "prepared with zero ablation",
+    ),
+    "necessity on other means": (
+        lambda x: hc.necessity(x.model, x.task, x.sub, data=x.other_data),
+        "hold other values for dropped units",
+    ),
+    "a range on zeros": (
+        lambda x: hc.generalisation_range(
+            x.model, x.task, 0.5, data=x.zeros, plain=[x.sub], seeds=[1]
+        ),
+        r"hold other values for dropped units \(zero ablation\) than a subnetwork \(mean",
+    ),
+    "a range of another size": (
+        lambda x: hc.generalisation_range(
+            x.model, x.task, 0.2, data=x.data, plain=[x.sub], seeds=[1]
+        ),
+        "a plain subnetwork keeps 5 of 10 units, not 8",
+    ),
+    "a range with forbidden units": (
+        lambda x: hc.generalisation_range(x.model, x.task, 0.5, exclude=["L0H0"]),
+        "exclude is set by the range itself",
+    ),
+    "a range of one seed": (
+        lambda x: hc.generalisation_range(x.model, x.task, 0.5, seeds=1),
+        r"seeds are a list such as \[1, 2\]",
+    ),
+    "a range within no number": (
+        lambda x: hc.generalisation_range(x.model, x.task, 0.5, bound=NAN),
+        "bound is nan, but must be a number above 0",
+    ),
+    "repelled on no examples": (
+        lambda x: hc.repelling_subnetworks(x.model, x.data, 0.5, examples=0),
+        "examples is 0, but",
+    ),
+    "repelled by nothing": (
+        lambda x: hc.repelling_subnetworks(x.model, x.data, 0.5, weights=[None]),
+        "a weight is None, but must be a number from 0",
+    ),
+    "repelled by a number": (
+        lambda x: hc.repelling_subnetworks(x.model, x.data, 0.5, weights=0.5),
+        "weights must be of the type Iterable",
+    ),
+    "counted within no number": (
+        lambda x: hc.enumerate_subnetworks(x.model, x.data, 0.9, examples=2).count(NAN),
+        "bound is nan, but must be a number from 0",
+    ),
+    "counted within a text": (
+        lambda x: hc.enumerate_subnetworks(x.model, x.data, 0.9, examples=2).inclusion("a"),
+        "bound is 'a', but must be a number from 0",
+    ),
+    "places enumerated": (
+        lambda x: hc.enumerate_subnetworks(x.model, x.data, 0.9, examples=2)["a"],
+        "the place must be of the type Integral",
+    ),
+    "mended with another's data": (
+        lambda x: hc.mend(x.model, x.suite, hc.prepare(x.other, x.pairs), how="train_all"),
+        "layers|other weights",
+    ),
+    "mended at no rate": (
+        lambda x: hc.mend(x.model, x.suite, x.data, how="train_all", learning_rate=0),
+        "learning_rate is 0, but must be a number above 0",
+    ),
+    "mended in batches of less than one": (
+        lambda x: hc.mend(x.model, x.suite, x.data, how="train_all", batch_size=-2),
+        "batch_size is -2, but",
+    ),
+    "mended without end": (
+        lambda x: hc.mend(x.model, x.suite, x.data, how="train_all", fidelity=NAN),
+        "fidelity is nan, but must be a number from 0",
+    ),
+    "ways to mend with a setting": (
+        lambda x: hc.ways_to_mend(x.model, x.task, ["L0H0"], how="drop"),
+        "unknown setting of mend 'how'",
+    ),
+    "ways to mend by few examples": (
+        lambda x: hc.ways_to_mend(x.model, x.task, ["L0H0"], n_examples=2),
+        "n_examples is 2, but the suite hans-grammar has",
     ),
     "mended somehow": (
         lambda x: hc.mend(x.model, x.suite, x.data, how="pray"),
@@ -477,6 +565,8 @@ def given(tiny_folder, tmp_path_factory):
         other_means=hc.means(other, pairs),
         sub=sub,
         other_sub=other_sub,
+        zeros=hc.prepare(model, pairs, ablation="zero"),
+        other_data=hc.prepare(model, task),
         small=sub.compact(model),
     )
 

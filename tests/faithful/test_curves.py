@@ -113,6 +113,27 @@ def test_methods_on_every_case_beside_random_orders(model, data, toy):
     assert repr(curves) == "Curves(gradient, random; 4 cases)"
 
 
+def test_runs_that_found_the_same_count_as_often_as_they_are(model, data, toy):
+    """Of a search that draws nothing once; of one that draws, each run."""
+    useful = [hc.Unit.parse(head) for head in QUARTERS]
+    first = [*useful, *sorted(set(model.space) - set(useful))]
+    orders = {0: first, 1: first, 2: first[::-1]}
+    runs = [in_order(model, data, order, [6, 3], seed) for seed, order in orders.items()]
+    suite = [suite for suite in toy.suites if suite.role == "id"]
+
+    def found(*which):
+        several = {"m": [sub for i in which for sub in runs[i]]}
+        return hc.faithfulness_curves(model, suite, several, orders=5, compact=False)
+
+    every, same, one, other = found(0, 1, 2), found(0, 1), found(0), found(2)
+    for name in ("cpr", "cmd"):
+        a, b = (x.areas.iloc[0][name] for x in (one, other))
+        assert a != b
+        assert every.areas.iloc[0][name] == pytest.approx((2 * a + b) / 3)
+        assert same.areas.iloc[0][name] == pytest.approx(a)
+    assert [x.areas["runs"].iloc[0] for x in (every, same, one)] == [3, 1, 1]
+
+
 def test_random_orders_are_random_subnetworks_of_each_size(model, data, toy):
     """The same median and width as random searches have."""
     sizes = [0.7, 0.4]

@@ -92,6 +92,14 @@ def test_units_that_hardly_vary_have_no_effect_of_their_own(drawn):
     assert table.iloc[2:].notna().all(axis=None)
 
 
+def test_units_that_are_always_kept_together_have_no_effect_of_their_own(drawn):
+    kept, chain = drawn
+    twins = np.c_[kept[:, 3], kept]
+    table = regress(twins, kept @ np.arange(16.0) + noise(0, np.random.default_rng(4)), chain)
+    assert table.iloc[[0, 4]].isna().all(axis=None)
+    assert table.drop([0, 4]).notna().all(axis=None)
+
+
 def test_too_few_draws_are_refused(drawn):
     kept, chain = drawn
     with pytest.raises(hc.InputError, match=r"24 subnetworks are too few .* 16 units .* least 58"):

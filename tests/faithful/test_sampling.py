@@ -97,7 +97,7 @@ def test_without_a_bound_it_is_a_quarter_above_the_worst_start(tiny_loaded, prep
     ("settings", "message"),
     [
         ({"bound": 1e-9}, "within 1e-09 nats was found; the best has"),
-        ({"bound": 0.0}, "bound is 0.0, but must be a number of nats above 0"),
+        ({"bound": 0.0}, "bound is 0.0, but must be a number above 0"),
         ({"bound": float("nan")}, "bound is nan"),
         ({"bound": 1.0, "chains": 1}, "chains is 1, but must be a whole number from 2"),
         ({"bound": 1.0, "n": 0}, "n is 0"),

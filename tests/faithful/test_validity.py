@@ -106,6 +106,20 @@ def test_a_search_is_repeated_as_it_was(tiny_loaded, task, sub, card):
     assert card.searches["units_jaccard"][0] == sub.units_jaccard(again)
 
 
+@pytest.mark.parametrize("led", ["aim", "improve", "repel"])
+def test_a_search_that_was_led_is_not_repeated(tiny_loaded, task, sub, led):
+    if led == "repel":
+        some = {"seeds": [1, 2], "repel": 0.5} | SEARCH
+        (found, _) = hc.find_subnetworks_together(tiny_loaded, task, [0.5], **some).values()
+    else:
+        aim = hc.aim_at(tiny_loaded, task.suites[0], towards="well", bound=10.0)
+        more = {"aim": aim} if led == "aim" else {"improve": sub}
+        some = SEARCH | ({"exchange_rounds": 1} if led == "improve" else {})
+        found = hc.find_subnetworks(tiny_loaded, task, [0.5], seed=1, **some, **more)
+    with pytest.raises(hc.InputError, match="which a repeated search would lack; leave searches"):
+        hc.validate(tiny_loaded, task, found[0], searches=1, **FEW)
+
+
 def test_the_same_seed_gives_the_same_card_and_smaller_models_too(tiny_loaded, task, sub):
     one = hc.validate(tiny_loaded, task, sub, **FEW)
     two = hc.validate(tiny_loaded, task, sub, **FEW)

@@ -7,10 +7,18 @@ import pytest
 
 import heuristic_core as hc
 from heuristic_core.errors import InputError
-from heuristic_core.faithful.ways_to_mend import OF_ALL, OF_UNITS, _Answers, _gains, ways_to_mend
+from heuristic_core.faithful.ways_to_mend import (
+    OF_ALL,
+    OF_UNITS,
+    _Answers,
+    _gains,
+    _Group,
+    ways_to_mend,
+)
 from known.models import HEURISTIC_FIRST, SHALLOW
 from known.sentences import task
 from known.wiring import build
+from tiny import some_pairs
 
 
 @pytest.fixture(scope="module")
@@ -34,22 +42,24 @@ def test_a_planted_heuristic_is_repaired_by_its_own_units(found):
 
 
 def answers(**groups):
-    """Answers from names such as ood_swap_adversarial_no to what is right."""
+    """Answers from names such as ood_hans_swap_adversarial_no to what is right."""
     return _Answers(
-        {tuple(name.split("_")): np.array(own, dtype=bool) for name, own in groups.items()}
+        {_Group(*name.split("_")): np.array(own, dtype=bool) for name, own in groups.items()}
     )
 
 
 def test_measures_are_those_of_groups():
     one = answers(
-        id_all_id_yes=[1, 1, 1, 0],
-        ood_swap_adversarial_no=[1, 0, 0, 0],
-        ood_prep_adversarial_no=[1, 1, 0, 0],
-        ood_swap_friendly_yes=[1, 1, 1, 1],
+        id_mnli_all_id_yes=[1, 1, 1, 0, 1, 1, 1, 0, 1],
+        id_mnli_all_id_no=[0],
+        id_snli_all_id_yes=[1, 0],
+        ood_hans_swap_adversarial_no=[1, 0, 0, 0],
+        ood_hans_prep_adversarial_no=[1, 1, 0, 0],
+        ood_hans_swap_friendly_yes=[1, 1, 1, 1],
     )
     measured = one.measured(["prep"])
     assert measured == {
-        "in_domain": 0.75,
+        "in_domain": 8 / 12,  # of all examples, whatever their label and suite
         "balanced": (0.375 + 1) / 2,
         "worst_group": 0.25,
         "held_out": (0.5 + 1) / 2,
@@ -59,16 +69,29 @@ def test_measures_are_those_of_groups():
 def test_gains_have_paired_intervals():
     rng = np.random.default_rng(0)
     before = rng.random(400) < 0.4
-    full = answers(ood_swap_adversarial_no=before)
-    better = answers(ood_swap_adversarial_no=before | (rng.random(400) < 0.2))
+    full = answers(ood_hans_swap_adversarial_no=before)
+    better = answers(ood_hans_swap_adversarial_no=before | (rng.random(400) < 0.2))
     row = _gains(full, [better], ["swap"], np.random.default_rng(1))
-    changed = better.correct["ood", "swap", "adversarial", "no"].astype(float) - before
+    changed = better.correct["ood", "hans", "swap", "adversarial", "no"].astype(float) - before
     error = changed.std() / 20
     assert row["worst_group_gain"] == pytest.approx(changed.mean())
     assert row["worst_group_low"] == pytest.approx(changed.mean() - 1.96 * error, abs=0.006)
     assert row["worst_group_high"] == pytest.approx(changed.mean() + 1.96 * error, abs=0.006)
     same = _gains(full, [full], ["swap"], np.random.default_rng(1))
     assert same["worst_group_low"] == same["worst_group_high"] == 0
+
+
+def test_suites_whose_cases_have_the_same_name_are_kept_apart(tiny_loaded):
+    """In-domain accuracy is that of an evaluation, over two suites."""
+    suites = [
+        hc.Suite(name=name, role="id", examples=some_pairs(12, seed=seed))
+        for seed, name in enumerate(("one", "two"))
+    ]
+    found = _Answers.of(tiny_loaded, suites)
+    assert sum(map(len, found.correct.values())) == 24
+    rows = hc.evaluate(tiny_loaded, suites)
+    expected = rows["correct"].sum() / rows["n"].sum()
+    assert found.measured([])["in_domain"] == pytest.approx(expected)
 
 
 def test_a_task_without_a_suite_is_refused(tmp_path):

@@ -24,6 +24,7 @@ from known.models import (
 )
 from known.pipeline import QUICK, labels
 from known.wiring import build
+from tiny import some_pairs
 
 CORE = {OVERLAP, GATHER}
 
@@ -108,6 +109,18 @@ def test_subnetworks_that_repel_each_other_take_both_ways(two_ways, toy_task):
     assert found.table["expected"].iloc[0] == pytest.approx(expected_of_two(15))
 
 
+def test_the_penalty_is_what_keeps_subnetworks_apart(tiny_loaded):
+    """In a model of which no unit matters much; and what all keep is of what may be dropped."""
+    given = {"n": 3, "weights": [0.0, 2.0], "units": "heads", **QUICK}
+    found = repelling_subnetworks(tiny_loaded, some_pairs(24), 0.5, **given)
+    without, most = found.table["jaccard"]
+    assert most < without
+    assert most == pytest.approx(found.table["least"].iloc[-1], abs=0.15)
+    for bound in (found.table["worst"].iloc[-1], 1e9):
+        assert all(unit.is_head for unit in found.survivors(bound))
+        assert len(found.survivors(bound)) == found.table["shared"].iloc[-1]
+
+
 def expected_of_two(n):
     """The mean Jaccard index of two random pairs of n units, by counting all of them."""
     pairs = [{a, b} for a in range(n) for b in range(a)]
@@ -134,6 +147,11 @@ def test_the_least_overlap_is_that_of_the_most_even_choice(n_units, kept, n):
     ]
     shared = min(overlaps)
     assert least_jaccard(n_units, kept, n) == pytest.approx(shared / (2 * kept - shared))
+    indices = [
+        np.mean([len(a & b) / len(a | b) for a, b in combinations(choice, 2)])
+        for choice in product(sets, repeat=n)
+    ]
+    assert least_jaccard(n_units, kept, n) <= min(indices) + 1e-12
 
 
 def test_no_unit_of_two_ways_is_necessary(two_ways, toy_task):

@@ -15,7 +15,7 @@ from .question import Answer, Figure, Question, Row, Verdict, decide
 from .systems import BY_SPARSITY, by_system
 
 #: Fewer searches make no core, and a share of fewer heads says little.
-ENOUGH_SEARCHES, ENOUGH_HEADS = 3, 3
+ENOUGH_SEARCHES, ENOUGH_HEADS = 3, 4
 #: The share of the core whose power is reported.
 PLANNED_SHARE = 0.8
 

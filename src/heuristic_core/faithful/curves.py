@@ -26,6 +26,7 @@ from ..tasks.task import Suite, Task
 from .compact_runs import CompactRuns
 from .curve_rows import Measured, cases_of
 from .curve_tables import AREAS, CURVES, TABLES
+from .divergence import check_finite
 from .methods_found import methods_of, random_orders
 from .transfer import suites_of
 
@@ -194,11 +195,7 @@ class _Scores:
         for start in range(0, len(distinct), _CHUNK):
             chunk = distinct[start : start + _CHUNK]
             for mask, logits in zip(chunk, self._runs.logits(chunk), strict=True):
-                if not np.isfinite(logits).all():
-                    raise InputError(
-                        "without some of its units the model gives logits that are not finite "
-                        "numbers; compute in float32"
-                    )
+                check_finite(logits)
                 self._known[mask.tobytes()] = log_odds(logits, self._right)
             progress(min(start + _CHUNK, len(distinct)), len(distinct))
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
+from ..errors import InputError
 from ..models.classifier import Classifier
 from ..models.encoding import Encoded
 from ..models.masked_runs import MEMORY, MaskedRuns
@@ -23,6 +24,19 @@ LEAST_BOUND = 1e-3
 ROOM = 1.25
 
 Masks = Bool[np.ndarray, "choice unit"]
+
+
+def check_finite(logits: Float[np.ndarray, "*shape"]) -> None:
+    """Refuse logits of subnetworks that are not finite.
+
+    Raises:
+        InputError: If one is not.
+    """
+    if not np.isfinite(logits).all():
+        raise InputError(
+            "without some of its units the model gives logits that are not finite numbers; compute "
+            "in float32"
+        )
 
 
 class Divergences:
@@ -78,7 +92,12 @@ class Divergences:
     def of_logits(
         self, logits: Float[np.ndarray, "choice example label"]
     ) -> Float[np.ndarray, "choice example"]:
-        """Compute each example's KL divergence from the full model, in nats, of given logits."""
+        """Compute each example's KL divergence from the full model, in nats, of given logits.
+
+        Raises:
+            InputError: If they are not finite.
+        """
+        check_finite(logits)
         there = torch.from_numpy(logits).double()
         # Rounding may leave a divergence a little below zero.
         return kl_divergence(self._reference, there).clamp(min=0).numpy()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from ..errors import InputError, expect, expect_whole
+from ..errors import InputError, expect, expect_number, expect_whole
 from ..models.classifier import Classifier
 from ..models.steady import steady
 from ..progress import Progress
@@ -43,6 +44,7 @@ class Enumeration:
 
     def __getitem__(self, place: int) -> Subnetwork:
         """Return the subnetwork at a place: 0 is the best, -1 the worst."""
+        expect("the place", place, Integral)
         choice, kl = self.choices[place], float(self.kl[place])
         return self.of.subnetwork(choice, method="enumerated", kl=kl, place=range(len(self))[place])
 
@@ -59,7 +61,11 @@ class Enumeration:
 
         Args:
             bound: The bound, in nats.
+
+        Raises:
+            InputError: If it is no number from 0.
         """
+        expect_number("bound", bound, infinite=True)
         return int(np.searchsorted(self.kl, bound, side="right"))
 
     def inclusion(self, bound: float) -> pd.DataFrame:
@@ -72,7 +78,7 @@ class Enumeration:
             One row a ``unit``, with its ``share``.
 
         Raises:
-            InputError: If no subnetwork is within the bound.
+            InputError: If the bound is no number from 0, or no subnetwork is within it.
         """
         n = self.count(bound)
         if not n:

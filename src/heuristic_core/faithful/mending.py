@@ -16,13 +16,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ..errors import InputError, expect, unknown
+from ..errors import InputError, expect, expect_number, expect_whole, unknown
 from ..models.anatomy import KEY, QUERY, VALUE, Anatomy, weight_of
 from ..models.classifier import Classifier, check_classifier
 from ..models.encoding import Encoded
 from ..models.folding import folded, last_maps
 from ..models.steady import steady
 from ..search.aim import Aim, aim_at, chance_of
+from ..search.checks import search_data_of
 from ..search.data import SearchData
 from ..search.gate_training import kl_divergence
 from ..tasks.task import Suite
@@ -98,11 +99,21 @@ def mend(
         The mended model.
 
     Raises:
-        InputError: If the way is unknown, units are missing or given where none are changed, or the
-            model's labels do not fit the suite's.
+        InputError: If the way is unknown, units are missing or given where none are changed, an
+            argument does not fit, or the model's labels do not fit the suite's.
     """
     check_classifier(model)
     expect("data", data, SearchData, hint="compute them with prepare")
+    search_data_of(model, data, None)
+    for what, whole, least in (
+        ("steps", steps, 1),
+        ("batch_size", batch_size, 1),
+        ("seed", seed, 0),
+    ):
+        expect_whole(what, whole, least)
+    expect_number("fidelity", fidelity)
+    if learning_rate is not None:
+        expect_number("learning_rate", learning_rate, above=True)
     way = next((one for one in get_args(How) if one == how), None)
     if way is None:
         raise unknown("way of mending", how, get_args(How))

@@ -22,7 +22,7 @@ class Method:
     Args:
         name: Its name.
         kept: How many units each size keeps, rising.
-        masks: Which units are kept, for each run and size; runs that are alike count once.
+        masks: Which units are kept, for each run and size; a single run where all are alike.
     """
 
     name: str
@@ -82,7 +82,8 @@ def methods_of(
             )
         masks = np.stack([np.stack([run[n].mask for n in kept[0]]) for run in inner])
         # Seeds of a method of which nothing is random are one run.
-        masks = masks[np.sort(np.unique(masks, axis=0, return_index=True)[1])]
+        if (masks == masks[0]).all():
+            masks = masks[:1]
         methods.append(Method(name, kept[0], masks))
     if values is None:
         raise InputError("there is no subnetwork to measure; give some by the name of a method")

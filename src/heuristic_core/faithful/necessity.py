@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +12,11 @@ from jaxtyping import Bool, Float
 from scipy import stats
 
 from ..analysis.intervals import holm
-from ..errors import InputError, expect, expect_whole
+from ..errors import InputError, expect, expect_number, expect_whole
 from ..models.classifier import Classifier, check_classifier
 from ..models.steady import steady
 from ..progress import Progress
+from ..search.checks import check_values, search_data_of
 from ..search.data import SearchData, prepare
 from ..search.exchange import LEAST_FALL, exchange, swapped
 from ..search.gate_gradients import logit_slopes
@@ -54,18 +55,24 @@ class Necessity:
     without: Mapping[Unit, Subnetwork]
 
     def __repr__(self) -> str:
-        needed = int((self.table["p"] < 0.05).sum())
+        worse = int((self.table["p"] < 0.05).sum())
         return (
-            f"Necessity({needed} of {len(self.table)} units are needed, KL {self.divergence:.3g} "
-            "with all of the best)"
+            f"Necessity(KL {self.divergence:.3g} of the best, clearly higher without any of "
+            f"{worse} of {len(self.table)} units)"
         )
 
     def core(self, bound: float) -> frozenset[Unit]:
         """Return the units without which no subnetwork found is within a bound.
 
+        The estimate alone decides; a study asks that it is above the bound by more than its error.
+
         Args:
             bound: The highest divergence of a faithful subnetwork, in nats.
+
+        Raises:
+            InputError: If it is no number from 0.
         """
+        expect_number("bound", bound)
         beyond = self.table[self.table["divergence"] > bound]
         return frozenset(Unit.parse(unit) for unit in beyond["unit"])
 
@@ -113,12 +120,22 @@ def necessity(
             there is nothing to judge on.
     """
     check_classifier(model)
+    expect("the task", task, Task, hint="load it with load_task")
+    expect("judge", judge, Suite, Examples, type(None))
+    expect("data", data, SearchData, type(None), hint="compute them with prepare")
+    expect("others", others, Iterable, hint="give a list of subnetworks")
+    expect("progress", progress, Callable, type(None))
     expect_whole("examples", examples, 1)
     expect_whole("rounds", rounds, 0)
+    expect_whole("seed", seed)
     prunable = model.space.prunable(units)
     known = [best, *others]
     _check_alike(model, known, prunable)
-    data = data or prepare(model, task, ablation=best.ablation)
+    if data is None:
+        means = None if best.ablation == "zero" else model.values_of(best)
+        data = prepare(model, task, ablation=best.ablation, values=means)
+    data = search_data_of(model, data, best.ablation)
+    check_values(data, known)
     judged = _judging(model, task, judge, data, 4 * examples)
     search = Divergences(model, data.sample(2 * examples, seed))
     pool = np.unique([one.mask for one in known], axis=0)

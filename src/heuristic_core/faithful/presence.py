@@ -52,7 +52,8 @@ def presence_effects(
         adversarial cases, in nats. ``share`` is how many draws keep the unit; ``effect`` is its
         effect with the ends ``low`` and ``high`` of a 95 % interval, ``p`` its p-value and
         ``p_corrected`` the same Holm-corrected over the units of a measure. They are not numbers
-        where fewer than five draws keep the unit, or drop it.
+        where fewer than five draws keep the unit, or drop it, and where all draws keep and drop
+        another one with it; ``p`` is none either where the measure never changes.
 
     Raises:
         InputError: If the task has no adversarial cases, or the sample is too small.
@@ -129,7 +130,8 @@ def regress(
         chain: The chain that drew it; draws of a chain are in order.
 
     Returns:
-        For each unit ``effect``, ``low``, ``high``, ``p`` and ``p_corrected``.
+        For each unit ``effect``, ``low``, ``high``, ``p`` and ``p_corrected``; not numbers where
+        draws say nothing of the unit alone.
 
     Raises:
         InputError: If there are too few subnetworks for the units that vary.
@@ -163,6 +165,8 @@ def regress(
     for name, column in columns.items():
         table.loc[varies, name] = column
     table[~often] = np.nan
+    _, alike, times = np.unique(kept, axis=1, return_inverse=True, return_counts=True)
+    table[times[alike] > 1] = np.nan
     known = table["p"].notna()
     table.loc[known, "p_corrected"] = holm(table.loc[known, "p"].to_numpy())
     return table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -12,14 +12,15 @@ import numpy as np
 import pandas as pd
 
 from ..analysis.nulls import at_least, expected_jaccard, intersection_distribution
-from ..errors import InputError, expect_whole
+from ..errors import InputError, expect, expect_number, expect_whole
 from ..models.classifier import Classifier, check_classifier
 from ..models.steady import steady
 from ..progress import Progress, partial_progress
-from ..search.data import SearchData, prepare
+from ..search.checks import search_data_of
+from ..search.data import SearchData
 from ..search.find import find_subnetworks_together
 from ..subnetwork import Subnetwork
-from ..tasks.task import Task
+from ..tasks.task import Examples, Task
 from ..units import Unit
 from .divergence import Divergences
 
@@ -36,9 +37,10 @@ class Repelled:
             and ``worst``, the mean and highest KL divergence of the subnetworks from the full
             model on the mask-learning examples, in nats; ``jaccard`` of the units kept, and
             ``heads_jaccard``, means over pairs; ``expected``, the Jaccard index of the units of
-            random subnetworks of this size; ``least``, the lowest that so many subnetworks of
-            this size can have; ``shared``, the units that all keep; ``expected_shared`` and
-            ``p_shared``, how many random ones would share, and the probability of as many.
+            random subnetworks of this size; ``least``, below which no mean over so many
+            subnetworks of this size can be; ``shared``, the units that all keep;
+            ``expected_shared`` and ``p_shared``, how many random ones would share, and the
+            probability of as many.
         subnetworks: The subnetworks by weight, one for each seed.
         divergences: Their divergences by weight, in nats.
     """
@@ -60,22 +62,29 @@ class Repelled:
         Args:
             bound: The highest divergence of a faithful subnetwork, in nats.
 
+        Returns:
+            The units, of those that may be dropped.
+
         Raises:
-            InputError: If not even the subnetworks that do not repel each other are faithful.
+            InputError: If the bound is no number from 0, or not even the subnetworks that do not
+                repel each other are faithful.
         """
+        expect_number("bound", bound)
         faithful = self.table[self.table["worst"] <= bound]
         if faithful.empty:
             raise InputError(
                 f"at no weight are all subnetworks within {bound:g} nats; the lowest of the "
                 f"highest divergences is {self.table['worst'].min():.3g}"
             )
-        return _shared(self.subnetworks[float(faithful["repel"].iloc[-1])])
+        several = self.subnetworks[float(faithful["repel"].iloc[-1])]
+        prunable = several[0].space.prunable(several[0].provenance.get("units", "all"))
+        return several[0].space.from_mask(np.all([one.mask for one in several], axis=0) & prunable)
 
 
 @steady()
 def repelling_subnetworks(
     model: Classifier,
-    task: Task | SearchData,
+    task: Task | Examples | SearchData,
     sparsity: float,
     *,
     n: int = 5,
@@ -92,7 +101,7 @@ def repelling_subnetworks(
 
     Args:
         model: The full model.
-        task: The task, or its search data.
+        task: The source of the mask-learning examples, or data that ``prepare`` made.
         sparsity: The share of units to drop.
         n: How many subnetworks, at least two.
         weights: What a subnetwork pays if all others keep all of its units, in nats; each is a
@@ -111,10 +120,15 @@ def repelling_subnetworks(
     """
     check_classifier(model)
     expect_whole("n", n, 2)
-    rising = sorted({float(weight) for weight in weights})
-    if not rising or rising[0] < 0 or not math.isfinite(rising[-1]):
+    expect_whole("seed", seed)
+    expect_whole("examples", examples, 1)
+    expect("weights", weights, Iterable)
+    for weight in (given := list(weights)):
+        expect_number("a weight", weight)
+    if not given:
         raise InputError("weights are finite numbers from 0, at least one")
-    data = task if isinstance(task, SearchData) else prepare(model, task)
+    rising = sorted({float(weight) for weight in given})
+    data = search_data_of(model, task, None)
     judge = Divergences(model, data.sample(examples, seed=0))
     found: dict[float, list[Subnetwork]] = {}
     at: dict[float, list[float]] = {}
@@ -165,10 +179,10 @@ def _jaccard(one: Subnetwork, other: Subnetwork, prunable: np.ndarray) -> float:
 
 
 def least_jaccard(n_units: int, n_kept: int, n: int) -> float:
-    """Compute the lowest mean Jaccard index that subnetworks of one size can have, pair by pair.
+    """Compute what the mean Jaccard index of pairs of subnetworks of one size is never below.
 
-    It is reached, as nearly as whole units allow, where every unit is kept by as many subnetworks
-    as every other one and all pairs share equally many.
+    It is reached where every unit is kept by as many subnetworks as every other one, as nearly as
+    whole units allow, and all pairs share equally many, which is not always possible.
 
     Args:
         n_units: Units to choose from.
@@ -179,7 +193,3 @@ def least_jaccard(n_units: int, n_kept: int, n: int) -> float:
     pairs = more * math.comb(each + 1, 2) + (n_units - more) * math.comb(each, 2)
     shared = pairs / math.comb(n, 2)
     return shared / (2 * n_kept - shared) if n_kept else 1.0
-
-
-def _shared(subnetworks: Sequence[Subnetwork]) -> frozenset[Unit]:
-    return frozenset.intersection(*(one.kept for one in subnetworks))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from ..errors import InputError, expect, expect_whole, one_line, remark
+from ..errors import InputError, expect, expect_number, expect_whole, remark
 from ..models.classifier import Classifier, check_classifier
 from ..models.steady import steady
 from ..progress import Progress, partial_progress
@@ -138,7 +137,8 @@ def sample_subnetworks(
     expect_whole("seed", seed)
     expect("progress", progress, Callable, type(None))
     expect("starts", starts, Iterable, type(None))
-    _check_bound(bound)
+    if bound is not None:
+        expect_number("bound", bound, above=True)
     check_classifier(model)
     few = int(model.space.prunable(units).sum()) <= _FEW_UNITS
     of = OfSize.of(
@@ -184,15 +184,6 @@ def sample_subnetworks(
         rng=rng,
     )
     return _drawn(of, it, n, draws, steps, before, seed, report)
-
-
-def _check_bound(bound: object) -> None:
-    """Check that a bound is a number above 0, if it is given."""
-    number = isinstance(bound, Real) and not isinstance(bound, bool)
-    if bound is not None and not (number and 0 < float(bound) < math.inf):  # type: ignore[arg-type]
-        raise InputError(
-            f"bound is {one_line(repr(bound), 60)}, but must be a number of nats above 0"
-        )
 
 
 def _searched(

@@ -23,6 +23,8 @@ from .rank_tests import row_of
 
 #: What a search records of itself, and a repetition needs.
 _NEEDED = ("method", "options", "seed", "target", "sparsities_of_run")
+#: What a search may have been led by besides.
+_LED = {"aim": "an aim", "improved": "a subnetwork to improve", "repel": "others to differ from"}
 
 
 def check_search(subnetwork: Subnetwork) -> dict[str, Any]:
@@ -42,6 +44,14 @@ def check_search(subnetwork: Subnetwork) -> dict[str, Any]:
         raise InputError(
             f"the subnetwork was found by {one_line(str(record['method']), 60)!r}, which is no "
             "search method here; leave searches out"
+        )
+    led = [name for name in ("aim", "improved") if name in record]
+    if len(record.get("seeds_of_pass", ())) > 1 and record["options"].get("repel"):
+        led.append("repel")
+    if led:
+        raise InputError(
+            f"the subnetwork was found with {_LED[led[0]]}, which a repeated search would lack; "
+            "leave searches out"
         )
     return dict(record)
 

@@ -6,23 +6,24 @@ as badly, as a bound on the divergence in-domain allows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError, expect, expect_whole
+from ..errors import InputError, expect, expect_number, expect_whole
 from ..models.classifier import Classifier, check_classifier
 from ..models.steady import steady
 from ..progress import Progress, partial_progress
 from ..search.aim import TOWARDS, aim_at
-from ..search.data import SearchData, prepare
+from ..search.checks import check_seeds, check_values, search_data_of
+from ..search.data import SearchData
 from ..search.find import find_subnetworks_together
 from ..subnetwork import Subnetwork
 from ..tasks.task import Suite, Task
-from ..units import n_kept
+from ..units import check_sparsity, n_kept
 from .divergence import ROOM, Divergences
 from .generalisation import by_case, difference_of_aurocs, halves, run_each
 
@@ -80,11 +81,11 @@ class GeneralisationRange:
                 "divergence": own["divergence"].mean(),
                 "faithful": (own["divergence"] <= self.bound).mean(),
             }
-            in_domain = some[some["role"] == "id"]
-            row["in_domain"] = in_domain["correct"].sum() / max(1, in_domain["n"].sum())
-            others = some[some["role"] == "ood"]
-            for side, of_side in (("aimed", True), ("held_out", False)):
-                row[f"{side}_auc"] = others.loc[others["aimed"] == of_side, "auc"].mean()
+            in_domain = some[some["role"] == "id"][["correct", "n"]].sum()
+            row["in_domain"] = in_domain["correct"] / in_domain["n"] if len(in_domain) else np.nan
+            means = self.contrasts[self.contrasts["other_aim"] == ""]
+            means = means[means["aim"] == aim].set_index("aimed")["auc_difference"]
+            row |= {"aimed_auc": means[True], "held_out_auc": means[False]}
             rows[aim] = row
         return pd.DataFrame(rows).T.rename_axis("aim")
 
@@ -135,8 +136,16 @@ def generalisation_range(
     check_classifier(model)
     expect("the task", task, Task, hint="load it with load_task")
     expect_whole("examples", examples, 1)
+    expect("data", data, SearchData, type(None), hint="compute them with prepare")
+    expect("progress", progress, Callable, type(None))
+    if bound is not None:
+        expect_number("bound", bound, above=True)
+    if taken := sorted({"aim", "exclude", "improve", "repel"} & set(options)):
+        raise InputError(f"{taken[0]} is set by the range itself; leave it out")
+    seeds = check_seeds(seeds)
     split = halves(_suite(task, suite))
-    data = data or prepare(model, task)
+    data = search_data_of(model, task if data is None else data, None)
+    given = None if plain is None else _plain(model, data, sparsity, units, plain)
     judge = Divergences(model, data.sample(examples, seed=0))
     found: dict[str, list[Subnetwork]] = {}
     stages = len(AIMS) - 1 + len(seeds)
@@ -154,7 +163,7 @@ def generalisation_range(
         )
         return [subnetwork for (subnetwork,) in several.values()]
 
-    found[PLAIN] = search(0, seeds) if plain is None else list(plain)
+    found[PLAIN] = search(0, seeds) if given is None else given
     if len(found[PLAIN]) != len(seeds):
         raise InputError(f"give one plain subnetwork for each of the {len(seeds)} seeds")
     if bound is None:
@@ -198,6 +207,33 @@ def generalisation_range(
     return GeneralisationRange(
         bound, found, pd.DataFrame(divergences), every, pd.DataFrame(contrasts)
     )
+
+
+def _plain(
+    model: Classifier,
+    data: SearchData,
+    sparsity: float,
+    units: str,
+    plain: Iterable[Subnetwork],
+) -> list[Subnetwork]:
+    """Check given subnetworks.
+
+    Raises:
+        InputError: If they are of another model, size or ablation.
+    """
+    expect("plain", plain, Iterable, hint="give a list of subnetworks")
+    given = list(plain)
+    prunable = model.space.prunable(units)
+    n = n_kept(int(prunable.sum()), check_sparsity(sparsity))
+    for one in given:
+        model.values_of(one)
+        if (kept := int((one.mask & prunable).sum())) != n:
+            raise InputError(
+                f"a plain subnetwork keeps {kept} of {prunable.sum()} units, not {n}; find it at "
+                "this sparsity"
+            )
+    check_values(data, given)
+    return given
 
 
 def _masks(subnetworks: Sequence[Subnetwork]) -> np.ndarray:

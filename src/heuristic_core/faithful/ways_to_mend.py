@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
 from ..analysis.intervals import Estimate
-from ..errors import InputError, expect, expect_whole
+from ..errors import InputError, expect, expect_known, expect_whole
 from ..measure.accuracy import per_example
 from ..models.classifier import Classifier, check_classifier
 from ..models.steady import steady
 from ..progress import Progress
-from ..search.data import SearchData, prepare
+from ..search.checks import search_data_of
+from ..search.data import SearchData
 from ..tasks.task import Suite, Task
 from ..units import Unit
 from .generalisation import halves, run_each
@@ -28,6 +29,8 @@ OF_ALL: tuple[How, ...] = ("train_last_layer", "train_all")
 #: Bootstrap draws of the judging examples.
 _DRAWS = 1000
 _MEASURES = ("in_domain", "balanced", "worst_group", "held_out")
+#: What ``mend`` can be told besides.
+_SETTINGS = ("steps", "batch_size", "learning_rate", "fidelity")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +85,8 @@ def ways_to_mend(
         task: The task.
         blamed: The units that are blamed for bad generalisation.
         suite: The out-of-domain suite; the task's first if not given.
-        n_examples: Out-of-domain examples to fit on, at most, spread evenly over cases.
+        n_examples: Out-of-domain examples to fit on, at most, spread evenly over cases; at least
+            one a case.
         n_random: Random choices of as many heads and MLPs, for comparison.
         data: The task's search data, to save time.
         seed: Seed of all draws.
@@ -99,13 +103,22 @@ def ways_to_mend(
     expect("the task", task, Task, hint="load it with load_task")
     expect_whole("n_examples", n_examples, 2)
     expect_whole("n_random", n_random, 0)
+    expect("progress", progress, Callable, type(None))
+    expect_whole("seed", seed)
+    expect_known("setting of mend", settings, _SETTINGS)
     suites = [one for one in task.suites if one.role == "ood" and suite in (None, one.name)]
     if not suites:
         raise InputError(f"the task {task.name} has no such out-of-domain suite to mend with")
     split = halves(suites[0])
-    per_case = max(1, n_examples // max(1, len(split.aimed.cases)))
+    n_cases = len(split.aimed.cases)
+    if n_examples < n_cases or not len(split.judging.examples):
+        raise InputError(
+            f"n_examples is {n_examples}, but the suite {suites[0].name} has {n_cases} cases to "
+            "fit on, and as many examples must be left to judge; give at least one a case, of more"
+        )
+    per_case = n_examples // n_cases
     few = replace(split.aimed, examples=split.aimed.examples.sample_per_case(per_case, seed))
-    data = data or prepare(model, task)
+    data = search_data_of(model, task if data is None else data, None)
     judges = [one.for_labels(model.labels) for one in task.suites if one.role == "id"]
     judges.append(split.judging.for_labels(model.labels))
     own = model.space.from_mask(model.space.mask(blamed))
@@ -149,26 +162,37 @@ def _as_many(
     return frozenset(drawn)
 
 
+class _Group(NamedTuple):
+    """Examples that are answered alike well or badly: those of one case and label of a suite."""
+
+    role: str
+    suite: str
+    case: str
+    kind: str
+    label: str
+
+
 @dataclass(frozen=True, eq=False)
 class _Answers:
-    """Which examples are answered rightly, group by group; a group is a case and label.
+    """Which examples are answered rightly, group by group.
 
     Args:
-        correct: By suite's role, case, kind and label which of its examples are.
+        correct: For each group which of its examples are.
     """
 
-    correct: dict[tuple[str, str, str, str], Bool[np.ndarray, " example"]]
+    correct: dict[_Group, Bool[np.ndarray, " example"]]
 
     @classmethod
     def of(cls, model: Classifier, suites: Sequence[Suite]) -> _Answers:
         """Run a model on suites."""
-        correct: dict[tuple[str, str, str, str], np.ndarray] = {}
+        correct: dict[_Group, np.ndarray] = {}
         logits = run_each(model, suites, None)
         for suite in suites:
             own = logits[suite.name]
             frame = per_example(suite, model.labels, own, own)
             for (case, label), some in frame.groupby(["case", "label"], sort=False):
-                key = (str(suite.role), str(case), str(suite.kind(str(case))), str(label))
+                kind = str(suite.kind(str(case)))
+                key = _Group(str(suite.role), suite.name, str(case), kind, str(label))
                 correct[key] = some["correct"].to_numpy(dtype=bool)
         return cls(correct)
 
@@ -180,9 +204,12 @@ class _Answers:
             key: float((own if rows is None else own[rows[key]]).mean())
             for key, own in self.correct.items()
         }
-        others = {key: value for key, value in accuracy.items() if key[0] == "ood"}
+        others = {key: value for key, value in accuracy.items() if key.role == "ood"}
+        # Of all examples alike, as accuracy in-domain is.
+        sizes = {key: len(own) for key, own in self.correct.items() if key.role == "id"}
+        right = sum(accuracy[key] * n for key, n in sizes.items())
         return {
-            "in_domain": _mean(v for k, v in accuracy.items() if k[0] == "id"),
+            "in_domain": right / sum(sizes.values()) if sizes else np.nan,
             "balanced": _balanced(others, None),
             "worst_group": min(others.values(), default=np.nan),
             "held_out": _balanced(others, held_out),
@@ -194,11 +221,13 @@ def _mean(values: Iterator[float] | Any) -> float:
     return float(np.mean(known)) if known else np.nan
 
 
-def _balanced(accuracy: dict[Any, float], cases: Sequence[str] | None) -> float:
+def _balanced(accuracy: dict[_Group, float], cases: Sequence[str] | None) -> float:
     """Return the mean of friendly accuracy and that on other cases, some of them if named."""
-    friendly = _mean(v for k, v in accuracy.items() if k[2] == "friendly")
+    friendly = _mean(v for k, v in accuracy.items() if k.kind == "friendly")
     rest = _mean(
-        v for k, v in accuracy.items() if k[2] != "friendly" and (cases is None or k[1] in cases)
+        v
+        for k, v in accuracy.items()
+        if k.kind != "friendly" and (cases is None or k.case in cases)
     )
     return rest if np.isnan(friendly) else (rest + friendly) / 2
 

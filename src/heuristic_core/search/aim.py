@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ..errors import InputError, expect, unknown
+from ..errors import InputError, expect, expect_number, unknown
 from ..models.classifier import Classifier
 from ..models.encoding import Encoded
 from ..tasks.task import Suite
@@ -119,8 +119,7 @@ def aim_at(model: Classifier, suite: Suite, *, towards: str, bound: float) -> Ai
     expect("the suite to aim at", suite, Suite, hint="load it with load_suite")
     if towards not in TOWARDS:
         raise unknown("aim", towards, TOWARDS)
-    if not (isinstance(bound, int | float) and 0 < bound < float("inf")):
-        raise InputError(f"the bound on the divergence is {bound!r}, but must be a number above 0")
+    expect_number("the bound on the divergence", bound, above=True)
     if not len(suite.examples):
         raise InputError(f"the suite {suite.name!r} has no example to aim at")
     known = suite.for_labels(model.labels)

@@ -45,6 +45,25 @@ def search_data_of(model: Classifier, task: object, ablation: str | None) -> Sea
     return task
 
 
+def check_values(data: SearchData, subnetworks: Iterable[Subnetwork]) -> None:
+    """Check that what replaces the units that subnetworks drop is what search data hold.
+
+    Raises:
+        InputError: If it is not; their divergences would be those of other systems.
+    """
+    given = data.values.arrays()
+    for one in subnetworks:
+        same = one.ablation == data.ablation and all(
+            np.allclose(value, given[name], rtol=1e-5, atol=1e-6)
+            for name, value in one.values.items()
+        )
+        if not same:
+            raise InputError(
+                f"the search data hold other values for dropped units ({data.ablation} ablation) "
+                f"than a subnetwork ({one.ablation} ablation); give the data that it was found on"
+            )
+
+
 def check_led(
     method: str,
     aim: Aim | None,
