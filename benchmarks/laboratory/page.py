@@ -53,8 +53,7 @@ def beyond(shares: Cells, covered: Cells) -> list[str]:
             )
     explained: dict[tuple[str, str, str, str], list[float]] = {}
     for row in covered:
-        inside = COVERED[0] <= row["coverage"] <= COVERED[1]
-        if inside or row["on_a_grid"] or row["at_an_end"]:
+        if not _outside(row):
             continue
         if why := _why(row):
             key = (row["question"], row["column"], row["effect"], why)
@@ -70,6 +69,20 @@ def beyond(shares: Cells, covered: Cells) -> list[str]:
             + why
         )
     return found
+
+
+def unexplained(row: dict[str, Any]) -> bool:
+    """Say whether coverage is beyond the bars, and not for a known reason.
+
+    Args:
+        row: How often the intervals of a column hold the true value.
+    """
+    return _outside(row) and not _why(row)
+
+
+def _outside(row: dict[str, Any]) -> bool:
+    inside = COVERED[0] <= row["coverage"] <= COVERED[1]
+    return not (inside or row["on_a_grid"] or row["at_an_end"])
 
 
 def _why(row: dict[str, Any]) -> str:

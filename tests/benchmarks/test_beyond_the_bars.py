@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+
+import verdicts
 from laboratory.page import beyond
 
 
@@ -27,3 +30,24 @@ def test_what_covers_too_seldom_or_too_often_is_listed_with_the_reason_if_known(
     wrong = {"question": "core", "where": "", "effect": "x", "design": "y", "n": 1000, "bar": 0.9}
     assert len(beyond([wrong | {"wrong": 0.07, "right": 0.8}], [])) == 2
     assert not beyond([wrong | {"wrong": 0.065, "right": 0.9}], [])
+
+
+@pytest.mark.parametrize(
+    ("shares", "rows", "times"),
+    [
+        ({"wrong": 0.06}, [covered("spread", "spread, span", "any", 0.94)], [1]),
+        ({"wrong": 0.07}, [], [1, 4]),
+        ({"wrong": 0.06}, [covered("spread", "spread, span", "any", 0.92)], [1, 4]),
+        ({"wrong": 0.06}, [covered("overlap", "verdict", "heads at random", 0.994)], [1]),
+    ],
+)
+def test_what_is_beyond_a_bar_is_drawn_again(monkeypatch, shares, rows, times):
+    asked = []
+
+    def drawn(world, planted, n_studies, pool, first=0):
+        asked.append((n_studies, first > 0))
+        return {"shares": [shares], "coverage": rows}
+
+    monkeypatch.setattr(verdicts, "drawn", drawn)
+    verdicts.result(None, None, 1000, None)
+    assert asked == [(1000 * n, n > 1) for n in times]
