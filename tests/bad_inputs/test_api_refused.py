@@ -216,6 +216,16 @@ CALLS: dict[str, tuple[Call, str]] = {
         lambda x: hc.faithfulness_curves(x.model, ["hans"], {"a": [x.sub]}),
         "what subnetworks are run on must be of the type Task or Suite",
     ),
+    "curves on nothing": (
+        lambda x: hc.faithfulness_curves(x.model, None, {"a": [x.sub]}),
+        "what subnetworks are run on must be of the type Iterable, not NoneType",
+    ),
+    "curves on no examples": (
+        lambda x: hc.faithfulness_curves(
+            x.model, replace(x.suite, examples=x.suite.examples.take([])), {"a": [x.sub]}
+        ),
+        "has no examples; load it with some",
+    ),
     # the set of faithful subnetworks
     "aimed at a name": (
         lambda x: hc.aim_at(x.model, "hans", towards="well", bound=0.1),

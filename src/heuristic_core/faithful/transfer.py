@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,10 +38,11 @@ def suites_of(model: Classifier, tasks: Sequence[Task | Suite]) -> list[Named]:
         tasks: Tasks, and suites without one.
 
     Raises:
-        InputError: If one is neither, the model's labels do not fit a suite's, or a suite of a task
-            is given twice.
+        InputError: If one is neither, the model's labels do not fit a suite's, a suite of a task
+            is given twice, or one has no examples.
     """
     found: list[Named] = []
+    expect("what subnetworks are run on", tasks, Iterable, hint="load it with load_task")
     for task in tasks:
         expect("what subnetworks are run on", task, Task, Suite, hint="load it with load_task")
         some = task.suites if isinstance(task, Task) else (task,)
@@ -53,6 +54,8 @@ def suites_of(model: Classifier, tasks: Sequence[Task | Suite]) -> list[Named]:
         if names[i] in names[:i]:
             of = f" of the task {name}" if name else ""
             raise InputError(f"the suite {suite.name}{of} is given twice; give it once")
+        if not len(suite.examples):
+            raise InputError(f"the suite {suite.name} has no examples; load it with some")
     return found
 
 
