@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 
 import heuristic_core as hc
+from heuristic_core.search.methods import search_effort
 from heuristic_core.storage import read_json
-from heuristic_core.study.analyses import analyze_run
+from heuristic_core.study.analyses import analyze_run, plan_analyses
 from heuristic_core.study.analysis_plan import sampled
 from heuristic_core.study.config import StudyConfig, check_study
+from heuristic_core.study.plan import make_plan
 from heuristic_core.study.run import RunOptions, load_study_task, run_study
 from heuristic_core.tables import TABLES
 from tiny import save_tiny
@@ -113,9 +115,6 @@ def test_cards_are_those_of_validate(analyzed):
 
 
 def test_other_methods_and_studies_without_the_table_have_none(tmp_path):
-    from heuristic_core.study.analyses import plan_analyses
-    from heuristic_core.study.plan import make_plan
-
     source = save_tiny(tmp_path)
     kinds = {"targeted", "repelled", "necessity", "validity"}
     for changes in (
@@ -130,3 +129,29 @@ def test_other_methods_and_studies_without_the_table_have_none(tmp_path):
         empty = {name: TABLES[name].empty() for name in ("subnetworks", "evaluations")}
         plan = plan_analyses(config, task, make_plan(config, task), empty)
         assert not kinds & {cell.kind for cell in plan.cells}
+
+
+def test_the_forecast_counts_the_rounds_of_exchanges_that_these_searches_make(tmp_path):
+    """Not those of the study's own searches, which make none here."""
+    source = save_tiny(tmp_path)
+    own = {"ramp_steps": 4, "hold_steps": 1, "batch_size": 8, "exchange_rounds": 0}
+    efforts, examples = [], []
+    for rounds in (0, 3):
+        config = study(
+            source,
+            analysis=SMALL | NONE | {"faithful": FAITHFUL | {"rounds": rounds}},
+            search={"sparsities": [0.5], "seeds": [1, 2], "options": own},
+        )
+        task = load_study_task(config, None)
+        empty = {name: TABLES[name].empty() for name in ("subnetworks", "evaluations")}
+        plan = plan_analyses(config, task, make_plan(config, task), empty)
+        efforts.append({cell.kind: cell.effort for cell in plan.cells})
+        examples.append(search_effort("learned", own | {"exchange_rounds": rounds}, [0.5]))
+    assert efforts[1]["repelled"] / efforts[0]["repelled"] == pytest.approx(
+        examples[1] / examples[0]
+    )
+    # Evaluations of the aimed subnetworks are a part of the other one.
+    more = efforts[1]["targeted"] - efforts[0]["targeted"]
+    of_repelled = efforts[1]["repelled"] - efforts[0]["repelled"]
+    # Three searches of two seeds on two kinds of examples, beside two weights of two subnetworks.
+    assert more / of_repelled == pytest.approx(3 * 2 * 2 / (2 * 2))

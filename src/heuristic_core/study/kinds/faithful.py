@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...subnetwork import Subnetwork
@@ -12,7 +12,7 @@ from ..config import SearchConfig
 from ..planner import Checkpoint, Planner, precision_spec
 from ..store import Cell
 from .evaluate import evaluation_spec
-from .search import SEARCH, load_found, plan_search
+from .search import SEARCH, effort_of, load_found, plan_search
 
 
 def faithful_inputs(
@@ -68,6 +68,13 @@ def faithful_spec(
     )
 
 
+def search_effort_of(planner: Planner, settings: FaithfulConfig, sparsity: float) -> float:
+    """Forecast the multiply-adds of one such search: it makes exchanges of its own number."""
+    search = planner.config.search
+    options = with_rounds(search.options, settings.rounds)
+    return effort_of(planner, search.model_copy(update={"options": options}), [sparsity])
+
+
 def searched(bench: Workbench, cell: Cell, seeds: Sequence[int]) -> list[Subnetwork]:
     """Read the subnetworks that the study's own searches found, by seed."""
     holding: dict[int, Cell] = {}
@@ -81,4 +88,9 @@ def searched(bench: Workbench, cell: Cell, seeds: Sequence[int]) -> list[Subnetw
 
 def options_of(cell: Cell) -> dict[str, Any]:
     """Return the settings of a cell's searches."""
-    return {**cell.spec["options"], "exchange_rounds": cell.spec["rounds"]}
+    return with_rounds(cell.spec["options"], cell.spec["rounds"])
+
+
+def with_rounds(options: Mapping[str, Any], rounds: int) -> dict[str, Any]:
+    """Return a study's settings of searches with other rounds of exchanges."""
+    return {**options, "exchange_rounds": rounds}

@@ -15,11 +15,16 @@ from ..bench import Workbench
 from ..planner import Checkpoint, Planner, precision_of
 from ..store import Cell
 from .evaluate import unit_rows
-from .faithful import faithful_inputs, faithful_spec, options_of, searched
+from .faithful import (
+    faithful_inputs,
+    faithful_spec,
+    options_of,
+    search_effort_of,
+    searched,
+)
 from .finetune import classifier
 from .kind import Kind, TableSource
 from .prepare import search_data
-from .search import effort_of
 
 
 def plan_repelled(planner: Planner, checkpoint: Checkpoint, matching: float | None) -> list[Cell]:
@@ -44,7 +49,7 @@ def plan_repelled(planner: Planner, checkpoint: Checkpoint, matching: float | No
             inputs=inputs,
             system=checkpoint.columns
             | {"kind": "subnetwork", "method": search.method, "sparsity": sparsity},
-            effort=n_searches * effort_of(planner, search, [sparsity]),
+            effort=n_searches * search_effort_of(planner, settings, sparsity),
             disk=1e5,
         )
     ]

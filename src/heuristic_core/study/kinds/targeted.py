@@ -14,11 +14,16 @@ from ...tables import TARGETED as DECLARED
 from ..bench import Workbench
 from ..planner import Checkpoint, Planner, precision_of
 from ..store import Cell
-from .faithful import faithful_inputs, faithful_spec, options_of, searched
+from .faithful import (
+    faithful_inputs,
+    faithful_spec,
+    options_of,
+    search_effort_of,
+    searched,
+)
 from .finetune import classifier
 from .kind import Kind, TableSource
 from .prepare import search_data
-from .search import effort_of
 
 
 def plan_targeted(planner: Planner, checkpoint: Checkpoint, matching: float | None) -> list[Cell]:
@@ -36,7 +41,7 @@ def plan_targeted(planner: Planner, checkpoint: Checkpoint, matching: float | No
     search = planner.config.search
     seeds = search.seeds[: settings.seeds]
     # Three searches a seed, each of which runs as many examples of its aim as of its own.
-    effort = 6 * len(seeds) * effort_of(planner, search, [sparsity])
+    effort = 6 * len(seeds) * search_effort_of(planner, settings, sparsity)
     return [
         TARGETED.cell(
             f"targeted-{checkpoint.label}",
