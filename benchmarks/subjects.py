@@ -185,6 +185,7 @@ def from_run(
     """Load the last checkpoint of a run's first fine-tuning, with its study's task.
 
     The in-domain suite is drawn larger than in the study, as a few pairs weigh much in a mean KL.
+    Of a task that is a file, its first suites of both kinds are used, as large as asked for.
     """
     config = open_run(run_folder)
     task = load_study_task(config, data)
@@ -194,6 +195,15 @@ def from_run(
         raise InputError(f"{run_folder} has no finished fine-tuning; do first: hcore run")
     folder = checkpoint_folder(store.path(tuned[0]), config.checkpoints[-1])
     model = load_model(folder, max_length=config.model.max_length)
+    if config.task.name.endswith(".toml"):
+        inner, outer = (
+            next(suite for suite in task.suites if suite.role == role) for role in ("id", "ood")
+        )
+        suites = (
+            replace(inner, examples=inner.examples.sample(id_pairs, seed=0)),
+            replace(outer, examples=outer.examples.sample_per_case(per_case, seed=0)),
+        )
+        return folder, model, replace(task, suites=suites)
     options = {**config.task.options, "id_size": id_pairs}
     larger = load_task(config.task.name, data=data, seed=config.task.seed, **options)
     in_domain = next(suite for suite in larger.suites if suite.role == "id")

@@ -333,6 +333,19 @@ def test_validity(toy):
     assert "| random, 60%, 2 |" in printed
 
 
+def test_mending(toy):
+    content, printed = toy("mending", "mending-toy")
+    assert 0 < len(content["blamed"]) <= 2
+    assert all(row["more"] == row["badly"] - row["well"] > 0 for row in content["blamed"])
+    ways = [(row["how"], row["units"]) for row in content["gains"]]
+    assert len(ways) == len(set(ways)) == 1 + 3 + 3 + 2
+    full = content["gains"][0]
+    for row in content["gains"][1:]:
+        for name in ("in_domain", "balanced", "worst_group", "held_out"):
+            assert row[f"{name}_gain"] == pytest.approx(row[name] - full[name])
+    assert "| drop, blamed |" in printed
+
+
 def test_mib(toy):
     content, printed = toy("mib", "mib-toy")
     cases = {(row["suite"], row["case"]) for row in content["areas"]}
