@@ -20,6 +20,7 @@ import pandas as pd
 import searches
 import subjects
 from common import count, new_parser, percentage, run, save, table
+from heuristic_core.errors import InputError
 from heuristic_core.faithful.targeted import GeneralisationRange, generalisation_range
 from heuristic_core.faithful.ways_to_mend import ways_to_mend
 from heuristic_core.progress import as_lines
@@ -80,6 +81,8 @@ def benchmark(options: argparse.Namespace) -> None:
     )
     searched = time.perf_counter() - begin
     blamed = blame(found, options.blamed)
+    if blamed.empty:
+        raise InputError("no unit is kept more often by what generalises badly; try more --seeds")
     begin = time.perf_counter()
     gains = ways_to_mend(
         it.model,
@@ -110,7 +113,7 @@ def benchmark(options: argparse.Namespace) -> None:
     )
     save(
         options,
-        f"mending-{it.task.name}" if options.model == "minilm" else f"mending-{options.model}",
+        f"mending-{options.run.name if options.model == 'minilm' else options.model}",
         "What mending gains",
         INTRO,
         f"{notes}\n\n"
