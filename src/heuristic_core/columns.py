@@ -217,16 +217,14 @@ class Table:
             raise InputError(
                 f"a results table lacks the columns {missing}; was it written by hand?"
             )
-        frame = frame[self.names].reset_index(drop=True)
         types = self.dtypes
-        # Most tables have the right types; to change them takes pandas most of the time.
-        changed = {
-            name: types[name]
-            for name, dtype in zip(frame.columns, frame.dtypes, strict=True)
-            if str(dtype) != types[name]
-        }
+        columns = {name: frame[name].array for name in types}
         try:
-            return frame.astype(changed) if changed else frame
+            # Most tables have the right types; to change them takes pandas most of the time.
+            for name, values in columns.items():
+                if str(values.dtype) != types[name]:
+                    columns[name] = values.astype(types[name])
+            return pd.DataFrame(columns, index=range(len(frame)))
         except (TypeError, ValueError) as error:
             raise InputError(
                 f"a results table holds other values than it should ({one_line(str(error), 120)})"
@@ -324,11 +322,11 @@ class Table:
             raise InputError(f"the table {self.name} has the column {name} twice; drop one of them")
         if not column.optional and name == column.name:
             self.refuse(frame, name, values.isna(), "may not be missing")
-        if str(values.dtype) != column.dtype or column.type in ("str", "bytes"):
+        if str(values.dtype) != column.dtype or column.type == "bytes":
             fits, words = _FITS[column.type]
-            wrong = ~values.map(fits).astype(bool)
+            wrong = ~np.fromiter(map(fits, values.array), bool, len(values))
             if column.optional:
-                wrong &= values.notna()
+                wrong &= values.notna().to_numpy()
             self.refuse(frame, name, wrong, f"takes {words} only")
 
     def _check_values(self, frame: pd.DataFrame, name: str, column: Column) -> None:

@@ -239,6 +239,7 @@ def from_scores(
     return decisions(additivity(evidence(*tables)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "friendly"), [(80, 0.7), (80, 0.9), (150, 0.95), (220, 0.95)])
 def test_the_effects_of_the_paper_are_found(n, friendly):
     """At 70 % on friendly examples the single removals cost more AUROC than is above 0.5."""
@@ -258,7 +259,8 @@ LEANING = [
 ]
 
 
-@pytest.mark.parametrize("share", [pytest.param(0.0, marks=pytest.mark.slow), 0.4])
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.0, 0.4])
 def test_a_model_that_leans_rarely_decides(share):
     """Losses of separation add up, if there are any; label bias does not."""
     loss = share * np.array([*probits()[0], probits()[0].sum()])
@@ -288,7 +290,8 @@ def test_a_model_that_leans_rarely_decides_in_any_setting(friendly, saturation, 
     assert found.count("supported") <= 65
 
 
-@pytest.mark.parametrize("friendly", [pytest.param(0.9, marks=pytest.mark.slow), 0.98])
+@pytest.mark.slow
+@pytest.mark.parametrize("friendly", [0.9, 0.98])
 def test_less_confidence_is_no_interaction(friendly):
     """Without all heads, all log-odds are a third nearer to 0: the margin shows an interaction."""
     loss = 0.5 * np.array([*probits()[0], probits()[0].sum()])

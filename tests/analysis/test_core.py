@@ -173,9 +173,10 @@ def test_less_than_chance_contradicts():
     assert p_text(none_shared) in result.verdict.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_seeds", "n_kept"), [(3, 10), (4, 12), (8, 16)])
-@pytest.mark.parametrize("layers_matter", [pytest.param(False, marks=pytest.mark.slow), True])
-@pytest.mark.parametrize("n", [200, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("layers_matter", [False, True])
+@pytest.mark.parametrize("n", [200, 1000])
 def test_noise_decides_nothing(n_seeds, n_kept, layers_matter, n):
     """Heads by chance; or all searches prefer the same layers, with heads in them by chance."""
     rng = np.random.default_rng(n_seeds)

@@ -327,6 +327,7 @@ RANDOM_CORES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("setting", "power", "effects"), RANDOM_CORES)
 def test_a_random_core_rarely_decides(setting, power, effects):
     """Heads' effects add up, or more than that, and differ at random; the core is any of them."""
@@ -408,10 +409,9 @@ LEANING = {
 }
 
 
-@pytest.mark.parametrize("adversarial", [0.6, pytest.param(0.95, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(
-    "friendly", [0.95, *(pytest.param(x, marks=pytest.mark.slow) for x in (0.5, 0.99))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("adversarial", [0.6, 0.95])
+@pytest.mark.parametrize("friendly", [0.95, *(x for x in (0.5, 0.99))])
 @pytest.mark.parametrize("world", LEANING)
 def test_a_model_that_leans_rarely_decides(world, friendly, adversarial):
     """Log-odds saturate at 5 nats; there are 1,080 studies in all settings together."""

@@ -238,14 +238,10 @@ def test_models_are_apart_and_the_order_of_rows_does_not_matter():
     assert one.verdict == two.verdict
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_core", "n_controls", "skewed"),
-    [
-        ((2, 1, 1, 2), 4, True),
-        pytest.param((2, 2, 2), 3, False, marks=pytest.mark.slow),
-        pytest.param((3, 1), 4, True, marks=pytest.mark.slow),
-        pytest.param((1, 1, 1), 4, False, marks=pytest.mark.slow),
-    ],
+    [((2, 1, 1, 2), 4, True), ((2, 2, 2), 3, False), ((3, 1), 4, True), ((1, 1, 1), 4, False)],
 )
 def test_pure_noise_is_seldom_decided(n_core, n_controls, skewed):
     """Which heads of a layer are core is chance; sizes are normal, or spread over magnitudes."""

@@ -13,9 +13,6 @@ from heuristic_core.analysis.separation import auc_interval, auc_variance, separ
 from heuristic_core.tables import DISCRIMINATION
 from tables_by_hand import FULL, evaluation, evaluations, found
 
-#: Simulated studies take long, and the laboratory draws more of them.
-SLOW_UNSURE = pytest.param(False, marks=pytest.mark.slow)
-
 
 def table(aurocs, **others):
     """From case to AUROCs, one a subnetwork."""
@@ -122,7 +119,8 @@ def test_too_little_is_not_decided():
     assert perfect.verdict.decision == "not decided by these data"
 
 
-@pytest.mark.parametrize("sure", [SLOW_UNSURE, True])
+@pytest.mark.slow
+@pytest.mark.parametrize("sure", [False, True])
 def test_different_label_biases_are_no_different_separation(sure):
     rng = np.random.default_rng(3)
     bias = np.linspace(-1.5, 1.5, 6)[None, None, :, None, None]
@@ -133,7 +131,8 @@ def test_different_label_biases_are_no_different_separation(sure):
     assert results.count("supported") <= 18
 
 
-@pytest.mark.parametrize("sure", [SLOW_UNSURE, True])
+@pytest.mark.slow
+@pytest.mark.parametrize("sure", [False, True])
 def test_different_distances_are(sure):
     rng = np.random.default_rng(4)
     distance = np.broadcast_to(np.linspace(0, 2, 6)[:, None, None], (200, 1, 6, 2, 3))
@@ -142,7 +141,8 @@ def test_different_distances_are(sure):
     assert decisions(answers(measured)).count("supported") >= 180
 
 
-@pytest.mark.parametrize("sure", [SLOW_UNSURE, True])
+@pytest.mark.slow
+@pytest.mark.parametrize("sure", [False, True])
 @pytest.mark.parametrize(
     ("distances", "wrong"), [([1.0] * 6, "supported"), ([0.2, 1.0, 1.8] * 2, "contradicted")]
 )
@@ -159,6 +159,7 @@ def test_verdicts_are_calibrated(distances, wrong, sure):
     assert decisions(results).count(wrong) <= 18
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "n_friendly"), [(50, 250), (200, 1000), (50, 50)])
 def test_saturated_models_of_equal_separation_are_not_taken_for_different(n, n_friendly):
     rng = np.random.default_rng(1)
@@ -197,14 +198,12 @@ def test_equality_asks_for_enough_examples():
         assert answer.verdict.decision == decision
 
 
-@pytest.mark.parametrize(
-    ("studies", "sure"),
-    [(100, False), *(pytest.param(1000, x, marks=pytest.mark.slow) for x in (False, True))],
-)
-@pytest.mark.parametrize("alike", [pytest.param(0.5, marks=pytest.mark.slow), 0.9])
-def test_the_same_examples_are_known(studies, sure, alike):
+@pytest.mark.slow
+@pytest.mark.parametrize("sure", [False, True])
+@pytest.mark.parametrize("alike", [0.5, 0.9])
+def test_the_same_examples_are_known(sure, alike):
     """Equal systems are not told to differ, and those at the bar not to be equal."""
-    rng = np.random.default_rng(11)
+    rng, studies = np.random.default_rng(11), 1000
     bias = rng.normal(0, 2, size=(studies, 1, 4, 1, 1))
     # An AUROC of 0.8, or of 0.874, which is 0.2 more in h.
     scale = 1.0 if sure else 2**0.5

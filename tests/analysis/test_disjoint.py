@@ -245,15 +245,10 @@ def test_the_order_of_rows_does_not_matter():
     assert answers(rows, ORDINARY) == answers(*mixed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_seeds", "points", "n"),
-    [
-        pytest.param(3, -3.0, 200, marks=pytest.mark.slow),
-        pytest.param(6, -3.0, 200, marks=pytest.mark.slow),
-        (3, -3.0, 60),
-        (6, 0.0, 30),
-        (6, -10.0, 30),
-    ],
+    [(3, -3.0, 200), (6, -3.0, 200), (3, -3.0, 60), (6, 0.0, 30), (6, -10.0, 30)],
 )
 def test_verdicts_are_calibrated(n_seeds, points, n):
     """On the margin neither decision is right; inside and beyond it, one is wrong."""

@@ -255,16 +255,15 @@ def studies(rng, kept_early, n=200, agreement=0.5):
     return decisions(table_of(main, 12), table_of(grid, 12, checkpoints=CHECKPOINTS), n)
 
 
-@pytest.mark.parametrize(
-    ("agreement", "n"),
-    [(0.5, 100), *(pytest.param(a, 1000, marks=pytest.mark.slow) for a in (0.0, 0.5, 1.0))],
-)
-def test_noise_is_hardly_ever_decided_wrongly(agreement, n):
+@pytest.mark.slow
+@pytest.mark.parametrize("agreement", [0.0, 0.5, 1.0])
+def test_noise_is_hardly_ever_decided_wrongly(agreement):
     """Half of the core is kept, as many as of all heads, and no more than the claim excludes."""
-    decided = studies(np.random.default_rng(0), 0.5, n, agreement)
-    assert sum(d != "not decided by these data" for d in decided) <= 0.065 * n
+    decided = studies(np.random.default_rng(0), 0.5, 1000, agreement)
+    assert sum(d != "not decided by these data" for d in decided) <= 65
 
 
+@pytest.mark.slow
 def test_noise_decides_nothing_where_there_is_no_core():
     rng = np.random.default_rng(0)
     main, grid = rng.random((200, 1, 6, 1, 24)), rng.random((200, 3, 3, 1, 24))
@@ -273,6 +272,7 @@ def test_noise_decides_nothing_where_there_is_no_core():
     assert sum(d != "not decided by these data" for d in decided) <= 13
 
 
+@pytest.mark.slow
 def test_noise_decides_nothing_where_the_grid_has_the_core():
     rng = np.random.default_rng(1)
     grid = table_of(best(rng.random((200, 3, 3, 1, 24)), 12), 6, checkpoints=CHECKPOINTS)
@@ -280,20 +280,13 @@ def test_noise_decides_nothing_where_the_grid_has_the_core():
     assert sum(d != "not decided by these data" for d in decided) <= 13
 
 
-@pytest.mark.parametrize(
-    ("agreement", "n", "power"),
-    [
-        (0.5, 40, 0.8),
-        pytest.param(0.0, 200, 0.8, marks=pytest.mark.slow),
-        pytest.param(0.5, 200, 0.8, marks=pytest.mark.slow),
-        pytest.param(1.0, 200, 0.8, marks=pytest.mark.slow),
-    ],
-)
-def test_verdicts_are_right_where_the_truth_is_known(agreement, n, power):
-    early = studies(np.random.default_rng(2), 0.9, n, agreement)
-    assert early.count("supported") >= power * n
+@pytest.mark.slow
+@pytest.mark.parametrize("agreement", [0.0, 0.5, 1.0])
+def test_verdicts_are_right_where_the_truth_is_known(agreement):
+    early = studies(np.random.default_rng(2), 0.9, 200, agreement)
+    assert early.count("supported") >= 160
     assert early.count("contradicted") == 0
     # It takes a share far below one half to show that most of the core is absent.
-    late = studies(np.random.default_rng(3), 0.1, n, agreement)
-    assert late.count("contradicted") >= power * n
+    late = studies(np.random.default_rng(3), 0.1, 200, agreement)
+    assert late.count("contradicted") >= 160
     assert late.count("supported") == 0

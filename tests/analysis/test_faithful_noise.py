@@ -38,12 +38,13 @@ def aimed(seed, n_seeds, difference, spread, se, **more):
     return targeted(values, se=se, **more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_seeds", "spread", "se"),
     [
         (4, 0.05, 0.05),
         *(
-            pytest.param(n_seeds, spread, se, marks=pytest.mark.slow)
+            (n_seeds, spread, se)
             for n_seeds in (4, 12)
             for spread, se in ((0.06, 0.01), (0.02, 0.04))
         ),
@@ -60,7 +61,8 @@ def test_a_wide_range_is_found():
     assert share(generalisation_range, studies, SUPPORTED) >= 0.9
 
 
-@pytest.mark.parametrize("n_seeds", [4, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("n_seeds", [4, 12])
 def test_nothing_is_said_to_be_nested_that_is_as_often_faithful_as_not(n_seeds):
     def study(seed):
         rng = np.random.default_rng(1000 + seed)
@@ -71,6 +73,7 @@ def test_nothing_is_said_to_be_nested_that_is_as_often_faithful_as_not(n_seeds):
     assert share(coexistence, studies, CONTRADICTED) <= MOST_WRONG
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_core", [3, 5, 8])
 @pytest.mark.parametrize(("needed", "wrong"), [(0.5, SUPPORTED), (0.5, CONTRADICTED)])
 def test_necessity_that_knows_no_core_seldom_decides(n_core, needed, wrong):

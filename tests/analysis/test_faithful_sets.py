@@ -151,6 +151,7 @@ def test_open_repulsion_says_how_many_subnetworks_would_find_a_core():
     assert by_chance(n) < 0.05 < by_chance(n - 1)
 
 
+@pytest.mark.slow
 def test_chance_alone_seldom_leaves_a_core():
     decided = [
         verdict(repulsion, {"repelled": repelled({0.3: draws(3, seed)})})[0]["decision"]

@@ -58,6 +58,7 @@ def test_subnetworks_that_do_not_diverge_have_no_ratio():
     assert row["ratio"].value == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_different_spreads_rarely_decide():
     """Log-normal divergences with one geometric mean, of which one spreads three times as much."""
     rng, n = np.random.default_rng(0), 1000
@@ -110,6 +111,7 @@ def of_examples(rng: np.random.Generator, n_studies: int, n_seeds: int, n: int) 
     return EVALUATIONS.conform(pd.DataFrame(names | kinds | numbers))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_seeds", "n"), [(3, 220), (12, 220), (12, 1000)])
 def test_examples_that_all_searches_share_decide_nothing(n_seeds, n):
     table = of_examples(np.random.default_rng(0), 300, n_seeds, n)

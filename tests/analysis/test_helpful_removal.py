@@ -126,6 +126,7 @@ def test_nothing_to_say():
         assert helpful_removal(evidence(rows, aurocs)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measured", [True, False])
 @pytest.mark.parametrize("bias", [0.0, 0.5])
 def test_noise_rarely_decides(measured, bias):

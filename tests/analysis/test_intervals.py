@@ -76,6 +76,7 @@ def test_correlation_by_hand():
     assert correlation(x[:3], y[:3]) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rank", "n"), [(False, 4), (False, 12), (True, 10), (True, 12), (True, 20)]
 )
@@ -123,6 +124,7 @@ def test_a_share_over_items_and_samples_by_hand():
     assert crossed_share(np.ones((12, 3), bool)).low == pytest.approx(0.757, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.5, 0.65, 0.8])
 @pytest.mark.parametrize("correlation", [0.0, 0.2, 0.5, 0.8])
 @pytest.mark.parametrize("items", [12, 24])

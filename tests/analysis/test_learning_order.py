@@ -256,11 +256,12 @@ def test_three_right_answers_do_not_turn_a_verdict():
     assert found[0] == found[1] == found[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("distance", "bias", "sure"),
     [
-        pytest.param(0.0, [0.0] * 4, False, marks=pytest.mark.slow),
-        pytest.param(1.0, [0.0] * 4, False, marks=pytest.mark.slow),
+        (0.0, [0.0] * 4, False),
+        (1.0, [0.0] * 4, False),
         (1.0, [-2.0, -1.0, 0.5, 1.0], False),
         (1.0, [-2.0, -1.0, 0.5, 1.0], True),
     ],

@@ -123,6 +123,7 @@ def test_nothing_to_compare_gives_nothing(layer, in_core):
     assert compare(np.arange(len(layer)), layer, in_core) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [1, 3])
 def test_intervals_cover_the_truth_and_p_values_keep_their_level(k):
     rng = np.random.default_rng(1)

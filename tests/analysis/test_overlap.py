@@ -158,6 +158,7 @@ def test_a_preference_for_layers_alone_is_no_overlap():
     assert decisions(found).count("supported") <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_seeds", "layers"), [(2, 0.0), (8, 0.5)])
 def test_noise_decides_nothing(n_seeds, layers):
     rng = np.random.default_rng(n_seeds)

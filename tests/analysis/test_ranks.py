@@ -238,10 +238,8 @@ def studies(distance, bias, sure=False):
     return decisions(answers(*drawn))
 
 
-@pytest.mark.parametrize(
-    ("spread", "sure"),
-    [*(pytest.param(x, False, marks=pytest.mark.slow) for x in (0.0, 1.5)), (1.5, True)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("spread", "sure"), [(0.0, False), (1.5, False), (1.5, True)])
 def test_neither_noise_nor_different_label_biases_decide(spread, sure):
     bias = np.linspace(-spread, spread, 8)[None, None, :, None, None]
     results = studies(np.float64(0.8), bias, sure)
@@ -249,6 +247,7 @@ def test_neither_noise_nor_different_label_biases_decide(spread, sure):
     assert sum(d != "not decided by these data" for d in results) <= 18
 
 
+@pytest.mark.slow
 def test_true_reversals_are_found():
     distance = np.tile([[0.0, 0.0, 2.5, 2.5], [2.5, 2.5, 0.0, 0.0]], (4, 1))[:, None, :]
     assert studies(distance, np.zeros((1, 1, 1, 1, 1))).count("supported") >= 190
@@ -263,6 +262,7 @@ def test_paired_differences_are_mcnemar_s():
     assert accuracy_z(correct, n, np.array([[np.nan]])).item() == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_auroc", [True, False])
 def test_pairing_finds_more_reversals(by_auroc):
     """Systems that answer alike but for a small reversal between two cases."""
@@ -283,14 +283,11 @@ def test_pairing_finds_more_reversals(by_auroc):
     assert with_pairs.count("supported") >= 28 > 12 > without.count("supported")
 
 
-@pytest.mark.parametrize(
-    ("studies", "alike"),
-    [(100, 0.9), pytest.param(1000, 0.9, marks=pytest.mark.slow)],
-)
-def test_noise_of_searches_that_answer_alike_decides_nothing(studies, alike):
-    rng = np.random.default_rng(6)
+@pytest.mark.slow
+def test_noise_of_searches_that_answer_alike_decides_nothing():
+    rng, studies = np.random.default_rng(6), 1000
     distance = np.full((studies, 1, 6, 1, 3), 0.8)
-    drawn = by_example(rng, distance, np.zeros((1,) * 5), n=80, n_friendly=300, alike=alike)
+    drawn = by_example(rng, distance, np.zeros((1,) * 5), n=80, n_friendly=300, alike=0.9)
     decided = decisions(ranks(Evidence(drawn)))
     assert len(decided) == studies
     assert decided.count("not decided by these data") >= 0.935 * studies

@@ -155,6 +155,7 @@ def of_margins(margins: dict[str, np.ndarray]) -> pd.DataFrame:
     return REMOVAL.conform(pd.DataFrame(rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scaled", [0.0, 0.25])
 def test_what_is_beyond_in_domain_has_the_error_of_a_ratio(scaled):
     """A head takes a quarter of the mean margins, or of every example's own."""

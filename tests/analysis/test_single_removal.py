@@ -200,7 +200,8 @@ def test_a_probe_is_named():
     assert answer.subject["readout"] == "probe"
 
 
-@pytest.mark.parametrize("measured", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("measured", [True, False])
 def test_noise_rarely_decides(measured):
     table, aurocs = simulate(np.random.default_rng(1), REMOVALS, n_studies=200, n=20)
     answers = single_removal(evidence(table, aurocs if measured else None))
@@ -208,6 +209,7 @@ def test_noise_rarely_decides(measured):
     assert share_decided(answers) <= 0.09
 
 
+@pytest.mark.slow
 def test_heads_that_differ_at_random_rarely_decide():
     """Heads matter, but which of them are core is chance."""
     rng = np.random.default_rng(2)

@@ -321,6 +321,7 @@ def test_the_caveat_says_whether_label_bias_may_explain_the_spread():
     assert caveat(lambda k: k + 5) == caveat(lambda k: 60 - (k - 50) ** 2 // 100) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("p", "wrong"), [((0.5,) * 6, "supported"), ((0.35, 0.5, 0.65) * 2, "contradicted")]
 )

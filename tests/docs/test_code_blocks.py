@@ -15,8 +15,10 @@ from heuristic_core.errors import InputError
 from real_data import REPOSITORY
 
 _DONE = ("run", "saved", "checked", "output")
-#: Studies with all analyses, and one in parts.
+#: Studies with all analyses, one in parts, and pages of many searches.
 _SLOW = {
+    "docs/how-to/faithful-sets.md",
+    "docs/how-to/validity.md",
     "docs/reference/data.md",
     "docs/how-to/scaling.md",
     "docs/tutorials/paper-figure.md",

@@ -62,7 +62,11 @@ def without_models(run: Path) -> str:
         (["finetune"], "`hcore run`, then `hcore analyze {}`, compute them again"),
         (["search", "evaluate"], "`hcore run`, then `hcore analyze {}`, compute them again"),
         (["removal"], "`hcore analyze {}` computes them again"),
-        (["attention", "disjoint"], "`hcore analyze {}` computes them again"),
+        pytest.param(
+            ["attention", "disjoint"],
+            "`hcore analyze {}` computes them again",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_conclusions_are_drawn_from_the_tables(run, newer, kinds, remedy):
