@@ -15,14 +15,12 @@ from .design import Design
 from .evidence import Evidence
 from .intervals import Estimate, holm, wilson
 from .nulls import at_least
-from .power import least_number, too_few_planned
+from .power import for_most, too_few_planned
 from .question import Answer, Question, Row, Verdict, decide
 from .systems import claim_on
 
 #: Two cores are mostly the same if more than this share of the smaller one is in both.
 MOST = 0.5
-#: The share whose power is reported.
-PLANNED_SHARE = 0.8
 _SUBJECT = ("finetune_seed", "checkpoint", "method", "other_finetune_seed", "other_checkpoint")
 
 
@@ -119,12 +117,7 @@ def _verdict(pair: tuple[Core, Core], row: Row, p: float, claim: str) -> Verdict
         measure="shared heads, share of the smaller core",
         effect=share,
         p=p,
-        power=least_number(
-            f"a share of {PLANNED_SHARE:.0%}",
-            "heads in the smaller core (lower sparsities give more)",
-            smaller,
-            lambda n: wilson(round(PLANNED_SHARE * n), n).low > MOST,
-        ),
+        power=for_most("heads in the smaller core (lower sparsities give more)", smaller),
     )
 
 

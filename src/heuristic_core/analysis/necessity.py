@@ -10,14 +10,12 @@ from ..writing import p_text
 from .evidence import Evidence
 from .intervals import wilson
 from .nulls import at_least, labelled_sum
-from .power import least_number
+from .power import for_most
 from .question import Answer, Figure, Question, Row, Verdict, decide
 from .systems import BY_SPARSITY, by_system
 
 #: Fewer searches make no core, and a share of fewer heads says little.
 ENOUGH_SEARCHES, ENOUGH_HEADS = 3, 4
-#: The share of the core whose power is reported.
-PLANNED_SHARE = 0.8
 
 
 def necessity(evidence: Evidence) -> list[Answer]:
@@ -97,12 +95,7 @@ def _verdict(units: pd.DataFrame) -> Verdict:
         measure="share of core heads that are necessary",
         effect=share,
         p=chance.p_value,
-        power=least_number(
-            f"a share of {PLANNED_SHARE:.0%}",
-            "heads in the core (lower sparsities give more)",
-            len(core),
-            lambda n: wilson(round(PLANNED_SHARE * n), n).low > 0.5,
-        ),
+        power=for_most("heads in the core (lower sparsities give more)", len(core)),
     )
 
 

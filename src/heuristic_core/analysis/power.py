@@ -15,10 +15,13 @@ import numpy as np
 from scipy import special, stats
 
 from .effect import Effect
-from .intervals import Estimate
+from .intervals import Estimate, wilson
 
 #: The share of studies in which the effect should be found.
 POWER = 0.8
+#: A claim holds for most items if the interval of their share lies above one half. This share of
+#: them should be enough.
+PLANNED_SHARE = 0.8
 #: More than so many times the data is no advice.
 MOST = 64
 #: Above so many degrees of freedom, Student's t is normal.
@@ -183,3 +186,19 @@ def least_number(said: str, name: str, n: int, enough: Callable[[int], bool]) ->
         if enough(more):
             return f"with {more} {name} instead of {n}, {said} would be found"
     return f"{said} would not be found with {MOST} {name} either"
+
+
+def for_most(name: str, n: int, *, least: int = 1) -> str:
+    """Say how many items it takes to find that a claim holds for most of them.
+
+    Args:
+        name: The items, in the plural.
+        n: How many there are.
+        least: With fewer nothing is decided.
+    """
+    return least_number(
+        f"a share of {PLANNED_SHARE:.0%}",
+        name,
+        n,
+        lambda n: n >= least and wilson(round(PLANNED_SHARE * n), n).low > 0.5,
+    )

@@ -8,14 +8,12 @@ from ..card_tables import CARD, CASES, SUFFICIENCY, UNITS
 from ..columns import Column, Table
 from .evidence import Evidence
 from .intervals import wilson
-from .power import least_number
+from .power import for_most
 from .question import Answer, Question, Row, Verdict, decide
 from .systems import BY_SPARSITY, by_system
 
 #: Wilson's interval of fewer shares, all or none, reaches one half.
 ENOUGH = 4
-#: The share of subnetworks whose power is reported.
-PLANNED_SHARE = 0.8
 
 
 def validity(evidence: Evidence) -> list[Answer]:
@@ -117,12 +115,7 @@ def _verdict(rows: pd.DataFrame) -> Verdict:
         measure="share of subnetworks that are sufficient",
         effect=share,
         open_because=f"it takes {ENOUGH} subnetworks" if n < ENOUGH else "",
-        power=least_number(
-            f"a share of {PLANNED_SHARE:.0%}",
-            "subnetworks",
-            n,
-            lambda n: n >= ENOUGH and wilson(round(PLANNED_SHARE * n), n).low > 0.5,
-        ),
+        power=for_most("subnetworks", n, least=ENOUGH),
     )
 
 
