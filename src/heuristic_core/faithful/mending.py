@@ -21,6 +21,7 @@ from ..models.anatomy import KEY, QUERY, VALUE, Anatomy, weight_of
 from ..models.classifier import Classifier, check_classifier
 from ..models.encoding import Encoded
 from ..models.folding import folded, last_maps
+from ..models.sharing import share_nothing
 from ..models.steady import steady
 from ..search.aim import Aim, aim_at, chance_of
 from ..search.checks import search_data_of
@@ -133,6 +134,8 @@ def mend(
         hf = folded(model.anatomy, scales, data.values)
     else:
         hf = copy.deepcopy(model.hf)
+        if how == "train_units":
+            share_nothing(hf)
         fitting.train(Classifier(hf, model.tokenizer, model.name, model.max_length), way, chosen)
     mended = Classifier(hf.eval(), model.tokenizer, f"{model.name} ({how})", model.max_length)
     return Mended(mended, way, chosen, scales)
@@ -224,8 +227,17 @@ def _run(model: Classifier, encoded: Encoded, rows: np.ndarray) -> Float[Tensor,
     return logits.float()
 
 
+def _users(anatomy: Anatomy, unit: Unit, kind: int) -> set[Unit]:
+    """Return the heads whose output a head's queries, keys or values move."""
+    n_heads = anatomy.space.heads[unit.layer]
+    joint = kind < len(anatomy.family.joint_norms)  # a norm over all heads
+    n = n_heads if joint else anatomy.n_sharing(unit.layer, kind)
+    first = (unit.head or 0) // n * n
+    return {Unit(unit.layer, head) for head in range(first, first + n)}
+
+
 def _masks(anatomy: Anatomy, units: Collection[Unit]) -> dict[nn.Parameter, Tensor]:
-    """Return for each parameter of some units which of its entries are theirs."""
+    """Return for each parameter of some units which of its entries are theirs, and no other's."""
     masks: dict[nn.Parameter, Tensor] = {}
 
     def mark(parameter: nn.Parameter | None, mask: Tensor) -> None:
@@ -240,6 +252,8 @@ def _masks(anatomy: Anatomy, units: Collection[Unit]) -> dict[nn.Parameter, Tens
                     mark(parameter, torch.ones_like(parameter))
             continue
         for kind in (QUERY, KEY, VALUE):
+            if not _users(anatomy, unit, kind) <= set(units):
+                continue
             maps = anatomy.projections[unit.layer]
             module = maps[kind if len(maps) == 3 else 0]
             rows = anatomy.rows(unit.layer, kind, [unit.head])
