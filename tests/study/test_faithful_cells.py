@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 import heuristic_core as hc
+from heuristic_core.faithful import repelling
 from heuristic_core.search.methods import search_effort
 from heuristic_core.storage import read_json
 from heuristic_core.study.analyses import analyze_run, plan_analyses
@@ -155,3 +157,39 @@ def test_the_forecast_counts_the_rounds_of_exchanges_that_these_searches_make(tm
     of_repelled = efforts[1]["repelled"] - efforts[0]["repelled"]
     # Three searches of two seeds on two kinds of examples, beside two weights of two subnetworks.
     assert more / of_repelled == pytest.approx(3 * 2 * 2 / (2 * 2))
+
+
+def test_a_stopped_cell_goes_on_after_its_finished_stages(analyzed, tmp_path, monkeypatch):
+    folder = tmp_path / "tiny"
+    shutil.copytree(analyzed[0], folder)
+    (cell,) = folder.glob("cells/repelled-*")
+    shutil.rmtree(cell)
+    search, calls = repelling.find_subnetworks_together, []
+
+    def stopped(*arguments, **options):
+        calls.append(options["repel"])
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return search(*arguments, **options)
+
+    monkeypatch.setattr(repelling, "find_subnetworks_together", stopped)
+    options = RunOptions(folder, device="cpu", command="hcore analyze")
+    with pytest.raises(KeyboardInterrupt):
+        analyze_run(folder, options, quiet())
+    (stages,) = folder.glob("cells/.stages-repelled-*")
+    run_study(study_file(folder), options, quiet())  # which does not know of them, and leaves them
+    assert stages.is_dir()
+    assert calls == [0.0, 0.3]
+    results, missing = analyze_run(folder, options, quiet())
+    assert missing == ""
+    assert calls == [0.0, 0.3, 0.3]
+    assert not stages.exists()
+    assert cell.is_dir()
+    expected = analyzed[1].measured["repelled"]
+    pd.testing.assert_frame_equal(results.measured["repelled"], expected)
+    # What the first stage ran counts too.
+    examples = [
+        read_json(one / cell.name / "facts.json")["examples"]
+        for one in (folder / "cells", analyzed[0] / "cells")
+    ]
+    assert examples[0] == pytest.approx(examples[1], rel=0.2)

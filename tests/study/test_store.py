@@ -52,16 +52,22 @@ def test_what_a_killed_run_left_is_swept_unless_it_can_be_gone_on_with(tmp_path)
     store, mine = Store(tmp_path), cell(seed=1)
     leftover = store.cells / ".partial-search-x"
     kept, other = store.unfinished(mine), store.unfinished(cell(seed=2))
-    for folder in (leftover, kept, other):
+    stages, others = store.stages(mine), store.stages(cell(seed=2))
+    for folder in (leftover, kept, other, stages, others):
         folder.mkdir()
         (folder / "file").write_text("x")
-    store.sweep([mine])
+    store.sweep([mine], stages=False)
     assert not leftover.exists()
     assert not other.exists()
-    assert (kept / "file").read_text() == "x"
+    assert others.exists()  # of a cell that may be planned later
+    store.sweep([mine])
+    assert not others.exists()
+    for folder in (kept, stages):
+        assert (folder / "file").read_text() == "x"
     with store.writing(mine, {}, seconds_before=100.0):
         pass
     assert not kept.exists()  # a finished cell is not gone on with
+    assert not stages.exists()
     assert 100 <= json.loads((store.path(mine) / "record.json").read_text())["seconds"] < 110
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -27,6 +29,7 @@ from ..subnetwork import Subnetwork
 from ..tasks.task import Examples, Suite, Task
 from ..units import Unit
 from .divergence import Divergences
+from .stages import Stages
 
 #: Searches that share their passes through the model.
 _TOGETHER = 8
@@ -90,6 +93,7 @@ def necessity(
     examples: int = 500,
     rounds: int = 6,
     seed: int = 0,
+    unfinished: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Necessity:
     """Search for the best subnetwork of the same size without each unit.
@@ -110,6 +114,8 @@ def necessity(
         examples: Examples of a round of exchanges; the judging ones are four times as many at most.
         rounds: Rounds of exchanges.
         seed: Seed of the order of examples.
+        unfinished: A folder in which what each stage finds is kept, for the caller to remove once
+            the result is safe: the same call goes on after the finished stages.
         progress: Called with (searches done, searches in all).
 
     Returns:
@@ -143,16 +149,22 @@ def necessity(
     first = pool[at.argmin()]
     removed = [int(unit) for unit in np.flatnonzero(first & prunable)]
     starts = _starts(model, data.sample(examples, seed), first, removed, prunable, pool, at)
-    found = list(pool)
-    report = progress or no_progress
-    for i in range(0, len(removed), _TOGETHER):
-        some = range(i, min(i + _TOGETHER, len(removed)))
+    call = {"units": units, "examples": examples, "rounds": rounds, "seed": seed}
+    stages = Stages(unfinished, model, data, known=pool.astype(int).tolist(), **call)
+
+    def search_without(some: Sequence[int]) -> list[Subnetwork]:
         problems = [_without(model, data, prunable, removed[j], starts[j], seed) for j in some]
         size = LearnedOptions().exchange_size
         results = exchange(
             problems, [starts[j] for j in some], rounds=rounds, examples=examples, size=size
         )
-        found += [result.kept for result in results]
+        return [best.keeping(model.space.from_mask(result.kept)) for result in results]
+
+    found = list(pool)
+    report = progress or no_progress
+    for i in range(0, len(removed), _TOGETHER):
+        some = range(i, min(i + _TOGETHER, len(removed)))
+        found += [one.mask for one in stages.find(f"without-{i}", partial(search_without, some))]
         report(some[-1] + 1, len(removed))
     every = np.unique(found, axis=0)
     at = search.of(every)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -23,6 +25,7 @@ from ..subnetwork import Subnetwork
 from ..tasks.task import Examples, Task
 from ..units import Unit
 from .divergence import Divergences
+from .stages import Stages
 
 #: What sharing all units costs, in nats, from nothing to more than any divergence is worth.
 WEIGHTS = (0.0, 0.1, 0.3, 1.0)
@@ -92,6 +95,7 @@ def repelling_subnetworks(
     seed: int = 0,
     units: str = "all",
     examples: int = 1000,
+    unfinished: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Repelled:
@@ -109,6 +113,8 @@ def repelling_subnetworks(
         seed: The first of the seeds, which follow one another.
         units: The units that may be dropped: ``all``, or ``heads`` alone.
         examples: Examples on which divergences are computed, at most.
+        unfinished: A folder in which what each stage finds is kept, for the caller to remove once
+            the result is safe: the same call goes on after the finished stages.
         progress: Called with (steps done, steps in all).
         options: Settings of the learned search.
 
@@ -133,18 +139,24 @@ def repelling_subnetworks(
     found: dict[float, list[Subnetwork]] = {}
     at: dict[float, list[float]] = {}
     rows = []
-    for i, weight in enumerate(rising):
+    call = {"sparsity": sparsity, "n": n, "seed": seed, "units": units, "options": options}
+    stages = Stages(unfinished, model, data, **call)
+
+    def search(i: int) -> list[Subnetwork]:
         several = find_subnetworks_together(
             model,
             data,
             [sparsity],
             seeds=range(seed, seed + n),
             units=units,
-            repel=weight,
+            repel=rising[i],
             progress=None if progress is None else partial_progress(progress, i, 1, len(rising)),
             **options,
         )
-        found[weight] = [subnetwork for (subnetwork,) in several.values()]
+        return [subnetwork for (subnetwork,) in several.values()]
+
+    for i, weight in enumerate(rising):
+        found[weight] = stages.find(f"repel-{weight:g}", partial(search, i))
         at[weight] = judge.of(np.array([one.mask for one in found[weight]])).tolist()
         rows.append({"repel": weight} | _compared(found[weight], model, units, at[weight]))
     return Repelled(pd.DataFrame(rows), found, at)

@@ -6,6 +6,7 @@ as badly, as a bound on the divergence in-domain allows.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ from ..tasks.task import Suite, Task
 from ..units import check_sparsity, n_kept
 from .divergence import ROOM, Divergences
 from .generalisation import by_case, difference_of_aurocs, halves, run_each
+from .stages import Stages
 
 #: What searches aim at: nothing but to agree with the model; to generalise well, or badly; and to
 #: generalise well without the heads of the subnetwork that generalises badly.
@@ -103,6 +105,7 @@ def generalisation_range(
     units: str = "all",
     data: SearchData | None = None,
     examples: int = 1000,
+    unfinished: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> GeneralisationRange:
@@ -124,6 +127,8 @@ def generalisation_range(
         units: The units that may be dropped: ``all``, or ``heads`` alone.
         data: The task's search data, to save time.
         examples: Examples on which divergences are computed, at most.
+        unfinished: A folder in which what each stage finds is kept, for the caller to remove once
+            the result is safe: the same call goes on after the finished stages.
         progress: Called with (steps done, steps in all).
         options: Settings of the learned search.
 
@@ -148,35 +153,50 @@ def generalisation_range(
     given = None if plain is None else _plain(model, data, sparsity, units, plain)
     judge = Divergences(model, data.sample(examples, seed=0))
     found: dict[str, list[Subnetwork]] = {}
-    stages = len(AIMS) - 1 + len(seeds)
+    n_stages = len(AIMS) - 1 + len(seeds)
+    call = {
+        "sparsity": sparsity,
+        "seeds": list(seeds),
+        "units": units,
+        "bound": bound,
+        "plain": None if given is None else [one.mask.astype(int).tolist() for one in given],
+        "aimed": split.aimed.examples.digest,
+        "options": options,
+    }
+    stages = Stages(unfinished, model, data, **call)
 
-    def search(stage: int, some: Sequence[int], **more: Any) -> list[Subnetwork]:
-        several = find_subnetworks_together(
-            model,
-            data,
-            [sparsity],
-            seeds=some,
-            units=units,
-            progress=None if progress is None else partial_progress(progress, stage, 1, stages),
-            **more,
-            **options,
-        )
-        return [subnetwork for (subnetwork,) in several.values()]
+    def search(stage: int, some: Sequence[int], name: str, **more: Any) -> list[Subnetwork]:
+        def run() -> list[Subnetwork]:
+            several = find_subnetworks_together(
+                model,
+                data,
+                [sparsity],
+                seeds=some,
+                units=units,
+                progress=None
+                if progress is None
+                else partial_progress(progress, stage, 1, n_stages),
+                **more,
+                **options,
+            )
+            return [subnetwork for (subnetwork,) in several.values()]
 
-    found[PLAIN] = search(0, seeds) if given is None else given
+        return stages.find(name, run)
+
+    found[PLAIN] = search(0, seeds, PLAIN) if given is None else given
     if len(found[PLAIN]) != len(seeds):
         raise InputError(f"give one plain subnetwork for each of the {len(seeds)} seeds")
     if bound is None:
         bound = judge.bound(found[PLAIN])
     for i, aim in enumerate(TOWARDS, start=1):
         goal = aim_at(model, split.aimed, towards=aim, bound=bound / ROOM)
-        found[aim] = search(i, seeds, aim=goal)
+        found[aim] = search(i, seeds, aim, aim=goal)
     goal = aim_at(model, split.aimed, towards="well", bound=bound / ROOM)
     found[APART] = []
     for i, (seed, bad) in enumerate(zip(seeds, found["badly"], strict=True)):
         if not _possible(model, sparsity, units, len(bad.heads)):
             break
-        found[APART] += search(3 + i, [seed], aim=goal, exclude=bad.heads)
+        found[APART] += search(3 + i, [seed], f"{APART}-{seed}", aim=goal, exclude=bad.heads)
     divergences, cases, contrasts = [], [], []
     suites = [one.for_labels(model.labels) for one in task.suites if one.role == "id"]
     suites.append(split.judging.for_labels(model.labels))

@@ -115,7 +115,7 @@ def analyze_run(
     with run.store.locked():
         if not run_models and run.stale.cells:
             return conclude_again(folder), stale_remark(run)
-        run.store.sweep(run.plan.cells)
+        run.store.sweep((*run.plan.cells, *run.analyses.cells))
         if not run_models:
             journal = Journal(folder, options.command)
             return run.finish(_command(folder), journal, again=True), _missing_remark(run)

@@ -202,6 +202,7 @@ class Run:
         Raises:
             CellsFailed: If some failed; what does not need them is concluded all the same.
         """
+        self.store.sweep((*self.plan.cells, *self.analyses.cells))
         suites = sampled(self.config, self.task)
         bench = Workbench(self.config, self.task, self.store, device, suites)
         try:
@@ -280,7 +281,7 @@ def run_study(
         check_claim(options.out, config, options.update)  # now nobody else can change it
         write_json(options.out / "study.json", config.model_dump(mode="json"))
         write_origin(options.out, config.folder or Path())
-        run.store.sweep(plan.cells)
+        run.store.sweep(plan.cells, stages=False)
         bench = Workbench(config, task, run.store, device, task.suites)
         with closing(options.executor):
             driver = Driver(watch, run.store, options.executor, options.command)

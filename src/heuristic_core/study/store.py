@@ -24,6 +24,7 @@ from .record import RECORD, digests, read_record, verify
 
 _PARTIAL = ".partial-"
 _UNFINISHED = ".unfinished-"
+_STAGES = ".stages-"
 _DAMAGED = ".damaged-"
 #: Folders of other machines' processes are removed when nothing changed in them for this long.
 _DAY = 86400.0
@@ -119,10 +120,17 @@ class Store:
         return self.cells / cell.name
 
     def unfinished(self, cell: Cell) -> Path:
-        """Return the folder in which a long computation keeps the state that it resumes from."""
-        # Two programs that cannot keep each other out must not train in one folder.
+        """Return the folder in which fine-tuning keeps the state that it resumes from."""
+        return self._resumed(_UNFINISHED, cell)
+
+    def stages(self, cell: Cell) -> Path:
+        """Return the folder in which a long search keeps the stages that it has finished."""
+        return self._resumed(_STAGES, cell)
+
+    def _resumed(self, prefix: str, cell: Cell) -> Path:
+        # Two programs that cannot keep each other out must not work in one folder.
         own = Process.this().suffix if self.shared else ""
-        return self.cells / f"{_UNFINISHED}{cell.name}{own}"
+        return self.cells / f"{prefix}{cell.name}{own}"
 
     def has(self, cell: Cell) -> bool:
         """Return whether a cell is finished."""
@@ -228,7 +236,8 @@ class Store:
             write_json(partial / RECORD, record | dict(facts))
             self._publish(partial, cell.name)
             # Only now: until here it is what a killed program resumes from.
-            shutil.rmtree(self.unfinished(cell), ignore_errors=True)
+            for folder in (self.unfinished(cell), self.stages(cell)):
+                shutil.rmtree(folder, ignore_errors=True)
         except OSError as error:
             hint = "free some space and " if error.errno == errno.ENOSPC else ""
             raise InputError(
@@ -297,14 +306,18 @@ class Store:
                     ) from error
         raise InputError(f"{name} was damaged 999 times; remove what {self.cells} holds of it")
 
-    def sweep(self, cells: Iterable[Cell] = ()) -> None:
+    def sweep(self, cells: Iterable[Cell] = (), *, stages: bool = True) -> None:
         """Remove what killed programs left half done; what a living one works on stays.
 
         Args:
             cells: Those whose saved state is kept, so that they can be resumed.
+            stages: Whether also stages of other cells are removed. Which cells have stages is known
+                only once the run's searches are finished.
         """
-        kept = {self.cells / f"{_UNFINISHED}{cell.name}" for cell in cells}
-        for pattern in (f"{_PARTIAL}*", f"{_UNFINISHED}*"):
+        given = list(cells)
+        prefixes = (_UNFINISHED, _STAGES) if stages else (_UNFINISHED,)
+        kept = {self.cells / f"{prefix}{cell.name}" for prefix in prefixes for cell in given}
+        for pattern in (f"{prefix}*" for prefix in (_PARTIAL, *prefixes)):
             for leftover in set(self.cells.glob(pattern)) - kept:
                 with suppress(OSError):
                     owner = Process.of_suffix(leftover.name)

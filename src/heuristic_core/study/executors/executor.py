@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import InputError, causes, one_line
+from ...faithful.stages import spent
 from ...models.classifier import Classifier
 from ...models.device import pick_device
 from ...progress import Progress
@@ -134,7 +135,9 @@ def perform(bench: Workbench, cell: Cell, show: Progress | None = None) -> Outco
 
 def _compute(bench: Workbench, cell: Cell, show: Progress | None) -> None:
     store, n_before = bench.store, Classifier.n_examples_run
-    seconds = seconds_so_far(store.unfinished(cell))
+    seconds, n_examples = spent(store.stages(cell))
+    seconds += seconds_so_far(store.unfinished(cell))
+    n_before -= n_examples
     with (
         noted(store.folder, cell.name, show) as progress,
         store.writing(cell, bench.machine, seconds) as folder,

@@ -64,6 +64,7 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
         units=spec["units"],
         data=data,
         rounds=spec["rounds"],
+        unfinished=bench.store.stages(cell),
         progress=progress,
     )
     judge = Divergences(model, data.sample(spec["examples"], seed=0))

@@ -67,6 +67,7 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
         seed=spec["seeds"][0],
         units=spec["units"],
         examples=spec["examples"],
+        unfinished=bench.store.stages(cell),
         progress=progress,
         precision=precision_of(spec),
         **options_of(cell),

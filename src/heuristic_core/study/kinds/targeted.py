@@ -67,6 +67,7 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
         units=cell.spec["units"],
         data=data,
         examples=cell.spec["examples"],
+        unfinished=bench.store.stages(cell),
         progress=progress,
         precision=precision_of(cell.spec),
         **options_of(cell),

@@ -1,0 +1,179 @@
+"""Long searches that are stopped go on after their finished stages, to the same end."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import heuristic_core as hc
+from heuristic_core.faithful import necessity as without
+from heuristic_core.faithful import repelling, stages, targeted
+from heuristic_core.models.classifier import Classifier
+from heuristic_core.search.data import prepare
+from tiny import some_pairs
+
+QUICK = {"ramp_steps": 3, "hold_steps": 0, "batch_size": 8, "exchange_rounds": 1}
+
+
+@pytest.fixture(scope="module")
+def task():
+    return hc.load_task(
+        "hans-grammar", train_size=16, search_size=24, id_size=12, per_case=2, seed=1
+    )
+
+
+@dataclass
+class Work:
+    """A long search.
+
+    Args:
+        module: Its module.
+        search: What each of its stages calls, there.
+        n: How many stages it has.
+        run: Runs it on a model and a task; further arguments are its own.
+        tables: The tables of its result.
+    """
+
+    module: Any
+    search: str
+    n: int
+    run: Any
+    tables: tuple[str, ...]
+
+
+def best_known(model, data):
+    return hc.find_subnetwork(model, data, sparsity=0.5, seed=1, **QUICK)
+
+
+WORKS = {
+    "necessity": Work(
+        without,
+        "exchange",
+        5,
+        lambda model, task, data, **more: hc.necessity(
+            model, task, best_known(model, data), data=data, **{"rounds": 1, "examples": 12} | more
+        ),
+        ("table",),
+    ),
+    "repelling": Work(
+        repelling,
+        "find_subnetworks_together",
+        3,
+        lambda model, task, data, **more: hc.repelling_subnetworks(
+            model, data, 0.5, n=2, weights=(0.0, 0.1, 0.3), **QUICK | more
+        ),
+        ("table",),
+    ),
+    "range": Work(
+        targeted,
+        "find_subnetworks_together",
+        5,
+        lambda model, task, data, **more: hc.generalisation_range(
+            model, task, 0.7, data=data, **{"seeds": (1, 2)} | QUICK | more
+        ),
+        ("divergences", "cases", "contrasts"),
+    ),
+}
+
+
+@pytest.fixture(params=WORKS)
+def work(request, monkeypatch):
+    """A long search whose stages are counted, and that is stopped where it is told to."""
+    chosen = WORKS[request.param]
+    monkeypatch.setattr(without, "_TOGETHER", 1)
+    own, calls = getattr(chosen.module, chosen.search), []
+
+    def search(*arguments, **named):
+        if len(calls) == calls_until[0]:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return own(*arguments, **named)
+
+    calls_until = [None]
+    monkeypatch.setattr(chosen.module, chosen.search, search)
+
+    def run(*arguments, stop=None, **more):
+        calls.clear()
+        calls_until[0] = stop
+        try:
+            return chosen.run(*arguments, **more), len(calls)
+        except KeyboardInterrupt:
+            return None, len(calls)
+
+    return chosen, run
+
+
+def assert_equal(work, one, other):
+    for name in work.tables:
+        pd.testing.assert_frame_equal(getattr(one, name), getattr(other, name))
+
+
+def test_a_stopped_search_goes_on_and_ends_the_same(work, tiny, task, tmp_path):
+    work, run = work
+    data, folder = prepare(tiny, task), tmp_path / "stages"
+    whole, n = run(tiny, task, data)
+    assert n == work.n
+    assert run(tiny, task, data, unfinished=folder, stop=2) == (None, 2)
+    n_before = Classifier.n_examples_run
+    found, n = run(tiny, task, data, unfinished=folder)
+    assert n == work.n - 2
+    assert_equal(work, found, whole)
+    n_run = Classifier.n_examples_run - n_before
+    # Another time nothing is searched for, and what it took is known.
+    found, n = run(tiny, task, data, unfinished=folder)
+    assert n == 0
+    assert_equal(work, found, whole)
+    seconds, n_examples = stages.spent(folder)
+    assert seconds > 0
+    assert 0 < n_examples < 2 * n_run
+
+
+def test_other_calls_and_damaged_stages_are_searched_anew(work, tiny, task, tmp_path):
+    work, run = work
+    data, folder = prepare(tiny, task), tmp_path / "stages"
+    whole, _ = run(tiny, task, data, unfinished=folder)
+    other = {"seeds": (2, 3)} if "cases" in work.tables else {"seed": 5}
+    assert run(tiny, task, data, unfinished=folder, **other)[1] == work.n
+    zeros = replace(prepare(tiny, task, ablation="zero"), task=data.task)
+    if work.module is not without:  # whose subnetworks have values of their own
+        assert run(tiny, task, zeros, unfinished=folder)[1] == work.n
+    places = [p for p in sorted(folder.iterdir()) if (p / "0").is_dir()]
+    (places[0] / "0" / "subnetwork.json").write_text("{")
+    for place in places[1:]:
+        (place / "stage.json").write_text('{"n": "many"}')
+    found, n = run(tiny, task, data, unfinished=folder)
+    assert 1 <= n <= work.n
+    assert_equal(work, found, whole)
+    shutil.rmtree(folder)
+
+
+def test_nothing_is_kept_unless_asked_for(work, tiny, task, tmp_path, monkeypatch):
+    work, run = work
+    monkeypatch.chdir(tmp_path)
+    run(tiny, task, prepare(tiny, task))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_stage_is_one_only_when_it_is_whole(tiny, tmp_path):
+    """A stage whose record was not written is searched for again."""
+    data = prepare(tiny, some_pairs(16))
+    one = hc.find_subnetwork(tiny, data, sparsity=0.5, seed=1, **QUICK)
+    calls = []
+
+    def search():
+        calls.append(1)
+        return [one, one]
+
+    kept = stages.Stages(tmp_path, tiny, data, seed=1)
+    for n in (1, 1):
+        assert [s.kept for s in kept.find("a", search)] == [one.kept] * 2
+        assert len(calls) == n
+    (place,) = tmp_path.iterdir()
+    (place / "stage.json").unlink()
+    assert stages.spent(tmp_path) == (0.0, 0)
+    kept.find("a", search)
+    assert len(calls) == 2
