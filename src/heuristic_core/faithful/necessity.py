@@ -25,11 +25,11 @@ from ..search.gate_gradients import logit_slopes
 from ..search.learned import LearnedOptions
 from ..search.linear import LinearModel
 from ..search.problem import Problem, no_progress
+from ..search.stages import Stages
 from ..subnetwork import Subnetwork
 from ..tasks.task import Examples, Suite, Task
 from ..units import Unit
 from .divergence import Divergences
-from .stages import Stages
 
 #: Searches that share their passes through the model.
 _TOGETHER = 8
@@ -149,8 +149,14 @@ def necessity(
     first = pool[at.argmin()]
     removed = [int(unit) for unit in np.flatnonzero(first & prunable)]
     starts = _starts(model, data.sample(examples, seed), first, removed, prunable, pool, at)
-    call = {"units": units, "examples": examples, "rounds": rounds, "seed": seed}
-    stages = Stages(unfinished, model, data, known=pool.astype(int).tolist(), **call)
+    stages = Stages(
+        unfinished,
+        model,
+        data.values,
+        data=[data.digest, data.ablation],
+        known=pool.astype(int).tolist(),
+        search=[units, examples, rounds, seed, _TOGETHER],
+    )
 
     def search_without(some: Sequence[int]) -> list[Subnetwork]:
         problems = [_without(model, data, prunable, removed[j], starts[j], seed) for j in some]

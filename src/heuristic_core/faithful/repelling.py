@@ -21,11 +21,11 @@ from ..progress import Progress, partial_progress
 from ..search.checks import search_data_of
 from ..search.data import SearchData
 from ..search.find import find_subnetworks_together
+from ..search.stages import Stages
 from ..subnetwork import Subnetwork
 from ..tasks.task import Examples, Task
 from ..units import Unit
 from .divergence import Divergences
-from .stages import Stages
 
 #: What sharing all units costs, in nats, from nothing to more than any divergence is worth.
 WEIGHTS = (0.0, 0.1, 0.3, 1.0)
@@ -140,7 +140,7 @@ def repelling_subnetworks(
     at: dict[float, list[float]] = {}
     rows = []
     call = {"sparsity": sparsity, "n": n, "seed": seed, "units": units, "options": options}
-    stages = Stages(unfinished, model, data, **call)
+    stages = Stages(unfinished, model, data.values, data=[data.digest, data.ablation], **call)
 
     def search(i: int) -> list[Subnetwork]:
         several = find_subnetworks_together(

@@ -22,12 +22,12 @@ from ..search.aim import TOWARDS, aim_at
 from ..search.checks import check_seeds, check_values, search_data_of
 from ..search.data import SearchData
 from ..search.find import find_subnetworks_together
+from ..search.stages import Stages
 from ..subnetwork import Subnetwork
 from ..tasks.task import Suite, Task
 from ..units import check_sparsity, n_kept
 from .divergence import ROOM, Divergences
 from .generalisation import by_case, difference_of_aurocs, halves, run_each
-from .stages import Stages
 
 #: What searches aim at: nothing but to agree with the model; to generalise well, or badly; and to
 #: generalise well without the heads of the subnetwork that generalises badly.
@@ -163,7 +163,7 @@ def generalisation_range(
         "aimed": split.aimed.examples.digest,
         "options": options,
     }
-    stages = Stages(unfinished, model, data, **call)
+    stages = Stages(unfinished, model, data.values, data=[data.digest, data.ablation], **call)
 
     def search(stage: int, some: Sequence[int], name: str, **more: Any) -> list[Subnetwork]:
         def run() -> list[Subnetwork]:

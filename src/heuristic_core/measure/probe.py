@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -77,6 +78,7 @@ def probe_removals(
     *,
     penalty: float | None = None,
     batch_size: int = 64,
+    unfinished: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> ProbeRemovals:
     """Measure removals with a probe in place of the model's last layer, which may be untrained.
@@ -91,6 +93,7 @@ def probe_removals(
         values: Ablation values, which replace the outputs of removed units.
         penalty: As for ``fit_probe``; chosen by ``choose_penalty`` if not given.
         batch_size: Examples per forward pass.
+        unfinished: As for ``removal.removals``.
         progress: Called with (examples done, examples in all) while removals are measured.
 
     Returns:
@@ -114,6 +117,7 @@ def probe_removals(
         readout_name="probe",
         labels=train.labels,
         batch_size=batch_size,
+        unfinished=unfinished,
         progress=progress,
     )
     known = removal[(removal["group"] == "none") & (removal["role"] == "id")]

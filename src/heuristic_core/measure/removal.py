@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..models.classifier import Classifier, check_classifier
 from ..models.steady import steady
 from ..progress import Progress
 from ..search.data import means as means_over
+from ..search.stages import Stages
 from ..subnetwork import ABLATION_KINDS, Subnetwork
 from ..tables import MODEL_NAMES, REMOVAL, REMOVAL_DISCRIMINATION
 from ..tasks.task import Examples, Suite, Task
@@ -107,6 +109,7 @@ def removals(
     readout_name: str = "model",
     labels: tuple[str, ...] | None = None,
     batch_size: int = 64,
+    unfinished: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure the effects of removing units from the full model, in one pass over the data.
@@ -122,6 +125,8 @@ def removals(
         readout_name: Name of the last layer in the tables.
         labels: Label names in the order of its classes; the model's if not given.
         batch_size: Examples per forward pass.
+        unfinished: A folder in which what each batch gives is kept, for the caller to remove once
+            the result is safe: the same call, with the same readout, goes on after these.
         progress: Called with (examples done, examples in all), summed over all runs.
 
     Returns:
@@ -144,7 +149,22 @@ def removals(
     n_all = len(runs) + 1
     total = n_all * sum(len(suite.examples) for suite in suites)
     before, rows, separations = 0, [], []
+    stages = Stages(
+        unfinished,
+        model,
+        values,
+        readout=readout_name,
+        labels=labels,
+        batch_size=batch_size,
+        max_length=model.max_length,
+        sets=[sorted(map(str, units)) for units in runs],
+    )
     for suite in suites:
+
+        def keep(
+            batch: int, compute: Callable[[], Mapping[str, np.ndarray]], suite: Suite = suite
+        ) -> Mapping[str, np.ndarray]:
+            return stages.arrays(f"{suite.examples.digest[:16]}-{batch}", compute)
 
         def step(done: int, _: int, before: int = before) -> None:
             if progress is not None:
@@ -158,6 +178,7 @@ def removals(
             n_labels=len(labels),
             readout=readout,
             batch_size=batch_size,
+            keep=keep,
             progress=step,
         )
         before += n_all * len(suite.examples)

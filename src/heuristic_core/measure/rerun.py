@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from ..units import Unit
 
 #: Maps features, which the last layer reads, of shape (example, width), to logits.
 Readout = Callable[[Tensor], Tensor]
+#: From the number of a batch and what computes its arrays to these arrays.
+Keep = Callable[[int, Callable[[], Mapping[str, np.ndarray]]], Mapping[str, np.ndarray]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +50,7 @@ def outputs_without(
     n_labels: int,
     readout: Readout | None = None,
     batch_size: int = 64,
+    keep: Keep | None = None,
     progress: Progress | None = None,
 ) -> Outputs:
     """Run the full model, and the model without each of some sets of units.
@@ -61,6 +65,8 @@ def outputs_without(
         n_labels: Number of classes.
         readout: A last layer that replaces the model's own.
         batch_size: Examples per forward pass.
+        keep: Called with the number of each batch and a function that computes its outputs;
+            returns these, or what it has kept of them.
         progress: Called with (examples done, examples in all), summed over all runs.
 
     Returns:
@@ -77,28 +83,42 @@ def outputs_without(
 
     with model.inference(), model.gated(values) as gates, reading(model) as read:
 
-        def run_once(run: int, batch: dict[str, Tensor], rows: np.ndarray) -> Tensor:
+        def report(more: int) -> None:
             nonlocal done
-            gates.z = masks[run]
-            own = model(**batch).logits
-            features = widened(read[0])
-            used = own if readout is None else readout(features)
-            logits[run, rows] = used.cpu().double().numpy()
-            done += len(rows)
+            done += more
             if progress is not None:
                 progress(done, total)
-            return features
 
-        for rows in encoded.by_length(batch_size):
+        def run_batch(rows: np.ndarray) -> dict[str, np.ndarray]:
+            of_batch = np.empty((len(masks), len(rows), n_labels))
+            changed = np.zeros((len(masks), len(rows)))
             batch = encoded.batch(rows, model.device)
+
+            def run_once(run: int) -> Tensor:
+                gates.z = masks[run]
+                own = model(**batch).logits
+                features = widened(read[0])
+                used = own if readout is None else readout(features)
+                of_batch[run] = used.cpu().double().numpy()
+                report(len(rows))
+                return features
+
             with tracing(model.anatomy) as trace:
-                full = run_once(0, batch, rows)
+                full = run_once(0)
             length = full.norm(dim=-1).clamp(min=torch.finfo(full.dtype).tiny)
             for layer, runs in by_layer.items():
                 with starting_at(model.anatomy, layer, trace.outputs):
                     for run in runs:
-                        difference = (run_once(run, batch, rows) - full).norm(dim=-1)
-                        change[run, rows] = (difference / length).cpu().numpy()
+                        difference = (run_once(run) - full).norm(dim=-1)
+                        changed[run] = (difference / length).cpu().numpy()
+            return {"logits": of_batch, "change": changed}
+
+        for i, rows in enumerate(encoded.by_length(batch_size)):
+            compute, before = partial(run_batch, rows), done
+            found = compute() if keep is None else keep(i, compute)
+            logits[:, rows], change[:, rows] = found["logits"], found["change"]
+            if more := before + len(masks) * len(rows) - done:
+                report(more)
     return Outputs(logits, change)
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import InputError, causes, one_line
-from ...faithful.stages import spent
 from ...models.classifier import Classifier
 from ...models.device import pick_device
 from ...progress import Progress
+from ...search.stages import spent
 from ...storage import write_json
 from ...training.finetune import seconds_so_far
 from ..bench import Workbench

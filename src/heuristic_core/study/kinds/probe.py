@@ -45,6 +45,7 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
         bench.suites,
         removal_sets(model, cell),
         search_data(bench, cell, model).values,
+        unfinished=bench.store.stages(cell),
         progress=progress,
     )
     write_table(folder / "table.parquet", measured.removal)

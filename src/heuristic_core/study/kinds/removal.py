@@ -87,7 +87,12 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
     model = classifier(bench, cell)
     values = search_data(bench, cell, model).values
     rows, discrimination = removals(
-        model, bench.suites, removal_sets(model, cell), values, progress=progress
+        model,
+        bench.suites,
+        removal_sets(model, cell),
+        values,
+        unfinished=bench.store.stages(cell),
+        progress=progress,
     )
     write_table(folder / "table.parquet", rows)
     write_table(folder / "discrimination.parquet", discrimination)

@@ -11,8 +11,12 @@ import pytest
 
 import heuristic_core as hc
 from heuristic_core.faithful import necessity as without
-from heuristic_core.faithful import repelling, stages, targeted
+from heuristic_core.faithful import repelling, targeted
+from heuristic_core.measure.probe import probe_removals
+from heuristic_core.measure.removal import removals
+from heuristic_core.measure.removal_sets import pairs, singles
 from heuristic_core.models.classifier import Classifier
+from heuristic_core.search import stages
 from heuristic_core.search.data import prepare
 from tiny import some_pairs
 
@@ -168,7 +172,7 @@ def test_a_stage_is_one_only_when_it_is_whole(tiny, tmp_path):
         calls.append(1)
         return [one, one]
 
-    kept = stages.Stages(tmp_path, tiny, data, seed=1)
+    kept = stages.Stages(tmp_path, tiny, data.values, seed=1)
     for n in (1, 1):
         assert [s.kept for s in kept.find("a", search)] == [one.kept] * 2
         assert len(calls) == n
@@ -177,3 +181,43 @@ def test_a_stage_is_one_only_when_it_is_whole(tiny, tmp_path):
     assert stages.spent(tmp_path) == (0.0, 0)
     kept.find("a", search)
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize("readout", ["model", "probe"])
+def test_stopped_removals_go_on_after_their_batches(readout, tiny, task, tmp_path):
+    """Also where a probe answers, which is trained again to the same weights."""
+    data, suites = (
+        prepare(tiny, task),
+        [task.suites[0], task.suites[-1].only(task.suites[-1].cases[:6])],
+    )
+    sets = [*singles(tiny.space), *pairs([hc.Unit(0, 1), hc.Unit(1, 2)])]
+
+    def measure(progress=None, folder=tmp_path / "stages"):
+        named = {"batch_size": 8, "progress": progress, "unfinished": folder}
+        if readout == "model":
+            return removals(tiny, suites, sets, data.values, **named)
+        made = probe_removals(tiny, task.search, suites, sets, data.values, **named)
+        return made.removal, made.discrimination
+
+    def stop(done, total):
+        if done > 0.7 * total:
+            raise KeyboardInterrupt
+
+    n_before = Classifier.n_examples_run
+    whole = measure(folder=None)
+    n_whole = Classifier.n_examples_run - n_before
+    with pytest.raises(KeyboardInterrupt):
+        measure(stop)
+    seen, n_before = [], Classifier.n_examples_run
+    again = measure(lambda done, total: seen.append((done, total)))
+    assert Classifier.n_examples_run - n_before < 0.6 * n_whole
+    for one, other in zip(again, whole, strict=True):
+        pd.testing.assert_frame_equal(one, other)
+    counts = [done for done, _ in seen]
+    assert counts == sorted(set(counts))
+    assert seen[-1][0] == seen[-1][1]
+    # With other sets nothing that is kept is used.
+    sets.pop()
+    n_before = Classifier.n_examples_run
+    measure()
+    assert Classifier.n_examples_run - n_before > 0.8 * n_whole
