@@ -25,14 +25,13 @@ from .data import SearchData
 from .gate_gradients import logit_slopes
 from .linear import AimedModel, LinearModel, Pair
 from .problem import Problem
+from .rows import ROWS, at_once
 
 #: What each unit adds to what is asked if it is kept.
 Costs = Float[np.ndarray, " unit"]
 
 #: A smaller fall of the divergence, in nats, may be rounding error.
 LEAST_FALL = 1e-6
-#: Examples of each seed that run at once.
-ROWS = 32
 
 Mask = Bool[np.ndarray, " unit"]
 
@@ -94,14 +93,15 @@ def exchange(
         rounds: Rounds; each runs forward and backward, and forward again for each trial.
         examples: Examples of a part, at most; when all parts have been used, the first is next.
         size: Exchanges of a round at most.
-        rows_per_pass: Examples of all seeds that run at once, at most; 32 of each if ``None``.
+        rows_per_pass: Examples of all seeds that run at once, at most; if ``None``, 32 of each, and
+            on a processor 32.
         repel: What a seed's divergence may rise by, in nats, for not sharing any of its units with
             the others; see ``sharing_costs``.
 
     Returns:
         The units kept and the exchanges made, for each seed.
     """
-    limit = rows_per_pass or ROWS * len(problems)
+    limit = at_once(rows_per_pass, problems[0].model.device) or ROWS * len(problems)
     results = [Exchanged(start.copy()) for start in kept]
     asked: dict[int, Question] = {}
 

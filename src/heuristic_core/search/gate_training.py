@@ -24,7 +24,7 @@ from .data import SearchData
 from .hard_concrete import open_probability, sample_gates
 from .options import Count, CountOrZero, Fraction, MethodOptions, Positive, PositiveOrZero
 from .problem import Problem
-from .rows import noise, ordered, passes
+from .rows import at_once, noise, ordered, passes
 
 
 class GateOptions(MethodOptions):
@@ -66,7 +66,7 @@ class GateOptions(MethodOptions):
     rows_per_pass: Count | None = Field(
         None,
         description="Examples that run at once, at most, those of similar length together; if "
-        "unset, all of a step.",
+        "unset, all of a step; on a processor 32.",
     )
 
 
@@ -114,6 +114,7 @@ def train_gates(
     optimiser, rates = _optimiser(log_alpha, multipliers, len(schedule), options)
     n_passes = len(schedule) * options.accumulate
     lengths = data.encoded.lengths
+    limit = at_once(options.rows_per_pass, model.device)
     orders = [
         ordered(
             data.encoded,
@@ -127,7 +128,7 @@ def train_gates(
     drawing = {"shared": options.shared_noise, "antithetic": options.antithetic}
     aimed = None
     if problem.aim is not None:
-        aimed = AimedGates(problems, n_passes, options.batch_size, options.rows_per_pass)
+        aimed = AimedGates(problems, n_passes, options.batch_size, limit)
     readings: list[list[Tensor]] = [[] for _ in problems]
     total, n_summed, last_target = torch.zeros_like(log_alpha), 0, -1.0
     with _running(model, options, problem.seed), model.gated(data.values) as gates:
@@ -139,7 +140,7 @@ def train_gates(
                 sampled = sample_gates(log_alpha[:, None], uniform)
                 z = problem.gates(sampled).expand(-1, n_rows, -1)
                 flat = rows.ravel()
-                some = passes(lengths[flat], options.rows_per_pass)
+                some = passes(lengths[flat], limit)
                 slopes, divergences = _slopes(
                     problem, gates, flat, z.detach().flatten(0, 1), some, options
                 )

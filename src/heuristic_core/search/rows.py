@@ -12,6 +12,9 @@ from torch import Tensor
 from ..models.device import widened
 from ..models.encoding import Encoded
 
+#: Rows that run at once: on a processor, or of each seed.
+ROWS = 32
+
 
 def ordered(
     encoded: Encoded, n_passes: int, seed: int, *, batch_size: int, by_length: bool
@@ -27,6 +30,19 @@ def ordered(
     """
     rng = np.random.default_rng(seed)
     return encoded.shuffled(batch_size, n_passes, rng, by_length=by_length)
+
+
+def at_once(given: int | None, device: torch.device) -> int | None:
+    """Return how many rows may run at once; any number if ``None``.
+
+    On a processor what a pass computes should fit its cache: 256 rows of MiniLM at 40 tokens took
+    3.5 times as long as eight passes of 32.
+
+    Args:
+        given: What was asked for, if anything.
+        device: Where they run.
+    """
+    return given or (ROWS if device.type == "cpu" else None)
 
 
 def passes(lengths: Int[np.ndarray, " row"], limit: int | None) -> list[np.ndarray]:
