@@ -45,7 +45,8 @@ class Divergences:
     Args:
         model: The full model.
         data: The examples, the model's predictions and the ablation values.
-        batch_size: Examples per forward pass, where choices share layers.
+        batch_size: Examples per forward pass, where choices share layers; if not given, as many as
+            suit the device.
         precision: What to compute in, as for ``measure.accuracy.predict``.
         memory: Bytes of layers' outputs to keep, at most; see ``MaskedRuns``.
         compact: Run each choice as a model without the units that it drops, as ``CompactRuns``
@@ -57,7 +58,7 @@ class Divergences:
         model: Classifier,
         data: SearchData,
         *,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         precision: str = "float32",
         memory: int = MEMORY,
         compact: bool = False,

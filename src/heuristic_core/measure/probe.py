@@ -77,7 +77,7 @@ def probe_removals(
     values: AblationValues,
     *,
     penalty: float | None = None,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     unfinished: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> ProbeRemovals:
@@ -92,7 +92,7 @@ def probe_removals(
         sets: The sets of units to remove.
         values: Ablation values, which replace the outputs of removed units.
         penalty: As for ``fit_probe``; chosen by ``choose_penalty`` if not given.
-        batch_size: Examples per forward pass.
+        batch_size: Examples per forward pass; if not given, as many as suit the device.
         unfinished: As for ``removal.removals``.
         progress: Called with (examples done, examples in all) while removals are measured.
 

@@ -108,7 +108,7 @@ def removals(
     readout: Readout | None = None,
     readout_name: str = "model",
     labels: tuple[str, ...] | None = None,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     unfinished: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -124,7 +124,7 @@ def removals(
         readout: A last layer that replaces the model's own.
         readout_name: Name of the last layer in the tables.
         labels: Label names in the order of its classes; the model's if not given.
-        batch_size: Examples per forward pass.
+        batch_size: Examples per forward pass; if not given, as many as suit the device.
         unfinished: A folder in which what each batch gives is kept, for the caller to remove once
             the result is safe: the same call, with the same readout, goes on after these.
         progress: Called with (examples done, examples in all), summed over all runs.

@@ -49,7 +49,7 @@ def outputs_without(
     *,
     n_labels: int,
     readout: Readout | None = None,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     keep: Keep | None = None,
     progress: Progress | None = None,
 ) -> Outputs:
@@ -64,7 +64,7 @@ def outputs_without(
         values: Ablation values, which replace the outputs of removed units.
         n_labels: Number of classes.
         readout: A last layer that replaces the model's own.
-        batch_size: Examples per forward pass.
+        batch_size: Examples per forward pass; if not given, as many as suit the device.
         keep: Called with the number of each batch and a function that computes its outputs;
             returns these, or what it has kept of them.
         progress: Called with (examples done, examples in all), summed over all runs.
@@ -113,7 +113,7 @@ def outputs_without(
                         changed[run] = (difference / length).cpu().numpy()
             return {"logits": of_batch, "change": changed}
 
-        for i, rows in enumerate(encoded.by_length(batch_size)):
+        for i, rows in enumerate(model.batches(encoded, batch_size)):
             compute, before = partial(run_batch, rows), done
             found = compute() if keep is None else keep(i, compute)
             logits[:, rows], change[:, rows] = found["logits"], found["change"]
@@ -123,12 +123,12 @@ def outputs_without(
 
 
 def features_of(
-    model: Classifier, encoded: Encoded, *, batch_size: int = 64
+    model: Classifier, encoded: Encoded, *, batch_size: int | None = None
 ) -> Float[np.ndarray, "example width"]:
     """Compute the features that a model's last layer reads, in float64."""
     features = np.empty((len(encoded), 0))
     with model.inference(), reading(model) as read:
-        for rows in encoded.by_length(batch_size):
+        for rows in model.batches(encoded, batch_size):
             model(**encoded.batch(rows, model.device))
             if not features.shape[1]:
                 features = np.empty((len(encoded), read[0].shape[-1]))

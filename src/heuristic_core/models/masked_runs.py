@@ -39,7 +39,7 @@ class MaskedRuns:
         model: The full model.
         encoded: The tokenised examples.
         values: What replaces the outputs of dropped units.
-        batch_size: Examples per forward pass.
+        batch_size: Examples per forward pass; if not given, as many as suit the device.
         precision: What to compute in, as for ``measure.accuracy.predict``.
         memory: Bytes of layers' outputs to keep, at most.
     """
@@ -50,7 +50,7 @@ class MaskedRuns:
         encoded: Encoded,
         values: AblationValues,
         *,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         precision: str = "float32",
         memory: int = MEMORY,
     ) -> None:
@@ -59,7 +59,7 @@ class MaskedRuns:
         self.values = values
         self.precision = check_precision(precision)
         self._batches = [
-            (rows, encoded.batch(rows, model.device)) for rows in encoded.by_length(batch_size)
+            (rows, encoded.batch(rows, model.device)) for rows in model.batches(encoded, batch_size)
         ]
         self._cache = _Outputs(memory)
 

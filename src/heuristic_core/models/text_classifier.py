@@ -172,14 +172,20 @@ class TextClassifier:
         result = torch.empty(len(encoded), len(self.labels), dtype=torch.float32)
         done = 0
         with self.inference(), self.computing_in(precision):
-            for rows in self._batches(encoded, batch_size):
+            for rows in self.batches(encoded, batch_size):
                 result[rows] = self(**encoded.batch(rows, self.device)).logits.float().cpu()
                 done += len(rows)
                 if progress is not None:
                     progress(done, len(encoded))
         return result
 
-    def _batches(self, encoded: Encoded, batch_size: int | None) -> Iterator[np.ndarray]:
+    def batches(self, encoded: Encoded, batch_size: int | None = None) -> Iterator[np.ndarray]:
+        """Yield the positions of all examples in batches of similar length.
+
+        Args:
+            encoded: The examples.
+            batch_size: Examples a batch; if not given, as many as suit the device.
+        """
         if batch_size is None and self.device.type == "cpu":
             return encoded.by_tokens(_TOKENS)
         return encoded.by_length(_EXAMPLES if batch_size is None else batch_size)
