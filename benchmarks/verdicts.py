@@ -49,8 +49,6 @@ from laboratory.world import World
 HERE = Path(__file__).parent
 #: What is beyond a bar is drawn again, with so many times as many studies, from this chunk on.
 AGAIN, FIRST_AGAIN = 4, 100_000
-# The tables of a study are small: strings of Python take a sixth less time than those of Arrow.
-pd.set_option("mode.string_storage", "python")
 TOY = {
     "studies": 4,
     "jobs": 1,
@@ -77,7 +75,9 @@ def planted_in(some: World) -> dict[str, Planted]:
 
 def drawn_chunk(some: World, name: str, chunk: int, n_studies: int) -> Drawn:
     """Draw one chunk of the studies of a planted effect."""
-    return draw(planted_in(some)[name], [zlib.crc32(name.encode()), chunk], n_studies)
+    # The tables of a study are small: strings of Python take a sixth less time than those of Arrow.
+    with pd.option_context("mode.string_storage", "python"):
+        return draw(planted_in(some)[name], [zlib.crc32(name.encode()), chunk], n_studies)
 
 
 def chunks(planted: Planted, n_studies: int) -> Iterator[int]:
