@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -221,3 +222,19 @@ def test_stopped_removals_go_on_after_their_batches(readout, tiny, task, tmp_pat
     n_before = Classifier.n_examples_run
     measure()
     assert Classifier.n_examples_run - n_before > 0.8 * n_whole
+
+
+def test_two_probes_may_share_a_folder(tiny, task, tmp_path):
+    data, suites = prepare(tiny, task), [task.suites[0]]
+    sets = singles(tiny.space)[:2]
+
+    def measure(penalty, folder):
+        return probe_removals(
+            tiny, task.search, suites, sets, data.values, penalty=penalty, unfinished=folder
+        ).removal
+
+    weak, strong = (measure(penalty, tmp_path) for penalty in (1.0, 1000.0))
+    assert not np.allclose(weak["margin_change"], strong["margin_change"])
+    for penalty, kept in ((1.0, weak), (1000.0, strong)):
+        pd.testing.assert_frame_equal(kept, measure(penalty, None))
+    assert stages.spent(tmp_path)[1] > 0

@@ -19,6 +19,7 @@ from ..models.ablation import AblationValues
 from ..models.classifier import Classifier
 from ..models.device import check_float64
 from ..progress import Progress
+from ..storage import as_path, digest
 from ..tasks.task import Examples, Suite
 from .removal import removals
 from .removal_sets import Removal
@@ -108,6 +109,9 @@ def probe_removals(
         penalty = choose_penalty(features, train.label_ids, train.labels)
     probe = fit_probe(features, train.label_ids, train.labels, penalty=penalty)
     right = probe(torch.from_numpy(features)).numpy().argmax(1) == train.label_ids
+    if unfinished is not None:
+        # By what it was trained on: its weights may differ by rounding when it is trained again.
+        unfinished = as_path(unfinished) / digest([train.digest, penalty])[:16]
     removal, discrimination = removals(
         model,
         suites,

@@ -126,7 +126,8 @@ def digest_of(arrays: Mapping[str, np.ndarray]) -> str:
 
 def spent(folder: Path) -> tuple[float, int]:
     """Return the seconds and the examples that the finished stages in a folder took."""
-    records = [record for place in sorted(folder.glob("*")) if (record := _record(place))]
+    places = sorted(done.parent for done in folder.rglob(_DONE))
+    records = [record for place in places if (record := _record(place))]
     seconds = sum((record["seconds"] for record in records), start=0.0)
     return seconds, sum(record["examples"] for record in records)
 
