@@ -15,6 +15,8 @@ HERE = Path(__file__).parent
 SEEN, UNSEEN = "seen adversarial", "unseen adversarial"
 #: In the order in which they are shown.
 PARTS = (SEEN, UNSEEN, "friendly")
+#: Searches aimed at some cases and are judged on the others, so these tables stay whole.
+_WHOLE = ("targeted",)
 
 
 def seen_cases(results: Results) -> set[str]:
@@ -63,7 +65,7 @@ def concluded_apart(results: Results) -> dict[str, Results]:
 def _without(results: Results, cases: set[str]) -> Results:
     """Draw an arm's conclusions as if some cases had not been measured."""
     measured = {
-        name: table[~table["case"].isin(cases)] if "case" in table else table
+        name: table[~table["case"].isin(cases)] if "case" in table and name not in _WHOLE else table
         for name, table in results.measured.items()
     }
     settings = results.config["analysis"]

@@ -16,6 +16,7 @@ from heuristic_core.report.in_short import MARKS
 from heuristic_core.report.tables import cell
 from heuristic_core.report.wording import NOTHING, percent, probability, share
 from heuristic_core.study.compare import compare_results
+from published_faithful import least_overlap, needed_heads, passed_tests, ranges
 from published_parts import PARTS, SEEN, UNSEEN, concluded_apart, with_parts
 from published_tables import Arms, last_of, with_accuracy
 
@@ -191,5 +192,27 @@ SECTIONS = {
         "Accuracy of the last model → without its core (without as many random other heads "
         "of its layers), on the grid's sample.",
         removals,
+    ),
+    "overlap": Section(
+        "Subnetworks found together, each of which paid for the units it shared with the others, "
+        "by this penalty: their mean KL divergence from the model in nats, the mean Jaccard index "
+        "of two, and the heads in all. Chance is that of random heads, as many in each layer.",
+        least_overlap,
+    ),
+    "needed": Section(
+        "Heads that all searches keep, and heads without which no subnetwork within the bound on "
+        "the divergence was found.",
+        needed_heads,
+    ),
+    "ranges": Section(
+        "Subnetworks that match the model, by what else the searches aimed at: nothing, to "
+        "generalise well, badly, or well without the heads of those that do so badly. Searches saw "
+        "the cases aimed at, on other examples; they saw nothing of those held out.",
+        ranges,
+    ),
+    "valid": Section(
+        "Subnetworks that pass each test of a card of validity, beside random sets of their size: "
+        "mean KL divergence from the model, nats.",
+        passed_tests,
     ),
 }

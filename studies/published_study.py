@@ -209,7 +209,8 @@ def _table(asked: Mapping[str, Any], arms: Arms, parts: Arms) -> tuple[str, str]
     if "table" not in asked:
         return None
     section = SECTIONS[asked["table"]]
-    return section.title, section.write(parts if section.apart else arms)
+    written = section.write(parts if section.apart else arms)
+    return (section.title, written) if written else None
 
 
 if __name__ == "__main__":

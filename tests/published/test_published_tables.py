@@ -7,11 +7,17 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from heuristic_core.analysis import necessity as necessity_question
+from heuristic_core.analysis import repulsion
+from heuristic_core.analysis.conclusions import conclude
+from heuristic_core.analysis.evidence import Evidence
 from heuristic_core.report.wording import NOTHING, SPACE
-from published_parts import seen_cases
+from published_faithful import least_overlap, needed_heads, passed_tests, ranges
+from published_parts import concluded_apart, seen_cases
 from published_sections import curve, over_sparsity, removals, sizes
 from published_study import kept
 from published_tables import accuracies, costs, over_steps
+from sets_by_hand import necessity, repelled, targeted
 
 SWAP, CLAUSE, FRIENDLY = "ln_subject/object_swap", "ln_relative_clause", "le_passive"
 
@@ -153,3 +159,36 @@ def test_a_task_file_is_found_from_the_study_and_from_the_repository(augmented, 
     some = replace(augmented, manifest={**augmented.manifest, "config": config})
     assert SWAP in seen_cases(some)
     assert CLAUSE not in seen_cases(some)
+
+
+def test_sets_of_faithful_subnetworks_are_listed_by_arm(augmented):
+    tables = {
+        "repelled": repelled({0.0: [{"L0H0", "L0H1"}] * 2, 0.3: [{"L0H0", "L0H1"}, {"L0H0"}]}),
+        "necessity": necessity({"L0H0", "L1H1"}, {"L0H0"}),
+    }
+    made = conclude(Evidence(tables), [repulsion.QUESTION, necessity_question.QUESTION])
+    # An arm without these measurements has no row.
+    arms = {"with": replace(augmented, conclusions=made), "without": augmented}
+    heading, _, *rows = rows_of(least_overlap(arms))
+    found = [dict(zip(heading, row, strict=True)) for row in rows]
+    assert [row["arm"] for row in found] == ["with", "with"]
+    assert [row["members"] for row in found] == ["L0H0 L0H1", "L0H0"]
+    assert [row["Jaccard of heads"] for row in found] == ["1.00", "0.50"]
+    heading, _, row = rows_of(needed_heads(arms))
+    found = dict(zip(heading, row, strict=True))
+    assert (found["core"], found["necessary"], found["both"]) == ("2", "1", "1")
+    assert found["members"] == "L0H0"
+    del arms["with"]  # only two questions were asked of it
+    assert ranges(arms) == passed_tests(arms) == needed_heads(arms) == ""
+
+
+def test_searches_with_aims_are_judged_on_all_cases_together(augmented):
+    """Their errors are those of all held-out cases, so that none is left out of a part."""
+    aimed = targeted({"well": [0.9, 0.92], "badly": [0.5, 0.52]})
+    swap = aimed["targeted"].replace({"case": {"aswap": SWAP, "aprep": CLAUSE}})
+    measured = augmented.measured | aimed | {"targeted": swap}
+    parts = concluded_apart(replace(augmented, measured=measured))
+    verdicts = [part.conclusions.verdicts for part in parts.values()]
+    verdicts = [rows[rows["question"] == "generalisation_range"] for rows in verdicts]
+    assert len(verdicts) == 2
+    pd.testing.assert_frame_equal(*(some.reset_index(drop=True) for some in verdicts))

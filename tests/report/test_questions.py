@@ -11,7 +11,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.sets_by_hand import necessity, repelled, targeted
 from heuristic_core.analysis.questions import QUESTIONS, analyze
 from heuristic_core.report import write_report
 from heuristic_core.report.figures import draw
@@ -23,6 +22,7 @@ from report.made_up import QUESTION
 from report.page import Page, read, write
 from report.svg import all_rows, hold, rows_of
 from report.synthetic import MANIFEST, synthetic
+from sets_by_hand import necessity, repelled, targeted
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "results" / "minilm-mnli-hans" / "augmented"
 
