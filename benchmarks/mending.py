@@ -15,11 +15,13 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 import searches
 import subjects
 from common import count, new_parser, percentage, run, save, table
+from heuristic_core.columns import ENDS
 from heuristic_core.errors import InputError
 from heuristic_core.faithful.targeted import GeneralisationRange, generalisation_range
 from heuristic_core.faithful.ways_to_mend import ways_to_mend
@@ -31,8 +33,9 @@ INTRO = (
     "The first table is of subnetworks of equal fidelity that generalise as well and as badly as "
     "they can: mean over seeds. The second is of ways of mending, in per cent: each measure with "
     "its gain over the full model and the gain's 95 % interval, over examples and, for random "
-    "units, choices. Blamed units are those that the subnetworks which generalise badly keep most "
-    "often beyond those that generalise well."
+    "units, choices. The third is of what blamed units gain beyond random ones, in points. Blamed "
+    "units are those that the subnetworks which generalise badly keep most often beyond those that "
+    "generalise well."
 )
 MEASURES = ("in_domain", "balanced", "worst_group", "held_out")
 TOY = searches.TOY | {
@@ -105,7 +108,12 @@ def benchmark(options: argparse.Namespace) -> None:
         + [_gain(row, measure) for measure in MEASURES]
         for row in gains.table.to_dict("records")
     ]
+    beyond = [
+        [row["how"], *(_bounded(row, measure) for measure in MEASURES)]
+        for row in gains.beyond_random.to_dict("records")
+    ]
     head = ["aim", "KL, nats", "faithful", "ID accuracy", "AUROC, aimed at", "AUROC, held out"]
+    measures = [name.replace("_", " ") for name in MEASURES]
     units = " ".join(blamed["unit"])
     notes = (
         f"Within {found.bound:.3g} nats. Searches took {searched / 60:.1f} minutes, mending "
@@ -119,24 +127,35 @@ def benchmark(options: argparse.Namespace) -> None:
         f"{notes}\n\n"
         + table(head, ranges)
         + "\n"
-        + table(["way", *(name.replace("_", " ") for name in MEASURES)], lines),
+        + table(["way", *measures], lines)
+        + "\n"
+        + table(["blamed minus random", *measures], beyond),
         {
             "weights": it.digest,
             "bound": found.bound,
             "blamed": blamed.to_dict("records"),
             "range": found.summary.reset_index().to_dict("records"),
-            "gains": gains.table.astype(object).where(gains.table.notna(), None).to_dict("records"),
+            "gains": _records(gains.table),
+            "beyond_random": _records(gains.beyond_random),
             "seconds": {"searching": searched, "mending": mended},
         },
     )
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return rows.astype(object).where(rows.notna(), None).to_dict("records")
 
 
 def _gain(row: dict[str, Any], measure: str) -> str:
     text = f"{100 * row[measure]:.1f}"
     if row["how"] == "none":
         return text
-    gain, low, high = (100 * row[f"{measure}_{end}"] for end in ("gain", "low", "high"))
-    return f"{text}, {gain:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return f"{text}, {_bounded(row, measure, f'{measure}_gain')}"
+
+
+def _bounded(row: dict[str, Any], measure: str, name: str = "") -> str:
+    value, low, high = (100 * row[key] for key in (name or measure, *(measure + e for e in ENDS)))
+    return f"{value:+.1f}" + ("" if np.isnan(low) else f" [{low:+.1f}, {high:+.1f}]")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

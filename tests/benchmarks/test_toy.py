@@ -343,7 +343,9 @@ def test_mending(toy):
     for row in content["gains"][1:]:
         for name in ("in_domain", "balanced", "worst_group", "held_out"):
             assert row[f"{name}_gain"] == pytest.approx(row[name] - full[name])
+    assert [row["how"] for row in content["beyond_random"]] == ["drop", "scale", "train_units"]
     assert "| drop, blamed |" in printed
+    assert "| blamed minus random |" in printed
 
 
 def test_mib(toy):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import heuristic_core as hc
 from heuristic_core.errors import InputError
@@ -11,6 +12,7 @@ from heuristic_core.faithful.ways_to_mend import (
     OF_ALL,
     OF_UNITS,
     _Answers,
+    _beyond,
     _gains,
     _Group,
     ways_to_mend,
@@ -38,6 +40,11 @@ def test_a_planted_heuristic_is_repaired_by_its_own_units(found):
     assert {how for how, units in rows.index if units == "blamed"} == set(OF_UNITS)
     assert {how for how, units in rows.index if units == "all"} == set(OF_ALL)
     assert set(found.models) == set(OF_UNITS)
+    beyond = found.beyond_random.set_index("how")
+    assert set(beyond.index) == set(OF_UNITS)
+    for how in OF_UNITS:
+        gains = rows.xs(how, level="how")["balanced_gain"]
+        assert beyond.loc[how, "balanced"] == pytest.approx(gains["blamed"] - gains["random"])
     assert "worst group 0.0% before, at best 100.0%" in repr(found)
 
 
@@ -79,6 +86,34 @@ def test_gains_have_paired_intervals():
     assert row["worst_group_high"] == pytest.approx(changed.mean() + 1.96 * error, abs=0.006)
     same = _gains(full, [full], ["swap"], np.random.default_rng(1))
     assert same["worst_group_low"] == same["worst_group_high"] == 0
+
+
+def test_what_blamed_units_gain_beyond_random_ones_has_both_errors():
+    rng = np.random.default_rng(0)
+    n = 400
+    before = rng.random(n) < 0.3
+
+    def mended(share):
+        return answers(ood_hans_swap_adversarial_no=before | (rng.random(n) < share))
+
+    blamed, random = mended(0.4), [mended(share) for share in (0.05, 0.1, 0.2, 0.3)]
+    row = _beyond(blamed, random, ["swap"], np.random.default_rng(1))
+    key = ("ood", "hans", "swap", "adversarial", "no")
+    apart = np.stack([blamed.correct[key].astype(float) - one.correct[key] for one in random])
+    assert row["balanced"] == pytest.approx(apart.mean())
+    # What the examples do to all differences alike is the covariance of two of them.
+    shared = (np.cov(apart)[~np.eye(4, dtype=bool)] / n).mean()
+    over = stats.t.ppf(0.975, 3) ** 2 * apart.mean(1).var(ddof=1) / 4
+    half = (over + stats.norm.ppf(0.975) ** 2 * shared) ** 0.5
+    assert row["balanced_high"] == pytest.approx(apart.mean() + half, rel=0.02)
+    assert row["balanced_low"] == pytest.approx(apart.mean() - half, abs=0.005)
+    assert np.isnan(_beyond(blamed, random[:1], ["swap"], rng)["balanced_low"])
+    gains = _gains(answers(ood_hans_swap_adversarial_no=before), random, ["swap"], rng)
+    values = np.array([one.correct[key].mean() for one in random])
+    assert gains["balanced_gain"] == pytest.approx(values.mean() - before.mean())
+    # Four choices say little of all: the interval is Student's, wider than the choices' own spread.
+    least = stats.t.ppf(0.975, 3) * values.std(ddof=1) / 2
+    assert gains["balanced_high"] - gains["balanced_gain"] > least
 
 
 def test_suites_whose_cases_have_the_same_name_are_kept_apart(tiny_loaded):

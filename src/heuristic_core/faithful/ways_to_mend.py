@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
 from ..analysis.intervals import Estimate
+from ..analysis.paired import over_both
+from ..columns import ENDS
 from ..errors import InputError, expect, expect_known, expect_whole
 from ..measure.accuracy import per_example
 from ..models.classifier import Classifier, check_classifier
@@ -41,15 +43,19 @@ class Mendings:
         table: One row per way and choice of units: ``how``; ``units``, ``blamed``, ``random`` or
             ``all``; ``n`` mended models; and for each measure its value and ``..._gain`` over the
             full model with the ends of its 95 % interval, ``..._low`` and ``..._high``, over
-            examples and, for random units, draws. Measures are accuracy ``in_domain``;
+            examples and, for random units, choices. Measures are accuracy ``in_domain``;
             ``balanced``, the mean of adversarial and friendly accuracy; ``worst_group``, the
             accuracy on the case and label that is answered worst; and ``held_out``, balanced
             accuracy with the adversarial cases that nothing was fitted on. The first row is the
             full model.
+        beyond_random: One row per way of mending units: ``how``, and for each measure what blamed
+            units gain beyond random ones, with the ends of its 95 % interval, over examples and
+            choices. Of a single choice there is no interval; without choices there is no row.
         models: The mended models of the blamed units, by way.
     """
 
     table: pd.DataFrame
+    beyond_random: pd.DataFrame
     models: dict[How, Classifier]
 
     def __repr__(self) -> str:
@@ -133,6 +139,8 @@ def ways_to_mend(
     held_out = split.held_out_cases
     rows = [{"how": "none", "units": "", "n": 1} | full.measured(held_out)]
     models: dict[How, Classifier] = {}
+    of_blamed: dict[How, _Answers] = {}
+    beyond = []
     total, done = sum(len(several) for _, _, several in choices), 0
     for how, which, several in choices:
         answers = []
@@ -140,13 +148,17 @@ def ways_to_mend(
             mended = mend(model, few, data, how=how, units=units, seed=seed, **settings).model
             answers.append(_Answers.of(mended, judges))
             if which == "blamed":
-                models[how] = mended
+                models[how], of_blamed[how] = mended, answers[0]
             done += 1
             if progress is not None:
                 progress(done, total)
         row = {"how": how, "units": which, "n": len(several)}
-        rows.append(row | _gains(full, answers, held_out, np.random.default_rng([seed, done])))
-    return Mendings(pd.DataFrame(rows), models)
+        drawn = np.random.default_rng([seed, done])
+        rows.append(row | _gains(full, answers, held_out, drawn))
+        if which == "random":
+            beyond.append({"how": how} | _beyond(of_blamed[how], answers, held_out, drawn))
+    columns = [f"{name}{end}" for name in _MEASURES for end in ("", *ENDS)]
+    return Mendings(pd.DataFrame(rows), pd.DataFrame(beyond, columns=["how", *columns]), models)
 
 
 def _as_many(
@@ -236,18 +248,59 @@ def _gains(
     full: _Answers, mended: Sequence[_Answers], held_out: Sequence[str], rng: np.random.Generator
 ) -> dict[str, float]:
     """Compute mean measures and gains, with intervals over examples and mended models."""
-    values = pd.DataFrame([one.measured(held_out) for one in mended])
-    base = full.measured(held_out)
-    drawn = np.empty((_DRAWS, len(_MEASURES)))
-    for draw in drawn:
-        rows = {key: rng.integers(len(own), size=len(own)) for key, own in full.correct.items()}
-        chosen = rng.integers(len(mended), size=len(mended))
-        after = [list(mended[i].measured(held_out, rows).values()) for i in chosen]
-        draw[:] = np.mean(after, axis=0) - list(full.measured(held_out, rows).values())
-    ends: Float[np.ndarray, "end measure"] = np.quantile(drawn, [0.025, 0.975], axis=0)
+    values, drawn = _differences(mended, full, held_out, rng)
     row: dict[str, float] = {}
-    for i, name in enumerate(_MEASURES):
-        gain = Estimate(float(values[name].mean() - base[name]), *ends[:, i])
-        row |= {name: float(values[name].mean()), f"{name}_gain": gain.value}
+    for name, value in full.measured(held_out).items():
+        over = _over_models if len(mended) > 1 else _over_examples
+        gain = over(values[name], drawn[name])
+        row |= {name: value + gain.value, f"{name}_gain": gain.value}
         row |= {f"{name}_low": float(gain.low), f"{name}_high": float(gain.high)}
     return row
+
+
+def _beyond(
+    blamed: _Answers, random: Sequence[_Answers], held_out: Sequence[str], rng: np.random.Generator
+) -> dict[str, float]:
+    """Compute by how much a mended model is above others, with intervals over examples and them."""
+    values, drawn = _differences(random, blamed, held_out, rng)
+    row: dict[str, float] = {}
+    for name in _MEASURES:
+        known = _over_models(-values[name], -drawn[name])
+        row |= {name: known.value, f"{name}_low": float(known.low)}
+        row[f"{name}_high"] = float(known.high)
+    return row
+
+
+def _differences(
+    several: Sequence[_Answers], one: _Answers, held_out: Sequence[str], rng: np.random.Generator
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compute by how much some models are above another one, and the same in bootstrap draws.
+
+    Returns:
+        A row per model and a column per measure; and a row per draw of the examples, which are the
+        same for all models, with a column per measure and model.
+    """
+
+    def above(rows: dict[Any, np.ndarray] | None = None) -> pd.DataFrame:
+        values = pd.DataFrame([other.measured(held_out, rows) for other in several])
+        return values - one.measured(held_out, rows)
+
+    sizes = {key: len(own) for key, own in one.correct.items()}
+    drawn = [
+        above({key: rng.integers(n, size=n) for key, n in sizes.items()}).unstack()
+        for _ in range(_DRAWS)
+    ]
+    return above(), pd.DataFrame(drawn)
+
+
+def _over_examples(values: pd.Series, drawn: pd.DataFrame) -> Estimate:
+    """Estimate what a single model gains."""
+    low, high = np.quantile(drawn.to_numpy(), [0.025, 0.975])
+    return Estimate(float(values.iloc[0]), float(low), float(high))
+
+
+def _over_models(values: pd.Series, drawn: pd.DataFrame) -> Estimate:
+    """Estimate a mean over models that answer the same examples."""
+    apart = ~np.eye(len(values), dtype=bool)
+    shared = float(drawn.cov().to_numpy()[apart].mean()) if len(values) > 1 else 0.0
+    return over_both(values, shared, (-1.0, 1.0))
