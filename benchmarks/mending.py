@@ -2,7 +2,8 @@
 
 Subnetworks that generalise well and badly at equal fidelity are searched for. Blamed are the units
 that those which generalise badly keep more often. They are dropped, scaled or trained on few
-out-of-domain examples, of the cases that searches aimed at; other examples and cases judge.
+out-of-domain examples, of the cases that searches aimed at; other examples and cases judge. The
+same command goes on after the finished stages of stopped searches.
 
     python benchmarks/mending.py --run runs/quickstart --threads 2
     python benchmarks/mending.py --run runs/minilm-mnli-hans-augmented --data FOLDER
@@ -11,6 +12,7 @@ out-of-domain examples, of the cases that searches aimed at; other examples and 
 from __future__ import annotations
 
 import argparse
+import shutil
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -27,6 +29,7 @@ from heuristic_core.faithful.targeted import GeneralisationRange, generalisation
 from heuristic_core.faithful.ways_to_mend import ways_to_mend
 from heuristic_core.progress import as_lines
 from heuristic_core.search.aim import TOWARDS
+from heuristic_core.search.stages import spent
 from heuristic_core.study.settings import settings
 
 INTRO = (
@@ -72,17 +75,19 @@ def _share(found: GeneralisationRange, aim: str, unit: Any) -> float:
 
 def benchmark(options: argparse.Namespace) -> None:
     it = subjects.subject(options)
-    begin = time.perf_counter()
+    name = options.run.name if options.model == "minilm" else options.model
+    unfinished = (options.out if options.toy else options.cache) / f"mending-{name}"
     found = generalisation_range(
         it.model,
         it.task,
         options.sparsity,
         seeds=range(1, options.seeds + 1),
         data=it.data,
+        unfinished=unfinished,
         progress=as_lines("searching", lambda line: print(line, flush=True)),
         **settings(options.set).get("learned", {}),
     )
-    searched = time.perf_counter() - begin
+    searched, _ = spent(unfinished)
     blamed = blame(found, options.blamed)
     if blamed.empty:
         raise InputError("no unit is kept more often by what generalises badly; try more --seeds")
@@ -121,7 +126,7 @@ def benchmark(options: argparse.Namespace) -> None:
     )
     save(
         options,
-        f"mending-{options.run.name if options.model == 'minilm' else options.model}",
+        f"mending-{name}",
         "What mending gains",
         INTRO,
         f"{notes}\n\n"
@@ -140,6 +145,7 @@ def benchmark(options: argparse.Namespace) -> None:
             "seconds": {"searching": searched, "mending": mended},
         },
     )
+    shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
