@@ -24,8 +24,8 @@ from common import count, new_parser, percentage, run, save, table
 from heuristic_core.faithful.enumeration import Enumeration, enumerate_subnetworks
 from heuristic_core.models.classifier import Classifier
 from heuristic_core.models.loading import load_model
+from heuristic_core.search.asked import LEAST_FALL
 from heuristic_core.search.data import SearchData, prepare
-from heuristic_core.search.exchange import LEAST_FALL
 from heuristic_core.search.find import find_subnetworks
 from heuristic_core.search.methods import METHODS, method_options
 from heuristic_core.search.options import DeterministicOptions
@@ -44,6 +44,7 @@ INTRO = (
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in METHODS if name != "paper"},
     "learned_no_exchange": ("learned", {"exchange_rounds": 0}),
+    "learned_measured": ("learned", {"measured_rounds": 8}),
     "learned_more_exchange": ("learned", {"exchange_rounds": 24, "exchange_size": 1}),
     "paper": ("paper", {"by_length": True}),
 }

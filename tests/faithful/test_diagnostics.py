@@ -55,3 +55,17 @@ def test_intervals_are_those_of_as_many_independent_draws():
     assert table.loc["c", "rhat"] > 1e3
     assert table.loc["c", "ess"] < 10
     assert table.loc["d", "ess"] < 1000
+
+
+@pytest.mark.parametrize("n", [4, 17, 250, 1001])
+def test_the_interval_of_a_share_holds_the_share(n):
+    """That of a unit in all draws, or in none, ends at 1 or 0 to the last digit."""
+    kept = np.zeros((4, n, 3), dtype=bool)
+    kept[..., 0] = True
+    kept[:, ::2, 2] = True
+    for effective in np.linspace(2, 4 * n, 40):
+        table = inclusion(["L0H0", "L0H1", "L0MLP"], kept, float(effective))
+        assert (table["low"] <= table["share"]).all()
+        assert (table["high"] >= table["share"]).all()
+        assert table["share"].iloc[0] == table["high"].iloc[0] == 1
+        assert table["share"].iloc[1] == table["low"].iloc[1] == 0

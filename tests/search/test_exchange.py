@@ -14,8 +14,9 @@ from problems import problem_of
 from heuristic_core.measure.accuracy import predict
 from heuristic_core.models.loading import load_model
 from heuristic_core.search import exchange as exchanges
+from heuristic_core.search.asked import parts, swapped
 from heuristic_core.search.data import prepare
-from heuristic_core.search.exchange import best_pairs, exchange, parts, swapped
+from heuristic_core.search.exchange import best_pairs, exchange
 from heuristic_core.search.find import find_subnetwork
 from heuristic_core.search.gate_gradients import logit_slopes
 from heuristic_core.search.gate_training import kl_divergence

@@ -60,8 +60,9 @@ def inclusion(
             {
                 "unit": name,
                 "share": share.value,
-                "low": share.low,
-                "high": share.high,
+                # Rounding must not leave a share of 0 or 1 outside.
+                "low": min(share.low, share.value),
+                "high": max(share.high, share.value),
                 # Ranks of two values say what the values say.
                 "rhat": 1.0 if constant else _rhat(draws, "split"),
                 "ess": ess,

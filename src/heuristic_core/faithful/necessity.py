@@ -18,9 +18,10 @@ from ..errors import InputError, expect, expect_number, expect_whole
 from ..models.classifier import Classifier, check_classifier
 from ..models.steady import steady
 from ..progress import Progress
+from ..search.asked import LEAST_FALL, swapped
 from ..search.checks import check_values, search_data_of
 from ..search.data import SearchData, prepare
-from ..search.exchange import LEAST_FALL, exchange, swapped
+from ..search.exchange import exchange
 from ..search.gate_gradients import logit_slopes
 from ..search.learned import LearnedOptions
 from ..search.linear import LinearModel

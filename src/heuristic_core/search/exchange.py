@@ -7,7 +7,6 @@ only if the divergence of the model itself, or what else a search aims at, falls
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
@@ -17,23 +16,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from ..models.classifier import Classifier
+from .asked import LEAST_FALL, Answer, Costs, Mask, Question, linearised, pieces, swapped
 from .data import SearchData
 from .gate_gradients import logit_slopes
 from .linear import AimedModel, LinearModel, Pair
+from .measured import measured_rounds
 from .problem import Problem
 from .rows import ROWS, at_once
-
-#: What each unit adds to what is asked if it is kept.
-Costs = Float[np.ndarray, " unit"]
-
-#: A smaller fall of the divergence, in nats, may be rounding error.
-LEAST_FALL = 1e-6
-
-Mask = Bool[np.ndarray, " unit"]
 
 
 @dataclass
@@ -49,24 +42,6 @@ class Exchanged:
     pairs: list[Pair] = field(default_factory=list)
 
 
-@dataclass(frozen=True, eq=False)
-class Question:
-    """What an exchange asks of the model.
-
-    Args:
-        rows: The examples.
-        kept: Which units are kept.
-        slopes: Whether it asks for slopes too, not for the logits alone.
-    """
-
-    rows: Int[np.ndarray, " row"]
-    kept: Mask
-    slopes: bool
-
-
-Answer = tuple[Float[Tensor, "row label"], Float[Tensor, "row label unit"] | None]
-
-
 def exchange(
     problems: Sequence[Problem],
     kept: Sequence[Mask],
@@ -74,6 +49,8 @@ def exchange(
     rounds: int,
     examples: int,
     size: int,
+    measured: int = 0,
+    units: int = 24,
     rows_per_pass: int | None = None,
     repel: float = 0.0,
 ) -> list[Exchanged]:
@@ -93,6 +70,8 @@ def exchange(
         rounds: Rounds; each runs forward and backward, and forward again for each trial.
         examples: Examples of a part, at most; when all parts have been used, the first is next.
         size: Exchanges of a round at most.
+        measured: Rounds that follow, by what units are measured to do; see ``measured_rounds``.
+        units: Units measured in such a round, at most.
         rows_per_pass: Examples of all seeds that run at once, at most; if ``None``, 32 of each, and
             on a processor 32.
         repel: What a seed's divergence may rise by, in nats, for not sharing any of its units with
@@ -115,6 +94,8 @@ def exchange(
             rounds=rounds,
             examples=examples,
             size=size,
+            measured=measured,
+            units=units,
             costs=partial(costs, i),
         )
         for i, problem in enumerate(problems)
@@ -158,6 +139,8 @@ def _rounds(
     rounds: int,
     examples: int,
     size: int,
+    measured: int,
+    units: int,
     costs: Callable[[], Costs],
 ) -> Generator[Question, Any, None]:
     """Make the exchanges of one seed in its result, asking for what the model says."""
@@ -165,55 +148,32 @@ def _rounds(
     if not (result.kept & prunable).any() or result.kept.all():
         return
     movable = prunable.copy()
-    pieces = _pieces(problem, examples)
-    seen: deque[Any] = deque(maxlen=len(pieces))
-    for _, rows in zip(range(rounds), cycle(pieces), strict=False):
+    some = pieces(problem, examples)
+    seen: deque[Any] = deque(maxlen=len(some))
+    for _, rows in zip(range(rounds), cycle(some), strict=False):
         logits, slopes = yield Question(rows, result.kept, slopes=True)
         assert slopes is not None
-        here = _linear(problem, rows, logits, slopes)
+        here = linearised(problem, rows, logits, slopes)
         seen.append(here)  # replaces what an earlier round computed on this part
         pairs = best_pairs(type(here).joined(list(seen)), result.kept, movable, size, costs())
         while pairs:
             after = swapped(result.kept, pairs)
             logits, _ = yield Question(rows, after, slopes=False)
-            there = _linear(problem, rows, logits.to(slopes), slopes)
+            there = linearised(problem, rows, logits.to(slopes), slopes)
             cost = costs()  # anew: other seeds may have made the same exchange meanwhile
             dearer = float(cost[after].sum() - cost[result.kept].sum())
             if there.value + dearer < here.value - LEAST_FALL:
                 others = [model_of_part.moved(pairs) for model_of_part in list(seen)[:-1]]
-                seen = deque([*others, there], maxlen=len(pieces))
+                seen = deque([*others, there], maxlen=len(some))
                 break
             if len(pairs) == 1:
                 movable[pairs[0][0]] = False
             pairs = pairs[: len(pairs) // 2]
         result.kept = swapped(result.kept, pairs)
         result.pairs += pairs
-
-
-def _pieces(problem: Problem, examples: int) -> list[Int[np.ndarray, " row"]]:
-    """Split the examples into parts; where there is an aim, as many of its examples to each."""
-    n, aim = len(problem.data.encoded), problem.aim
-    pieces = parts(n, examples, problem.seed)
-    if aim is None:
-        return pieces
-    others = np.random.default_rng(problem.seed).permutation(len(aim.encoded))
-    split = np.array_split(n + others, len(pieces)) if len(others) >= len(pieces) else [n + others]
-    return [np.concatenate([one, np.sort(split[i % len(split)])]) for i, one in enumerate(pieces)]
-
-
-def _linear(
-    problem: Problem,
-    rows: Int[np.ndarray, " row"],
-    logits: Float[Tensor, "row label"],
-    slopes: Float[Tensor, "row label unit"],
-) -> LinearModel | AimedModel:
-    """Return what a problem asks, linearised on some examples of its own and of its aim."""
-    data, aim = problem.data, problem.aim
-    n = int((rows < len(data.encoded)).sum())
-    faithful = LinearModel(data.reference[rows[:n]].to(logits), logits[:n], slopes[:n])
-    if aim is None:
-        return faithful
-    return AimedModel(faithful, aim, rows[n:] - len(data.encoded), logits[n:], slopes[n:])
+    result.pairs += yield from measured_rounds(
+        problem, result.kept, rounds=measured, examples=examples, units=units, costs=costs
+    )
 
 
 def _answers(problem: Problem, questions: Sequence[Question], limit: int) -> list[Answer]:
@@ -227,12 +187,6 @@ def _answers(problem: Problem, questions: Sequence[Question], limit: int) -> lis
         return [(logits, None) for logits in _logits(model, some, z, limit).split(lengths)]
     logits, slopes = logit_slopes(model, some, z, batch_size=limit)
     return list(zip(logits.split(lengths), slopes.split(lengths), strict=True))
-
-
-def parts(n_examples: int, size: int, seed: int) -> list[Int[np.ndarray, " row"]]:
-    """Split examples at random into parts of nearly equal size, none larger than ``size``."""
-    order = np.random.default_rng(seed).permutation(n_examples)
-    return [np.sort(rows) for rows in np.array_split(order, math.ceil(n_examples / size))]
 
 
 def best_pairs(
@@ -268,14 +222,6 @@ def best_pairs(
         linear = linear.moved(pairs[-1:])
         outs, backs = np.delete(outs, row), np.delete(backs, column)
     return pairs
-
-
-def swapped(kept: Mask, pairs: list[Pair]) -> Mask:
-    """Return the units kept after some exchanges."""
-    after = kept.copy()
-    for out, back in pairs:
-        after[out], after[back] = False, True
-    return after
 
 
 def _logits(

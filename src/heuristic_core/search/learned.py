@@ -23,6 +23,7 @@ from .cut import cut
 from .exchange import exchange
 from .gate_training import GateOptions, train_gates
 from .hard_concrete import soft_value
+from .measured import N_TRIED
 from .options import Count, CountOrZero, PositiveOrZero
 from .problem import Problem
 from .ranking import Ranking
@@ -42,6 +43,10 @@ class LearnedOptions(GateOptions):
     )
     exchange_examples: Count = Field(500, description="Further examples of each round.")
     exchange_size: Count = Field(4, description="Exchanges a round, at most.")
+    measured_rounds: CountOrZero = Field(
+        0, description="Further rounds, by what units are measured to do alone; none if 0."
+    )
+    measured_units: Count = Field(24, description="Units measured in each of them, at most.")
     repel: PositiveOrZero = Field(
         0.0,
         description="What a seed pays, in nats of divergence, if the other seeds of its pass keep "
@@ -52,11 +57,14 @@ class LearnedOptions(GateOptions):
         """Return the number of examples one run passes forward and backward, at most.
 
         A round of exchanges runs its examples forward and backward once, and forward once more for
-        each trial: at most one more than the times that its size can be halved.
+        each trial: at most one more than the times that its size can be halved. One by measured
+        effects runs them forward for each unit measured and each exchange tried.
         """
         n_steps = len(target_schedule(sparsities, self.ramp_steps, self.hold_steps))
         passes = 1 + self.exchange_size.bit_length() / 2
-        exchanges = math.ceil(self.exchange_rounds * self.exchange_examples * passes)
+        passes *= self.exchange_rounds
+        passes += self.measured_rounds * (1 + self.measured_units / 2 + N_TRIED)
+        exchanges = math.ceil(self.exchange_examples * passes)
         return self.batch_size * self.accumulate * n_steps + len(sparsities) * exchanges
 
 
@@ -98,6 +106,8 @@ def learned_together(problems: Sequence[Problem], options: LearnedOptions) -> li
             rounds=options.exchange_rounds,
             examples=options.exchange_examples,
             size=options.exchange_size,
+            measured=options.measured_rounds,
+            units=options.measured_units,
             rows_per_pass=options.rows_per_pass,
             repel=options.repel,
         )
