@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 import pandas as pd
 from attention_by_hand import attention, flat
-from sets_by_hand import necessity, repelled, targeted, validity
 from simulated_removals import heads, simulate, singles
 
 from heuristic_core.tables import DEPENDENCY, DISCRIMINATION, DISJOINT
+from sets_by_hand import necessity, repelled, targeted, validity
 from tables_by_hand import evaluation, evaluations, found, subnetworks
 
 MODEL = {"finetune_seed": 1, "checkpoint": 300}

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sets_by_hand import necessity as necessity_table
-from sets_by_hand import targeted
 
 from heuristic_core.analysis import coexistence, generalisation_range, necessity
 from heuristic_core.analysis.evidence import Evidence
+from sets_by_hand import necessity as necessity_table
+from sets_by_hand import targeted
 
 STUDIES = 200
 #: A true 5 % is above this in 2 of 100 sets of so many studies; each test has fixed seeds.

@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
-from sets_by_hand import necessity as necessity_table
-from sets_by_hand import repelled, targeted
 
 from heuristic_core.analysis import coexistence, generalisation_range, necessity, repulsion
 from heuristic_core.analysis.conclusions import conclude
 from heuristic_core.analysis.evidence import Evidence
+from sets_by_hand import necessity as necessity_table
+from sets_by_hand import repelled, targeted
 
 SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "not decided by these data"
 

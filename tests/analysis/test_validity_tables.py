@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from sets_by_hand import validity as cards
 
 from heuristic_core.analysis import validity
 from heuristic_core.analysis.conclusions import conclude
 from heuristic_core.analysis.evidence import Evidence
+from sets_by_hand import validity as cards
 
 SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "not decided by these data"
 
