@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from ..analysis.intervals import Estimate
 from ..analysis.paired import over_both
@@ -208,52 +208,58 @@ class _Answers:
                 correct[key] = some["correct"].to_numpy(dtype=bool)
         return cls(correct)
 
-    def measured(
-        self, held_out: Sequence[str], rows: dict[Any, np.ndarray] | None = None
-    ) -> dict[str, float]:
-        """Compute all measures, of all examples or of those at some positions in each group."""
-        accuracy = {
-            key: float((own if rows is None else own[rows[key]]).mean())
-            for key, own in self.correct.items()
-        }
-        others = {key: value for key, value in accuracy.items() if key.role == "ood"}
-        # Of all examples alike, as accuracy in-domain is.
-        sizes = {key: len(own) for key, own in self.correct.items() if key.role == "id"}
-        right = sum(accuracy[key] * n for key, n in sizes.items())
+    def measured(self, held_out: Sequence[str]) -> dict[str, float]:
+        """Compute all measures."""
+        accuracy = {key: own.mean(keepdims=True) for key, own in self.correct.items()}
         return {
-            "in_domain": right / sum(sizes.values()) if sizes else np.nan,
-            "balanced": _balanced(others, None),
-            "worst_group": min(others.values(), default=np.nan),
-            "held_out": _balanced(others, held_out),
+            name: float(values[0]) for name, values in _measures(accuracy, self, held_out).items()
         }
 
 
-def _mean(values: Iterator[float] | Any) -> float:
-    known = list(values)
-    return float(np.mean(known)) if known else np.nan
+#: The accuracy of each model, or of each model in each draw of the examples, by group.
+_Accuracies = Mapping[_Group, Float[np.ndarray, "*draw model"]]
 
 
-def _balanced(accuracy: dict[_Group, float], cases: Sequence[str] | None) -> float:
+def _measures(
+    accuracy: _Accuracies, of: _Answers, held_out: Sequence[str]
+) -> dict[str, Float[np.ndarray, "*draw model"]]:
+    """Compute all measures from the accuracies on all groups."""
+    others = {key: value for key, value in accuracy.items() if key.role == "ood"}
+    # Of all examples alike, as accuracy in-domain is.
+    sizes = {key: len(own) for key, own in of.correct.items() if key.role == "id"}
+    nothing = np.full(next(iter(accuracy.values())).shape, np.nan)
+    right = sum((accuracy[key] * n for key, n in sizes.items()), start=np.zeros(()))
+    return {
+        "in_domain": right / sum(sizes.values()) if sizes else nothing,
+        "balanced": _balanced(others, None, nothing),
+        "worst_group": np.min([*others.values()], axis=0) if others else nothing,
+        "held_out": _balanced(others, held_out, nothing),
+    }
+
+
+def _balanced(
+    accuracy: _Accuracies, cases: Sequence[str] | None, nothing: Float[np.ndarray, "*draw model"]
+) -> Float[np.ndarray, "*draw model"]:
     """Return the mean of friendly accuracy and that on other cases, some of them if named."""
-    friendly = _mean(v for k, v in accuracy.items() if k.kind == "friendly")
-    rest = _mean(
+    friendly = [v for k, v in accuracy.items() if k.kind == "friendly"]
+    rest = [
         v
         for k, v in accuracy.items()
         if k.kind != "friendly" and (cases is None or k.case in cases)
-    )
-    return rest if np.isnan(friendly) else (rest + friendly) / 2
+    ]
+    means = [np.mean(some, axis=0) for some in (rest, friendly) if some]
+    return np.mean(means, axis=0) if rest else nothing
 
 
 def _gains(
     full: _Answers, mended: Sequence[_Answers], held_out: Sequence[str], rng: np.random.Generator
 ) -> dict[str, float]:
     """Compute mean measures and gains, with intervals over examples and mended models."""
-    values, drawn = _differences(mended, full, held_out, rng)
+    over = _over_models if len(mended) > 1 else _over_examples
     row: dict[str, float] = {}
-    for name, value in full.measured(held_out).items():
-        over = _over_models if len(mended) > 1 else _over_examples
-        gain = over(values[name], drawn[name])
-        row |= {name: value + gain.value, f"{name}_gain": gain.value}
+    for name, (values, drawn) in _differences(mended, full, held_out, rng).items():
+        gain = over(values, drawn)
+        row |= {name: full.measured(held_out)[name] + gain.value, f"{name}_gain": gain.value}
         row |= {f"{name}_low": float(gain.low), f"{name}_high": float(gain.high)}
     return row
 
@@ -262,10 +268,9 @@ def _beyond(
     blamed: _Answers, random: Sequence[_Answers], held_out: Sequence[str], rng: np.random.Generator
 ) -> dict[str, float]:
     """Compute by how much a mended model is above others, with intervals over examples and them."""
-    values, drawn = _differences(random, blamed, held_out, rng)
     row: dict[str, float] = {}
-    for name in _MEASURES:
-        known = _over_models(-values[name], -drawn[name])
+    for name, (values, drawn) in _differences(random, blamed, held_out, rng).items():
+        known = _over_models(-values, -drawn)
         row |= {name: known.value, f"{name}_low": float(known.low)}
         row[f"{name}_high"] = float(known.high)
     return row
@@ -273,34 +278,38 @@ def _beyond(
 
 def _differences(
     several: Sequence[_Answers], one: _Answers, held_out: Sequence[str], rng: np.random.Generator
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Compute by how much some models are above another one, and the same in bootstrap draws.
+) -> dict[str, tuple[Float[np.ndarray, " model"], Float[np.ndarray, "draw model"]]]:
+    """Compute by how much some models are above another one, by measure.
 
     Returns:
-        A row per model and a column per measure; and a row per draw of the examples, which are the
-        same for all models, with a column per measure and model.
+        The differences, and the same in bootstrap draws of the examples, which are the same for all
+        models.
     """
+    whole, drawn = {}, {}
+    for key in one.correct:
+        answers = np.stack([other.correct[key] for other in (*several, one)]).astype(float)
+        n = answers.shape[1]
+        whole[key] = answers.mean(1)
+        drawn[key] = rng.multinomial(n, np.full(n, 1 / n), _DRAWS) @ answers.T / n
+    values, draws = (_measures(accuracy, one, held_out) for accuracy in (whole, drawn))
+    return {
+        name: tuple(found[name][..., :-1] - found[name][..., -1:] for found in (values, draws))
+        for name in _MEASURES
+    }
 
-    def above(rows: dict[Any, np.ndarray] | None = None) -> pd.DataFrame:
-        values = pd.DataFrame([other.measured(held_out, rows) for other in several])
-        return values - one.measured(held_out, rows)
 
-    sizes = {key: len(own) for key, own in one.correct.items()}
-    drawn = [
-        above({key: rng.integers(n, size=n) for key, n in sizes.items()}).unstack()
-        for _ in range(_DRAWS)
-    ]
-    return above(), pd.DataFrame(drawn)
-
-
-def _over_examples(values: pd.Series, drawn: pd.DataFrame) -> Estimate:
+def _over_examples(
+    values: Float[np.ndarray, " model"], drawn: Float[np.ndarray, "draw model"]
+) -> Estimate:
     """Estimate what a single model gains."""
-    low, high = np.quantile(drawn.to_numpy(), [0.025, 0.975])
-    return Estimate(float(values.iloc[0]), float(low), float(high))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Estimate(float(values[0]), float(low), float(high))
 
 
-def _over_models(values: pd.Series, drawn: pd.DataFrame) -> Estimate:
+def _over_models(
+    values: Float[np.ndarray, " model"], drawn: Float[np.ndarray, "draw model"]
+) -> Estimate:
     """Estimate a mean over models that answer the same examples."""
     apart = ~np.eye(len(values), dtype=bool)
-    shared = float(drawn.cov().to_numpy()[apart].mean()) if len(values) > 1 else 0.0
-    return over_both(values, shared, (-1.0, 1.0))
+    shared = float(np.cov(drawn, rowvar=False)[apart].mean()) if len(values) > 1 else 0.0
+    return over_both(pd.Series(values), shared, (-1.0, 1.0))
