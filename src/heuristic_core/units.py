@@ -223,7 +223,8 @@ def check_sparsity(sparsity: float) -> float:
             f"sparsity {one_line(repr(sparsity))} is outside [0, 1): it is the share of units "
             "dropped, so 0.5 keeps half"
         )
-    return float(sparsity)
+    # As a number of fewer bits is written: 0.58, and not the nearest of them in binary.
+    return float(str(sparsity)) if isinstance(sparsity, np.floating) else float(sparsity)
 
 
 def _span(heads: Sequence[int]) -> str:

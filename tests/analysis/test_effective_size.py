@@ -559,3 +559,89 @@ def test_friendly_examples_of_the_adversarial_label_are_not_compared():
     for (_, seed, _), auc in aurocs.items():
         assert auc == pytest.approx(measured[seed], abs=1e-3)
     assert drawn.mean().to_numpy() == pytest.approx(aurocs.to_numpy(), abs=5e-3)
+
+
+def without(table, **system):
+    """The rows of a table but those of one system."""
+    gone = np.logical_and.reduce([table[name] == value for name, value in system.items()])
+    return table[~gone]
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        {"seed": 1, "checkpoint": 300, "sparsity": 0.2},
+        {"seed": 1, "checkpoint": 100},
+        {"kind": "full", "checkpoint": 100},
+        {"kind": "full"},
+        {"checkpoint": 300},
+    ],
+    ids=["a cell", "a search", "the full model once", "the full models", "a checkpoint"],
+)
+@pytest.mark.parametrize("whole", [True, False], ids=["evaluated", "not evaluated"])
+def test_what_is_missing_costs_itself_alone(gone, whole):
+    """Of systems that were not evaluated at all, or whose answers were not kept."""
+    tables, _ = with_scores(falling(0.4, 0.8))
+    some = {name: without(table, **gone) for name, table in tables.items()}
+    if whole:
+        some["grid"] = tables["grid"]
+    answers = {a.subject["data"]: a for a in effective_size(Evidence(some))}
+    if gone == {"seed": 1, "checkpoint": 300, "sparsity": 0.2} and not whole:
+        # All others are compared on the examples that they share, as if it had not been planned.
+        grids = {a.subject["data"]: a for a in effective_size(Evidence(tables))}
+        assert changes(answers["balanced"])[SPANS[0]]["points"] == pytest.approx(
+            changes(grids["balanced"])[SPANS[0]]["points"]
+        )
+    full_is_known = "kind" not in gone and gone != {"checkpoint": 300}
+    if not whole and full_is_known:
+        assert set(answers) >= {"balanced", "balanced AUROC"}
+
+
+def test_sparsities_that_were_not_measured_at_both_steps_are_no_change():
+    """At the end only the densest subnetworks were evaluated, all of them as good as the model."""
+    same = [[90, 90, 90, 90]] * 4
+    table = grid(same, full=(50, 60, 75, 90))
+    last = (table["checkpoint"] == 300) & (table["sparsity"] > 0.2)
+    cut = table[~last]
+    assert values(by_data(cut)["in-domain"]) == pytest.approx([20, 20, 20, 80])
+    change = changes(by_data(cut)["in-domain"])[SPANS[0]]
+    assert change["points"].value == 0
+    assert by_data(cut)["in-domain"].verdict.decision == "not decided by these data"
+
+
+def test_what_would_decide_takes_the_seeds_and_steps_that_a_verdict_takes(monkeypatch):
+    # Between these sparsities a fall of 20 % is one step.
+    three = by_data(grid(RISING))["in-domain"].verdict
+    assert "more sparsities, as a fall of 20 % of the units crosses no two of these" in three.power
+    monkeypatch.setattr("heuristic_core.analysis.effective_size.PLANNED_FALL", 40.0)
+    two = by_data(grid(FALLING, n_seeds=2))["adversarial"].verdict
+    assert "fewer than 3 seeds" in two.reason
+    assert two.power.startswith("with 3 search seeds instead of 2")
+    one = by_data(grid(FALLING, n_seeds=1))["adversarial"].verdict
+    assert one.power == "1 cannot tell how much search seeds differ: it takes 3"
+
+
+def test_seeds_are_told_apart_by_what_they_keep_where_that_is_known():
+    """The same masks give divergences that differ by rounding; other masks may answer alike."""
+    every = grid(FALLING, friendly=[90] * 4)
+    is_full = every["kind"] == "full"
+    noise = np.random.default_rng(0).normal(scale=1e-8, size=len(every))
+    alike = every.assign(
+        kl=every["kl"].where(is_full, 0.1 + noise),
+        method=every["method"].where(is_full, "magnitude"),
+    )
+
+    def n_seeds(masks=None):
+        tables = {"grid": alike} | ({} if masks is None else {"grid_subnetworks": masks})
+        answers = {a.subject["data"]: a for a in effective_size(Evidence(tables))}
+        return {row["n_seeds"] for row in sizes_at(answers["balanced"])}
+
+    assert n_seeds() == {1}
+    columns = ["finetune_seed", "checkpoint", "method", "sparsity", "seed"]
+    systems = alike.loc[~is_full, columns].drop_duplicates()
+    masks = pd.concat([systems.assign(unit=unit, kept=unit == "L0H0") for unit in ("L0H0", "L0H1")])
+    assert n_seeds(masks) == {1}
+    other = masks.assign(kept=masks["kept"] ^ (masks["seed"] == 1))
+    assert n_seeds(other) == {2}
+    # Masks of some subnetworks alone do not tell.
+    assert n_seeds(other[other["checkpoint"] < 300]) == {1}

@@ -128,3 +128,18 @@ def test_a_number_is_tried_from_the_present_one_on():
 def test_a_plan_is_held_against_what_a_verdict_takes():
     assert too_few_planned(3, 3, "searches") == ""
     assert too_few_planned(1, 3, "searches") == "it takes 3 searches, and 1 is planned"
+
+
+def test_fewer_than_a_verdict_takes_find_nothing():
+    """However small the error is, and how much it takes is said."""
+    source = ErrorSource("search seeds", 1e-6, 2, least=3)
+    assert found(1.0, source) == 0.0
+    assert outlook("it", 1.0, source).startswith("with 3 search seeds instead of 2, it would be")
+    assert found(1.0, ErrorSource("search seeds", 1e-6, 3, least=3)) > 0.99
+
+
+def test_of_a_single_one_the_error_is_unknown_in_whatever_unit():
+    source = by_interval("search seeds", student(np.array([1.0])), 1)
+    assert source.unknown
+    assert found(1.0, source) == 0.0
+    assert outlook("it", 1.0, source) == "1 cannot tell how much search seeds differ: it takes 2"

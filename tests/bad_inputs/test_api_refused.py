@@ -255,6 +255,14 @@ CALLS: dict[str, tuple[Call, str]] = {
         lambda x: hc.repelling_subnetworks(x.model, x.data, 0.5, weights=[-1]),
         "a weight is -1, but must be a number from 0",
     ),
+    "repelled with a weight beside the weights": (
+        lambda x: hc.repelling_subnetworks(x.model, x.data, 0.5, repel=0.3),
+        "repel is set by the searches that repel each other; leave it out",
+    ),
+    "repelled with seeds beside the first": (
+        lambda x: hc.repelling_subnetworks(x.model, x.data, 0.5, seeds=[1, 2]),
+        "seeds is set by the searches that repel each other; leave it out",
+    ),
     "necessity of another's": (
         lambda x: hc.necessity(x.model, x.task, x.other_sub),
         "has 3 layers x 4 heads, the model 2 layers",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import jaxtyping
 import numpy as np
+import pandas as pd
 import pytest
 
 import heuristic_core as hc
 from heuristic_core.faithful import curve_tables
-from heuristic_core.faithful.mib import areas
+from heuristic_core.faithful.mib import areas, why_none
 from known.models import EQUAL_PARTS, QUARTERS
 from known.sentences import task
 from known.wiring import build
@@ -182,14 +184,15 @@ def test_what_cannot_be_compared_is_refused(tiny_loaded, model, data, monkeypatc
         ({}, "there is no subnetwork to measure"),
         ({"a": []}, "the method a has no subnetwork between none and all units"),
         ({"a": search(sparsities=(0.0,))}, "has no subnetwork between none and all units"),
-        ({"a": [*good, *good]}, "a run of a has two subnetworks of 5 units"),
+        ({"a": [*good, replace(*search(seed=1), provenance=good[0].provenance)]},
+         "a run of a has two subnetworks of 5 units"),
         ({"a": [*good, *search(sparsities=(0.3,), seed=1)]}, "runs of a have .* of other sizes"),
         ({"a": good, "b": search(some_pairs(9))}, "differ in what replaces dropped units"),
         ({"a": good, "b": search(units="heads")}, "others heads alone; measure them apart"),
         ({"a": in_order(model, data, [*model.space], [3])}, "the subnetwork has 3 layers"),
         ([good], "found must be of the type Mapping"),
         ({"a": ["sub"]}, "a subnetwork must be of the type Subnetwork"),
-    ):
+    ):  # fmt: skip
         with pytest.raises(hc.InputError, match=message):
             hc.faithfulness_curves(tiny_loaded, suite, found)
     with pytest.raises(hc.InputError, match="orders is 1, but must be a whole number from 2"):
@@ -211,3 +214,25 @@ def test_a_case_where_the_model_is_no_better_than_nothing_says_so(tiny_loaded):
     assert table["note"][1] == "a single example has no standard error"
     assert table[["cpr", "cmd", "random_cpr", "cmd_high"]].isna().all().all()
     assert tiny_loaded.labels == LABELS
+
+
+def test_subnetworks_of_no_unit_of_all_or_given_twice_change_nothing(tiny_loaded):
+    """At 0.96 and 0.98 nothing is kept of ten units, and the ends of a curve are known."""
+    pairs = some_pairs(16)
+    suite = hc.Suite(name="id", role="id", examples=pairs)
+    sparsities = [0.0, 0.04, 0.5, 0.96, 0.98]
+    found = hc.find_subnetworks(tiny_loaded, pairs, sparsities, method="random")
+    assert [len(one) for one in found] == [10, 10, 5, 0, 0]
+    whole, alone = (
+        hc.faithfulness_curves(tiny_loaded, suite, {"r": some}, orders=3).areas
+        for some in ([*found, found[2]], [found[2]])
+    )
+    pd.testing.assert_frame_equal(whole, alone)
+
+
+def test_rounding_alone_is_no_difference_between_the_full_and_the_empty_model():
+    """It can be the same in all examples, so that no standard error is as small."""
+    empty = np.random.default_rng(0).normal(size=50)
+    assert why_none(empty + 8e-8, empty) == "both models are alike"
+    assert why_none(empty + 1e-3, empty) == ""
+    assert why_none(1e4 + empty + 5e-2, 1e4 + empty) == "both models are alike"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from heuristic_core.faithful.generalisation import difference_of_aurocs
+from heuristic_core.faithful.generalisation import difference_of_aurocs, halves, scores_of
 from heuristic_core.measure.discrimination import discriminate
 from heuristic_core.tasks.labels import HANS_LABELS
 from heuristic_core.tasks.task import Examples, Suite
@@ -60,3 +60,26 @@ def test_means_and_errors_are_those_of_resampled_examples(n_others):
     rng = np.random.default_rng(1)
     drawn = [difference([rng.choice(part, N) for part in parts]) for _ in range(300)]
     assert se == pytest.approx(np.std(drawn), rel=0.15)
+
+
+def test_searches_aim_at_every_second_adversarial_case_whatever_else_there_is():
+    cases = [case for case in ("a", "s", "b", "f") for _ in range(4)]
+    labels = [NO] * 12 + [YES] * 4
+    examples = Examples.build(cases, cases, labels, cases, HANS_LABELS)
+    kinds = {"a": "adversarial", "s": "shift", "b": "adversarial", "f": "friendly"}
+    split = halves(Suite(name="s", role="ood", examples=examples, kinds=kinds))
+    assert (split.aimed_cases, split.held_out_cases) == (("a",), ("b",))
+    assert split.aimed.cases == ("a", "f")
+    assert split.judging.examples.table["case"].value_counts().to_dict() == {
+        "a": 2, "s": 4, "b": 4, "f": 2,
+    }  # fmt: skip
+    moved = halves(
+        Suite(name="s", role="ood", examples=examples, kinds=dict.fromkeys(kinds, "shift"))
+    )
+    assert (moved.aimed_cases, moved.held_out_cases) == (("a", "b"), ("s", "f"))
+
+
+def test_cases_whose_label_the_model_does_not_know_are_left_out():
+    one = runs(1)[0]
+    assert not scores_of(suite(), (NO, NO), [one]).cases
+    assert np.isnan(difference_of_aurocs(suite(), (NO, NO), ["a1"], [one], [])).all()

@@ -142,3 +142,17 @@ def test_wrong_ways_are_refused(tiny, changes, message):
     suite = hc.Suite(name="s", role="ood", examples=pairs)
     with pytest.raises(InputError, match=message):
         mend(tiny, suite, prepare(tiny, pairs), **changes)
+
+
+def test_what_a_model_is_wrong_and_sure_about_is_mended_first(tiny):
+    """Where the right label has hardly any probability, its logarithm still has a slope."""
+    pairs = some_pairs(32)
+    suite = hc.Suite(name="s", role="ood", examples=pairs)
+    with torch.no_grad():
+        tiny.hf.classifier.bias.copy_(torch.tensor([0.0, 40.0]))
+    data = prepare(tiny, pairs)
+    mended = mend(
+        tiny, suite, data, how="train_last_layer", fidelity=0.0, steps=100, learning_rate=0.5
+    )
+    rows = hc.evaluate(mended.model, suite)
+    assert rows["correct"].sum() > 0.7 * rows["n"].sum()

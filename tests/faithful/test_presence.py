@@ -11,11 +11,14 @@ from scipy import stats
 import heuristic_core as hc
 from faithful.toy_subjects import Given
 from heuristic_core.faithful.chains import Chains
-from heuristic_core.faithful.presence import presence_effects, regress
+from heuristic_core.faithful.presence import _measured, presence_effects, regress
 from heuristic_core.faithful.sampling import sample_subnetworks
+from heuristic_core.measure.discrimination import discriminate
+from heuristic_core.tasks.task import Examples
 from known.models import GATHER, ORDER, OVERLAP, OVERLAP_THEN_ORDER
 from known.sentences import task
 from known.wiring import build
+from tiny import LABELS, some_pairs
 
 QUICK = {"ramp_steps": 30, "hold_steps": 4, "exchange_rounds": 2, "exchange_examples": 48}
 
@@ -128,3 +131,44 @@ def test_the_head_that_generalises_is_found(tmp_path):
         assert (rest["effect"].abs() < 0.2 * table.loc[ORDER, "effect"]).all()
     with pytest.raises(hc.InputError, match="nothing says how well subnetworks generalise"):
         presence_effects(sample, replace(toy, suites=toy.suites[:1]))
+
+
+def test_errors_over_examples_are_added(drawn):
+    """Units without an effect that seem to have one, as all draws answer the same few examples."""
+    kept, chain = drawn
+    rng = np.random.default_rng(5)
+    p = []
+    for _ in range(60):
+        by_unit = rng.normal(size=(16, 24))  # what a unit does to each example: nothing on average
+        on_examples = kept @ by_unit + rng.normal(size=24)
+        table = regress(kept, on_examples.mean(1), chain, [on_examples])
+        p.append(table["p"])
+        alone = regress(kept, on_examples.mean(1), chain)
+        assert (alone["p"] < 0.05).mean() > 0.9
+    assert stats.kstest(np.array(p)[:, 3], "uniform").pvalue > 0.01
+    assert (np.array(p) < 0.05).mean() == pytest.approx(0.05, abs=0.03)
+
+
+def test_what_a_measure_owes_to_examples_adds_up_to_it(tiny_loaded):
+    """By AUROC and margin of every subnetwork, one at a time."""
+    words = some_pairs(36, seed=1).table
+    cases = np.repeat(["a1", "a2", "f"], 12)
+    labels = [LABELS[1]] * 24 + [LABELS[0]] * 12
+    examples = Examples.build(words["text"], words["text_pair"], labels, cases, LABELS)
+    kinds = {"a1": "adversarial", "a2": "adversarial", "f": "friendly"}
+    suite = hc.Suite(name="s", role="ood", examples=examples, kinds=kinds)
+    data = hc.prepare(tiny_loaded, some_pairs(24))
+    sample = sample_subnetworks(tiny_loaded, data, 0.5, bound=10.0, n=40, **QUICK)
+    measured = _measured(sample, [suite], lambda done, of: None)
+    for i in (0, 17, 39):
+        one = sample[i]
+        rows = hc.evaluate(tiny_loaded, suite, subnetwork=one)
+        margin = rows.loc[rows["case_kind"] == "adversarial", "margin"].mean()
+        assert measured["margin"].values[i] == pytest.approx(margin, abs=1e-5)
+        logits = hc.predict(tiny_loaded, tiny_loaded.encode(examples), subnetwork=one)
+        auc = discriminate(suite, tiny_loaded.labels, logits)["auc"].mean()
+        assert measured["auc"].values[i] == pytest.approx(auc, abs=1e-6)
+    means = [sum(part.mean(1) for part in measured[name].parts) for name in ("margin", "auc")]
+    np.testing.assert_allclose(means[0], measured["margin"].values)
+    # Of AUROCs both sides have the same mean.
+    np.testing.assert_allclose(means[1], 2 * measured["auc"].values)

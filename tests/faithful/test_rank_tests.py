@@ -137,3 +137,15 @@ def test_a_core_with_mlps_is_exactly_what_is_kept():
     assert space.from_mask(of_heads.own) == {hc.Unit(0, 0), hc.Unit(0), hc.Unit(1)}
     assert not with_mlps.none.any()
     assert space.from_mask(of_heads.none) == {hc.Unit(0), hc.Unit(1)}
+
+
+def test_cards_of_one_seed_break_their_ties_apart(tiny_loaded):
+    """In a model whose units are all idle everything ties, and p is chance alone."""
+    space, rng = tiny_loaded.space, np.random.default_rng(0)
+    found = []
+    for _ in range(100):
+        sub = hc.Subnetwork(space, space.from_mask(np.isin(np.arange(10), rng.permutation(10)[:5])))
+        rows = rank_rows(comparisons(sub, NO_CORE), space, lambda m: np.zeros(len(m)), 99, 0)
+        found.append([row["p"] for row in rows])
+    for column in np.array(found).T:
+        assert stats.kstest(column, "uniform").pvalue > 0.01

@@ -100,20 +100,32 @@ def test_what_blamed_units_gain_beyond_random_ones_has_both_errors():
     row = _beyond(blamed, random, ["swap"], np.random.default_rng(1))
     key = ("ood", "hans", "swap", "adversarial", "no")
     apart = np.stack([blamed.correct[key].astype(float) - one.correct[key] for one in random])
-    assert row["balanced"] == pytest.approx(apart.mean())
+    assert row["worst_group"] == pytest.approx(apart.mean())
     # What the examples do to all differences alike is the covariance of two of them.
     shared = (np.cov(apart)[~np.eye(4, dtype=bool)] / n).mean()
     over = stats.t.ppf(0.975, 3) ** 2 * apart.mean(1).var(ddof=1) / 4
     half = (over + stats.norm.ppf(0.975) ** 2 * shared) ** 0.5
-    assert row["balanced_high"] == pytest.approx(apart.mean() + half, rel=0.02)
-    assert row["balanced_low"] == pytest.approx(apart.mean() - half, abs=0.005)
-    assert np.isnan(_beyond(blamed, random[:1], ["swap"], rng)["balanced_low"])
+    assert row["worst_group_high"] == pytest.approx(apart.mean() + half, rel=0.02)
+    assert row["worst_group_low"] == pytest.approx(apart.mean() - half, abs=0.005)
+    assert np.isnan(_beyond(blamed, random[:1], ["swap"], rng)["worst_group_low"])
     gains = _gains(answers(ood_hans_swap_adversarial_no=before), random, ["swap"], rng)
     values = np.array([one.correct[key].mean() for one in random])
-    assert gains["balanced_gain"] == pytest.approx(values.mean() - before.mean())
+    assert gains["worst_group_gain"] == pytest.approx(values.mean() - before.mean())
     # Four choices say little of all: the interval is Student's, wider than the choices' own spread.
     least = stats.t.ppf(0.975, 3) * values.std(ddof=1) / 2
-    assert gains["balanced_high"] - gains["balanced_gain"] > least
+    assert gains["worst_group_high"] - gains["worst_group_gain"] > least
+
+
+def test_balanced_accuracy_takes_adversarial_and_friendly_cases():
+    """Either kind alone would reward a bias to one label; shifted cases do not count as either."""
+    right, wrong = np.ones(4, bool), np.zeros(4, bool)
+    hard, easy = "ood_hans_swap_adversarial_no", "ood_hans_f_friendly_yes"
+    moved = "ood_x_s_shift_no"
+    both = answers(**{hard: wrong, easy: right, moved: wrong}).measured(["swap"])
+    assert (both["balanced"], both["held_out"], both["worst_group"]) == (0.5, 0.5, 0.0)
+    for one in (hard, easy):
+        assert np.isnan(answers(**{one: right, moved: right}).measured(["swap"])["balanced"])
+    assert answers(**{moved: right}).measured(["s"])["balanced"] == 1.0
 
 
 def test_suites_whose_cases_have_the_same_name_are_kept_apart(tiny_loaded):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import heuristic_core as hc
-from heuristic_core.faithful.necessity import necessity
+from heuristic_core.faithful.necessity import _p_rise, necessity
 from heuristic_core.faithful.repelling import least_jaccard, repelling_subnetworks
 from heuristic_core.faithful.targeted import generalisation_range
 from known.models import (
@@ -121,6 +122,20 @@ def test_the_penalty_is_what_keeps_subnetworks_apart(tiny_loaded):
         assert len(found.survivors(bound)) == found.table["shared"].iloc[-1]
 
 
+def test_overlap_is_that_of_the_units_chosen_from(tiny_loaded):
+    """Of six units five are kept; without any two subnetworks are equal."""
+    given = {"n": 3, "weights": [0.3], **QUICK}
+    left_out = ["L0H0", "L0H1", "L1H2", "L1MLP"]
+    found = repelling_subnetworks(tiny_loaded, some_pairs(24), 0.5, exclude=left_out, **given)
+    (row,) = found.table.to_dict("records")
+    assert row["least"] == pytest.approx(least_jaccard(6, 5, 3)) == pytest.approx(2 / 3)
+    assert row["least"] - 1e-12 <= row["jaccard"] <= 1
+    # Each unit is in all three of them with the probability of (5/6)^3.
+    assert row["expected_shared"] == pytest.approx(6 * (5 / 6) ** 3)
+    none = repelling_subnetworks(tiny_loaded, some_pairs(24), 0.99, **given).table.iloc[0]
+    assert none[["jaccard", "least", "expected"]].tolist() == pytest.approx([1.0] * 3)
+
+
 def expected_of_two(n):
     """The mean Jaccard index of two random pairs of n units, by counting all of them."""
     pairs = [{a, b} for a in range(n) for b in range(a)]
@@ -171,3 +186,13 @@ def test_the_planted_core_is_necessary_and_nothing_else(nested, toy_task):
     for unit, other in found.without.items():
         assert unit not in other
         assert len(other) == len(best)
+
+
+def test_a_rise_that_is_the_same_in_all_examples_is_clear():
+    """Unless it is rounding; of a single example nothing is."""
+    assert _p_rise(np.full(50, 0.0068)) == 0.0
+    assert _p_rise(np.full(50, 9e-6)) == _p_rise(np.zeros(50)) == _p_rise(np.full(1, 1.0)) == 1.0
+    rise = np.random.default_rng(0).normal(0.01, 0.03, size=50)
+    assert _p_rise(rise) == pytest.approx(
+        stats.ttest_1samp(rise, 1e-5, alternative="greater").pvalue
+    )

@@ -69,7 +69,7 @@ WORKS = {
         "find_subnetworks_together",
         3,
         lambda model, task, data, **more: hc.repelling_subnetworks(
-            model, data, 0.5, n=2, weights=(0.0, 0.1, 0.3), **QUICK | more
+            model, data, 0.5, n=2, **{"weights": (0.0, 0.1, 0.3)} | QUICK | more
         ),
         ("table",),
     ),
@@ -143,6 +143,12 @@ def test_other_calls_and_damaged_stages_are_searched_anew(work, tiny, task, tmp_
     whole, _ = run(tiny, task, data, unfinished=folder)
     other = {"seeds": (2, 3)} if "cases" in work.tables else {"seed": 5}
     assert run(tiny, task, data, unfinished=folder, **other)[1] == work.n
+    if work.module is targeted:  # fewer examples give another bound to aim within
+        assert run(tiny, task, data, unfinished=folder, examples=3)[1] == work.n
+        run(tiny, task, data, unfinished=folder)
+    if work.module is repelling:
+        close = {"weights": (0.0, 0.1, 0.10000001, 0.3)}
+        assert run(tiny, task, data, unfinished=folder, **close)[1] == 1
     zeros = replace(prepare(tiny, task, ablation="zero"), task=data.task)
     if work.module is not without:  # whose subnetworks have values of their own
         assert run(tiny, task, zeros, unfinished=folder)[1] == work.n

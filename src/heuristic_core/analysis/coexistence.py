@@ -104,7 +104,7 @@ def _verdict(systems: pd.DataFrame, ratio: pd.Series, errors: dict[str, float]) 
         power=outlook(
             f"a divergence of {PLANNED_TIMES} bounds",
             np.log2(PLANNED_TIMES),
-            by_interval("search seeds", beyond, len(apart)),
+            by_interval("search seeds", beyond, len(apart), least=ENOUGH_SEARCHES),
         )
         if known
         else "",

@@ -156,7 +156,7 @@ def _verdict(
 
 def _power(measure: str, beyond: Estimate, n_controls: int) -> str:
     """Say how often a loss is found; what other groups differ by, no data make smaller."""
-    if not np.isfinite(beyond.low):
+    if n_controls < ENOUGH_CONTROLS or not np.isfinite(beyond.low):
         return f"at least {ENOUGH_CONTROLS} matched groups"
     said, effect = planned(measure)
     share = found(effect, by_interval("matched groups", beyond, n_controls))

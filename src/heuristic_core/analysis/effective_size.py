@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -68,7 +69,8 @@ def effective_size(evidence: Evidence) -> list[Answer]:
     answers: list[Answer] = []
     grid = evidence["grid"]
     for key, every in by_system(grid[grid["kind"] == "subnetwork"], _SUBJECT[:2]):
-        rows = different_seeds(every, ["checkpoint", "sparsity"])
+        masks = _of_method(evidence["grid_subnetworks"], key)
+        rows = different_seeds(every, ["checkpoint", "sparsity"], masks)
         full = grid[(grid["kind"] == "full") & (grid["finetune_seed"] == key[0])]
         full = full[full["checkpoint"].isin(rows["checkpoint"])]
         accuracies, variance = _by_data(full, ["checkpoint"]), variances(full)
@@ -82,12 +84,13 @@ def effective_size(evidence: Evidence) -> list[Answer]:
             table = of_subnetworks[data].unstack("sparsity").sort_index(axis=1)
             grids = {int(step): table.loc[step].dropna(how="all") for step in accuracies.index}
             subject = dict(zip(_SUBJECT, (*key, data), strict=True))
+            margin = evidence.margin_points / 100
+            draw: _Draw
             if data in paired and _complete(paired[data], grids):
-                bar = evidence.margin_points / 100
-                drawn = {s: paired_sizes(paired[data], one, s, bar) for s, one in grids.items()}
+                draw = partial(_on_examples, paired[data], margin)
             else:
-                drawn = _drawn(evidence, grids, accuracies[data], variance[data])
-            of_model.append(_answer(evidence, subject, accuracies, drawn, grids))
+                draw = partial(_alone, accuracies[data] - margin, variance[data], evidence.seed)
+            of_model.append(_answer(evidence, subject, accuracies, draw, grids))
         balanced = [one.verdict for one in of_model if one.subject["data"] == "balanced"]
         answers += [_beside(one, balanced[0]) if balanced else one for one in of_model]
     return answers
@@ -119,7 +122,19 @@ def _paired(
     seed = [evidence.seed, key[0]]
     drawn = drawn_means(rows, kinds.to_dict(), seed)
     aurocs = drawn_aurocs(compared(rows, kinds.to_dict()), kinds.to_dict(), seed)
-    return (drawn, None) if aurocs is None else (drawn | {_AUROC: aurocs[1]}, aurocs[0])
+    if aurocs is None:
+        return drawn, None
+    steps = full["checkpoint"].unique()
+    known = {(step, seed < 0) for step, seed, _ in aurocs[0].index}
+    # Without the full model, or any subnetwork, of a checkpoint there is no size there.
+    if not {(step, is_full) for step in steps for is_full in (True, False)} <= known:
+        return drawn, None
+    return drawn | {_AUROC: aurocs[1]}, aurocs[0]
+
+
+def _of_method(table: pd.DataFrame, key: tuple[Any, ...]) -> pd.DataFrame:
+    """Return the rows of a fine-tuning and search method."""
+    return table[(table["finetune_seed"] == key[0]) & (table["method"] == key[1])]
 
 
 def _complete(drawn: pd.DataFrame, grids: Mapping[int, pd.DataFrame]) -> bool:
@@ -127,30 +142,32 @@ def _complete(drawn: pd.DataFrame, grids: Mapping[int, pd.DataFrame]) -> bool:
     systems = {
         (step, seed, sparsity)
         for step, grid in grids.items()
-        for seed, sparsity in [(-1, 0.0), *grid.stack().index]
+        for seed, sparsity in [(-1, 0.0), *grid.stack().dropna().index]
     }
     return systems <= set(drawn.columns)
 
 
-def _drawn(
-    evidence: Evidence,
-    grids: Mapping[int, pd.DataFrame],
-    accuracy: pd.Series,
-    variance: pd.Series,
-) -> dict[int, pd.DataFrame]:
-    """Draw each seed's size by checkpoint, over the threshold's error alone."""
-    bars = accuracy - evidence.margin_points / 100
-    return {
-        step: drawn_sizes(grid, bars[step], variance[step], [evidence.seed, step])
-        for step, grid in grids.items()
-    }
+#: From a checkpoint, and accuracies there by seed and sparsity, to each seed's size in draws.
+_Draw = Callable[[int, pd.DataFrame], pd.DataFrame]
+
+
+def _on_examples(drawn: pd.DataFrame, margin: float, step: int, grid: pd.DataFrame) -> pd.DataFrame:
+    """Draw each seed's size at a checkpoint, on the same examples for all systems."""
+    return paired_sizes(drawn, grid, step, margin)
+
+
+def _alone(
+    bars: pd.Series, variance: pd.Series, seed: int, step: int, grid: pd.DataFrame
+) -> pd.DataFrame:
+    """Draw each seed's size at a checkpoint, over the threshold's error alone."""
+    return drawn_sizes(grid, bars[step], variance[step], [seed, step])
 
 
 def _answer(
     evidence: Evidence,
     subject: dict,
     accuracies: pd.DataFrame,
-    drawn: Mapping[int, pd.DataFrame],
+    draw: _Draw,
     grids: Mapping[int, pd.DataFrame],
 ) -> Answer:
     """Answer for one kind of data.
@@ -159,7 +176,7 @@ def _answer(
         evidence: What was measured.
         subject: What the answer is about.
         accuracies: The full model's, by checkpoint and kind of data.
-        drawn: Each seed's size in draws of the examples, by checkpoint.
+        draw: Draws each seed's size.
         grids: For each checkpoint subnetworks' accuracies by seed and sparsity.
     """
     margin, data = evidence.margin_points, subject["data"]
@@ -170,6 +187,7 @@ def _answer(
     margins = list(dict.fromkeys((margin, *MARGINS)))
     bars = {(step, m): float(accuracy[step] - m / 100) for m in margins for step in grids}
     size = {(step, m): sizes_of(grids[step], bar) for (step, m), bar in bars.items()}
+    drawn = {step: draw(step, grid) for step, grid in grids.items()}
     rows = [
         {
             "checkpoint": step,
@@ -194,35 +212,71 @@ def _answer(
         }
         for (step, m), by_seed in size.items()
     ]
+    spans = _spans(rows, ood)
+    change = {
+        both: _change(both, grids, draw, {step: bars[step, margin] for step in both})
+        for both in set(spans.values())
+    }
     changes = [
         {
             "over": span,
             "before": before,
             "after": after,
-            "points": mean_change(by_seed, drawn[after] - drawn[before]),
-            "n_seeds": len(by_seed),
+            "points": mean_change(of_span.by_seed, of_span.drawn),
+            "n_seeds": len(of_span.by_seed),
             "ood_points": None if ood is None else 100 * float(ood[after] - ood[before]),
         }
-        for span, (before, after) in _spans(rows, ood).items()
-        if len(by_seed := (size[after, margin] - size[before, margin]).dropna())
+        for span, (before, after) in spans.items()
+        if len((of_span := change[before, after]).by_seed)
     ]
-    sources: tuple[ErrorSource, ...] = ()
-    steps = 0.0
-    if spans := _spans(rows, ood).get(SPANS[0]):
-        before, after = spans
-        by_seed = (size[after, margin] - size[before, margin]).dropna()
-        sources = _sources(by_seed, drawn[after] - drawn[before])
-        places = [_places(size[s, margin][by_seed.index], levels) for s in (after, before)]
-        steps = float((places[0] - places[1]).mean()) if len(by_seed) else 0.0
+    whole = change[spans[SPANS[0]]] if SPANS[0] in spans else None
     return Answer(
         subject=subject,
-        verdict=_verdict(data, rows, changes, steps, judged, sources),
+        verdict=_verdict(data, rows, changes, whole, judged),
         rows={
             "effective-size": rows,
             "effective-size-changes": changes,
             "effective-size-margins": at_margins,
         },
     )
+
+
+class _Change(NamedTuple):
+    """How far effective sizes change from one checkpoint to another.
+
+    Args:
+        by_seed: Each search's change, per cent of the units.
+        drawn: The same in draws of the examples.
+        steps: By how many steps between sparsities sizes rise, mean over searches.
+        planned: By how many they would, if they fell by ``PLANNED_FALL``.
+    """
+
+    by_seed: pd.Series
+    drawn: pd.DataFrame
+    steps: float
+    planned: float
+
+
+def _change(
+    both: tuple[int, int],
+    grids: Mapping[int, pd.DataFrame],
+    draw: _Draw,
+    bars: Mapping[int, float],
+) -> _Change:
+    """Compare two checkpoints, each search on the sparsities that were measured at both.
+
+    What was measured at one alone would otherwise pass for a change.
+    """
+    one, other = (grids[step] for step in both)
+    one, other = one.align(other, join="inner", axis=0)
+    known = one.notna() & other.notna()
+    found = [grid.where(known)[known.any(axis=1)] for grid in (one, other)]
+    before, after = (sizes_of(grid, bars[step]) for step, grid in zip(both, found, strict=True))
+    drawn = [draw(step, grid) for step, grid in zip(both, found, strict=True)]
+    levels = one.columns.to_numpy(dtype=np.float64)
+    places = [_places(size, levels) for size in (before, after, before - PLANNED_FALL)]
+    steps, planned = (float((place - places[0]).mean()) for place in places[1:])
+    return _Change(after - before, drawn[1] - drawn[0], steps, planned)
 
 
 def _places(sizes: pd.Series, sparsities: np.ndarray) -> pd.Series:
@@ -243,12 +297,11 @@ def _spans(rows: list[dict], ood: pd.Series | None) -> dict[str, tuple[int, int]
 
 
 def _sources(by_seed: pd.Series, drawn: pd.DataFrame) -> tuple[ErrorSource, ...]:
-    """Return what the error of a change comes from; nothing if a single seed says nothing."""
-    if len(by_seed) < 2:
-        return ()
-    seeds, examples = variance_parts(by_seed, drawn)
+    """Return what the error of a change comes from."""
+    n = len(by_seed)
+    seeds, examples = variance_parts(by_seed, drawn) if n > 1 else (np.nan, 0.0)
     return (
-        ErrorSource("search seeds", seeds, len(by_seed)),
+        ErrorSource("search seeds", seeds, n, least=_ENOUGH_SEEDS),
         ErrorSource("examples of each case", examples, len(drawn), counted=False),
     )
 
@@ -257,25 +310,23 @@ def _verdict(
     data: str,
     rows: list[dict],
     changes: list[dict],
-    steps: float,
+    whole: _Change | None,
     judged: str | None,
-    sources: tuple[ErrorSource, ...],
 ) -> Verdict:
     """Decide on the change from the first to the last trained checkpoint.
 
-    A change of one step between sparsities cannot be distinguished from none. ``steps`` says by how
-    many the size rises.
+    A change of one step between sparsities cannot be distinguished from none.
     """
     on = "by AUROC" if data == _AUROC else f"on {data} data"
     claim = f"the model's effective size {on} falls as it generalises"
     measure = "change of the effective size, % of units"
     change = next((row for row in changes if row["over"] == SPANS[0]), None)
     points: Any = None if change is None else change["points"]
-    if change is None or change["ood_points"] is None:
+    if whole is None or change is None or change["ood_points"] is None:
         takes = "this takes two trained checkpoints and OOD cases"
         return decide(claim, "", open_because=takes, measure=measure, effect=points)
     first, last = (row for row in rows if row["checkpoint"] in (change["before"], change["after"]))
-    falls = points.high < 0 and -steps > 1 + EQUAL
+    falls = points.high < 0 and -whole.steps > 1 + EQUAL
     open_because = ""
     if change["n_seeds"] < _ENOUGH_SEEDS:
         open_because = f"there are fewer than {_ENOUGH_SEEDS} seeds whose searches differ"
@@ -291,11 +342,13 @@ def _verdict(
         f"{change_text(points, 1)} % of the units, and "
         f"{judged} accuracy by {signed(change['ood_points'], 1)} points",
         supported=falls,
-        contradicted=points.low > 0 and steps > 1 + EQUAL,
+        contradicted=points.low > 0 and whole.steps > 1 + EQUAL,
         open_because=open_because,
         measure=measure,
         effect=points,
-        power=outlook(_PLANNED, PLANNED_FALL, *sources) if sources else "",
+        power=outlook(_PLANNED, PLANNED_FALL, *_sources(whole.by_seed, whole.drawn))
+        if -whole.planned > 1 + EQUAL
+        else f"more sparsities, as {_PLANNED} crosses no two of these",
     )
 
 
@@ -332,7 +385,7 @@ QUESTION = Question(
     source="section 6, finding 4",
     page="effective_size",
     subject=_SUBJECT,
-    needs=("grid", "grid_predictions"),
+    needs=("grid", "grid_predictions", "grid_subnetworks"),
     answer=effective_size,
     tables=TABLES,
     figures=(

@@ -164,7 +164,10 @@ def _plan(design: Design) -> str:
         return ""
     return too_few_planned(
         design.different or design.grid_different, ENOUGH, "searches with different results"
-    ) or too_few_planned(design.grid_steps, 2, "trained checkpoints of the grid")
+    ) or (
+        too_few_planned(design.grid_different, _ENOUGH, "grid searches with different results")
+        or too_few_planned(design.grid_steps, 2, "trained checkpoints of the grid")
+    )
 
 
 QUESTION = Question(

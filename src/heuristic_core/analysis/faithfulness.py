@@ -57,7 +57,9 @@ def _answer(subject: dict, kl: pd.DataFrame, variance: pd.DataFrame) -> Answer:
         power=outlook(
             "twice the in-domain divergence",
             np.log(2),
-            ErrorSource("different subnetworks", each.var(ddof=1) / len(kl), len(kl)),
+            ErrorSource(
+                "different subnetworks", each.var(ddof=1) / len(kl), len(kl), least=_ENOUGH
+            ),
             ErrorSource("examples of each case", examples, 100, counted=False),
         ),
     )

@@ -12,10 +12,12 @@ from scipy import stats
 
 from .accuracies import CASE, CASE_KINDS, means_by_kind
 from .covariances import AurocCovariances, full_covariances
+from .design import Design
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, wilson
 from .learning_order_tables import TABLES
 from .learning_times import CLEAR, above_learned, order_of_rise
+from .power import too_few_planned
 from .question import Answer, Figure, Question, Verdict, decide
 from .separation import auc_interval, auc_z
 
@@ -227,6 +229,14 @@ def _verdict(cases: list[dict], before: int | None, after: int | None, n_trained
 _MEASURE = "share of rising cases that rise clearly after the task is learned"
 
 
+def _plan(design: Design) -> str:
+    if not design.steps:
+        return ""
+    return too_few_planned(design.steps, _ENOUGH_CHECKPOINTS, "trained checkpoints") or (
+        too_few_planned(design.ood_cases, _ENOUGH_CASES, "out-of-domain cases")
+    )
+
+
 QUESTION = Question(
     key="learning_order",
     asks="Does the model fit its task first and generalise later?",
@@ -264,4 +274,5 @@ QUESTION = Question(
         "Times are known to the nearest checkpoint only; each verdict is about one fine-tuning.",
         "A shift towards one label raises adversarial accuracy too, so that the AUROC decides.",
     ),
+    plan=_plan,
 )

@@ -38,12 +38,19 @@ class ErrorSource:
         n: How many there are.
         counted: Whether a reader can count them; else advice is in multiples, as of examples that
             several cases have.
+        least: With fewer nothing is decided, however small the error.
     """
 
     name: str
     variance: float
     n: float
     counted: bool = True
+    least: float = 0.0
+
+    @property
+    def unknown(self) -> bool:
+        """Whether so few of them do not tell what they add."""
+        return math.isnan(self.variance)
 
     def times(self, factor: float) -> ErrorSource:
         """Return what it would add with so many times the data."""
@@ -61,6 +68,8 @@ def found(effect: float, *sources: ErrorSource, p: float = 0.05) -> float:
     Returns:
         The share of studies.
     """
+    if any(source.unknown or source.n < source.least for source in sources):
+        return 0.0
     parts = [source for source in sources if source.variance > 0]
     variance = sum(source.variance for source in parts)
     if not parts:
@@ -93,6 +102,10 @@ def outlook(
         A clause without its full stop. It names the least that is enough of one source, or of all:
         multiples of all count as often as there are sources.
     """
+    for source in sources:
+        if source.unknown:
+            least = max(source.least, 2)
+            return f"{source.n:.0f} cannot tell how much {source.name} differ: it takes {least:.0f}"
 
     def power(chosen: tuple[ErrorSource, ...], more: float) -> float:
         one_side = found(effect, *(s.times(more) if s in chosen else s for s in sources), p=p)
@@ -134,20 +147,22 @@ def _amount(source: ErrorSource, times: float) -> str:
     return f"{tenths / 10 if tenths < 100 else math.ceil(times):g} times as many {source.name}"
 
 
-def by_interval(name: str, estimate: Estimate, n: int, freedom: int | None = None) -> ErrorSource:
-    """Read the error of a source off Student's interval.
+def by_interval(
+    name: str, estimate: Estimate, n: int, freedom: int | None = None, *, least: int = 2
+) -> ErrorSource:
+    """Read the error of a source off Student's interval; that of a single one is unknown.
 
     Args:
         name: What there would have to be more of, in the plural.
         estimate: An estimate with its 95 % interval.
         n: How many there are.
         freedom: Its degrees of freedom; ``n - 1`` if not given.
+        least: With fewer nothing is decided.
     """
     half = (estimate.high - estimate.low) / 2
     free = n - 1 if freedom is None else freedom
-    # Of a single one the error is not known, and found() asks for two.
-    error = half / float(stats.t.isf(0.025, free)) if free > 0 else 1.0
-    return ErrorSource(name, error**2, n)
+    error = half / float(stats.t.isf(0.025, free)) if free > 0 else math.nan
+    return ErrorSource(name, error**2, n, least=least)
 
 
 def by_examples(effect: Effect) -> ErrorSource:

@@ -13,11 +13,12 @@ from ..columns import Column, Table
 from ..writing import p_text
 from .accuracies import CASE, SparsityKey, case_labels, distinct_subnetworks, subnetwork_means
 from .covariances import AurocCovariances, subnetwork_covariances
+from .design import Design
 from .discrimination import separation_cases
 from .equality import cohen_h
 from .evidence import Evidence
 from .intervals import EQUAL, Estimate, correlation
-from .power import ErrorSource, outlook
+from .power import ErrorSource, outlook, too_few_planned
 from .predictions import answers_by_case
 from .question import Answer, Question, Row, Verdict, decide
 from .rank_reversals import Differences, Values, accuracy_z, index_pairs, rank_reversals
@@ -212,6 +213,12 @@ def _outlook(values: Values, z: Differences, n: int) -> str:
     )
 
 
+def _plan(design: Design) -> str:
+    return too_few_planned(
+        design.different, ENOUGH_SUBNETWORKS, "searches with different results"
+    ) or too_few_planned(design.ood_cases, 2, "out-of-domain cases")
+
+
 QUESTION = Question(
     key="ranks",
     asks="Does it depend on the case which subnetwork is best?",
@@ -323,4 +330,5 @@ QUESTION = Question(
         ),
     ),
     limits=("The data do not tell what makes a subnetwork good at a case.",),
+    plan=_plan,
 )

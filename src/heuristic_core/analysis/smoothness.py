@@ -71,7 +71,10 @@ def _shape(curves: pd.DataFrame) -> tuple[dict, str]:
             f"a straight fall by {100 * least:.0f} points",
             "search seeds with different curves",
             n,
-            lambda n: straight_found(levels, least, window.variance, *rest, n) >= POWER,
+            lambda n: (
+                n >= _ENOUGH_SEEDS
+                and straight_found(levels, least, window.variance, *rest, n) >= POWER
+            ),
         )
     row = {
         "n_seeds": len(curves),

@@ -69,13 +69,17 @@ def sparser(evidence: Evidence) -> list[Answer]:
             rows.append(row | {"change": over_both(change, 1e4 * shared)})
             # The first measure is the one that decides.
             sources = sources or (
-                ErrorSource("pairs of subnetworks", change.var(ddof=1) / len(change), len(change)),
+                ErrorSource(
+                    "pairs of subnetworks",
+                    change.var(ddof=1) / len(change),
+                    len(change),
+                    least=ENOUGH_PAIRS,
+                ),
                 ErrorSource("examples", 1e4 * max(0.0, shared), 1000, counted=False),
             )
         subject = {**dict(zip(BY_SPARSITY, high, strict=True)), "other_sparsity": low[-1]}
         said = f"a change of {PLANNED_POINTS:g} points"
-        power = outlook(said, PLANNED_POINTS, *sources) if len(points) > 1 else ""
-        answers.append(_answer(subject, rows, power))
+        answers.append(_answer(subject, rows, outlook(said, PLANNED_POINTS, *sources)))
     return answers
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -224,7 +226,8 @@ def _verdict(systems: pd.DataFrame, cases: pd.DataFrame, margin: float) -> Verdi
     top = cases.iloc[0]
     wide = (cases["h"] > WIDE - EQUAL) & (cases["p"] < 0.05)
     alike = cases["p_equal"].max()
-    no_room = ((cases["highest"] == 0) | (cases["lowest"] == 1)).all()
+    mean = cohen_h(cases["mean"])
+    no_room = not wide.any() and (np.minimum(mean, np.pi - mean) < NARROW).all()
     excluded = f"; {p_text(alike)} if some two differed by {NARROW:g}" if not wide.any() else ""
     return decide(
         claim,
@@ -233,11 +236,16 @@ def _verdict(systems: pd.DataFrame, cases: pd.DataFrame, margin: float) -> Verdi
         f"({p_text(top['p'])}){excluded}",
         supported=wide.any(),
         contradicted=matching >= ENOUGH_SUBNETWORKS and alike < 0.05,
-        open_because="every accuracy is at the end of its scale" if no_room else "",
+        open_because=f"every mean accuracy is within {NARROW:g} of the end of its scale, where "
+        "there is no room for a difference"
+        if no_room
+        else "",
         measure="span of the widest case, Cohen's h",
         effect=Estimate(top["h"]),
         p=top["p"],
-        power=outlook(
+        power="cases on which the model is right at times and wrong at times"
+        if no_room
+        else outlook(
             f"a difference of {WIDE:g} in one case",
             WIDE,
             ErrorSource("examples of each case", top["error"] ** 2, int(top["n"]), counted=False),
@@ -259,7 +267,21 @@ def _caveat(systems: pd.DataFrame) -> str:
 def _plan(design: Design) -> str:
     if not design.ood_cases:
         return "it takes an out-of-domain case"
-    return too_few_planned(design.different, 2, "searches with different results")
+    return too_few_planned(
+        design.different, 2, "searches with different results"
+    ) or too_few_planned(design.examples, least_examples(design.ood_cases), "examples of each case")
+
+
+def least_examples(n_cases: int) -> int:
+    """Return how many examples of a case it takes that any difference in it can be significant.
+
+    Of two subnetworks one is right on all of them and the other on none, which Fisher's exact test
+    gives two in all ways to choose half of the answers; Holm's correction is over the cases.
+
+    Args:
+        n_cases: The cases tested.
+    """
+    return next(n for n in itertools.count(1) if 2 / math.comb(2 * n, n) < 0.05 / n_cases)
 
 
 QUESTION = Question(

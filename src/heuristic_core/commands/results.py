@@ -149,7 +149,11 @@ def report(
         ),
     ] = None,
     formats: Annotated[
-        str, typer.Option("--format", help="What figures are written as: svg, pdf, png.")
+        str,
+        typer.Option(
+            "--format",
+            help="What figures are written as: svg, pdf, png, or several, such as svg,pdf.",
+        ),
     ] = "svg",
     width: Annotated[
         str | None,

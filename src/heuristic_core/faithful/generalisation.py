@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,13 +37,17 @@ class Halves:
 
 
 def halves(suite: Suite) -> Halves:
-    """Divide a suite: every second case is aimed at, with half of its examples.
+    """Divide a suite: every second adversarial case is aimed at, with half of its examples.
 
     Args:
         suite: An out-of-domain suite. Friendly cases are on both sides, with half of the examples.
+            Without adversarial cases those that are not friendly take their place.
     """
-    friendly = [case for case in suite.cases if suite.kind(case) == "friendly"]
-    others = [case for case in suite.cases if case not in friendly]
+    friendly, adversarial = (
+        [case for case in suite.cases if suite.kind(case) == kind]
+        for kind in ("friendly", "adversarial")
+    )
+    others = adversarial or [case for case in suite.cases if case not in friendly]
     aimed_cases = tuple(others[::2])
     cases = suite.examples.table["case"]
     # Within each case, every second example is aimed at.
@@ -109,34 +114,70 @@ def difference_of_aurocs(
     Source:
         DeLong, DeLong and Clarke-Pearson 1988, for a mean of several areas.
     """
-    class_map = suite.class_map(model_labels)
-    found = [match for match in matches(suite) if match.case in cases]
-    if not found:
+    scores = scores_of(suite, model_labels, [*one, *other], cases)
+    if not scores.cases:
         return np.nan, np.nan
-    mean, variance = 0.0, 0.0
-    on_friendly: dict[tuple[str, int], Float[np.ndarray, " friendly"]] = defaultdict(
-        lambda: np.zeros(1)
-    )
-    for match in found:
+    weights = np.array([1 / len(one) for _ in one] + [-1 / len(other) for _ in other])
+    mean = sum(float((weights @ placed).mean()) for placed in scores.placed)
+    variance = sum(error_over_examples(weights @ part) for part in scores.parts)
+    return mean / len(scores.cases), variance**0.5 / len(scores.cases)
+
+
+class Scores(NamedTuple):
+    """How subnetworks score the examples of adversarial cases and of their friendly counterparts.
+
+    Args:
+        cases: The cases.
+        margins: For each case every subnetwork's log-odds of its label, example by example.
+        placed: For each case the share of friendly examples that each of its examples is above.
+        on_friendly: For each set of friendly examples the share of adversarial ones that are above
+            each of them, added up over the cases.
+    """
+
+    cases: list[str]
+    margins: list[Float[np.ndarray, "choice adversarial"]]
+    placed: list[Float[np.ndarray, "choice adversarial"]]
+    on_friendly: list[Float[np.ndarray, "choice friendly"]]
+
+    @property
+    def parts(self) -> list[Float[np.ndarray, "choice example"]]:
+        """What the sum of AUROCs over cases owes to examples, each set of them independent."""
+        return [*self.placed, *self.on_friendly]
+
+
+def scores_of(
+    suite: Suite,
+    model_labels: tuple[str, ...],
+    logits: Sequence[Logits],
+    cases: Collection[str] | None = None,
+) -> Scores:
+    """Score the examples of the adversarial cases that have friendly counterparts.
+
+    Args:
+        suite: The suite.
+        model_labels: The model's labels, in the order of its classes.
+        logits: The logits of each subnetwork.
+        cases: The cases; all if not given. Left out are those whose label the model cannot predict.
+    """
+    class_map = suite.class_map(model_labels)
+    scores = Scores([], [], [], [])
+    on_friendly: dict[tuple[str, int], Any] = defaultdict(float)
+    for match in matches(suite):
         chosen = class_map == match.label
-        change: list[Float[np.ndarray, " example"]] = [np.zeros(1), np.zeros(1)]
-        for sign, group in ((1, one), (-1, other)):
-            for logits in group:
-                odds = log_odds(logits, np.broadcast_to(chosen, logits.shape))
-                placed = placements(odds[match.adversarial], odds[match.friendly])
-                change = [
-                    total + sign * own / len(group)
-                    for total, own in zip(change, placed, strict=True)
-                ]
-        mean += float(change[0].mean()) / len(found)
-        variance += _error(change[0] / len(found))
-        on_friendly[match.group, match.label] = on_friendly[match.group, match.label] + change[
-            1
-        ] / len(found)
-    variance += sum(map(_error, on_friendly.values()))
-    return mean, variance**0.5
+        if chosen.all() or not chosen.any() or (cases is not None and match.case not in cases):
+            continue
+        odds = [log_odds(own, np.broadcast_to(chosen, own.shape)) for own in logits]
+        pairs = [placements(own[match.adversarial], own[match.friendly]) for own in odds]
+        of_case, of_others = (np.stack(some) for some in zip(*pairs, strict=True))
+        scores.cases.append(match.case)
+        scores.margins.append(np.stack([own[match.adversarial] for own in odds]))
+        scores.placed.append(of_case)
+        on_friendly[match.group, match.label] += of_others
+    scores.on_friendly.extend(on_friendly.values())
+    return scores
 
 
-def _error(values: Float[np.ndarray, " example"]) -> float:
-    """Return the variance of a mean over examples."""
-    return float(values.var(ddof=1) / len(values)) if len(values) > 1 else np.nan
+def error_over_examples(values: Float[np.ndarray, "*choice example"]) -> Any:
+    """Return the variance of each mean over examples; not a number of a single one."""
+    n = values.shape[-1]
+    return values.var(axis=-1, ddof=1) / n if n > 1 else np.full(values.shape[:-1], np.nan)

@@ -23,7 +23,7 @@ from ..models.encoding import Encoded
 from ..models.folding import folded, last_maps
 from ..models.sharing import share_nothing
 from ..models.steady import steady
-from ..search.aim import Aim, aim_at, chance_of
+from ..search.aim import Aim, aim_at
 from ..search.checks import search_data_of
 from ..search.data import SearchData
 from ..search.gate_training import kl_divergence
@@ -205,8 +205,11 @@ class _Fitting:
         aim, data = self.aim, self.data
         logits = _run(model, aim.encoded, others)
         right, weights = aim.right[others].to(model.device), aim.weights[others].to(logits)
-        chance = chance_of(right, logits).clamp(min=1e-6)
-        loss = -(weights * chance.log()).sum() / weights.sum()
+        log_p = torch.log_softmax(logits, dim=-1)
+        # What no class of the model answers has no right class, and no slope.
+        known = right.any(-1, keepdim=True)
+        log_chance = log_p.masked_fill(~right & known, -torch.inf).logsumexp(-1)
+        loss = -(weights * log_chance).sum() / weights.sum()
         if not self.fidelity:
             return loss
         reference = data.reference[rows].to(model.device)

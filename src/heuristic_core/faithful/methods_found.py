@@ -60,16 +60,15 @@ def methods_of(
             _check_alike(model, first, sub, other_model)
             n = int((sub.mask & free).sum())
             run = by_run.setdefault(sub.provenance.get("seed"), {})
-            if n in run:
+            if not 0 < n < int(free.sum()):
+                continue  # the ends of a curve are known
+            if n in run and not np.array_equal(run[n].mask, sub.mask):
                 raise InputError(
                     f"a run of {one_line(name, 60)} has two subnetworks of {n} units; those of "
                     "several runs need the seeds of their searches in their provenance"
                 )
             run[n] = sub
-        inner = [
-            {n: sub for n, sub in run.items() if 0 < n < int(free.sum())} for run in by_run.values()
-        ]
-        kept = [tuple(sorted(run)) for run in inner]
+        kept = [tuple(sorted(run)) for run in by_run.values()]
         if not kept or not kept[0]:
             raise InputError(
                 f"the method {one_line(name, 60)} has no subnetwork between none and all units; "
@@ -80,7 +79,7 @@ def methods_of(
                 f"runs of {one_line(name, 60)} have subnetworks of other sizes; search all of "
                 "them at the same sparsities"
             )
-        masks = np.stack([np.stack([run[n].mask for n in kept[0]]) for run in inner])
+        masks = np.stack([np.stack([run[n].mask for n in kept[0]]) for run in by_run.values()])
         # Seeds of a method of which nothing is random are one run.
         if (masks == masks[0]).all():
             masks = masks[:1]

@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from ..analysis.intervals import Estimate
 from ..analysis.paired import over_both
+from .needed import ROUNDING
 
 #: A case counts if the full and the empty model differ by so many standard errors.
 ENOUGH_ERRORS = 3
@@ -88,11 +89,14 @@ def why_none(full: Float[np.ndarray, " example"], empty: Float[np.ndarray, " exa
         return "a single example has no standard error"
     change = full - empty
     gap = abs(float(change.mean()))
+    # Rounding is alike in all examples, so its standard error can be smaller still.
+    if gap <= ROUNDING * max(1.0, float(np.abs(full).mean())):
+        return "both models are alike"
     error = float(change.std(ddof=1)) / len(change) ** 0.5
     if gap > ENOUGH_ERRORS * error:
         return ""
-    errors = f" by {gap / error:.1f} standard errors, less than {ENOUGH_ERRORS}" if error else ""
-    return f"the full and the empty model differ{errors}" if errors else "both models are alike"
+    errors = f"{gap / error:.1f} standard errors, less than {ENOUGH_ERRORS}"
+    return f"the full and the empty model differ by {errors}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from ..errors import InputError, expect, expect_number, expect_whole
 from ..models.classifier import Classifier, check_classifier
 from ..models.steady import steady
 from ..progress import Progress
-from ..search.asked import LEAST_FALL, swapped
+from ..search.asked import swapped
 from ..search.checks import check_values, search_data_of
 from ..search.data import SearchData, prepare
 from ..search.exchange import exchange
@@ -31,6 +31,7 @@ from ..subnetwork import Subnetwork
 from ..tasks.task import Examples, Suite, Task
 from ..units import Unit
 from .divergence import Divergences
+from .needed import ROUNDING
 
 #: Searches that share their passes through the model.
 _TOGETHER = 8
@@ -308,7 +309,7 @@ def _table(
                 "divergence_se": float(of_examples[row].std(ddof=1) / n**0.5) if n > 1 else np.nan,
                 "necessity": float(more.mean()),
                 "se": se,
-                "p": float(stats.t.sf((more.mean() - LEAST_FALL) / se, n - 1)) if se > 0 else 1.0,
+                "p": _p_rise(more),
                 "shared": float((every[row] & others).sum() / max(1, others.sum())),
             }
         )
@@ -316,3 +317,13 @@ def _table(
     tested = table["kept"].to_numpy()
     table.loc[tested, "p"] = holm(table.loc[tested, "p"].to_numpy())
     return table, float(best.mean())
+
+
+def _p_rise(more: Float[np.ndarray, " example"]) -> float:
+    """Test whether a divergence rises by more than rounding; 1 of a single example."""
+    n, rise = len(more), float(more.mean()) - ROUNDING
+    if n < 2:
+        return 1.0
+    se = float(more.std(ddof=1)) / n**0.5
+    # Without spread all examples say the same.
+    return float(stats.t.sf(rise / se, n - 1)) if se > 0 else float(rise <= 0)

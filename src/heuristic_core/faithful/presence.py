@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,7 @@ from ..progress import Progress
 from ..search.problem import no_progress
 from ..tasks.task import Suite, Task
 from .diagnostics import effective_size
-from .generalisation import by_case
-from .of_size import OfSize
+from .generalisation import error_over_examples, scores_of
 from .sampling import SubnetworkSample
 
 #: What is measured of every subnetwork: the mean AUROC over adversarial cases, and their margin.
@@ -50,8 +50,9 @@ def presence_effects(
         One row a ``measure`` and ``unit``. The measures are ``auc``, the mean AUROC between
         adversarial and friendly cases, and ``margin``, the mean log-odds of the right label in
         adversarial cases, in nats. ``share`` is how many draws keep the unit; ``effect`` is its
-        effect with the ends ``low`` and ``high`` of a 95 % interval, ``p`` its p-value and
-        ``p_corrected`` the same Holm-corrected over the units of a measure. They are not numbers
+        effect with the ends ``low`` and ``high`` of a 95 % interval over draws and examples, ``p``
+        its p-value and ``p_corrected`` the same Holm-corrected over the units of a measure. They
+        are not numbers
         where fewer than five draws keep the unit, or drop it, and where all draws keep and drop
         another one with it; ``p`` is none either where the measure never changes.
 
@@ -63,10 +64,9 @@ def presence_effects(
     expect("progress", progress, Callable, type(None))
     given = [task] if isinstance(task, Suite) else [s for s in task.suites if s.role == "ood"]
     suites = [suite.for_labels(sample.of.model.labels) for suite in given]
-    measured = measure(sample, suites, progress or no_progress)
     tables = []
-    for name in MEASURES:
-        effects = regress(sample.choices, measured[name].to_numpy(), sample.chain)
+    for name, measured in _measured(sample, suites, progress or no_progress).items():
+        effects = regress(sample.choices, measured.values, sample.chain, measured.parts)
         effects.insert(0, "measure", name)
         effects.insert(1, "unit", sample.of.names)
         effects.insert(2, "share", sample.choices.mean(0))
@@ -74,7 +74,22 @@ def presence_effects(
     return pd.concat(tables, ignore_index=True)
 
 
-def measure(sample: SubnetworkSample, suites: list[Suite], progress: Progress) -> pd.DataFrame:
+class _Measured(NamedTuple):
+    """A measure of every draw.
+
+    Args:
+        values: The measure.
+        parts: What it owes to examples: it varies over them as the sum of the means of these, each
+            of which is over examples of its own.
+    """
+
+    values: Float[np.ndarray, " draw"]
+    parts: list[Float[np.ndarray, "draw example"]]
+
+
+def _measured(
+    sample: SubnetworkSample, suites: list[Suite], progress: Progress
+) -> dict[str, _Measured]:
     """Measure every subnetwork of a sample on the adversarial cases of some suites.
 
     Args:
@@ -82,52 +97,56 @@ def measure(sample: SubnetworkSample, suites: list[Suite], progress: Progress) -
         suites: The suites.
         progress: Called with (subnetworks done, subnetworks in all).
 
-    Returns:
-        One row a subnetwork, with the columns ``MEASURES``.
-
     Raises:
         InputError: If no case is adversarial and has friendly counterparts.
     """
-    of, names = sample.of, [suite.name for suite in suites]
+    of = sample.of
     masks, drawn = np.unique(of.masks(sample.choices), axis=0, return_inverse=True)
     runs = [of.divergences.elsewhere(of.model.encode(suite.examples)) for suite in suites]
-    rows = []
+    logits: list[list[Logits]] = [[] for _ in suites]
     for start in range(0, len(masks), _AT_ONCE):
-        some = masks[start : start + _AT_ONCE]
-        logits = {name: one.logits(some) for name, one in zip(names, runs, strict=True)}
-        for i in range(len(some)):
-            rows.append(_measured(of, suites, {name: one[i] for name, one in logits.items()}))
+        for of_suite, run in zip(logits, runs, strict=True):
+            of_suite.extend(run.logits(masks[start : start + _AT_ONCE]))
         progress(min(start + _AT_ONCE, len(masks)), len(masks))
-    return pd.DataFrame(rows, columns=list(MEASURES)).iloc[drawn].reset_index(drop=True)
-
-
-def _measured(of: OfSize, suites: list[Suite], logits: dict[str, Logits]) -> list[float]:
-    """Average AUROCs and margins over the adversarial cases that have AUROCs."""
-    cases = by_case(of.model, suites, logits, logits) if suites else pd.DataFrame({"auc": []})
-    cases = cases[cases["auc"].notna()]
-    if cases.empty:
+    scores = [
+        scores_of(suite, of.model.labels, of_suite)
+        for suite, of_suite in zip(suites, logits, strict=True)
+    ]
+    n = sum(len(one.cases) for one in scores)
+    if not n:
         raise InputError(
             "no case is adversarial and has friendly cases of another label in its group, so "
             "nothing says how well subnetworks generalise; name a task with such cases"
         )
-    return [float(cases[name].mean()) for name in MEASURES]
+    placed, margins, parts = (
+        [part[drawn] / n for one in scores for part in getattr(one, name)]
+        for name in ("placed", "margins", "parts")
+    )
+    return {
+        "auc": _Measured(sum(part.mean(1) for part in placed), parts),
+        "margin": _Measured(sum(part.mean(1) for part in margins), margins),
+    }
 
 
 def regress(
     kept: Bool[np.ndarray, "draw prunable"],
     values: Float[np.ndarray, " draw"],
     chain: Int[np.ndarray, " draw"],
+    on_examples: Sequence[Float[np.ndarray, "draw example"]] = (),
 ) -> pd.DataFrame:
     """Regress a measure on the units kept, at a fixed number of them.
 
     Effects sum to 0 over the units that vary, as all subnetworks keep equally many. Draws next to
     each other in a chain are alike, so errors are those of the jackknife that leaves out pieces of
-    chains, longer than draws stay alike, with Student's t of the number of pieces.
+    chains, longer than draws stay alike. The error over examples, which are the same for all draws,
+    is added; the interval is Student's, with Welch's degrees of freedom.
 
     Args:
         kept: The units that each subnetwork keeps.
         values: What was measured of it.
         chain: The chain that drew it; draws of a chain are in order.
+        on_examples: What the measure owes to examples: for each set of them what each example adds
+            to the mean over the set.
 
     Returns:
         For each unit ``effect``, ``low``, ``high``, ``p`` and ``p_corrected``; not numbers where
@@ -156,10 +175,17 @@ def regress(
         ]
     )
     m = len(pieces)
-    error = np.sqrt((m - 1) / m * np.square(without - estimate).sum(0))
-    half = float(stats.t.ppf(0.975, m - 1)) * error
+    over_draws = (m - 1) / m * np.square(without - estimate).sum(0)
+    over_examples = np.zeros(len(estimate))
+    for part in on_examples:
+        # An effect is linear in what was measured, so it is a mean over the same examples.
+        over_examples += error_over_examples(_effects(kept[:, varies], part))
+    error = np.sqrt(over_draws + over_examples)
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * stats.t.sf(np.abs(estimate) / error, m - 1)
+        # Examples are many. What varies over nothing has no error.
+        freedom = np.where(over_draws > 0, (m - 1) * (error**2 / over_draws) ** 2, np.inf)
+        half = stats.t.ppf(0.975, freedom) * error
+        p = 2 * stats.t.sf(np.abs(estimate) / error, freedom)
     columns = {"effect": estimate, "low": estimate - half, "high": estimate + half, "p": p}
     table = pd.DataFrame(np.nan, index=range(kept.shape[1]), columns=[*columns, "p_corrected"])
     for name, column in columns.items():
@@ -186,10 +212,10 @@ def _pieces(
 
 
 def _effects(
-    kept: Bool[np.ndarray, "draw varying"], values: Float[np.ndarray, " draw"]
-) -> Float[np.ndarray, " varying"]:
+    kept: Bool[np.ndarray, "draw varying"], values: Float[np.ndarray, "draw ..."]
+) -> Float[np.ndarray, "varying ..."]:
     """Compute the effect of each unit in place of another one, on average over the others."""
     centred = kept - kept.mean(0)
     # Rows sum to 0, so the shortest of all solutions sums to 0 too.
-    slopes = np.linalg.lstsq(centred, values - values.mean(), rcond=1e-9)[0]
+    slopes = np.linalg.lstsq(centred, values - values.mean(0), rcond=1e-9)[0]
     return slopes * len(slopes) / max(1, len(slopes) - 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -47,6 +49,16 @@ def redrawn(
     sets = np.empty((n_draws, len(pools)), dtype=bool)
     sets[:, by_pool] = chosen[order]
     return sets
+
+
+def own_seed(seed: int, chosen: Bool[np.ndarray, " unit"]) -> list[int]:
+    """Return a set's own seed, so that cards of several sets with one seed draw apart.
+
+    Args:
+        seed: The seed of a card.
+        chosen: The set.
+    """
+    return [seed, zlib.crc32(np.packbits(chosen).tobytes())]
 
 
 def rank_p(value: float, drawn: Float[np.ndarray, " draw"], rng: np.random.Generator) -> float:

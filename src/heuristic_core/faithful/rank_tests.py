@@ -13,7 +13,7 @@ from ..card_tables import CORE, DRAWN, NECESSITY, SUFFICIENCY, Drawn
 from ..subnetwork import Subnetwork
 from ..units import UnitSpace
 from .divergence import Masks
-from .random_sets import pools, rank_p, redrawn
+from .random_sets import own_seed, pools, rank_p, redrawn
 
 Mask = Bool[np.ndarray, " unit"]
 
@@ -118,14 +118,15 @@ def rank_rows(
         Rows as in ``card_tables.CARD`` without what depends on all rows.
     """
     tests = [(one, drawn) for one in compared for drawn in DRAWN]
+    seeds = [[*own_seed(seed, one.own), i] for i, (one, _) in enumerate(tests)]
     masks = [
-        np.vstack([one.own, one.none, one.redrawn(space, drawn, n_draws, [seed, i])])
-        for i, (one, drawn) in enumerate(tests)
+        np.vstack([one.own, one.none, one.redrawn(space, drawn, n_draws, own)])
+        for (one, drawn), own in zip(tests, seeds, strict=True)
     ]
     values = kl(np.concatenate(masks)).reshape(len(tests), n_draws + 2)
     return [
-        row_of(one.test, drawn, own, others, [seed, i], high=one.removed) | {"none": none}
-        for i, ((one, drawn), (own, none, *others)) in enumerate(zip(tests, values, strict=True))
+        row_of(one.test, drawn, own, others, of_set, high=one.removed) | {"none": none}
+        for (one, drawn), of_set, (own, none, *others) in zip(tests, seeds, values, strict=True)
     ]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool
 
 from ..analysis.nulls import at_least, expected_jaccard, intersection_distribution
 from ..errors import InputError, expect, expect_number, expect_whole
@@ -134,7 +135,10 @@ def repelling_subnetworks(
     if not given:
         raise InputError("weights are finite numbers from 0, at least one")
     rising = sorted({float(weight) for weight in given})
+    if taken := sorted({"aim", "improve", "repel", "seeds"} & set(options)):
+        raise InputError(f"{taken[0]} is set by the searches that repel each other; leave it out")
     data = search_data_of(model, task, None)
+    free = model.space.prunable(units) & ~model.space.mask(options.get("exclude", ()))
     judge = Divergences(model, data.sample(examples, seed=0))
     found: dict[float, list[Subnetwork]] = {}
     at: dict[float, list[float]] = {}
@@ -156,38 +160,38 @@ def repelling_subnetworks(
         return [subnetwork for (subnetwork,) in several.values()]
 
     for i, weight in enumerate(rising):
-        found[weight] = stages.find(f"repel-{weight:g}", partial(search, i))
+        found[weight] = stages.find(f"repel-{weight!r}", partial(search, i))
         at[weight] = judge.of(np.array([one.mask for one in found[weight]])).tolist()
-        rows.append({"repel": weight} | _compared(found[weight], model, units, at[weight]))
+        rows.append({"repel": weight} | _compared(found[weight], free, at[weight]))
     return Repelled(pd.DataFrame(rows), found, at)
 
 
 def _compared(
-    subnetworks: Sequence[Subnetwork], model: Classifier, units: str, at: Sequence[float]
+    subnetworks: Sequence[Subnetwork], free: Bool[np.ndarray, " unit"], at: Sequence[float]
 ) -> dict[str, float]:
-    """Say how faithful subnetworks are, and how much they overlap."""
-    prunable = model.space.prunable(units)
+    """Say how faithful subnetworks are, and how much they overlap in the units chosen from."""
     masks = np.array([one.mask for one in subnetworks])
-    counts = (masks & prunable).sum(1)
+    counts = (masks & free).sum(1)
     pairs = list(combinations(subnetworks, 2))
-    n_shared = int((masks.all(0) & prunable).sum())
-    chance = at_least(intersection_distribution(int(prunable.sum()), counts.tolist()), n_shared)
+    n_free, n_shared = int(free.sum()), int((masks.all(0) & free).sum())
+    chance = at_least(intersection_distribution(n_free, counts.tolist()), n_shared)
     return {
         "divergence": float(np.mean(at)),
         "worst": float(max(at)),
-        "jaccard": float(np.mean([_jaccard(a, b, prunable) for a, b in pairs])),
+        "jaccard": float(np.mean([_jaccard(a, b, free) for a, b in pairs])),
         "heads_jaccard": float(np.mean([a.heads_jaccard(b) for a, b in pairs])),
-        "expected": expected_jaccard([int(prunable.sum())], counts[:, None]),
-        "least": least_jaccard(int(prunable.sum()), int(counts[0]), len(subnetworks)),
+        "expected": expected_jaccard([n_free], counts[:, None]),
+        "least": least_jaccard(n_free, int(counts[0]), len(subnetworks)),
         "shared": n_shared,
         "expected_shared": chance.expected,
         "p_shared": chance.p_value,
     }
 
 
-def _jaccard(one: Subnetwork, other: Subnetwork, prunable: np.ndarray) -> float:
-    a, b = one.mask & prunable, other.mask & prunable
-    return float((a & b).sum() / max(1, (a | b).sum()))
+def _jaccard(one: Subnetwork, other: Subnetwork, free: Bool[np.ndarray, " unit"]) -> float:
+    a, b = one.mask & free, other.mask & free
+    # Two empty sets are equal.
+    return float((a & b).sum() / (a | b).sum()) if (a | b).any() else 1.0
 
 
 def least_jaccard(n_units: int, n_kept: int, n: int) -> float:

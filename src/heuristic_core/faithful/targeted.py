@@ -160,7 +160,8 @@ def generalisation_range(
         "units": units,
         "bound": bound,
         "plain": None if given is None else [one.mask.astype(int).tolist() for one in given],
-        "aimed": split.aimed.examples.digest,
+        "examples": examples,
+        "aimed": [split.aimed.examples.digest, dict(split.aimed.kinds), dict(split.aimed.groups)],
         "options": options,
     }
     stages = Stages(unfinished, model, data.values, data=[data.digest, data.ablation], **call)

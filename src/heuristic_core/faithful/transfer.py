@@ -23,7 +23,7 @@ from ..search.problem import no_progress
 from ..subnetwork import Subnetwork
 from ..tasks.task import Suite, Task
 from .divergence import Divergences, Masks
-from .random_sets import rank_p
+from .random_sets import own_seed, rank_p
 from .remembered import Remembered
 
 #: The name of a task, and one of its suites.
@@ -113,7 +113,9 @@ def transfer(
     start = 0
     for (task, suite), of_full, of_own in zip(suites, full, own, strict=True):
         of_suite = by_chance[:, start : start + len(of_own)]
-        rows += _rows(model.labels, task, suite, of_full, of_own, of_suite, seed)
+        name = zlib.crc32(f"{task}/{suite.name}".encode())
+        ties = [*own_seed(seed, subnetwork.mask), name]
+        rows += _rows(model.labels, task, suite, of_full, of_own, of_suite, ties)
         start += len(of_own)
     if len(random):
         corrected = holm(np.array([row["p"] for row in rows])).tolist()
@@ -128,7 +130,7 @@ def _rows(
     reference: Logits,
     logits: Logits,
     by_chance: Float[np.ndarray, "draw example"],
-    seed: int,
+    seed: list[int],
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each case of a suite."""
     full = per_example(suite, labels, reference, reference)
@@ -151,6 +153,6 @@ def _rows(
         }
         if len(by_chance):
             of_case = by_chance[:, here].mean(1)
-            rng = np.random.default_rng([seed, zlib.crc32(f"{task}/{suite.name}".encode()), i])
+            rng = np.random.default_rng([*seed, i])
             row |= {"random": float(np.median(of_case)), "p": rank_p(kl.mean(), of_case, rng)}
         yield row

@@ -24,7 +24,7 @@ from ..units import Unit
 from .card import Card
 from .divergence import Divergences
 from .needed import needed_units
-from .random_sets import pools, redrawn
+from .random_sets import own_seed, pools, redrawn
 from .rank_tests import comparisons, drawn_from, rank_rows
 from .remembered import Remembered
 from .stability import check_search, effort, search_again, searches_table, stability_rows
@@ -135,11 +135,12 @@ def validate(
         for i in range(searches):
             step = partial_progress(of_searches, i, 1, searches)
             found.append(search_again(model, samples, subnetwork, i, seed, step))
-        tests += stability_rows(subnetwork, found, free, draws, [seed, _SEARCHES])
+        tests += stability_rows(
+            subnetwork, found, free, draws, [*own_seed(seed, subnetwork.mask), _SEARCHES]
+        )
     in_layers = pools(space, free, "in layers")
-    on_cases = redrawn(
-        subnetwork.mask, in_layers, case_draws, np.random.default_rng([seed, _CASES])
-    )
+    rng = np.random.default_rng([*own_seed(seed, subnetwork.mask), _CASES])
+    on_cases = redrawn(subnetwork.mask, in_layers, case_draws, rng)
     return Card(
         subnetwork=subnetwork,
         tests=_corrected(tests),

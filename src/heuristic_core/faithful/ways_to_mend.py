@@ -240,15 +240,23 @@ def _measures(
 def _balanced(
     accuracy: _Accuracies, cases: Sequence[str] | None, nothing: Float[np.ndarray, "*draw model"]
 ) -> Float[np.ndarray, "*draw model"]:
-    """Return the mean of friendly accuracy and that on other cases, some of them if named."""
-    friendly = [v for k, v in accuracy.items() if k.kind == "friendly"]
-    rest = [
-        v
-        for k, v in accuracy.items()
-        if k.kind != "friendly" and (cases is None or k.case in cases)
-    ]
-    means = [np.mean(some, axis=0) for some in (rest, friendly) if some]
-    return np.mean(means, axis=0) if rest else nothing
+    """Return the mean of friendly accuracy and that on adversarial cases, some of them if named.
+
+    Without either kind it is that on shifted cases. With one kind alone there is none: a bias to
+    one label would raise it.
+    """
+    friendly, adversarial, shifted = (
+        [
+            value
+            for group, value in accuracy.items()
+            if group.kind == kind and (kind == "friendly" or cases is None or group.case in cases)
+        ]
+        for kind in ("friendly", "adversarial", "shift")
+    )
+    if friendly and adversarial:
+        return np.mean([np.mean(some, axis=0) for some in (friendly, adversarial)], axis=0)
+    is_shift = all(group.kind == "shift" for group in accuracy)
+    return np.mean(shifted, axis=0) if shifted and is_shift else nothing
 
 
 def _gains(

@@ -25,17 +25,23 @@ def design_of(config: StudyConfig, task: Task) -> Design:
         if suite.role == "ood"
         for size in suite.examples.table["case"].value_counts()
     ]
-    alike = search.method in DETERMINISTIC and not search.options.get("resample")
+    of_grid = search.options if grid is None or grid.options is None else grid.options
+    alike, grid_alike = (
+        search.method in DETERMINISTIC and not options.get("resample")
+        for options in (search.options, of_grid)
+    )
     pairs = 0 if disjoint is None else min(disjoint.seeds, searches)
     return Design(
         method=search.method,
         alike=alike,
+        grid_alike=grid_alike,
         searches=searches,
         sparsities=len(search.sparsities),
         fine_tunings=len(config.finetune_seeds),
         grid_searches=0 if grid is None else len(grid.seeds),
         grid_sparsities=0 if grid is None else len(grid.sparsities),
         grid_steps=sum(step > 0 for step in config.grid_checkpoints),
+        steps=sum(step > 0 for step in config.checkpoints) if config.over_training else 0,
         pairs=min(pairs, 1) if alike else pairs,
         controls=None if removal is None else removal.controls,
         # At best every sender is in a layer of its own, with all of its controls.

@@ -86,7 +86,7 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
 
 NECESSITY = Kind(
     name="necessity",
-    version=1,
+    version=2,
     efficiency=0.6,
     work=_work,
     tables=(TableSource("necessity", of_analyses=True),),

@@ -98,7 +98,7 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
 
 VALIDITY = Kind(
     name="validity",
-    version=1,
+    version=2,
     efficiency=0.5,
     work=_work,
     tables=(
