@@ -20,7 +20,7 @@ MARGIN = 3.0
 #: A column for each of these arms that is kept: its name, its data, and its folder.
 COLUMNS = (
     ("MiniLM", "natural: MNLI and SNLI", "minilm-mnli-hans/natural"),
-    ("MiniLM", "augmented: with 1 % of HANS", "minilm-mnli-hans/augmented"),
+    ("MiniLM", "augmented: with 2,000 pairs of HANS", "minilm-mnli-hans/augmented"),
 )
 
 

@@ -17,7 +17,7 @@ from heuristic_core.report.tables import cell
 from heuristic_core.report.wording import NOTHING, percent, probability, share
 from heuristic_core.study.compare import compare_results
 from published_faithful import least_overlap, needed_heads, passed_tests, ranges
-from published_parts import PARTS, SEEN, UNSEEN, concluded_apart, with_parts
+from published_parts import PARTS, concluded_apart, with_parts
 from published_tables import Arms, last_of, with_accuracy
 
 _PARTS = ("in-domain", *PARTS)
@@ -46,12 +46,11 @@ def over_sparsity(results: Results) -> pd.DataFrame:
 
 
 def curve(arms: Arms) -> str:
-    """Write a table of adversarial accuracy at the last checkpoint by sparsity."""
+    """Write a table of accuracy at the last checkpoint by sparsity."""
     rows = []
     for arm, results in arms.items():
         for part, means in over_sparsity(results).iterrows():
-            if part in (SEEN, UNSEEN):
-                rows.append([arm, part, *(share(means[s]) if s in means else "" for s in _CURVE)])
+            rows.append([arm, part, *(share(means[s]) if s in means else "" for s in _CURVE)])
     return to_markdown(["arm", "cases", *map(percent, _CURVE)], rows)
 
 
@@ -113,6 +112,25 @@ def shared(arms: Arms) -> str:
         )
     heads = [f"heads in all at {level}" for level in levels]
     return to_markdown(["arm", *heads, "rank correlation of the two"], rows)
+
+
+def kept_before(arms: Arms) -> str:
+    """Write a table of how much of the final core subnetworks keep over the checkpoints."""
+    found: dict[tuple[str, float], dict[int, str]] = {}
+    for arm, results in arms.items():
+        for row in _rows(results, "emergence"):
+            if row["checkpoint"] > 0:  # the untrained classifier is random
+                shares = [share(row[name]) for name in ("share", "share_by_chance")]
+                of_core = found.setdefault((arm, row["sparsity"]), {})
+                of_core[row["checkpoint"]] = "{} ({})".format(*shares)
+    steps = sorted({step for of_core in found.values() for step in of_core})
+    return to_markdown(
+        ["arm", "sparsity", *(f"step {step:,}" for step in steps)],
+        [
+            [arm, percent(sparsity), *(of_core.get(step, "") for step in steps)]
+            for (arm, sparsity), of_core in found.items()
+        ],
+    )
 
 
 def removals(arms: Arms) -> str:
@@ -181,6 +199,11 @@ SECTIONS = {
         "good enough, which counts as 100.",
         sizes,
         apart=True,
+    ),
+    "kept": Section(
+        "Share of the final core that the grid's subnetworks of each checkpoint keep, % (by chance "
+        "within layers).",
+        kept_before,
     ),
     "shared": Section(
         "Heads that are in all subnetworks, and what chance within layers gives; and the "
