@@ -645,3 +645,18 @@ def test_seeds_are_told_apart_by_what_they_keep_where_that_is_known():
     assert n_seeds(other) == {2}
     # Masks of some subnetworks alone do not tell.
     assert n_seeds(other[other["checkpoint"] < 300]) == {1}
+
+
+def test_draws_in_parts_are_those_of_one_piece(monkeypatch):
+    """Where all draws of the examples would not fit into memory at once."""
+    tables, _ = with_scores(falling(0.4, 0.8))
+    kinds = {("ood", "a"): "adversarial", ("ood", "f"): "friendly"}
+    rows = tables["grid_predictions"]
+
+    def drawn():
+        return {**drawn_means(rows, kinds, [0]), "area": drawn_aurocs(rows, kinds, [0])[1]}
+
+    whole = drawn()
+    monkeypatch.setattr("heuristic_core.analysis.paired._NUMBERS", 70 * rows["n"].max())
+    for name, table in drawn().items():
+        pd.testing.assert_frame_equal(table, whole[name], rtol=1e-12)

@@ -156,3 +156,29 @@ def test_what_a_model_is_wrong_and_sure_about_is_mended_first(tiny):
     )
     rows = hc.evaluate(mended.model, suite)
     assert rows["correct"].sum() > 0.7 * rows["n"].sum()
+
+
+@pytest.mark.parametrize("how", ["train_all", "train_units"])
+def test_narrow_weights_are_trained_in_float32(tiny, how):
+    """Steps smaller than their resolution add up; the result has their type again."""
+    pairs = some_pairs(32)
+    suite = hc.Suite(name="s", role="ood", examples=pairs)
+    named = {"how": how, "units": ["L1MLP"] if how == "train_units" else (), "steps": 20}
+    wide = copy.deepcopy(tiny)
+    tiny.hf.bfloat16()
+    wide.hf.load_state_dict(tiny.hf.state_dict())
+    found = [
+        mend(model, suite, prepare(model, pairs), **named).model.hf.state_dict()
+        for model in (tiny, wide)
+    ]
+    for name, narrow in found[0].items():
+        assert narrow.dtype == torch.bfloat16
+        # Up to their data, whose divergences are computed in the model's own type.
+        torch.testing.assert_close(narrow.float(), found[1][name], atol=3e-4, rtol=1e-2)
+    before = tiny.hf.state_dict()
+    changed = sum(int((now != before[name]).sum()) for name, now in found[0].items())
+    same = wide.hf.state_dict()
+    expected = sum(
+        int((now.bfloat16() != same[name].bfloat16()).sum()) for name, now in found[1].items()
+    )
+    assert changed > 0.7 * expected > 0

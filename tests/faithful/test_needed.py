@@ -18,6 +18,12 @@ def test_what_costs_nothing_is_not_needed_and_what_costs_the_same_everywhere_is(
     assert p_needed(costs, NONE, [0]).tolist() == [1, 1 / 10_000, 1, 1]
 
 
+def test_units_of_a_large_model_can_be_needed():
+    """The more units are tested, the more draws are made: corrected, the least p is below 0.05."""
+    p = p_needed(np.full((600, 30), 0.01), np.zeros((0, 30)), [0])
+    assert 600 * p.max() <= 0.025
+
+
 def test_a_cost_of_a_few_examples_alone_is_not_shown():
     costs = np.zeros((1, 200))
     costs[0, :2] = 1
@@ -26,6 +32,7 @@ def test_a_cost_of_a_few_examples_alone_is_not_shown():
 
 def test_p_is_the_larger_of_students_and_the_bootstraps(monkeypatch):
     monkeypatch.setattr(needed, "N_DRAWS", 99)
+    monkeypatch.setattr(needed, "_DRAWS_A_UNIT", 1)
     monkeypatch.setattr(needed, "ROUNDING", 0)
     values = np.random.default_rng(0).normal(0.1, 1, (5, 30))
     drawn = np.random.default_rng([7]).multinomial(30, np.full(30, 1 / 30), 99)

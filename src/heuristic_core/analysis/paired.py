@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import stats
 
 from .accuracies import CASE
@@ -17,6 +17,8 @@ from .separation import placements
 
 #: Bootstrap draws of the examples.
 DRAWS = 1000
+#: How many numbers of draws are held at once.
+_NUMBERS = 20_000_000
 _SYSTEM = ["checkpoint", "seed", "sparsity"]
 #: Kinds of data, and the kinds of case that accuracy on them is a mean over.
 _CASES = {
@@ -56,10 +58,10 @@ def drawn_means(
         if (rows["n"] != n).any():
             return {}
         correct = unpacked(rows).astype(np.float32)
-        times = rng.multinomial(n, np.full(n, 1 / n), DRAWS).astype(np.float32)
         # Whole numbers are exact in float32, so systems that answer alike are equal in every draw.
-        counts = (times @ correct.T).astype(np.float64)
-        means = pd.DataFrame(counts / n, columns=pd.MultiIndex.from_frame(rows[_SYSTEM]))
+        counts = [times.astype(np.float32) @ correct.T for times in _times(n, rng)]
+        shares = np.concatenate(counts).astype(np.float64) / n
+        means = pd.DataFrame(shares, columns=pd.MultiIndex.from_frame(rows[_SYSTEM]))
         by_kind.setdefault(kinds[case], []).append(means)
     drawn = {}
     for data, needed in _CASES.items():
@@ -134,8 +136,14 @@ def _drawn(
 ) -> Float[np.ndarray, "draw system"]:
     """Compute how draws of the examples change systems' means over them."""
     n = values.shape[1]
-    times = rng.multinomial(n, np.full(n, 1 / n), DRAWS) - 1
-    return times @ values.T / n
+    return np.concatenate([(times - 1) @ values.T / n for times in _times(n, rng)])
+
+
+def _times(n: int, rng: np.random.Generator) -> Iterator[Int[np.ndarray, "draw example"]]:
+    """Draw how often each of n examples is taken, so many draws at once as memory allows."""
+    most = max(1, _NUMBERS // n)
+    for start in range(0, DRAWS, most):
+        yield rng.multinomial(n, np.full(n, 1 / n), min(most, DRAWS - start))
 
 
 def over_both(

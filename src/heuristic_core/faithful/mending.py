@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from ..errors import InputError, expect, expect_number, expect_whole, unknown
 from ..models.anatomy import KEY, QUERY, VALUE, Anatomy, weight_of
@@ -136,9 +138,26 @@ def mend(
         hf = copy.deepcopy(model.hf)
         if how == "train_units":
             share_nothing(hf)
-        fitting.train(Classifier(hf, model.tokenizer, model.name, model.max_length), way, chosen)
+        with _in_float32(hf):
+            own = Classifier(hf, model.tokenizer, model.name, model.max_length)
+            fitting.train(own, way, chosen)
     mended = Classifier(hf.eval(), model.tokenizer, f"{model.name} ({how})", model.max_length)
     return Mended(mended, way, chosen, scales)
+
+
+@contextmanager
+def _in_float32(hf: PreTrainedModel) -> Iterator[None]:
+    """Hold weights of narrower types in float32 for a while, as these lose small steps."""
+    narrow = [
+        (tensor, tensor.dtype)
+        for tensor in (*hf.parameters(), *hf.buffers())
+        if tensor.dtype in (torch.float16, torch.bfloat16)
+    ]
+    for tensor, _ in narrow:
+        tensor.data = tensor.data.float()
+    yield
+    for tensor, dtype in narrow:
+        tensor.data = tensor.data.to(dtype)
 
 
 @dataclass(frozen=True)

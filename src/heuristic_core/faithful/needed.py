@@ -14,8 +14,9 @@ from ..card_tables import LEVEL, UNITS
 from ..units import UnitSpace
 from .divergence import Masks
 
-#: Draws of the examples.
-N_DRAWS = 9999
+#: Draws of the examples, at least, and for each unit tested: the least p-value that they can give
+#: has to be below 0.05 still when it is corrected for the units.
+N_DRAWS, _DRAWS_A_UNIT = 9999, 40
 #: Nats; what costs less is rounding.
 ROUNDING = 1e-5
 
@@ -102,7 +103,8 @@ def _p_above_zero(
     if n < 2:
         return np.ones(len(values))
     mean, error = values.mean(1), values.std(1)
-    times = rng.multinomial(n, np.full(n, 1 / n), N_DRAWS)
+    n_draws = max(N_DRAWS, _DRAWS_A_UNIT * len(values) - 1)
+    times = rng.multinomial(n, np.full(n, 1 / n), n_draws)
     # Centred first: a variance as a difference of large numbers would be rounding.
     centred = values - mean[:, None]
     drawn = times @ centred.T / n
@@ -110,7 +112,7 @@ def _p_above_zero(
     with np.errstate(divide="ignore", invalid="ignore"):
         t, t_drawn = mean / error, drawn / spread
         beyond = (t_drawn >= t).sum(0)
-    bootstrapped = (1 + beyond) / (1 + N_DRAWS)
+    bootstrapped = (1 + beyond) / (1 + n_draws)
     student = stats.t.sf(t * (n - 1) ** 0.5, n - 1)
     p = np.maximum(bootstrapped, student)
     # Without spread there is no t: all examples say the same.

@@ -52,9 +52,9 @@ def presence_effects(
         adversarial cases, in nats. ``share`` is how many draws keep the unit; ``effect`` is its
         effect with the ends ``low`` and ``high`` of a 95 % interval over draws and examples, ``p``
         its p-value and ``p_corrected`` the same Holm-corrected over the units of a measure. They
-        are not numbers
-        where fewer than five draws keep the unit, or drop it, and where all draws keep and drop
-        another one with it; ``p`` is none either where the measure never changes.
+        are not numbers where fewer than five draws keep the unit, or drop it, and where all draws
+        keep and drop another one with it. There is no interval and no ``p`` if a case has a single
+        example, and no ``p`` where the measure never changes.
 
     Raises:
         InputError: If the task has no adversarial cases, or the sample is too small.
@@ -132,7 +132,7 @@ def regress(
     kept: Bool[np.ndarray, "draw prunable"],
     values: Float[np.ndarray, " draw"],
     chain: Int[np.ndarray, " draw"],
-    on_examples: Sequence[Float[np.ndarray, "draw example"]] = (),
+    on_examples: Sequence[Float[np.ndarray, "draw _"]] = (),
 ) -> pd.DataFrame:
     """Regress a measure on the units kept, at a fixed number of them.
 
