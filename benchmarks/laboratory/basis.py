@@ -26,6 +26,8 @@ _PRESENTED = {"QUESTION", "QUESTIONS", "TABLES", "Question", "Figure", "_plan"}
 #: Code of other folders, such as the format of tables, is taken as given.
 _ANALYSIS = Path(inspect.getfile(Question)).parent
 _FOLDERS = {_ANALYSIS, Path(inspect.getfile(draw)).parent}
+#: What an open verdict says of more data decides nothing.
+_OUTLOOK = "power.py"
 #: A definition of a file; all of them without a name.
 _Definition = tuple[Path, str | None]
 
@@ -97,7 +99,7 @@ def _code(roots: frozenset[_Definition]) -> list[str]:
     left, reached, code = set(roots), set(), []
     while left:
         file, name = left.pop()
-        if (file, name) in reached or file.parent not in _FOLDERS:
+        if (file, name) in reached or file.parent not in _FOLDERS or file.name == _OUTLOOK:
             continue
         reached.add((file, name))
         module = _Module.of(file)

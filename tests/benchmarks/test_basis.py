@@ -48,6 +48,7 @@ def bases(monkeypatch):
         ("effective_size.py", "Compute mean", "Find the mean", ()),
         ("plant_grid.py", "#:", "#: More.", ()),
         ("single_removal.py", "power=outlook(", "power=1 or outlook(", ()),
+        ("power.py", "MOST = ", "MOST = 2 * ", ()),
         ("size_rule.py", "_DRAWS = ", "_DRAWS = 2 * ", ("effective_size",)),
         ("conclusions.py", "return collect(", "return 0 or collect(", ONE),
         ("draws.py", "_ENOUGH_DRAWS = ", "_ENOUGH_DRAWS = 2 * ", ONE),

@@ -71,10 +71,7 @@ def _shape(curves: pd.DataFrame) -> tuple[dict, str]:
             f"a straight fall by {100 * least:.0f} points",
             "search seeds with different curves",
             n,
-            lambda n: (
-                n >= _ENOUGH_SEEDS
-                and straight_found(levels, least, window.variance, *rest, n) >= POWER
-            ),
+            lambda n: straight_found(levels, least, window.variance, *rest, n) >= POWER,
         )
     row = {
         "n_seeds": len(curves),
@@ -116,7 +113,13 @@ def _verdict(shape: dict, power: str) -> Verdict:
     if share is None or open_because:
         few = shape["n_seeds"] < _ENOUGH_SEEDS
         needed = power if few else ""  # without a fall, no number of seeds gives it a shape
-        return decide(claim, reason, open_because=open_because, measure=_MEASURE, power=needed)
+        return decide(
+            claim,
+            reason,
+            open_because=open_because,
+            measure=_MEASURE,
+            power=f"at least {_ENOUGH_SEEDS} search seeds with different curves" if few else needed,
+        )
     ends = (f"{shape[end]:.0%}" for end in ("steepest_from", "steepest_to"))
     p_sharp, p_smooth = shape["p_sharp"], shape["p_smooth"]
     reason += f", {share:.0%} of it between sparsity {' and '.join(ends)}, where it is steepest; "

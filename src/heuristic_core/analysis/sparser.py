@@ -69,17 +69,13 @@ def sparser(evidence: Evidence) -> list[Answer]:
             rows.append(row | {"change": over_both(change, 1e4 * shared)})
             # The first measure is the one that decides.
             sources = sources or (
-                ErrorSource(
-                    "pairs of subnetworks",
-                    change.var(ddof=1) / len(change),
-                    len(change),
-                    least=ENOUGH_PAIRS,
-                ),
+                ErrorSource("pairs of subnetworks", change.var(ddof=1) / len(change), len(change)),
                 ErrorSource("examples", 1e4 * max(0.0, shared), 1000, counted=False),
             )
         subject = {**dict(zip(BY_SPARSITY, high, strict=True)), "other_sparsity": low[-1]}
         said = f"a change of {PLANNED_POINTS:g} points"
-        answers.append(_answer(subject, rows, outlook(said, PLANNED_POINTS, *sources)))
+        power = outlook(said, PLANNED_POINTS, *sources) if len(points) > 1 else ""
+        answers.append(_answer(subject, rows, power))
     return answers
 
 
@@ -132,7 +128,7 @@ def _answer(subject: Row, rows: list[Row], power: str) -> Answer:
         open_because=f"this takes {ENOUGH_PAIRS} pairs" if n < ENOUGH_PAIRS else "",
         measure=judged if judged == _MEASURES["auc"] else f"{judged}, points",
         effect=change,
-        power=power,
+        power=power if n >= ENOUGH_PAIRS else f"at least {ENOUGH_PAIRS} pairs of subnetworks",
     )
     caveat = ""
     if verdict.decision == SUPPORTED and in_domain.high < 0:
