@@ -151,6 +151,21 @@ def removals(arms: Arms) -> str:
     return to_markdown(["arm", "heads of the core", *(f"{part}, %" for part in _PARTS)], rows)
 
 
+def favoured_labels(parts: Arms) -> str:
+    """Write a table of the units that favour each label in the last model."""
+    labels: list[str] = []
+    rows = []
+    for part, results in parts.items():
+        biased = {
+            row["label"]: f"{row['n']}: {row['units'].replace(' ', ', ')}" if row["n"] else "0"
+            for row in _rows(results, "label-bias")
+            if row["readout"] == "model"
+        }
+        labels = labels or list(biased)
+        rows.append([part, *(biased.get(label, "") for label in labels)])
+    return to_markdown(["arm", *(f"units for {label}" for label in labels)], rows)
+
+
 def same_core(arms: Arms) -> str:
     """Write a table of how much the cores of every two arms have in common."""
     compared = compare_results(arms)
@@ -215,6 +230,12 @@ SECTIONS = {
         "Accuracy of the last model → without its core (without as many random other heads "
         "of its layers), on the grid's sample.",
         removals,
+    ),
+    "favoured": Section(
+        "Units without which the last model answers the cases of a label clearly worse, and the "
+        "others better.",
+        favoured_labels,
+        apart=True,
     ),
     "overlap": Section(
         "Subnetworks found together, each of which paid for the units it shared with the others, "
