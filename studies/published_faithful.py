@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from heuristic_core.analysis.questions import QUESTIONS
 from heuristic_core.published.markdown import to_markdown
 from heuristic_core.report.tables import cell, heading
-from published_tables import Arms
-
-_DECLARED = {table.name: table for question in QUESTIONS for table in question.tables}
+from published_tables import DECLARED, Arms
 
 
 def least_overlap(arms: Arms) -> str:
@@ -43,7 +40,7 @@ def listed(arms: Arms, table: str, names: Sequence[str]) -> str:
         table: The name of the table.
         names: The names of the columns.
     """
-    columns = [_DECLARED[table][name] for name in names]
+    columns = [DECLARED[table][name] for name in names]
     rows = [
         [arm, *(cell(column, row) for column in columns)]
         for arm, results in arms.items()

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from heuristic_core.analysis.across.core_pairs import OF_MODELS
-from heuristic_core.analysis.questions import QUESTIONS
 from heuristic_core.published.markdown import to_markdown
 from heuristic_core.report import Results
 from heuristic_core.report.in_short import MARKS
@@ -18,10 +17,9 @@ from heuristic_core.report.wording import NOTHING, percent, probability, share
 from heuristic_core.study.compare import compare_results
 from published_faithful import least_overlap, needed_heads, passed_tests, ranges
 from published_parts import PARTS, concluded_apart, with_parts
-from published_tables import Arms, last_of, with_accuracy
+from published_tables import DECLARED, Arms, last_of, with_accuracy
 
 _PARTS = ("in-domain", *PARTS)
-_DECLARED = {table.name: table for question in QUESTIONS for table in question.tables}
 _CURVE = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 
@@ -90,13 +88,13 @@ def _size(row: Mapping[str, Any]) -> str:
     if row["n_failed"] == row["n_seeds"]:
         return "none"
     failed = f", {row['n_failed']} of {row['n_seeds']} none" if row["n_failed"] else ""
-    return cell(replace(_DECLARED["effective-size"]["size"], digits=0), row) + failed
+    return cell(replace(DECLARED["effective-size"]["size"], digits=0), row) + failed
 
 
 def shared(arms: Arms) -> str:
     """Write a table of the heads in all subnetworks, and of how frequencies correlate."""
-    chance = _DECLARED["core"]["expected_in_layers"]
-    halves = _DECLARED["overlap-neighbours"]["halves"]
+    chance = DECLARED["core"]["expected_in_layers"]
+    halves = DECLARED["overlap-neighbours"]["halves"]
     rows: list[list[str]] = []
     levels: list[str] = []
     for arm, results in arms.items():

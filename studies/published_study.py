@@ -36,7 +36,7 @@ from published_columns import MARGIN, columns
 from published_pictures import kept_units, pictures
 from published_poster import in_words, poster
 from published_sections import SECTIONS, apart, same_core
-from published_tables import Arms, accuracies, cases, costs, hours, over_steps
+from published_tables import Arms, accuracies, cases, costs, hours, last_of, over_steps
 from published_verdicts import FINDINGS, Readings, check_readings, claims, summary, verdicts_of
 
 HERE = Path(__file__).parent
@@ -187,6 +187,7 @@ def _recipe(arms: dict[str, Results]) -> dict[str, Any]:
     tuned, search = first.manifest["config"]["finetune"], first.manifest["config"]["search"]
     units = pd.concat([results.measured["subnetworks"] for results in arms.values()])
     heads = units[units["head"] >= 0].groupby("sparsity")["kept"].mean()
+    tested = {arm: _tested(results) for arm, results in arms.items()}
     searched = next(c for c in first.manifest["cells"] if c["name"].startswith("search-"))
     return {
         "steps": f"{tuned['steps']:,}",
@@ -194,6 +195,7 @@ def _recipe(arms: dict[str, Results]) -> dict[str, Any]:
         "rate": f"{tuned['learning_rate']:g}",
         "pairs": f"{tuned['steps'] * tuned['batch_size']:,}",
         "share": tuned["steps"] * tuned["batch_size"] / PAPER_PAIRS,
+        "tested": ", ".join(f"{n:,} ({arm})" for arm, n in tested.items()),
         "searches": len(search["seeds"]),
         "subnetworks": sum(len(r.manifest["config"]["search"]["seeds"]) for r in arms.values()),
         "searched": f"{searched['examples']:,}",
@@ -202,6 +204,12 @@ def _recipe(arms: dict[str, Results]) -> dict[str, Any]:
         "heads": " and ".join(f"{1 - share:.0%}" for share in heads),
         "mlps": f"{units[units['head'] < 0]['kept'].mean():.1%}",
     }
+
+
+def _tested(results: Results) -> int:
+    """Return the number of pairs that the last full model was tested on."""
+    table = last_of(results.measured["evaluations"])
+    return int(table.loc[table["sparsity"] == 0, "n"].sum())
 
 
 def _table(asked: Mapping[str, Any], arms: Arms, parts: Arms) -> tuple[str, str] | None:

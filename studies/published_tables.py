@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from heuristic_core.analysis.questions import QUESTIONS
 from heuristic_core.published.markdown import to_markdown
 from heuristic_core.report import Results
 from heuristic_core.report.wording import number, percent, share
@@ -14,6 +15,8 @@ from published_parts import PARTS, with_parts
 
 #: Results by arm, or by part of its adversarial cases.
 Arms = Mapping[str, Results]
+#: The declared tables of all questions, by name.
+DECLARED = {table.name: table for question in QUESTIONS for table in question.tables}
 
 
 def accuracies(arms: Arms) -> str:

@@ -23,7 +23,7 @@ from heuristic_core.report.sections import Card, sections_of
 from heuristic_core.report.tables import cell, text
 from heuristic_core.report.wording import NOTHING, prose
 from heuristic_core.tables import VERDICTS
-from published_tables import anchor
+from published_tables import DECLARED, anchor
 
 #: What each finding says; the file's head explains its keys.
 FINDINGS: list[dict[str, Any]] = tomllib.loads(
@@ -32,7 +32,6 @@ FINDINGS: list[dict[str, Any]] = tomllib.loads(
 _BY_NUMBER = {finding.number: finding.holds for finding in findings.FINDINGS}
 _HOLDS = {True: ("holds", "does not hold"), False: ("does not hold", "holds")}
 _MANY = {"holds": "hold", "does not hold": "do not hold"}
-_DECLARED = {table.name: table for question in QUESTIONS for table in question.tables}
 
 
 class Verdict(NamedTuple):
@@ -176,7 +175,7 @@ class Readings:
 
         The head of the file of findings explains the arguments.
         """
-        declared = VERDICTS[column] if table == "verdicts" else _DECLARED[table][column]
+        declared = VERDICTS[column] if table == "verdicts" else DECLARED[table][column]
         if digits is not None:
             declared = replace(declared, digits=digits)
         found = []

@@ -11,6 +11,7 @@ from heuristic_core.analysis import necessity as necessity_question
 from heuristic_core.analysis import repulsion
 from heuristic_core.analysis.conclusions import conclude
 from heuristic_core.analysis.evidence import Evidence
+from heuristic_core.analysis.questions import QUESTIONS
 from heuristic_core.report.wording import NOTHING, SPACE
 from published_faithful import least_overlap, needed_heads, passed_tests, ranges
 from published_parts import concluded_apart, seen_cases
@@ -168,7 +169,11 @@ def test_sets_of_faithful_subnetworks_are_listed_by_arm(augmented):
     }
     made = conclude(Evidence(tables), [repulsion.QUESTION, necessity_question.QUESTION])
     # An arm without these measurements has no row.
-    arms = {"with": replace(augmented, conclusions=made), "without": augmented}
+    none = conclude(Evidence({}), QUESTIONS)
+    arms = {
+        "with": replace(augmented, conclusions=made),
+        "without": replace(augmented, conclusions=none),
+    }
     heading, _, *rows = rows_of(least_overlap(arms))
     found = [dict(zip(heading, row, strict=True)) for row in rows]
     assert [row["arm"] for row in found] == ["with", "with"]
