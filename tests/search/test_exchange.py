@@ -169,6 +169,24 @@ def test_on_one_part_the_divergence_never_rises(tiny, pairs, size):
         before = after
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_rounds_end_with_the_first_that_changes_nothing(tiny, pairs, seed):
+    """What is found is what as many rounds find as changed something."""
+    plant_idle_units(tiny, pairs)
+    problem = problem_of(tiny, prepare(tiny, pairs), seed=seed)
+    kept = np.arange(10) % 2 == 0
+
+    def after(rounds, **how):
+        (result,) = exchange([problem], [kept], rounds=rounds, examples=16, size=2, **how)
+        return result.pairs
+
+    every = [after(rounds) for rounds in range(9)]
+    changed = next(n for n in range(8) if every[n] == every[n + 1])
+    assert changed > 0
+    for rounds in range(9):
+        assert after(rounds, until_unchanged=True) == every[min(rounds, changed)]
+
+
 def test_nothing_is_run_where_nothing_can_be_exchanged(tiny, pairs):
     data = prepare(tiny, pairs)
     tiny.hf.forward = None  # any pass would fail

@@ -21,7 +21,7 @@ from ..progress import Progress
 from ..search.asked import swapped
 from ..search.checks import check_values, search_data_of
 from ..search.data import SearchData, prepare
-from ..search.exchange import exchange
+from ..search.exchange import best_pairs, exchange
 from ..search.gate_gradients import logit_slopes
 from ..search.learned import LearnedOptions
 from ..search.linear import LinearModel
@@ -35,6 +35,8 @@ from .needed import ROUNDING
 
 #: Searches that share their passes through the model.
 _TOGETHER = 8
+#: Units that are tried in the place of one, of those that the linearised model prefers.
+_BACKS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +103,8 @@ def necessity(
     """Search for the best subnetwork of the same size without each unit.
 
     A search starts from the best subnetwork known that lacks the unit, be it another one or the
-    best with the unit exchanged for the one that the linearised model prefers, and goes on by
-    exchanges among the other units.
+    best after the exchanges that the model linearised at it prefers, and goes on by exchanges among
+    the other units until a round changes nothing.
 
     Args:
         model: The full model.
@@ -150,7 +152,7 @@ def necessity(
     at = search.of(pool)
     first = pool[at.argmin()]
     removed = [int(unit) for unit in np.flatnonzero(first & prunable)]
-    starts = _starts(model, data.sample(examples, seed), first, removed, prunable, pool, at)
+    starts = _starts(model, data.sample(examples, seed), first, removed, prunable, pool)
     stages = Stages(
         unfinished,
         model,
@@ -162,9 +164,13 @@ def necessity(
 
     def search_without(some: Sequence[int]) -> list[Subnetwork]:
         problems = [_without(model, data, prunable, removed[j], starts[j], seed) for j in some]
-        size = LearnedOptions().exchange_size
         results = exchange(
-            problems, [starts[j] for j in some], rounds=rounds, examples=examples, size=size
+            problems,
+            [starts[j] for j in some],
+            rounds=rounds,
+            examples=examples,
+            size=LearnedOptions().exchange_size,
+            until_unchanged=True,
         )
         return [best.keeping(model.space.from_mask(result.kept)) for result in results]
 
@@ -241,22 +247,33 @@ def _starts(
     removed: Sequence[int],
     prunable: Bool[np.ndarray, " unit"],
     pool: Bool[np.ndarray, "choice unit"],
-    at: Float[np.ndarray, " choice"],
 ) -> list[Bool[np.ndarray, " unit"]]:
-    """Choose where the search without each unit starts."""
+    """Choose where the search without each unit starts: the best of what is known on these data.
+
+    Slopes at the best subnetwork serve all units: they say what to keep in a unit's place, and
+    which exchanges would follow.
+    """
     logits, slopes = logit_slopes(model, data, torch.from_numpy(best).float())
     linear = LinearModel(data.reference.to(logits), logits, slopes)
     backs = np.flatnonzero(~best & prunable)
-    exchanged = [
-        swapped(best, [(unit, int(backs[int(linear.predicted(unit, backs).argmin())]))])
-        for unit in removed
+    tried: list[list[Bool[np.ndarray, " unit"]]] = []
+    size = LearnedOptions().exchange_size
+    for unit in removed:
+        others = prunable.copy()
+        others[unit] = False
+        some = [one for one in pool if not one[unit]]
+        for back in backs[linear.predicted(unit, backs).argsort().numpy()][:_BACKS]:
+            first = (unit, int(back))
+            exchanged = swapped(best, [first])
+            more = best_pairs(linear.moved([first]), exchanged, others, size)
+            some += [exchanged, swapped(exchanged, more)]
+        tried.append(some)
+    every, index = np.unique(np.concatenate(tried), axis=0, return_inverse=True)
+    at = Divergences(model, data).of(every)[index]
+    ends = np.cumsum([len(some) for some in tried])[:-1]
+    return [
+        some[int(values.argmin())] for some, values in zip(tried, np.split(at, ends), strict=True)
     ]
-    of_exchanged = Divergences(model, data).of(np.array(exchanged))
-    starts = []
-    for unit, mask, divergence in zip(removed, exchanged, of_exchanged, strict=True):
-        others = np.where(pool[:, unit], np.inf, at)
-        starts.append(pool[others.argmin()] if others.min() < divergence else mask)
-    return starts
 
 
 def _without(

@@ -53,6 +53,7 @@ def exchange(
     units: int = 24,
     rows_per_pass: int | None = None,
     repel: float = 0.0,
+    until_unchanged: bool = False,
 ) -> list[Exchanged]:
     """Exchange kept for dropped units while the divergence from the full model falls.
 
@@ -76,6 +77,7 @@ def exchange(
             on a processor 32.
         repel: What a seed's divergence may rise by, in nats, for not sharing any of its units with
             the others; see ``sharing_costs``.
+        until_unchanged: End a seed's rounds with the first that makes no exchange.
 
     Returns:
         The units kept and the exchanges made, for each seed.
@@ -97,6 +99,7 @@ def exchange(
             measured=measured,
             units=units,
             costs=partial(costs, i),
+            until_unchanged=until_unchanged,
         )
         for i, problem in enumerate(problems)
     ]
@@ -142,6 +145,7 @@ def _rounds(
     measured: int,
     units: int,
     costs: Callable[[], Costs],
+    until_unchanged: bool,
 ) -> Generator[Question, Any, None]:
     """Make the exchanges of one seed in its result, asking for what the model says."""
     prunable = problem.prunable
@@ -171,6 +175,8 @@ def _rounds(
             pairs = pairs[: len(pairs) // 2]
         result.kept = swapped(result.kept, pairs)
         result.pairs += pairs
+        if until_unchanged and not pairs:
+            break
     result.pairs += yield from measured_rounds(
         problem, result.kept, rounds=measured, examples=examples, units=units, costs=costs
     )

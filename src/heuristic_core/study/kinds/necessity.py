@@ -37,7 +37,8 @@ def plan_necessity(planner: Planner, checkpoint: Checkpoint, matching: float | N
     settings, sparsity, inputs = found
     search = planner.config.search
     options = LearnedOptions()
-    # Each round runs its examples forward and backward, and forward for about two trials.
+    # Each round runs its examples forward and backward, and forward for about two trials; most
+    # searches end before their last.
     n_searches = n_kept(planner.cost.units, sparsity)
     n_examples = n_searches * settings.rounds * options.exchange_examples
     return [
@@ -86,7 +87,7 @@ def _work(bench: Workbench, cell: Cell, folder: Path, progress: Progress) -> dic
 
 NECESSITY = Kind(
     name="necessity",
-    version=2,
+    version=3,
     efficiency=0.6,
     work=_work,
     tables=(TableSource("necessity", of_analyses=True),),
