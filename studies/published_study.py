@@ -68,8 +68,9 @@ def keep(
     (place / "tables").mkdir(parents=True)
     shutil.copy(run / "study.json", place / "study.json")
     manifest = read_json(run / "manifest.json")
-    # Where the data files are is nobody else's business.
+    # Where the data files are is nobody else's business, nor that the run was resumed.
     command = re.sub(r"--data(=| )\S+", "--data FOLDER", manifest["command"])
+    command = command.replace(" --update", "")
     write_json(place / "manifest.json", manifest | {"command": command})
     for table in sorted((run / "tables").glob("*.parquet")):
         shutil.copy(table, place / "tables" / table.name)
@@ -187,7 +188,7 @@ def _recipe(arms: dict[str, Results]) -> dict[str, Any]:
     tuned, search = first.manifest["config"]["finetune"], first.manifest["config"]["search"]
     units = pd.concat([results.measured["subnetworks"] for results in arms.values()])
     heads = units[units["head"] >= 0].groupby("sparsity")["kept"].mean()
-    tested = {arm: _tested(results) for arm, results in arms.items()}
+    tested = {arm: pairs_tested(results) for arm, results in arms.items()}
     searched = next(c for c in first.manifest["cells"] if c["name"].startswith("search-"))
     return {
         "steps": f"{tuned['steps']:,}",
@@ -206,7 +207,7 @@ def _recipe(arms: dict[str, Results]) -> dict[str, Any]:
     }
 
 
-def _tested(results: Results) -> int:
+def pairs_tested(results: Results) -> int:
     """Return the number of pairs that the last full model was tested on."""
     table = last_of(results.measured["evaluations"])
     return int(table.loc[table["sparsity"] == 0, "n"].sum())

@@ -15,8 +15,8 @@ from heuristic_core.analysis.questions import QUESTIONS
 from heuristic_core.report.wording import NOTHING, SPACE
 from published_faithful import least_overlap, needed_heads, passed_tests, ranges
 from published_parts import concluded_apart, seen_cases
-from published_sections import curve, over_sparsity, removals, sizes
-from published_study import kept
+from published_sections import curve, favoured_labels, over_sparsity, removals, sizes
+from published_study import kept, pairs_tested
 from published_tables import accuracies, costs, over_steps
 from sets_by_hand import necessity, repelled, targeted
 
@@ -197,3 +197,27 @@ def test_searches_with_aims_are_judged_on_all_cases_together(augmented):
     verdicts = [rows[rows["question"] == "generalisation_range"] for rows in verdicts]
     assert len(verdicts) == 2
     pd.testing.assert_frame_equal(*(some.reset_index(drop=True) for some in verdicts))
+
+
+def test_units_that_favour_a_label_are_counted_and_named(augmented):
+    made = pd.DataFrame(
+        [
+            {"readout": "model", "label": "entailment", "n": 2, "units": "L0H1 L2MLP"},
+            {"readout": "model", "label": "non-entailment", "n": 0, "units": None},
+            {"readout": "probe", "label": "entailment", "n": 1, "units": "L5H0"},
+        ]
+    )
+    tables = augmented.conclusions.tables | {"label-bias": made}
+    some = replace(augmented, conclusions=replace(augmented.conclusions, tables=tables))
+    none = replace(
+        some, conclusions=replace(some.conclusions, tables=tables | {"label-bias": made[:0]})
+    )
+    heading, _, first, second = rows_of(favoured_labels({"one": some, "none": none}))
+    assert heading == ["arm", "units for entailment", "units for non-entailment"]
+    assert first == ["one", "2: L0H1, L2MLP", "0"]
+    assert second == ["none", "", ""]
+
+
+def test_the_pairs_tested_are_those_that_the_task_file_asks_for(augmented):
+    """2,500 of each of two development sets, and 200 of each of 30 cases."""
+    assert pairs_tested(augmented) == 2 * 2500 + 30 * 200

@@ -35,6 +35,9 @@ from .needed import ROUNDING
 
 #: Searches that share their passes through the model.
 _TOGETHER = 8
+#: Examples of a round of exchanges. Many searches with few examples each say more than the reverse:
+#: what a unit that is needed costs is far above what the choice of examples does.
+EXAMPLES = 250
 #: Units that are tried in the place of one, of those that the linearised model prefers.
 _BACKS = 2
 
@@ -94,7 +97,7 @@ def necessity(
     units: str = "all",
     judge: Suite | Examples | None = None,
     data: SearchData | None = None,
-    examples: int = 500,
+    examples: int = EXAMPLES,
     rounds: int = 6,
     seed: int = 0,
     unfinished: str | os.PathLike[str] | None = None,

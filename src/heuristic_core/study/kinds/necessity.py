@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...faithful.divergence import Divergences
-from ...faithful.necessity import necessity
+from ...faithful.necessity import EXAMPLES, necessity
 from ...progress import Progress
-from ...search.learned import LearnedOptions
 from ...storage import write_table
 from ...units import Unit, n_kept
 from ..bench import Workbench
@@ -36,18 +35,17 @@ def plan_necessity(planner: Planner, checkpoint: Checkpoint, matching: float | N
         return []
     settings, sparsity, inputs = found
     search = planner.config.search
-    options = LearnedOptions()
-    # Each round runs its examples forward and backward, and forward for about two trials; most
-    # searches end before their last.
+    # Searches run their examples for slopes and a trial in about two of three rounds; where they
+    # start and which is best is judged on as many examples again, for several choices of units.
     n_searches = n_kept(planner.cost.units, sparsity)
-    n_examples = n_searches * settings.rounds * options.exchange_examples
+    n_passes = n_searches * (3 * settings.rounds + 6) * EXAMPLES
     return [
         NECESSITY.cell(
             f"necessity-{checkpoint.label}",
             spec=faithful_spec(planner, checkpoint, settings, sparsity),
             inputs=inputs,
             system=checkpoint.columns | {"method": search.method, "sparsity": sparsity},
-            effort=planner.cost.passes(planner.task.search, 3.0, n_examples),
+            effort=planner.cost.passes(planner.task.search, 1.0, n_passes),
             disk=1e5,
         )
     ]
